@@ -1,0 +1,1 @@
+"""AutoSSL Panel: a free, valid certificate on every site of a hosting server."""

@@ -1,0 +1,101 @@
+"""Providers, their accounts, and the options of a server."""
+
+from datetime import time
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from autossl_panel.hosting.models import Server
+
+KEY_TYPES = ["p256", "p384", "rsa2048", "rsa4096"]
+
+
+class ProviderState(models.TextChoices):
+    CHECKING = "checking", _("Checking the directory")
+    READY = "ready", _("Ready")
+    REFUSED = "refused", _("Refused")
+
+
+class Provider(models.Model):
+    """A CA reached over ACME. A row begins as a draft: checking → ready | refused(problem)."""
+
+    name = models.CharField(max_length=64, unique=True)
+    directory_url = models.URLField(max_length=500)
+    ca_bundle = models.TextField(default="", blank=True)
+    private_ca = models.BooleanField(default=False)
+    max_names = models.PositiveIntegerField(default=100)
+    max_in_flight = models.PositiveIntegerField(default=8)
+    eab_kid = models.CharField(max_length=200, default="", blank=True)
+    # Kept only until the registration has used it
+    eab_hmac_key = models.CharField(max_length=500, default="", blank=True)
+    state = models.CharField(max_length=16, choices=ProviderState, default=ProviderState.CHECKING)
+    # {"field", "code", "text"} while refused
+    problem = models.JSONField(null=True)
+    terms_url = models.CharField(max_length=500, default="", blank=True)
+    website = models.CharField(max_length=500, default="", blank=True)
+    eab_required = models.BooleanField(default=False)
+    caa_identities = models.JSONField(default=list)
+    profiles = models.JSONField(default=dict)
+    renewal_info_url = models.CharField(max_length=500, default="", blank=True)
+    active = models.BooleanField(default=False)
+    position = models.PositiveIntegerField(default=0)
+    checked_at = models.DateTimeField(null=True)
+    # seconds that the CA's Date header was ahead of this host's clock when last heard
+    clock_offset = models.FloatField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["active"], condition=models.Q(active=True), name="autossl_one_active_provider"
+            ),
+        ]
+        ordering = ["position", "name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class AccountStatus(models.TextChoices):
+    REGISTERING = "registering", _("Registering")
+    VALID = "valid", _("Registered")
+    REFUSED = "refused", _("Refused")
+
+
+class Account(models.Model):
+    """A registration with a provider, one a server. Its key is a file in the state directory, never a row."""
+
+    provider = models.ForeignKey(Provider, models.CASCADE, related_name="accounts")
+    server = models.ForeignKey(Server, models.CASCADE, related_name="accounts")
+    status = models.CharField(max_length=16, choices=AccountStatus, default=AccountStatus.REGISTERING)
+    url = models.CharField(max_length=500, default="", blank=True)
+    thumbprint = models.CharField(max_length=64, default="", blank=True)
+    contact = models.CharField(max_length=254, default="", blank=True)
+    terms_url = models.CharField(max_length=500, default="", blank=True)
+    terms_agreed_at = models.DateTimeField(null=True)
+    problem = models.JSONField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["provider", "server"], name="autossl_account_unique")]
+
+    def __str__(self) -> str:
+        return self.url or f"{self.provider_id}"
+
+
+class Options(models.Model):
+    """The settings of the Options tab, one row a server."""
+
+    server = models.OneToOneField(Server, models.CASCADE, related_name="options")
+    resolvers = models.JSONField(default=list)
+    server_addresses = models.JSONField(default=list)
+    replace_foreign = models.BooleanField(default=False)
+    key_type = models.CharField(max_length=16, default="p256", choices=[(k, k) for k in KEY_TYPES])
+    daily_at = models.TimeField(default=time(3, 0))
+    log_days = models.PositiveIntegerField(default=30)
+    # seconds between two reloads of the web server
+    reload_gap = models.PositiveIntegerField(default=30)
+    serve_www = models.BooleanField(default=True)
+    # Not set by people: when the daily check last began
+    daily_done_on = models.DateField(null=True)
+
+    def __str__(self) -> str:
+        return f"options of {self.server_id}"

@@ -1,0 +1,165 @@
+"""Who is hosted here: servers, hosting users, virtual hosts, domains. Rows keep step with the web server's files."""
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class Server(models.Model):
+    """One machine with web servers and a helper."""
+
+    name = models.CharField(max_length=253, unique=True)
+    inventory_hash = models.CharField(max_length=64, default="", blank=True)
+    inventory_at = models.DateTimeField(null=True)
+    # {"file", "line", "text"} while the configuration does not parse or the helper cannot be asked
+    inventory_problem = models.JSONField(null=True)
+    # [{"name", "reason", "file", "line"}]: what discovery met and left alone, for the admin to read
+    inventory_told = models.JSONField(default=list)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class FeatureList(models.Model):
+    """A named set of defaults; says whether AutoSSL is on for the users that follow it."""
+
+    name = models.CharField(max_length=64, unique=True)
+    autossl = models.BooleanField(default=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Setting(models.TextChoices):
+    """What a hosting user's own AutoSSL setting says."""
+
+    ON = "on", _("Enabled")
+    OFF = "off", _("Disabled")
+    FEATURE_LIST = "feature-list", _("Use feature list")
+
+
+class HostingUser(models.Model):
+    """Owns sites on a server. `owner` NULL means root's own."""
+
+    server = models.ForeignKey(Server, models.PROTECT, related_name="users")
+    name = models.CharField(max_length=64)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="hosting_users")
+    feature_list = models.ForeignKey(FeatureList, models.PROTECT, related_name="users")
+    autossl = models.CharField(max_length=16, choices=Setting, default=Setting.FEATURE_LIST)
+    suspended = models.BooleanField(default=False)
+    gone_at = models.DateTimeField(null=True)
+    last_check_at = models.DateTimeField(null=True)
+    # The level and event of the line that sums up the last check, rendered like a log line
+    last_check = models.JSONField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["server", "name"], name="hosting_user_unique"),
+            models.CheckConstraint(condition=models.Q(autossl__in=Setting.values), name="hosting_user_autossl_known"),
+        ]
+        indexes = [models.Index(fields=["owner", "name"])]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def enabled(self) -> bool:
+        """Whether AutoSSL is on: the user's own setting, else what the feature list says."""
+        if self.autossl == Setting.FEATURE_LIST:
+            return self.feature_list.autossl
+        return self.autossl == Setting.ON
+
+
+class SiteState(models.TextChoices):
+    """How a virtual host stands, worst first where it is sorted by `STATE_ORDER`."""
+
+    SECURED = "secured", _("Secured")
+    PARTLY = "partly", _("Partly")
+    UNSECURED = "unsecured", _("Unsecured")
+    FOREIGN = "foreign", _("Foreign")
+    OFF = "off", _("Off")
+    GONE = "gone", _("Gone")
+
+
+class VirtualHost(models.Model):
+    """One site in the web server's configuration; gets one certificate."""
+
+    server = models.ForeignKey(Server, models.PROTECT, related_name="virtual_hosts")
+    user = models.ForeignKey(HostingUser, models.PROTECT, related_name="virtual_hosts")
+    key = models.CharField(max_length=80)
+    name = models.CharField(max_length=253)
+    docroot = models.CharField(max_length=1024, default="", blank=True)
+    file = models.CharField(max_length=1024, default="", blank=True)
+    line = models.PositiveIntegerField(default=0)
+    # [{"address", "port", "ssl", "default"}]
+    listens = models.JSONField(default=list)
+    tls = models.BooleanField(default=False)
+    attached = models.BooleanField(default=False)
+    # digest of what the inventory said, so that an unchanged site costs no write
+    seen = models.CharField(max_length=64, default="", blank=True)
+    appeared_at = models.DateTimeField()
+    gone_at = models.DateTimeField(null=True)
+    takeover = models.BooleanField(default=False)
+    # How it stands and what comes next; written by the heart only
+    state = models.CharField(max_length=16, choices=SiteState, default=SiteState.UNSECURED)
+    names_wanted = models.PositiveIntegerField(default=0)
+    names_covered = models.PositiveIntegerField(default=0)
+    next_at = models.DateTimeField(null=True)
+    next_reason = models.CharField(max_length=32, default="", blank=True)
+    retry_at = models.DateTimeField(null=True)
+    attempts = models.PositiveIntegerField(default=0)
+    held_until = models.DateTimeField(null=True)
+    held_reason = models.CharField(max_length=32, default="", blank=True)
+    # "staged" | "detached": our store holds a sound pair that the web server does not serve
+    stored_pair = models.CharField(max_length=16, default="", blank=True)
+    last_extend_at = models.DateTimeField(null=True)
+    # {"code", "domain", "data"}: what stands between this site and "secured", if anything
+    problem = models.JSONField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["server", "key"], name="hosting_virtual_host_key_unique"),
+            models.CheckConstraint(
+                condition=models.Q(state__in=SiteState.values), name="hosting_virtual_host_state_known"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["user", "state"]),
+            models.Index(fields=["next_at"]),
+            models.Index(fields=["name"]),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Domain(models.Model):
+    """One name of a virtual host, an A-label. `added`: a www. that the panel wishes for beside the configured name."""
+
+    virtual_host = models.ForeignKey(VirtualHost, models.CASCADE, related_name="domains")
+    name = models.CharField(max_length=253)
+    added = models.BooleanField(default=False)
+    position = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["virtual_host", "name"], name="hosting_domain_unique")]
+        indexes = [models.Index(fields=["name"])]
+        ordering = ["position"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Exclusion(models.Model):
+    """A name that its hosting user wishes no certificate for; outlives the virtual host."""
+
+    user = models.ForeignKey(HostingUser, models.CASCADE, related_name="exclusions")
+    name = models.CharField(max_length=253)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "name"], name="hosting_exclusion_unique")]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,219 @@
+"""All settings of the panel, from the environment. What an admin changes while it runs is in the table of Options."""
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
+
+PACKAGE = Path(__file__).resolve().parent
+# A checkout has templates and static beside the package, a wheel carries them inside it.
+ASSETS = PACKAGE.parent if (PACKAGE.parent / "templates").is_dir() else PACKAGE
+
+
+def _directory(name: str, default: Path) -> Path:
+    path = Path(os.environ.get(name) or default)
+    if not path.is_absolute():
+        raise ImproperlyConfigured(f"{name} must be an absolute path, not “{path}”.")
+    return path
+
+
+def _port(name: str, default: int) -> int:
+    text = os.environ.get(name) or str(default)
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise ImproperlyConfigured(f"{name} must be a port from 1 to 65535, not “{text}”.")
+    return int(text)
+
+
+def _default_state_dir() -> Path:
+    if os.geteuid() == 0:
+        return Path("/var/lib/autossl-panel")
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "autossl-panel"
+
+
+def _secret_key(state_dir: Path) -> str:
+    """The secret of AUTOSSL_SECRET_KEY, else the one kept in the state directory, made there (0600) when missing."""
+    if given := os.environ.get("AUTOSSL_SECRET_KEY"):
+        return given
+    path = state_dir / "secret_key"
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
+        if not path.exists():
+            _make_secret(path)
+        secret = path.read_text(encoding="ascii").strip()
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"AUTOSSL_STATE_DIR {state_dir}: {error.strerror or error}. "
+            "The panel keeps its secret key and database there; make it writable or name another directory."
+        ) from error
+    if len(secret) < 32:
+        raise ImproperlyConfigured(f"{path} is damaged. Remove it and the panel makes a new secret key.")
+    return secret
+
+
+def _make_secret(path: Path) -> None:
+    """Put a new secret at `path` whole: of several processes that start at once, the first one's stays."""
+    draft = path.with_name(f".secret_key.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as stream:
+        stream.write(secrets.token_urlsafe(50))
+        stream.flush()
+        os.fsync(stream.fileno())
+    try:
+        # Another process may have been first; then its secret is the one.
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        draft.unlink()
+
+
+AUTOSSL_STATE_DIR = _directory("AUTOSSL_STATE_DIR", _default_state_dir())
+AUTOSSL_HELPER_DIR = _directory("AUTOSSL_HELPER_DIR", AUTOSSL_STATE_DIR / "helper")
+AUTOSSL_RUN_DIR = _directory("AUTOSSL_RUN_DIR", AUTOSSL_STATE_DIR / "run")
+AUTOSSL_HELPER_SOCKET = AUTOSSL_RUN_DIR / "helper.sock"
+AUTOSSL_HOMES = _directory("AUTOSSL_HOMES", Path("/home"))
+AUTOSSL_NGINX_BIN = os.environ.get("AUTOSSL_NGINX_BIN") or "nginx"
+AUTOSSL_NGINX_CONF = _directory("AUTOSSL_NGINX_CONF", Path("/etc/nginx/nginx.conf"))
+AUTOSSL_HTTP_PORT = _port("AUTOSSL_HTTP_PORT", 80)
+AUTOSSL_HTTPS_PORT = _port("AUTOSSL_HTTPS_PORT", 443)
+AUTOSSL_URL = (os.environ.get("AUTOSSL_URL") or "http://127.0.0.1:8000").rstrip("/")
+
+SECRET_KEY = _secret_key(AUTOSSL_STATE_DIR)
+DEBUG = False
+
+_url = urlsplit(AUTOSSL_URL)
+if _url.scheme not in ("http", "https") or not _url.hostname:
+    raise ImproperlyConfigured(f"AUTOSSL_URL must be like https://panel.example:2087, not “{AUTOSSL_URL}”.")
+_https = _url.scheme == "https"
+ALLOWED_HOSTS = [_url.hostname, "localhost", "127.0.0.1", "[::1]"]
+CSRF_TRUSTED_ORIGINS = [f"{_url.scheme}://{_url.netloc}"]
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_NAME = "autossl_session"
+CSRF_COOKIE_NAME = "autossl_csrf"
+CSRF_COOKIE_HTTPONLY = True
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+if _https:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_htmx",
+    "django_q",
+    "autossl_panel.people",
+    "autossl_panel.hosting",
+    "autossl_panel.autossl",
+    "autossl_panel.web",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "autossl_panel.web.middleware.ContentSecurityPolicy",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+ROOT_URLCONF = "autossl_panel.urls"
+WSGI_APPLICATION = "autossl_panel.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [ASSETS / "templates"],
+        "APP_DIRS": False,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.template.context_processors.i18n",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+            "loaders": [
+                ("django.template.loaders.cached.Loader", ["django.template.loaders.filesystem.Loader"]),
+            ],
+        },
+    }
+]
+
+DATABASES = {
+    "default": dj_database_url.parse(
+        os.environ.get("DATABASE_URL") or f"sqlite:///{AUTOSSL_STATE_DIR / 'autossl.sqlite3'}", conn_max_age=60
+    )
+}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["OPTIONS"] = {
+        # Without these three, concurrent workers meet lock errors and lose results.
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 30,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-16000;",
+    }
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_USER_MODEL = "people.User"
+AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "sign-in"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "sign-in"
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English")]
+USE_I18N = True
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [ASSETS / "static"]
+STATICFILES_FINDERS = ["django.contrib.staticfiles.finders.FileSystemFinder"]
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_MAX_AGE = 3600
+
+# Two processes beside the sentinel, so that heartbeats pass while the runner works; see docs/operating.md.
+AUTOSSL_RUNNERS = 1
+Q_CLUSTER = {
+    "name": "autossl",
+    "orm": "default",
+    "workers": AUTOSSL_RUNNERS + 1,
+    "queue_limit": 1,
+    "bulk": 1,
+    "poll": 1,
+    "timeout": 600,
+    "retry": 3600,
+    "max_attempts": 1,
+    "ack_failures": True,
+    "save_limit": -1,
+    "catch_up": False,
+    "label": "AutoSSL queue",
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
+    # Its debug log prints EAB secrets and payloads.
+    "loggers": {
+        "acme": {"level": "WARNING"},
+        "django-q": {"level": "WARNING", "handlers": ["stderr"], "propagate": False},
+    },
+}

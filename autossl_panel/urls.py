@@ -1,0 +1,5 @@
+"""Every URL of the panel belongs to a room: the pages to `web`."""
+
+from django.urls import include, path
+
+urlpatterns = [path("", include("autossl_panel.web.urls"))]
