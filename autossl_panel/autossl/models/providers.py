@@ -11,15 +11,19 @@ KEY_TYPES = ["p256", "p384", "rsa2048", "rsa4096"]
 
 
 class ProviderState(models.TextChoices):
+    NEW = "new", _("Not contacted yet")
     CHECKING = "checking", _("Checking the directory")
     READY = "ready", _("Ready")
     REFUSED = "refused", _("Refused")
 
 
 class Provider(models.Model):
-    """A CA reached over ACME. A row begins as a draft: checking → ready | refused(problem)."""
+    """A CA reached over ACME. A row begins as a draft: checking → ready | refused(problem). Presets begin as new."""
 
     name = models.CharField(max_length=64, unique=True)
+    display_name = models.CharField(max_length=64, default="", blank=True)
+    # Facts of a preset that no directory tells: {"validity", "wildcard", "note", ...}
+    stated = models.JSONField(default=dict)
     directory_url = models.URLField(max_length=500)
     ca_bundle = models.TextField(default="", blank=True)
     private_ca = models.BooleanField(default=False)
@@ -52,7 +56,7 @@ class Provider(models.Model):
         ordering = ["position", "name"]
 
     def __str__(self) -> str:
-        return self.name
+        return self.display_name or self.name
 
 
 class AccountStatus(models.TextChoices):

@@ -1,0 +1,77 @@
+"""From event and data to the text that people read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from ..models import Level, LogLine
+from .events import EVENTS
+from .words import REASONS
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One log line, ready to be shown."""
+
+    at: datetime
+    level: Level
+    depth: int
+    text: str
+    event: str
+    data: Mapping[str, Any]
+    job_id: int | None
+    user_id: int | None
+    seq: int
+
+
+def reason_text(code: str) -> str:
+    """A reason or problem code in plain words; a code without words is shown as it is."""
+    return str(REASONS.get(code, code))
+
+
+def render(event: str, data: Mapping[str, Any]) -> str:
+    """The text of a line. What a text names and the line lacks shows as “?”: an old line never breaks a page."""
+    values = _Values(data)
+    if "reason" in data:
+        values.setdefault("reason_text", reason_text(str(data["reason"])))
+    if "scope" in data:
+        values.setdefault("scope_text", scope_text(str(data["scope"])))
+    template = EVENTS.get(event)
+    if template is None:
+        return f"{event} {dict(data)}"
+    return str(template) % values
+
+
+def line(row: LogLine) -> Line:
+    """A row as it is shown."""
+    return Line(
+        row.at,
+        Level(row.level),
+        row.depth,
+        render(row.event, row.data),
+        row.event,
+        row.data,
+        row.job_id,
+        row.user_id,
+        row.seq,
+    )
+
+
+def scope_text(scope: str) -> str:
+    """What a run is for: “all users”, “user amber”, “what is due”."""
+    kind, _colon, name = scope.partition(":")
+    if kind == "user":
+        return _("user %(name)s") % {"name": name}
+    if kind == "owner":
+        return _("the users of %(name)s") % {"name": name}
+    if scope == "due":
+        return _("what is due")
+    return _("all users")
+
+
+class _Values(dict[str, Any]):
+    def __missing__(self, key: str) -> str:
+        return "?"

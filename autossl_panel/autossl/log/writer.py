@@ -1,0 +1,97 @@
+"""Writing lines. A job has one writer, the holder of its claim; a run's own lines may come from several processes."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import Max
+
+from ..models import Job, Level, LogLine
+
+
+class Writer:
+    """Appends lines to a run or to one job of it, each at once."""
+
+    def __init__(self, run_id: int, job_id: int | None = None, user_id: int | None = None, depth: int = 0) -> None:
+        self.run_id = run_id
+        self.job_id = job_id
+        self.user_id = user_id
+        self.depth = depth
+        self._seq: int | None = None
+
+    def out(self, event: str, **data: Any) -> None:
+        self.line(event, Level.OUT, **data)
+
+    def success(self, event: str, **data: Any) -> None:
+        self.line(event, Level.SUCCESS, **data)
+
+    def warn(self, event: str, **data: Any) -> None:
+        self.line(event, Level.WARN, **data)
+
+    def failure(self, event: str, **data: Any) -> None:
+        self.line(event, Level.FAILURE, **data)
+
+    def line(
+        self, event: str, level: Level = Level.OUT, *, depth: int | None = None, user_id: int | None = None, **data: Any
+    ) -> None:
+        """Append one line. `depth` is the indent, `user_id` whose line it is where it is not the writer's."""
+        self.lines([self.make(event, level, depth=depth, user_id=user_id, **data)])
+
+    def make(
+        self, event: str, level: Level = Level.OUT, *, depth: int | None = None, user_id: int | None = None, **data: Any
+    ) -> LogLine:
+        """A line not yet written; `lines` writes many at once."""
+        return LogLine(
+            run_id=self.run_id,
+            job_id=self.job_id,
+            user_id=user_id or self.user_id,
+            at=datetime.now(UTC),
+            level=level,
+            depth=self.depth if depth is None else depth,
+            event=event,
+            data=data,
+        )
+
+    def lines(self, rows: Iterable[LogLine]) -> None:
+        """Append `rows` in order, numbered without a gap."""
+        rows = list(rows)
+        if not rows:
+            return
+        if self.job_id is not None:
+            first = self._last() + 1 if self._seq is None else self._seq + 1
+            self._insert(rows, first)
+            self._seq = first + len(rows) - 1
+            return
+        for attempt in range(20):
+            try:
+                with transaction.atomic():
+                    self._insert(rows, self._last() + 1)
+                return
+            except IntegrityError:
+                # Another process wrote to this run in the same moment: number again.
+                if attempt == 19:
+                    raise
+
+    def _last(self) -> int:
+        found = LogLine.objects.filter(run_id=self.run_id, job_id=self.job_id).aggregate(last=Max("seq"))["last"]
+        return int(found or 0)
+
+    @staticmethod
+    def _insert(rows: list[LogLine], first: int) -> None:
+        for number, row in enumerate(rows, first):
+            row.seq = number
+        if len(rows) == 1:
+            rows[0].save(force_insert=True)
+        else:
+            LogLine.objects.bulk_create(rows, batch_size=2000)
+
+
+def for_run(run_id: int) -> Writer:
+    """The writer of a run's own lines."""
+    return Writer(run_id)
+
+
+def for_job(job: Job) -> Writer:
+    """The writer of a job's lines; only the holder of its claim may use it."""
+    return Writer(job.run_id, job.pk, job.user_id, depth=2)

@@ -1,0 +1,180 @@
+"""The settings of the Options tab: read, checked and changed here, whoever asks."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, time
+from ipaddress import ip_address
+from typing import Any
+
+from django.db import transaction
+
+from autossl_panel.hosting.models import Server, SiteState, VirtualHost
+from autossl_panel.people.models import User
+
+from .models import Options
+from .models.providers import KEY_TYPES
+
+
+class OptionProblem(ValueError):
+    """A value that cannot be taken; `field` is the option's name."""
+
+    def __init__(self, field: str, text: str) -> None:
+        super().__init__(text)
+        self.field = field
+        self.text = text
+
+
+def current(server: Server) -> Options:
+    """The options of a server, with their defaults where nobody has set them."""
+    return Options.objects.get_or_create(server=server)[0]
+
+
+def change(server: Server, values: Mapping[str, Any], *, by: User | None) -> Options:
+    """Check all `values` (texts as typed, lists or booleans), then save them together; a problem saves nothing."""
+    clean = {}
+    for field, value in values.items():
+        reader = READERS.get(field)
+        if reader is None:
+            raise OptionProblem(field, f"There is no option “{field}”. There are: {', '.join(READERS)}.")
+        clean[field] = reader(field, value)
+    with transaction.atomic():
+        Options.objects.get_or_create(server=server)
+        row = Options.objects.select_for_update().get(server=server)
+        before = row.replace_foreign
+        for field, value in clean.items():
+            setattr(row, field, value)
+        row.save(update_fields=list(clean) or None)
+        if row.replace_foreign and not before:
+            _look_again(server)
+    return row
+
+
+def _look_again(server: Server) -> None:
+    """Others' certificates may be replaced from now on: the sweep looks at them within a minute."""
+    VirtualHost.objects.filter(server=server, gone_at__isnull=True, state=SiteState.FOREIGN).update(
+        next_at=datetime.now(UTC), next_reason="changed"
+    )
+
+
+def texts(row: Options) -> dict[str, str]:
+    """Every option as a person would type it."""
+    return {
+        "resolvers": ",".join(row.resolvers),
+        "server_addresses": ",".join(row.server_addresses),
+        "replace_foreign": "yes" if row.replace_foreign else "no",
+        "key_type": row.key_type,
+        "daily_at": row.daily_at.strftime("%H:%M"),
+        "log_days": str(row.log_days),
+        "reload_gap": str(row.reload_gap),
+        "serve_www": "yes" if row.serve_www else "no",
+    }
+
+
+def _items(value: Any) -> list[str]:
+    if isinstance(value, str):
+        value = value.replace("\n", ",").replace(" ", ",").split(",")
+    return [item.strip() for item in value if item.strip()]
+
+
+def _addresses(field: str, value: Any) -> list[str]:
+    found = []
+    for item in _items(value):
+        try:
+            found.append(str(ip_address(item)))
+        except ValueError as error:
+            raise OptionProblem(field, f"“{item}” is not an IP address{_why_not(item)}.") from error
+    return list(dict.fromkeys(found))
+
+
+def _why_not(item: str) -> str:
+    parts = item.split(".")
+    if len(parts) == 4 and all(part.isdecimal() for part in parts):
+        for place, part in zip(("first", "second", "third", "last"), parts, strict=True):
+            if int(part) > 255:
+                return f": the {place} number is above 255"
+    return ""
+
+
+def split_port(text: str) -> tuple[str, int | None]:
+    """`address`, `address:port` or `[address]:port` as (address, port); raises ValueError."""
+    if text.startswith("["):
+        host, bracket, rest = text[1:].partition("]")
+        if not bracket or (rest and not rest.startswith(":")):
+            raise ValueError(text)
+        port = rest[1:]
+    elif text.count(":") == 1:
+        host, _colon, port = text.partition(":")
+    else:
+        host, port = text, ""
+    ip_address(host)
+    if not port:
+        return host, None
+    if not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ValueError(text)
+    return host, int(port)
+
+
+def _resolvers(field: str, value: Any) -> list[str]:
+    found = []
+    for item in _items(value):
+        try:
+            split_port(item)
+        except ValueError as error:
+            raise OptionProblem(
+                field, f"“{item}” is not a resolver: give an address, with a port if it is not 53 (192.0.2.53:5353)."
+            ) from error
+        found.append(item)
+    return list(dict.fromkeys(found))
+
+
+def boolean(text: Any) -> bool | None:
+    """yes/no, on/off, true/false, 1/0 as a boolean; None for anything else."""
+    if isinstance(text, bool):
+        return text
+    word = str(text).strip().lower()
+    if word in ("yes", "on", "true", "1"):
+        return True
+    return False if word in ("no", "off", "false", "0", "") else None
+
+
+def _boolean(field: str, value: Any) -> bool:
+    found = boolean(value)
+    if found is None:
+        raise OptionProblem(field, f"“{value}” is neither yes nor no.")
+    return found
+
+
+def _key_type(field: str, value: Any) -> str:
+    if value not in KEY_TYPES:
+        raise OptionProblem(field, f"“{value}” is not a key type. There are: {', '.join(KEY_TYPES)}.")
+    return str(value)
+
+
+def _time(field: str, value: Any) -> time:
+    if isinstance(value, time):
+        return value
+    try:
+        return time.fromisoformat(str(value).strip()).replace(second=0, microsecond=0, tzinfo=None)
+    except ValueError as error:
+        raise OptionProblem(field, f"“{value}” is not a time of day; write it like 03:12 (UTC).") from error
+
+
+def _number(least: int, most: int, unit: str) -> Callable[[str, Any], int]:
+    def read(field: str, value: Any) -> int:
+        text = str(value).strip()
+        if not text.isdecimal() or not least <= int(text) <= most:
+            raise OptionProblem(field, f"“{value}” is not a number of {unit} from {least} to {most}.")
+        return int(text)
+
+    return read
+
+
+READERS: dict[str, Callable[[str, Any], Any]] = {
+    "resolvers": _resolvers,
+    "server_addresses": _addresses,
+    "replace_foreign": _boolean,
+    "key_type": _key_type,
+    "daily_at": _time,
+    "log_days": _number(1, 3650, "days"),
+    "reload_gap": _number(0, 3600, "seconds"),
+    "serve_www": _boolean,
+}

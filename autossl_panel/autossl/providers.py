@@ -1,0 +1,169 @@
+"""Providers as rows: drafts, choice, agreement to terms. What needs the network is in `registration`, which workers run."""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from cryptography import x509
+from django.db import transaction
+from django.utils import timezone
+from django_q.tasks import async_task
+
+from autossl_panel.hosting.models import Server
+from autossl_panel.people.models import User
+
+from .models import Account, AccountStatus, Provider, ProviderState
+
+CHECK = "autossl_panel.autossl.tasks.check_provider"
+REGISTER = "autossl_panel.autossl.tasks.register_account"
+
+
+class ProviderProblem(ValueError):
+    """Something that cannot be taken; `field` is the input: name, directory_url, ca_bundle, eab_kid, agree_terms …"""
+
+    def __init__(self, field: str, text: str, code: str = "invalid") -> None:
+        super().__init__(text)
+        self.field = field
+        self.text = text
+        self.code = code
+
+    def as_json(self) -> dict[str, str]:
+        return {"field": self.field, "code": self.code, "text": self.text}
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a person types to add a provider."""
+
+    name: str
+    directory_url: str
+    ca_bundle: str = ""
+    private_ca: bool = False
+    eab_kid: str = ""
+    eab_hmac_key: str = ""
+    max_names: int = 100
+
+    def check(self) -> None:
+        """Raise ProviderProblem for the first input that is wrong."""
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}", self.name):
+            raise ProviderProblem(
+                "name", f"“{self.name}” is not a name: letters, digits, spaces, dots, dashes; at most 64."
+            )
+        url = urlsplit(self.directory_url)
+        if url.scheme != "https" or not url.hostname:
+            raise ProviderProblem(
+                "directory_url", f"“{self.directory_url}” is not an https:// address of an ACME directory."
+            )
+        if self.ca_bundle:
+            try:
+                x509.load_pem_x509_certificates(self.ca_bundle.encode())
+            except ValueError as error:
+                raise ProviderProblem("ca_bundle", "This is not a bundle of certificates in PEM form.") from error
+        if bool(self.eab_kid) != bool(self.eab_hmac_key):
+            field = "eab_hmac_key" if self.eab_kid else "eab_kid"
+            raise ProviderProblem(field, "External account binding needs both, the key id and the HMAC key.")
+        if self.eab_hmac_key and not re.fullmatch(r"[A-Za-z0-9_=-]+", self.eab_hmac_key):
+            raise ProviderProblem("eab_hmac_key", "The HMAC key is base64url text, as the CA shows it.")
+        if not 1 <= self.max_names <= 1000:
+            raise ProviderProblem("max_names", f"{self.max_names} is not a number of names from 1 to 1000.")
+
+
+def draft(wish: Draft, *, by: User | None, ring: bool = True) -> Provider:
+    """Make or replace the draft of a provider, checked by a worker (`ring`) or by who calls `registration.probe`."""
+    wish.check()
+    with transaction.atomic():
+        known = Provider.objects.select_for_update().filter(name=wish.name).first()
+        if known is not None and known.orders.exists() and known.directory_url != wish.directory_url:
+            raise ProviderProblem(
+                "name", f"“{wish.name}” is another provider already, with certificates. Choose another name."
+            )
+        provider, _made = Provider.objects.update_or_create(
+            name=wish.name,
+            defaults={
+                "directory_url": wish.directory_url,
+                "ca_bundle": wish.ca_bundle,
+                "private_ca": wish.private_ca,
+                "eab_kid": wish.eab_kid,
+                "eab_hmac_key": wish.eab_hmac_key,
+                "max_names": wish.max_names,
+                "state": ProviderState.CHECKING,
+                "problem": None,
+            },
+        )
+        if ring:
+            async_task(CHECK, provider.pk)
+    return provider
+
+
+def check_again(provider: Provider) -> None:
+    """Ask a worker to read the directory (again)."""
+    with transaction.atomic():
+        Provider.objects.filter(pk=provider.pk).update(state=ProviderState.CHECKING, problem=None)
+        async_task(CHECK, provider.pk)
+
+
+def ask_to_use(
+    provider: Provider, server: Server, *, agree_terms: bool, contact: str = "", by: User | None, ring: bool = True
+) -> Account:
+    """Choose a provider: its account is registered by a worker (`ring`), then it is the one that AutoSSL uses."""
+    if provider.state != ProviderState.READY:
+        raise ProviderProblem(
+            "provider", f"“{provider}” is not ready: its directory has not answered yet.", "not_ready"
+        )
+    if provider.terms_url and not agree_terms:
+        raise ProviderProblem(
+            "agree_terms",
+            f"“{provider}” registers only who agrees to its terms of service: {provider.terms_url}",
+            "terms",
+        )
+    known = Account.objects.filter(provider=provider, server=server, status=AccountStatus.VALID).exists()
+    if provider.eab_required and not known and not provider.eab_hmac_key:
+        raise ProviderProblem(
+            "eab_kid",
+            f"“{provider}” registers only with external account binding: give its key id and HMAC key.",
+            "eab",
+        )
+    with transaction.atomic():
+        account, _made = Account.objects.update_or_create(
+            provider=provider,
+            server=server,
+            defaults={
+                "status": AccountStatus.REGISTERING,
+                "contact": contact,
+                "terms_url": provider.terms_url,
+                "terms_agreed_at": timezone.now() if provider.terms_url else None,
+                "problem": None,
+            },
+        )
+        if ring:
+            async_task(REGISTER, account.pk)
+    return account
+
+
+def activate(provider: Provider) -> None:
+    """Make `provider` the one that AutoSSL uses."""
+    with transaction.atomic():
+        Provider.objects.filter(active=True).exclude(pk=provider.pk).update(active=False)
+        Provider.objects.filter(pk=provider.pk).update(active=True)
+
+
+def disable(*, by: User | None) -> None:
+    """Use no provider: AutoSSL orders nothing until one is chosen."""
+    Provider.objects.filter(active=True).update(active=False)
+
+
+def remove(provider: Provider, *, by: User | None) -> None:
+    """Take a provider out that never issued a certificate and is not in use."""
+    if provider.active:
+        raise ProviderProblem("provider", f"“{provider}” is in use. Choose another provider first.", "active")
+    if provider.orders.exists():
+        raise ProviderProblem("provider", f"“{provider}” has issued certificates here; it stays in the list.", "orders")
+    provider.delete()
+
+
+def active(server: Server) -> tuple[Provider, Account] | None:
+    """The provider that AutoSSL uses on `server`, with its account."""
+    account = (
+        Account.objects.select_related("provider").filter(server=server, provider__active=True).exclude(url="").first()
+    )
+    return (account.provider, account) if account else None

@@ -1,0 +1,229 @@
+"""Runs: started once, joined by whoever asks again, cancelled, ended when none of their jobs lives."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
+from django_q.tasks import async_task
+
+from autossl_panel.hosting import servers
+from autossl_panel.hosting import visible as hosting_visible
+from autossl_panel.hosting.models import HostingUser, Server
+from autossl_panel.people.models import User
+
+from . import log
+from .models import Job, JobOutcome, JobState, Level, LogLine, Phase, Run
+
+ALL = "*"
+DUE = "due"
+# What queues the work; named, not imported, because tasks stand above runs.
+WORK = "autossl_panel.autossl.tasks.work"
+
+
+def user_scope(name: str) -> str:
+    return f"user:{name}"
+
+
+def owner_scope(person: User) -> str:
+    return f"owner:{person.username}"
+
+
+def start(scope: str, *, by: User | None, asked_from: str, server: Server | None = None) -> Run:
+    """Start a run, or land on the live one of this scope. One transaction inserts it and rings the bell."""
+    server = server or servers.this()
+    with transaction.atomic():
+        joined = _run_at_work_on(server, scope)
+        if joined is not None:
+            return joined
+        Run.objects.bulk_create(
+            [Run(server=server, scope=scope, asked_by=by, asked_from=asked_from, started_at=timezone.now())],
+            ignore_conflicts=True,
+        )
+        run = Run.objects.select_related("asked_by").get(server=server, scope=scope, ended_at__isnull=True)
+        ring(run)
+    return run
+
+
+def ring(run: Run) -> None:
+    """Put the run into the queue. It may come twice or never: the rows are the truth, the sweep rings again."""
+    async_task(WORK, run.pk)
+
+
+def _run_at_work_on(server: Server, scope: str) -> Run | None:
+    """A live run for all that still has this user's work before it."""
+    if not scope.startswith("user:"):
+        return None
+    name = scope.removeprefix("user:")
+    mine = Job.objects.filter(run=OuterRef("pk"), user__name=name).exclude(state=JobState.ENDED)
+    return (
+        Run.objects.filter(server=server, ended_at__isnull=True, cancelled_at__isnull=True)
+        .exclude(scope=scope)
+        .filter(Exists(mine))
+        .first()
+    )
+
+
+def cancel(run: Run, *, by: User | None) -> bool:
+    """Take what is queued out of the run; what is claimed finishes its step. False where it had ended already."""
+    now = timezone.now()
+    with transaction.atomic():
+        if not Run.objects.filter(pk=run.pk, ended_at__isnull=True, cancelled_at__isnull=True).update(cancelled_at=now):
+            return False
+        log.for_run(run.pk).warn("run:cancelled", by=by.username if by else "the system")
+        Job.objects.filter(run=run, state=JobState.QUEUED).update(
+            state=JobState.ENDED, outcome=JobOutcome.CANCELLED, outcome_reason="cancelled", ended_at=now
+        )
+    end_if_done(run.pk)
+    return True
+
+
+def end_if_done(run_id: int) -> bool:
+    """End a run that is surveyed (or cancelled) and has no live job; True for the one caller that ended it."""
+    now = timezone.now()
+    live = Job.objects.filter(run=OuterRef("pk")).exclude(state=JobState.ENDED)
+    with transaction.atomic():
+        ended = (
+            Run.objects.filter(pk=run_id, ended_at__isnull=True)
+            .filter(Q(surveyed_at__isnull=False) | Q(cancelled_at__isnull=False))
+            .filter(~Exists(live))
+            .update(ended_at=now)
+        )
+        if not ended:
+            return False
+        run = Run.objects.get(pk=run_id)
+        done = progress(run)
+        run.counts = {**run.counts, "outcomes": done.outcomes()}
+        run.save(update_fields=["counts"])
+        _note_last_checks(run, now)
+        level = Level.FAILURE if done.failed or run.problem else Level.WARN if run.cancelled_at else Level.SUCCESS
+        seconds = round((now - run.started_at).total_seconds(), 1)
+        log.for_run(run_id).line("run:ended", level, seconds=seconds, summary=done.summary())
+    return True
+
+
+def _note_last_checks(run: Run, now: datetime) -> None:
+    """What the run did for each user it had jobs for, as the users' “last check”."""
+    counts: dict[int, Counter[str]] = {}
+    worst: dict[int, str] = {}
+    rows = Job.objects.filter(run=run).values_list("user_id", "outcome", "action", "outcome_reason")
+    for user_id, outcome, action, reason in rows.iterator():
+        counts.setdefault(user_id, Counter())["renewed" if _renewed(outcome, action) else outcome] += 1
+        if outcome in (JobOutcome.FAILED, JobOutcome.DEFERRED, JobOutcome.WAITING):
+            worst.setdefault(user_id, reason)
+    alike: dict[tuple[str, str, int], list[int]] = {}
+    for user_id, counter in counts.items():
+        for outcome in ("failed", "deferred", "waiting", "cancelled", "secured", "renewed", "kept", "skipped"):
+            if counter[outcome]:
+                alike.setdefault((outcome, worst.get(user_id, ""), counter[outcome]), []).append(user_id)
+                break
+    for (outcome, reason, number), ids in alike.items():
+        note_last_check(ids, now, f"check:{outcome}", reason=reason, number=number)
+
+
+def note_last_check(user_ids: list[int], now: datetime, event: str, **data: str | int) -> None:
+    """Set the “last check” of users to one event, rendered like a log line."""
+    for start_ in range(0, len(user_ids), 500):
+        HostingUser.objects.filter(pk__in=user_ids[start_ : start_ + 500]).update(
+            last_check_at=now, last_check={"event": event, "data": data}
+        )
+
+
+def _renewed(outcome: str, action: str) -> bool:
+    return outcome == JobOutcome.SECURED and action == "renew"
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a run is, in virtual hosts."""
+
+    queued: int = 0
+    running: int = 0
+    staged: int = 0
+    secured: int = 0
+    renewed: int = 0
+    kept: int = 0
+    skipped: int = 0
+    deferred: int = 0
+    waiting: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    phases: dict[str, int] = field(default_factory=dict)
+    seconds_left: int | None = None
+
+    def outcomes(self) -> dict[str, int]:
+        """How many virtual hosts ended in which way."""
+        return {name: getattr(self, name) for name in OUTCOMES}
+
+    @property
+    def done(self) -> int:
+        return sum(self.outcomes().values())
+
+    @property
+    def total(self) -> int:
+        return self.done + self.queued + self.running + self.staged
+
+    def summary(self) -> str:
+        """“2 secured, 1 failed”: what is not zero, or “nothing to do”."""
+        return ", ".join(f"{n} {name}" for name, n in self.outcomes().items() if n) or "no sites"
+
+
+OUTCOMES = ("failed", "deferred", "waiting", "cancelled", "secured", "renewed", "kept", "skipped")
+
+
+def progress(run: Run, users: QuerySet[HostingUser] | None = None) -> Progress:
+    """Count a run's virtual hosts by how they stand; of `users` only where given."""
+    jobs = Job.objects.filter(run=run)
+    if users is None:
+        rest = run.counts
+    else:
+        jobs = jobs.filter(user__in=users)
+        rest = _rest_of(run, users)
+    found = Progress(kept=rest.get("kept", 0), skipped=rest.get("skipped", 0), waiting=rest.get("waiting", 0))
+    rows = jobs.values_list("state", "outcome", "action", "phase").annotate(n=Count("pk"))
+    for state, outcome, action, phase, n in rows.order_by():
+        if state == JobState.ENDED:
+            name = "renewed" if _renewed(outcome, action) else outcome
+        else:
+            name = state
+            found.phases[phase] = found.phases.get(phase, 0) + n
+        setattr(found, name, getattr(found, name) + n)
+    found.seconds_left = _seconds_left(run, found)
+    return found
+
+
+def _rest_of(run: Run, users: QuerySet[HostingUser]) -> Counter[str]:
+    """What needed no job, of some users: from the lines that say so."""
+    rest: Counter[str] = Counter()
+    rows = LogLine.objects.filter(run=run, job__isnull=True, user__in=users).values_list("data", flat=True)
+    for data in rows:
+        for name in ("kept", "skipped", "waiting"):
+            rest[name] += data.get(name, 0)
+    return rest
+
+
+def _seconds_left(run: Run, found: Progress) -> int | None:
+    """At the pace so far; None while too little is done to say."""
+    left = found.queued + found.running + found.staged
+    through = found.secured + found.renewed + found.failed + found.deferred
+    if run.ended_at or run.surveyed_at is None or through < 5 or not left:
+        return None
+    return round((timezone.now() - run.surveyed_at).total_seconds() / through * left)
+
+
+def visible(person: User) -> QuerySet[Run]:
+    """The runs that `person` may read: root all; a reseller the common ones (own part only) and those of own users."""
+    if person.is_root:
+        return Run.objects.all()
+    own = [user_scope(name) for name in hosting_visible.users(person).values_list("name", flat=True)]
+    return Run.objects.filter(Q(scope__in=[ALL, DUE, owner_scope(person)]) | Q(scope__in=own))
+
+
+def live(server: Server, scope: str) -> Run | None:
+    """The live run of a scope."""
+    return Run.objects.filter(server=server, scope=scope, ended_at__isnull=True).first()
+
+
+PHASES = (Phase.ATTACH, Phase.PROVE, Phase.ORDER, Phase.INSTALL, Phase.VERIFY)

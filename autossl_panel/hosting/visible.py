@@ -1,0 +1,25 @@
+"""What a person may see. Authorisation is the fetch: a view cannot hold an object that its person may not touch."""
+
+from django.db.models import QuerySet
+
+from autossl_panel.people.models import User
+
+from .models import HostingUser, VirtualHost
+
+
+def users(person: User) -> QuerySet[HostingUser]:
+    """The hosting users that `person` may see and change: root all, a reseller own ones."""
+    if person.is_root:
+        return HostingUser.objects.all()
+    if person.is_reseller:
+        return HostingUser.objects.filter(owner=person)
+    return HostingUser.objects.none()
+
+
+def virtual_hosts(person: User) -> QuerySet[VirtualHost]:
+    """The virtual hosts of `users(person)`."""
+    if person.is_root:
+        return VirtualHost.objects.all()
+    if person.is_reseller:
+        return VirtualHost.objects.filter(user__owner=person)
+    return VirtualHost.objects.none()
