@@ -1,0 +1,157 @@
+"""The directory of an ACME server: what an admin is told about a CA, and where its resources are (RFC 8555 §7.1.1)."""
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from autossl_panel.ca.errors import CaProblem, ProblemKind, clean, document, from_response, own, retry_after
+from autossl_panel.ca.transport import Transport, target
+
+# Long enough that a run reads it once, short enough that a CA's new profiles or terms are seen the same day.
+KEPT_SECONDS = 3600.0
+
+_RESOURCES = ("newNonce", "newAccount", "newOrder")
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryFacts:
+    """What a CA's directory says. `date_offset` is the CA's Date header minus our clock."""
+
+    url: str
+    terms_url: str | None
+    eab_required: bool
+    profiles: Mapping[str, str]
+    caa_identities: tuple[str, ...]
+    renewal_info: str | None
+    website: str | None
+    date_offset: timedelta
+    new_nonce: str = field(repr=False)
+    new_account: str = field(repr=False)
+    new_order: str = field(repr=False)
+    revoke_cert: str | None = field(repr=False)
+
+
+def probe(
+    url: str, *, ca_bundle: Path | None, now: datetime, connect_timeout: float = 10, read_timeout: float = 30
+) -> DirectoryFacts:
+    """Read the directory at `url`; a CaProblem with a sentence for the admin when it is no ACME directory we can trust.
+
+    `now` is our clock at the call; the CA's Date header is compared with it.
+    """
+    started = time.monotonic()
+    with Transport(
+        ca_bundle=ca_bundle,
+        connect_timeout=connect_timeout,
+        read_timeout=read_timeout,
+        clock=lambda: now + timedelta(seconds=time.monotonic() - started),
+    ) as transport:
+        return read(transport, url)
+
+
+def read(transport: Transport, url: str) -> DirectoryFacts:
+    """Fetch and judge the directory at `url`."""
+    host = target(url).authority
+    answer = transport.send("GET", url)
+    if 300 <= answer.status < 400:
+        onward = clean(answer.headers["Location"], 200)
+        raise own(
+            ProblemKind.UNREACHABLE,
+            "not_acme",
+            f"{host} redirects ({answer.status}) to “{onward}”. Enter the address of the directory itself.",
+            status=answer.status,
+        )
+    if answer.status != 200:
+        problem = from_response(
+            host, answer.status, answer.body, until=retry_after(answer.headers["Retry-After"], answer.at)
+        )
+        if problem.kind in (ProblemKind.SERVER, ProblemKind.RATE):
+            raise problem
+        raise own(
+            ProblemKind.UNREACHABLE,
+            "not_acme",
+            f"{host} answered {answer.status}: there is no ACME directory at {url}.",
+            status=answer.status,
+        )
+    fields = document(answer.body)
+    if fields is None:
+        kind = clean(answer.headers["Content-Type"], 60) or "no content type"
+        raise own(ProblemKind.UNREACHABLE, "not_acme", f"What {host} answers is no ACME directory ({kind}): {url}.")
+    return _facts(url, host, fields, transport.date_offset or timedelta())
+
+
+def _facts(url: str, host: str, fields: Mapping[str, Any], date_offset: timedelta) -> DirectoryFacts:
+    missing = [name for name in _RESOURCES if _https(fields.get(name)) is None]
+    if missing:
+        raise own(
+            ProblemKind.UNREACHABLE,
+            "not_acme",
+            f"What {host} answers is no ACME directory: {', '.join(missing)} missing in {url}.",
+        )
+    meta = fields.get("meta")
+    meta = meta if isinstance(meta, dict) else {}
+    return DirectoryFacts(
+        url=url,
+        terms_url=_link(meta.get("termsOfService")),
+        eab_required=meta.get("externalAccountRequired") is True,
+        profiles=_texts(meta.get("profiles")),
+        caa_identities=_names(meta.get("caaIdentities")),
+        renewal_info=_https(fields.get("renewalInfo")),
+        website=_link(meta.get("website")),
+        date_offset=date_offset,
+        new_nonce=fields["newNonce"],
+        new_account=fields["newAccount"],
+        new_order=fields["newOrder"],
+        revoke_cert=_https(fields.get("revokeCert")),
+    )
+
+
+def _https(value: object) -> str | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        target(value)
+    except CaProblem:
+        return None
+    return value
+
+
+def _link(value: object) -> str | None:
+    # Shown as a link: nothing but the web's two schemes may come through.
+    text = clean(value, 1000)
+    return text if text.startswith(("https://", "http://")) else None
+
+
+def _texts(value: object) -> dict[str, str]:
+    if not isinstance(value, dict):
+        return {}
+    return {clean(name, 64): clean(text, 500) for name, text in list(value.items())[:50] if clean(name, 64)}
+
+
+def _names(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        return ()
+    return tuple(name.lower() for part in value[:50] if (name := clean(part, 253)))
+
+
+_kept: dict[tuple[str, Path | None], tuple[float, DirectoryFacts]] = {}
+_keeping = threading.Lock()
+
+
+def shared(transport: Transport, url: str, ca_bundle: Path | None) -> DirectoryFacts:
+    """The directory at `url`, read once an hour for all threads of this process."""
+    with _keeping:  # held while reading: eight threads that start together shall read it once
+        at, facts = _kept.get((url, ca_bundle), (0.0, None))
+        if facts is None or time.monotonic() - at > KEPT_SECONDS:
+            facts = read(transport, url)
+            _kept[url, ca_bundle] = (time.monotonic(), facts)
+        return facts
+
+
+def forget(url: str, ca_bundle: Path | None) -> None:
+    """Read the directory at `url` anew next time: an address in it has turned out to be gone."""
+    with _keeping:
+        _kept.pop((url, ca_bundle), None)

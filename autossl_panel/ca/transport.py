@@ -1,0 +1,313 @@
+"""HTTPS to a CA, kept alive: one connection a host, whole-answer deadlines, a request counter, the CA's Date.
+
+Knows HTTP and TLS, nothing of ACME. Written on sockets and `http.client` because a request library costs two thirds of
+a certificate's CPU time. No proxies, no environment, no redirects; one thread at a time.
+"""
+
+import functools
+import http.client
+import io
+import re
+import select
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.message import Message
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self, cast
+from urllib.parse import urlsplit
+
+from autossl_panel.ca.errors import CaProblem, ProblemKind, own
+
+USER_AGENT = "autossl-panel/0.1 (ACME client)"
+LARGEST_ANSWER = 1 << 20
+# Past this, a server may be about to close; a request that must not be sent twice would be lost in that race.
+LONGEST_IDLE = 10.0
+_URL = re.compile(r"https://[!-~]{1,2000}")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer, read to its end. `at` is our clock when it came."""
+
+    status: int
+    headers: Message
+    body: bytes
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An https URL taken apart."""
+
+    host: str
+    port: int
+    path: str
+
+    @property
+    def authority(self) -> str:
+        """Host and port as a Host header and a person write them."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == 443 else f"{host}:{self.port}"
+
+
+def utc_now() -> datetime:
+    """This machine's clock, aware UTC."""
+    return datetime.now(UTC)
+
+
+@functools.lru_cache(maxsize=1024)
+def target(url: str) -> Target:
+    """`url` taken apart; a CaProblem where it is no usable https address (RFC 8555 §6.1)."""
+    if not _URL.fullmatch(url):
+        raise own(ProblemKind.UNREACHABLE, "url", f"“{url[:200]}” is no https:// address.")
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port or 443
+    except ValueError:
+        host, port = None, 0
+    if not host or parts.username is not None:
+        raise own(ProblemKind.UNREACHABLE, "url", f"“{url[:200]}” is no usable https:// address.")
+    path = parts.path or "/"
+    return Target(host, port, f"{path}?{parts.query}" if parts.query else path)
+
+
+def tls_context(ca_bundle: Path | None) -> ssl.SSLContext:
+    """The shared TLS settings for a CA bundle (a PEM file that replaces the system's), or for the system's trust."""
+    if ca_bundle is None:
+        return _tls_context(None, 0)
+    try:
+        changed = ca_bundle.stat().st_mtime_ns
+    except OSError as error:
+        raise _bundle_problem(ca_bundle, error.strerror or str(error)) from error
+    return _tls_context(ca_bundle, changed)
+
+
+@functools.lru_cache(maxsize=16)
+def _tls_context(ca_bundle: Path | None, changed: int) -> ssl.SSLContext:
+    # Reading the trust store takes 10 ms and a context may serve many threads: one for all.
+    if ca_bundle is None:
+        return ssl.create_default_context()
+    try:
+        return ssl.create_default_context(cafile=ca_bundle)
+    except ssl.SSLError as error:
+        raise _bundle_problem(ca_bundle, "it holds no PEM certificate") from error
+    except OSError as error:
+        raise _bundle_problem(ca_bundle, error.strerror or str(error)) from error
+
+
+def _bundle_problem(ca_bundle: Path, reason: str) -> CaProblem:
+    return own(ProblemKind.UNREACHABLE, "bundle", f"The CA bundle {ca_bundle} cannot be used: {reason}.")
+
+
+class _Paced(io.RawIOBase):
+    """Reads a socket up to one moment: a server that sends a byte now and then must not hold a thread for ever."""
+
+    def __init__(self, sock: socket.socket, deadline: float) -> None:
+        super().__init__()
+        self._sock = sock
+        self._deadline = deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._sock.settimeout(left)
+        return self._sock.recv_into(buffer)
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """What `http.client.HTTPResponse` asks a socket for."""
+        return io.BufferedReader(self)
+
+
+class _Connection:
+    __slots__ = ("fresh", "sock", "used_at")
+
+    def __init__(self, sock: ssl.SSLSocket) -> None:
+        self.sock = sock
+        self.used_at = time.monotonic()
+        self.fresh = True
+
+    def usable(self) -> bool:
+        """Is the peer still there, as far as we can see? Between requests a readable socket means it has closed."""
+        if self.fresh:
+            return True
+        if time.monotonic() - self.used_at > LONGEST_IDLE:
+            return False
+        poll = select.poll()
+        poll.register(self.sock, select.POLLIN)
+        return not poll.poll(0)
+
+
+class Transport:
+    """Sends requests to https addresses and reads their answers; every trouble is a CaProblem that names the host."""
+
+    def __init__(
+        self,
+        *,
+        ca_bundle: Path | None = None,
+        connect_timeout: float = 10,
+        read_timeout: float = 30,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self.requests = 0
+        self._ca_bundle = ca_bundle
+        self._connect_timeout = connect_timeout
+        self._read_timeout = read_timeout
+        self._clock = clock
+        self._connections: dict[tuple[str, int], _Connection] = {}
+        self._date: tuple[str, datetime] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all connections; a later request opens new ones."""
+        while self._connections:
+            self._connections.popitem()[1].sock.close()
+
+    @property
+    def date_offset(self) -> timedelta | None:
+        """The CA's Date header minus this machine's clock, as last seen; to the second."""
+        if self._date is None:
+            return None
+        text, at = self._date
+        try:
+            moment = parsedate_to_datetime(text)
+        except (ValueError, TypeError, OverflowError):
+            return None
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        return moment - at.replace(microsecond=0)
+
+    def send(
+        self, method: str, url: str, body: bytes = b"", *, accept: str = "application/json", repeatable: bool = True
+    ) -> Answer:
+        """Send one request and read its whole answer. Only a `repeatable` one is sent again over a new connection."""
+        to = target(url)
+        request = _request(method, to, body, accept)
+        connection = self._connected(to)
+        was_fresh = connection.fresh
+        try:
+            return self._exchange(connection, method, to, request)
+        except (OSError, http.client.HTTPException) as error:
+            self._drop(to)
+            if was_fresh or not repeatable or not _closed_before_answer(error):
+                raise self._explained(error, to) from error
+        connection = self._connected(to)
+        try:
+            return self._exchange(connection, method, to, request)
+        except (OSError, http.client.HTTPException) as error:
+            self._drop(to)
+            raise self._explained(error, to) from error
+
+    def _connected(self, to: Target) -> _Connection:
+        known = self._connections.get((to.host, to.port))
+        if known is not None:
+            if known.usable():
+                return known
+            self._drop(to)
+        context = tls_context(self._ca_bundle)
+        try:
+            plain = socket.create_connection((to.host, to.port), timeout=self._connect_timeout)
+        except (OSError, UnicodeError) as error:
+            raise self._explained(error, to) from error
+        try:
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            secured = context.wrap_socket(plain, server_hostname=to.host)
+        except (OSError, ValueError) as error:
+            plain.close()
+            raise self._explained(error, to) from error
+        connection = self._connections[to.host, to.port] = _Connection(secured)
+        return connection
+
+    def _exchange(self, connection: _Connection, method: str, to: Target, request: bytes) -> Answer:
+        deadline = time.monotonic() + self._read_timeout
+        connection.sock.settimeout(self._read_timeout)
+        self.requests += 1
+        connection.sock.sendall(request)
+        stream = cast(socket.socket, _Paced(connection.sock, deadline))
+        response = http.client.HTTPResponse(stream, method=method)
+        response.begin()
+        body = response.read(LARGEST_ANSWER + 1)
+        if len(body) > LARGEST_ANSWER:
+            raise http.client.HTTPException(f"its answer is larger than {LARGEST_ANSWER >> 20} MB")
+        if response.length:  # what read() with a size does not tell: the peer ended before the announced length
+            raise http.client.IncompleteRead(body, response.length)
+        answer = Answer(response.status, response.msg, body, self._clock())
+        if (date := answer.headers["Date"]) is not None:
+            self._date = (date, answer.at)
+        if response.will_close:
+            self._drop(to)
+        else:
+            connection.used_at = time.monotonic()
+            connection.fresh = False
+        return answer
+
+    def _drop(self, to: Target) -> None:
+        connection = self._connections.pop((to.host, to.port), None)
+        if connection is not None:
+            connection.sock.close()
+
+    def _explained(self, error: Exception, to: Target) -> CaProblem:
+        short, sentence = _explanation(error, to, self._connect_timeout, self._read_timeout)
+        return own(ProblemKind.UNREACHABLE, short, sentence)
+
+
+def _request(method: str, to: Target, body: bytes, accept: str) -> bytes:
+    lines = [
+        f"{method} {to.path} HTTP/1.1",
+        f"Host: {to.authority}",
+        f"User-Agent: {USER_AGENT}",
+        f"Accept: {accept}",
+        "Accept-Language: en",
+    ]
+    if method == "POST":
+        lines += ["Content-Type: application/jose+json", f"Content-Length: {len(body)}"]
+    return "\r\n".join([*lines, "", ""]).encode("ascii") + body
+
+
+def _closed_before_answer(error: Exception) -> bool:
+    # http.client calls an end of the stream before the first byte RemoteDisconnected, a ConnectionResetError.
+    return isinstance(error, (ConnectionError, ssl.SSLZeroReturnError, ssl.SSLEOFError))
+
+
+def _explanation(error: Exception, to: Target, connect: float, read: float) -> tuple[str, str]:
+    """Our short problem type and a sentence with host and cause; most particular first."""
+    name = to.authority
+    match error:
+        case ssl.SSLCertVerificationError():
+            reason = error.verify_message or "not trusted"
+            return "certificate", (
+                f"The certificate of {name} is not to be trusted: {reason}. A private CA needs its own CA bundle."
+            )
+        case socket.gaierror():
+            return "dns", f"The name {to.host} cannot be resolved: {error.strerror}."
+        case UnicodeError():
+            return "url", f"“{to.host}” is no host name."
+        case ConnectionRefusedError():
+            return "refused", f"{name} (port {to.port}) refuses connections."
+        case TimeoutError():
+            return "timeout", f"{name} did not answer in time (waits: {connect:g} s to connect, {read:g} s to answer)."
+        case ssl.SSLError():
+            return "tls", f"{name} does not speak proper TLS: {error.reason or error}."
+        case ConnectionError():
+            return "network", f"{name} closed the connection without an answer."
+        case OSError():
+            return "network", f"{name} cannot be reached: {error.strerror or error}."
+        case http.client.IncompleteRead():
+            return "http", f"{name} broke off its answer."
+        case _:
+            return "http", f"{name} does not answer in proper HTTP: {error}."
