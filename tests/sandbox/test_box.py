@@ -95,7 +95,8 @@ def test_two_boxes_stand_side_by_side() -> None:
 
 def test_everything_ends_when_the_holder_is_killed(tmp_path: Path) -> None:
     script = (
-        "import sys, time; from pathlib import Path; from autossl_panel.sandbox.box import Box; b = Box(Path(sys.argv[1]));"
+        "import sys, time; from pathlib import Path; from autossl_panel.sandbox.box import Box;"
+        "b = Box(Path(sys.argv[1]));"
         "print(b.address, b.http_port, b.pebble.port, b.dns.port, flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True) as holder:
