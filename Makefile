@@ -1,0 +1,50 @@
+# Everything a developer does here; `make help` lists it.
+SHELL := /bin/sh
+PY := .venv/bin/python
+SOURCES := autossl_panel tests $(wildcard bench) manage.py
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow lint bench lock clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+
+# Stamps: setup runs again only where what it installs from has changed.
+.setup-demo: requirements.txt scripts/setup
+	scripts/setup demo
+	@touch $@
+
+.setup-test: requirements-dev.txt scripts/setup
+	scripts/setup test
+	@touch $@
+
+.setup-bench: requirements-dev.txt scripts/setup
+	scripts/setup bench
+	@touch $@
+
+setup: .setup-test  ## build .venv and install missing Debian packages
+
+demo: .setup-demo  ## a hosting server in a box, AutoSSL run on it, the panel to click (ONCE=1: stop after the run)
+	@$(PY) manage.py demo $(if $(ONCE),--once)
+
+test: .setup-test  ## all tests but the slow ones
+	$(PY) -m pytest -n 2 -m "not slow" --cov --cov-report=term
+
+test-slow: .setup-test  ## the tests that take minutes: every kill on both databases
+	$(PY) -m pytest -n 2 -m slow
+
+lint: .setup-test  ## ruff, mypy and the import contracts
+	$(PY) -m ruff check $(SOURCES)
+	$(PY) -m ruff format --check $(SOURCES)
+	$(PY) -m mypy autossl_panel tests
+	.venv/bin/lint-imports
+
+bench: .setup-bench  ## speed and memory, side by side with other clients; writes docs/bench.md
+	$(PY) -m bench
+
+lock:  ## write the requirements with hashes from pyproject.toml (UPGRADE=1: newest versions)
+	scripts/lock
+
+clean:  ## remove what was made here: .venv, caches, .sandbox
+	rm -rf .venv .setup-demo .setup-test .setup-bench .sandbox .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .coverage .coverage.* htmlcov staticfiles build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
