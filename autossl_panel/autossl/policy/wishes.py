@@ -1,0 +1,55 @@
+"""Which names: wished (what the site has, plus www), wanted (what can be asked for now). Rules §1."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from autossl_panel import names
+from autossl_panel.autossl.facts import ProviderFacts, SiteFacts
+
+
+def wished_names(domains: Iterable[str], *, taken_elsewhere: Callable[[str], bool]) -> tuple[tuple[str, bool], ...]:
+    """The wished names of a virtual host as (name, added by the panel), each www right after its domain.
+
+    `domains` are in normal form; `taken_elsewhere` says whether another virtual host names it.
+    """
+    own = dict.fromkeys(domains)
+    wished: dict[str, bool] = {}
+    for domain in own:
+        wished[domain] = False
+        www = names.www_of(domain)
+        if www is not None and www not in own and not taken_elsewhere(www):
+            wished[www] = True
+    return tuple(wished.items())
+
+
+def not_wanted(
+    name: str,
+    provider: ProviderFacts | None,
+    *,
+    excluded: bool = False,
+    dns_at_hand: bool = False,
+    www_not_served: bool = False,
+) -> str | None:
+    """Why a wished name cannot be asked for now, as a code of the rules' table, else None.
+
+    `www_not_served`: the name is an added www. that reaches none of this virtual host's blocks and cannot be made to.
+    """
+    if excluded:
+        return "excluded"
+    problem = names.not_public(name)
+    if problem is not None and not (problem == "not_public" and provider is not None and provider.private_ca):
+        return problem
+    if names.is_wildcard(name) and not (provider is not None and provider.wildcard and dns_at_hand):
+        return "wildcard_unsupported"
+    return "www_not_served" if www_not_served else None
+
+
+def cleared_by_person(site: SiteFacts) -> SiteFacts:
+    """The facts as a person's own check sees them: our retry ladder and stored refusals of names no longer hold.
+
+    What the CA asked for (`held_until`) stands.
+    """
+    cleared = tuple(replace(name, retry_at=None, ca_refused_until=None) for name in site.names)
+    return replace(site, names=cleared, retry_at=None)

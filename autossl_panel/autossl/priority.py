@@ -1,0 +1,48 @@
+"""Which comes first: between jobs, and between names over a provider's limit (rules §4). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime, timedelta
+
+from autossl_panel.autossl.facts import Action, InstalledFacts, NameFacts, Need, SiteFacts
+from autossl_panel.names import ranked
+
+URGENT, NEW, DEFECTIVE, EXTEND, RENEW, HOPELESS = range(6)
+
+_FIRST = frozenset({"missing", "self_signed"})
+_DEFECTS = frozenset({"expired", "revoked", "mismatch", "weak", "chain", "foreign_defective"})
+_LONG_EXPIRED = timedelta(days=7)
+
+
+def job_class(need: Need, site: SiteFacts, now: datetime) -> int:
+    """The class of a job, 0 (urgent) to 5 (long expired and failing); jobs are claimed in this order."""
+    installed = site.installed
+    if installed is None or installed.self_signed:
+        return NEW
+    if installed.not_after + _LONG_EXPIRED < now and all(_failing(name) for name in site.names if name.wanted):
+        return HOPELESS
+    if _urgent(installed, now):
+        return URGENT
+    if need.action == Action.EXTEND:
+        return EXTEND
+    if need.reason in _FIRST:
+        return NEW
+    return DEFECTIVE if need.reason in _DEFECTS or installed.defects or installed.revoked else RENEW
+
+
+def _urgent(installed: InstalledFacts, now: datetime) -> bool:
+    return now >= installed.defer_until or installed.not_after - now < installed.lifetime / 10
+
+
+def _failing(name: NameFacts) -> bool:
+    failed, passed = name.last_failed_at, name.last_passed_at
+    return failed is not None and (passed is None or passed < failed)
+
+
+def cut(
+    names_passed: Iterable[str], limit: int, *, main: str, covered: Collection[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names that fit the provider's limit, most important first, and those over it."""
+    order = ranked(names_passed, main=main, covered=covered)
+    return order[:limit], order[limit:]
