@@ -10,8 +10,11 @@ def main() -> int:
     from django.core.exceptions import ImproperlyConfigured  # noqa: PLC0415
     from django.core.management import execute_from_command_line  # noqa: PLC0415
 
+    argv = list(sys.argv)
+    if len(argv) > 1 and not argv[1].startswith("-"):
+        argv[1] = argv[1].replace("-", "_")  # feature-list is the module feature_list
     try:
-        execute_from_command_line(sys.argv)
+        execute_from_command_line(argv)
     except ImproperlyConfigured as problem:
         print(f"autossl-panel: {problem}", file=sys.stderr)  # noqa: T201
         return 2

@@ -75,6 +75,8 @@ AUTOSSL_HELPER_DIR = _directory("AUTOSSL_HELPER_DIR", AUTOSSL_STATE_DIR / "helpe
 AUTOSSL_RUN_DIR = _directory("AUTOSSL_RUN_DIR", AUTOSSL_STATE_DIR / "run")
 AUTOSSL_HELPER_SOCKET = AUTOSSL_RUN_DIR / "helper.sock"
 AUTOSSL_HOMES = _directory("AUTOSSL_HOMES", Path("/home"))
+# Lines "SITE USER" or "/PREFIX/OF/DOCROOT USER": whose a site is, where its docroot does not tell
+AUTOSSL_USER_MAP = os.environ.get("AUTOSSL_USER_MAP", "")
 AUTOSSL_NGINX_BIN = os.environ.get("AUTOSSL_NGINX_BIN") or "nginx"
 AUTOSSL_NGINX_CONF = _directory("AUTOSSL_NGINX_CONF", Path("/etc/nginx/nginx.conf"))
 AUTOSSL_HTTP_PORT = _port("AUTOSSL_HTTP_PORT", 80)

@@ -1,4 +1,4 @@
-"""Providers as rows: drafts, choice, agreement to terms. What needs the network is in `registration`, which workers run."""
+"""Providers as rows: drafts, choice, terms. What needs the network is in `registration`, which workers run."""
 
 import re
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The network half of providers: reading a directory, registering an account. Workers and commands run it, never the web."""
+"""The network half of providers: reading a directory, registering an account. Run by workers and commands only."""
 
 import os
 from pathlib import Path
@@ -77,7 +77,7 @@ def probe(provider: Provider) -> Provider:
 
 
 def register(account: Account) -> Account:
-    """Register (the same key again gives the same account) and use the provider from now on; or say why not on the row."""
+    """Register (the same key gives the same account) and use the provider from now on; or say why not on the row."""
     provider = account.provider
     eab = (provider.eab_kid, provider.eab_hmac_key) if provider.eab_hmac_key else None
     contact = [f"mailto:{account.contact}"] if account.contact else []

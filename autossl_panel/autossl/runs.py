@@ -213,6 +213,24 @@ def _seconds_left(run: Run, found: Progress) -> int | None:
     return round((timezone.now() - run.surveyed_at).total_seconds() / through * left)
 
 
+def fail(run: Run, text: str) -> None:
+    """End a run that cannot go on: its queued jobs are cancelled, and it says why."""
+    with transaction.atomic():
+        if not Run.objects.filter(pk=run.pk, ended_at__isnull=True).update(
+            problem={"code": "failed", "text": text}, cancelled_at=timezone.now()
+        ):
+            return
+        log.for_run(run.pk).failure("run:failed", text=text)
+        Job.objects.filter(run=run, state=JobState.QUEUED).update(
+            state=JobState.ENDED, outcome=JobOutcome.CANCELLED, outcome_reason="cancelled", ended_at=timezone.now()
+        )
+    end_if_done(run.pk)
+
+
+def is_hosting_user(server: Server, name: str) -> bool:
+    return HostingUser.objects.filter(server=server, name=name).exists()
+
+
 def visible(person: User) -> QuerySet[Run]:
     """The runs that `person` may read: root all; a reseller the common ones (own part only) and those of own users."""
     if person.is_root:

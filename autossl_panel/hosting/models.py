@@ -139,6 +139,8 @@ class Domain(models.Model):
     virtual_host = models.ForeignKey(VirtualHost, models.CASCADE, related_name="domains")
     name = models.CharField(max_length=253)
     added = models.BooleanField(default=False)
+    # Why no public CA may certify it: "not_public", "bad_name", or "" where one may
+    unfit = models.CharField(max_length=16, default="", blank=True)
     position = models.PositiveIntegerField(default=0)
 
     class Meta:

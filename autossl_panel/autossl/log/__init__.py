@@ -1,6 +1,18 @@
 """The log of runs: lines are written as event and data at once, and rendered to text when read."""
 
-from .render import Line, reason_text, render
+from .render import Line, line, problem_text, reason_text, render, scope_text
+from .tail import Tail
 from .writer import Writer, for_job, for_run
 
-__all__ = ["Line", "Writer", "for_job", "for_run", "reason_text", "render"]
+__all__ = [
+    "Line",
+    "Tail",
+    "Writer",
+    "for_job",
+    "for_run",
+    "line",
+    "problem_text",
+    "reason_text",
+    "render",
+    "scope_text",
+]

@@ -45,6 +45,14 @@ def render(event: str, data: Mapping[str, Any]) -> str:
     return str(template) % values
 
 
+def problem_text(problem: Mapping[str, Any]) -> str:
+    """A stored problem {"code", "domain", "data"} in one sentence, with the facts it carries."""
+    data = problem.get("data") or {}
+    text = reason_text(str(problem["code"]))
+    detail = data.get("text") or data.get("detail")
+    return f"{text}: {detail}" if detail else text
+
+
 def line(row: LogLine) -> Line:
     """A row as it is shown."""
     return Line(

@@ -22,6 +22,7 @@ class Certificate(models.Model):
     signature_hash = models.CharField(max_length=32, default="", blank=True)
     self_signed = models.BooleanField(default=False)
     links = models.BooleanField(default=True)
+    weak = models.BooleanField(default=False)
     ari_id = models.CharField(max_length=200, default="", blank=True)
     spki = models.CharField(max_length=64, default="", blank=True)
     pem = models.TextField()

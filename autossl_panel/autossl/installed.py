@@ -1,0 +1,96 @@
+"""What the inventory says is installed, as rows: certificates that others put there, and ours that are in use."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import TypeVar
+
+from autossl_panel import pki
+from autossl_panel.helper.protocol import SiteFacts as FoundSite
+from autossl_panel.hosting.models import Server, VirtualHost
+
+from .certificates import row_of
+from .models import Certificate, Installation
+
+CHUNK = 500
+T = TypeVar("T")
+
+
+def sync(server: Server, sites: Sequence[FoundSite], *, now: datetime) -> None:
+    """Bring the current installations of a server in step with what its configuration names."""
+    ids = dict(VirtualHost.objects.filter(server=server).values_list("key", "pk"))
+    facts = {site.key: _facts(site) for site in sites}
+    _record(facts[site.key] for site in sites)
+    certificate_ids = _certificate_ids({found[0].fingerprint for found in facts.values() if found})
+    current = {
+        host: (pk, certificate, matches)
+        for pk, host, certificate, matches in Installation.objects.filter(
+            virtual_host__server=server, until__isnull=True
+        ).values_list("pk", "virtual_host_id", "certificate_id", "key_matches")
+    }
+    ended: list[int] = []
+    begun: list[Installation] = []
+    pairs: dict[str, list[int]] = {"": [], "detached": []}
+    for site in sites:
+        host, found = ids[site.key], facts[site.key]
+        before = current.pop(host, None)
+        pairs["detached" if _detached(site, found) else ""].append(host)
+        certificate = site.certificate
+        wanted = certificate_ids[found[0].fingerprint] if found else None
+        matches = certificate.key_matches if certificate else None
+        if before is not None and before[1:] == (wanted, matches):
+            continue
+        if before is not None:
+            ended.append(before[0])
+        if wanted is not None and certificate is not None:
+            begun.append(
+                Installation(
+                    virtual_host_id=host, certificate_id=wanted, since=now, path=certificate.path, key_matches=matches
+                )
+            )
+    ended.extend(pk for pk, _certificate, _matches in current.values())
+    for chunk in _chunks(ended):
+        Installation.objects.filter(pk__in=chunk).update(until=now)
+    Installation.objects.bulk_create(begun, batch_size=CHUNK)
+    for value, hosts in pairs.items():
+        for chunk in _chunks(hosts):
+            VirtualHost.objects.filter(pk__in=chunk).exclude(stored_pair=value).update(stored_pair=value)
+
+
+def _facts(site: FoundSite) -> tuple[pki.CertificateFacts, bytes, bool] | None:
+    """The facts of a configured certificate; None where there is none or it cannot be read."""
+    if site.certificate is None:
+        return None
+    pem = site.certificate.pem.encode()
+    try:
+        return pki.read_chain(pem), pem, site.certificate.ours
+    except pki.PairProblem:
+        # nginx refuses such a file at its next test; for the rules the site has no certificate.
+        return None
+
+
+def _record(found: Iterable[tuple[pki.CertificateFacts, bytes, bool] | None]) -> None:
+    rows = {one[0].fingerprint: row_of(one[0], one[1], provider=None, ours=one[2]) for one in found if one}
+    known = set(_certificate_ids(set(rows)))
+    Certificate.objects.bulk_create(
+        [row for fingerprint, row in rows.items() if fingerprint not in known], batch_size=CHUNK, ignore_conflicts=True
+    )
+
+
+def _certificate_ids(fingerprints: set[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for chunk in _chunks(sorted(fingerprints)):
+        found.update(Certificate.objects.filter(fingerprint__in=chunk).values_list("fingerprint", "pk"))
+    return found
+
+
+def _detached(site: FoundSite, found: tuple[pki.CertificateFacts, bytes, bool] | None) -> bool:
+    """Our store has a pair for it, and the configuration names none or only a placeholder."""
+    if site.certificate is not None and site.certificate.ours:
+        return False
+    placeholder = found is None or found[0].self_signed
+    return bool(site.live_serial) and placeholder
+
+
+def _chunks(items: list[T]) -> Iterable[list[T]]:
+    for start in range(0, len(items), CHUNK):
+        yield items[start : start + CHUNK]

@@ -1,0 +1,99 @@
+"""Run AutoSSL now, with its log on the terminal."""
+
+import signal
+import threading
+import time
+from argparse import ArgumentParser
+from typing import Any
+
+from django.db import connection
+
+from autossl_panel.autossl import foreground, jobs, log, runs
+from autossl_panel.autossl.management.base import FAILED, hosting_user
+from autossl_panel.autossl.management.base import Command as Base
+from autossl_panel.autossl.models import Level, Run
+from autossl_panel.helper.client import HelperGone
+from autossl_panel.hosting import servers
+
+MARKS = {Level.OUT: " ", Level.SUCCESS: "+", Level.WARN: "!", Level.FAILURE: "x"}
+
+
+class Command(Base):
+    help = (
+        "Run AutoSSL for all users or for one. Exit status 0: every site ended as the rules say; 1: something failed."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        scope = parser.add_mutually_exclusive_group(required=True)
+        scope.add_argument("--all", action="store_true", help="all users")
+        scope.add_argument("--user", metavar="NAME", help="one hosting user")
+
+    def work(self, *, user: str | None, **_: Any) -> int:
+        server = servers.this()
+        if user is not None and not runs.is_hosting_user(server, user):
+            # New in the configuration, perhaps: the run itself would find it, but its name must be known to start one.
+            self._discover()
+            hosting_user(server, user)
+        scope = runs.user_scope(user) if user is not None else runs.ALL
+        run = runs.start(scope, by=None, asked_from="command", server=server)
+        if foreground.workers_alive(server):
+            self._follow(run)
+        else:
+            self._work(run)
+        run.refresh_from_db()
+        done = runs.progress(run)
+        return FAILED if done.failed or run.problem or run.cancelled_at else 0
+
+    @staticmethod
+    def _discover() -> None:
+        from django.utils import timezone  # noqa: PLC0415
+
+        from autossl_panel.autossl import inventory  # noqa: PLC0415
+
+        with foreground.helper() as helper:
+            inventory.refresh(servers.this(), helper, now=timezone.now())
+
+    def _work(self, run: Run) -> None:
+        """No worker runs: do it here. The log is printed by this thread, the work done in another."""
+        stop = threading.Event()
+        problems: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                jobs.work_through(run.pk, stop=stop)
+            except (HelperGone, OSError) as problem:
+                problems.append(problem)
+            finally:
+                connection.close()
+
+        signal.signal(signal.SIGTERM, lambda *_: stop.set())
+        worker = threading.Thread(target=work, name="foreground")
+        worker.start()
+        tail = log.Tail(run.pk)
+        try:
+            while worker.is_alive():
+                self._print(tail)
+                worker.join(0.3)
+        except KeyboardInterrupt:
+            stop.set()
+            self.stderr.write("Stopping: what is in hand finishes its step.")
+            worker.join()
+        self._print(tail)
+        if problems:
+            self.stderr.write(f"The helper does not answer: {problems[0]}")
+            runs.fail(run, str(problems[0]))
+
+    def _follow(self, run: Run) -> None:
+        """Workers are at it: print what they log until the run ends."""
+        tail = log.Tail(run.pk)
+        while True:
+            ended = Run.objects.filter(pk=run.pk, ended_at__isnull=False).exists()
+            self._print(tail)
+            if ended:
+                return
+            time.sleep(0.3)
+
+    def _print(self, tail: log.Tail) -> None:
+        for line in tail.read():
+            self.stdout.write(f"{line.at:%H:%M:%S} {MARKS[line.level]} {'  ' * line.depth}{line.text}")
+        self.stdout.flush()

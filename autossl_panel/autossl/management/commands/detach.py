@@ -1,0 +1,38 @@
+"""Take everything of the panel's out of the web server's configuration."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from autossl_panel.autossl import foreground
+from autossl_panel.autossl.management.base import FAILED, plural, usage
+from autossl_panel.autossl.management.base import Command as Base
+from autossl_panel.hosting import servers
+from autossl_panel.hosting.models import VirtualHost
+
+
+class Command(Base):
+    help = (
+        "Take the panel's lines out of the web server's configuration, of all sites or of one: the files are then as "
+        "if it had never been there. Certificates stay on disk."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("name", nargs="?", metavar="NAME", help="one site; without it, all")
+
+    def work(self, *, name: str | None, **_: Any) -> int:
+        server = servers.this()
+        keys = None
+        if name is not None:
+            keys = list(VirtualHost.objects.filter(server=server, name=name.lower()).values_list("key", flat=True))
+            if not keys:
+                usage(f"There is no site “{name}”.")
+        with foreground.helper() as helper:
+            results = helper.detach(keys)
+        bad = {key: result for key, result in results.items() if not result.ok}
+        for key, result in sorted(bad.items()):
+            where = f" ({result.file}:{result.line})" if result.file else ""
+            self.stderr.write(f"{key}: {result.text}{where}")
+        done = [key for key in results if key not in bad]
+        VirtualHost.objects.filter(server=server, key__in=done).update(attached=False)
+        self.stdout.write(f"{plural(len(done), 'site')} detached.")
+        return FAILED if bad else 0

@@ -1,0 +1,113 @@
+"""Providers on the command line: added after their directory answered, used after registration."""
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from autossl_panel.autossl import providers, registration
+from autossl_panel.autossl.management.base import Command as Base
+from autossl_panel.autossl.management.base import failed, table, usage
+from autossl_panel.autossl.models import Account, AccountStatus, Provider, ProviderState
+from autossl_panel.hosting import servers
+
+
+class Command(Base):
+    help = "Add a CA by its ACME directory, use one, or list what there is."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        verbs = parser.add_subparsers(dest="verb", required=True)
+        add = verbs.add_parser("add", help="probe a directory and add it")
+        add.add_argument("name", metavar="NAME")
+        add.add_argument("--directory", required=True, metavar="URL")
+        add.add_argument("--ca-bundle", metavar="FILE", help="certificates that the directory's own is checked against")
+        add.add_argument("--private-ca", action="store_true", help="lifts the rules for public names and addresses")
+        add.add_argument("--eab-kid", default="", metavar="K")
+        add.add_argument("--eab-hmac-key", default="", metavar="H")
+        add.add_argument("--max-names", type=int, default=100, metavar="N", help="names in one certificate")
+        use = verbs.add_parser("use", help="register with a provider and use it from now on")
+        use.add_argument("name", metavar="NAME")
+        use.add_argument("--agree-tos", action="store_true", help="agree to its terms of service")
+        use.add_argument(
+            "--contact", default="", metavar="MAIL", help="the account's address, if the CA shall have one"
+        )
+        verbs.add_parser("list", help="all providers")
+
+    def work(self, *, verb: str, **options: Any) -> int:
+        registration.seed()
+        if verb == "add":
+            return self._add(**options)
+        if verb == "use":
+            return self._use(**options)
+        return self._list()
+
+    def _add(self, *, name: str, directory: str, ca_bundle: str | None, **options: Any) -> int:
+        bundle = ""
+        if ca_bundle:
+            try:
+                bundle = Path(ca_bundle).read_text(encoding="ascii")
+            except (OSError, UnicodeDecodeError) as error:
+                reason = error.strerror if isinstance(error, OSError) else "not a text of certificates in PEM form"
+                usage(f"--ca-bundle {ca_bundle}: {reason}")
+        before = Provider.objects.filter(name=name).first()
+        wish = providers.Draft(
+            name=name,
+            directory_url=directory,
+            ca_bundle=bundle,
+            private_ca=options["private_ca"],
+            eab_kid=options["eab_kid"],
+            eab_hmac_key=options["eab_hmac_key"],
+            max_names=options["max_names"],
+        )
+        provider = registration.probe(providers.draft(wish, by=None, ring=False))
+        if provider.state != ProviderState.READY:
+            if before is None:
+                provider.delete()
+            else:
+                before.save()
+            failed(f"{directory}: {provider.problem['text']}")
+        self.stdout.write(f"{provider.name}: ready{self._notes(provider)}")
+        return 0
+
+    @staticmethod
+    def _notes(provider: Provider) -> str:
+        notes = []
+        if provider.terms_url:
+            notes.append(f"terms of service {provider.terms_url}")
+        if provider.eab_required:
+            notes.append("needs external account binding")
+        return "".join(f", {note}" for note in notes)
+
+    def _use(self, *, name: str, agree_tos: bool, contact: str, **_: Any) -> int:
+        provider = Provider.objects.filter(name=name).first()
+        if provider is None:
+            known = ", ".join(Provider.objects.values_list("name", flat=True))
+            usage(f"There is no provider “{name}”. There are: {known}.")
+        if provider.state != ProviderState.READY and registration.probe(provider).state != ProviderState.READY:
+            failed(f"{provider.directory_url}: {provider.problem['text']}")
+        account = providers.ask_to_use(
+            provider, servers.this(), agree_terms=agree_tos, contact=contact, by=None, ring=False
+        )
+        account = registration.register(account)
+        if account.status != AccountStatus.VALID:
+            failed(f"{provider.name}: {account.problem['text']}")
+        self.stdout.write(f"{provider.name}: registered as {account.url}, in use from now on")
+        return 0
+
+    def _list(self) -> int:
+        accounts = {account.provider_id: account for account in Account.objects.filter(server=servers.this())}
+        table(
+            self.stdout,
+            ("", "NAME", "STATE", "NAMES", "ACCOUNT", "DIRECTORY"),
+            [
+                (
+                    "*" if provider.active else "",
+                    provider.name,
+                    provider.state,
+                    provider.max_names,
+                    accounts[provider.pk].status if provider.pk in accounts else "-",
+                    provider.directory_url,
+                )
+                for provider in Provider.objects.all()
+            ],
+        )
+        return 0

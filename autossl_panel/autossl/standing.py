@@ -1,0 +1,158 @@
+"""How a site stands and what comes next, worked out from its facts and written to its row where it changed."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from autossl_panel import names as domain_names
+from autossl_panel.hosting.models import Server, SiteState, VirtualHost
+
+from . import options as option_rows
+from . import policy
+from .facts import Action, InstalledFacts, Need, PolicyOptions
+from .models import Outcome
+from .sites import Site, policy_options, read_ids
+
+COLUMNS = ("state", "names_wanted", "names_covered", "next_at", "next_reason", "problem")
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The columns of a virtual host that say how it stands."""
+
+    state: str
+    names_wanted: int
+    names_covered: int
+    next_at: datetime | None
+    next_reason: str
+    problem: Mapping[str, Any] | None
+
+
+def wanted_names(site: Site) -> list[str]:
+    """The names that count: wanted, without an added www. that fails and is not covered (it is left out quietly)."""
+    installed = site.facts.installed
+    covered = installed.names if installed else ()
+    return [
+        name.name
+        for name in site.facts.names
+        if name.wanted and not (name.added and _failed(site, name.name) and not domain_names.covers(covered, name.name))
+    ]
+
+
+def covered_names(site: Site, wanted: Iterable[str]) -> list[str]:
+    """Those of `wanted` that the installed certificate secures for a visitor now."""
+    installed = site.facts.installed
+    if installed is None or installed.self_signed or installed.revoked or installed.defects:
+        return []
+    return [name for name in wanted if domain_names.covers(installed.names, name)]
+
+
+def of(site: Site, need: Need, options: PolicyOptions) -> Standing:
+    """How `site` stands after `need` was asked."""
+    wanted = wanted_names(site)
+    covered = covered_names(site, wanted)
+    state = _state(site, len(wanted), len(covered))
+    problem = None
+    if state not in (SiteState.OFF, SiteState.GONE):
+        problem = _problem(site, need, wanted, covered, options)
+    next_at, next_reason = need.until, need.reason
+    if need.action == Action.KEEP and next_at is not None:
+        next_reason = "renew" if need.reason == "ok" else need.reason
+    elif need.action == Action.SKIP:
+        next_at, next_reason = None, need.reason
+    return Standing(state, len(wanted), len(covered), next_at, next_reason, problem)
+
+
+def _state(site: Site, wanted: int, covered: int) -> SiteState:
+    facts = site.facts
+    if facts.off == "gone":
+        return SiteState.GONE
+    if facts.off is not None:
+        return SiteState.OFF
+    installed = facts.installed
+    if installed is not None and not installed.ours and not installed.self_signed:
+        return SiteState.FOREIGN
+    if wanted and covered == wanted:
+        return SiteState.SECURED
+    return SiteState.PARTLY if covered else SiteState.UNSECURED
+
+
+def _failed(site: Site, name: str) -> bool:
+    found = site.failing.get(name)
+    return found is not None and found.outcome == Outcome.FAIL
+
+
+def _problem(
+    site: Site, need: Need, wanted: list[str], covered: list[str], options: PolicyOptions
+) -> dict[str, Any] | None:
+    if need.reason in ("foreign_defective", "foreign_expiring", "clock", "loop", "no_names", "all_excluded"):
+        return {"code": need.reason, "domain": site.facts.main, "data": _expiry(site.facts.installed)}
+    secured = set(covered)
+    missing = [name for name in wanted if name not in secured]
+    # A covered name that fails is a problem too: the next renewal would lose it.
+    for name in (*missing, *covered):
+        found = site.failing.get(name)
+        if found is not None:
+            return {"code": found.code, "domain": name, "data": dict(found.data)}
+    if missing and options.provider is not None and len(wanted) > options.provider.max_names:
+        limit = options.provider.max_names
+        return {"code": "over_limit", "domain": missing[0], "data": {"limit": limit, "missing": missing[:20]}}
+    return None
+
+
+def _expiry(installed: InstalledFacts | None) -> dict[str, Any]:
+    if installed is None:
+        return {}
+    return {"not_after": installed.not_after.isoformat(), "defects": list(installed.defects)}
+
+
+def save(found: Iterable[tuple[Site, Standing]]) -> int:
+    """Write what changed; returns how many rows did."""
+    changed = []
+    for site, standing in found:
+        row = site.row
+        if any(row[column] != getattr(standing, column) for column in COLUMNS):
+            host = VirtualHost(pk=row["pk"])
+            for column in COLUMNS:
+                setattr(host, column, getattr(standing, column))
+            changed.append(host)
+    VirtualHost.objects.bulk_update(changed, COLUMNS, batch_size=500)
+    return len(changed)
+
+
+def record(
+    server: Server,
+    ids: Iterable[int],
+    now: datetime,
+    *,
+    problems: Mapping[int, Mapping[str, Any]] | None = None,
+    reasons: Mapping[int, str] | None = None,
+) -> None:
+    """Work out and write how these virtual hosts stand, after their jobs.
+
+    `problems` are what went wrong beyond a name's own verdict; `reasons` why the next moment is what it is
+    (“deferred” rather than “held back”).
+    """
+    options = policy_options(server)
+    serve_www = option_rows.current(server).serve_www
+    problems, reasons = problems or {}, reasons or {}
+    found = []
+    for pk, site in read_ids(ids, options, now, serve_www=serve_www).items():
+        need = policy.need(site.facts, options, now)
+        standing = of(site, need, options)
+        found.append(
+            (
+                site,
+                Standing(
+                    standing.state,
+                    standing.names_wanted,
+                    standing.names_covered,
+                    # Work that is due and not held is for the next sweep
+                    standing.next_at if need.until or need.action in (Action.SKIP, Action.KEEP) else now,
+                    reasons.get(pk, standing.next_reason),
+                    problems.get(pk, standing.problem),
+                ),
+            )
+        )
+    save(found)

@@ -1,0 +1,277 @@
+"""The first step of a run: look at every site it is for, say what needs nothing, and make jobs of what does.
+
+It goes through the users in order and saves with each portion how far it is, so that a survey that died is taken up
+where it stood.
+"""
+
+import gc
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from autossl_panel.helper.client import Client
+from autossl_panel.hosting.models import HostingUser, Server, VirtualHost
+
+from . import inventory, log, policy, priority, runs, sites, standing
+from . import options as option_rows
+from .facts import Action, Need, PolicyOptions
+from .models import Job, JobState, Level, LogLine, Run, Verdict
+from .sites import Site
+
+# Users in one portion: bounded memory, and one transaction each
+PORTION = 1000
+# What the named actions mean for the counts of a run
+REST = {Action.KEEP: "kept", Action.SKIP: "skipped", Action.WAIT: "waiting", Action.HOLD: "waiting"}
+# A user's sites with something to say are named one by one up to this many
+NAMED = 20
+
+
+def survey(run: Run, helper: Client) -> None:
+    """Look at the run's sites and queue jobs; may be called again after a crash. The caller holds the run's lease."""
+    writer = log.for_run(run.pk)
+    if run.surveyed_at is not None or run.ended_at is not None:
+        return
+    if not run.lines.exists():
+        _begin(run, writer)
+    server = run.server
+    refreshed = inventory.refresh(server, helper, now=timezone.now())
+    _tell_inventory(writer, server, refreshed, run)
+    options = sites.policy_options(server)
+    if options.provider is None:
+        writer.failure("run:no_provider")
+        _finish(run, {"code": "no_provider"})
+        return
+    with _no_garbage_collection():
+        _all_portions(run, writer, options)
+    _finish(run, run.problem)
+
+
+def _begin(run: Run, writer: log.Writer) -> None:
+    options = sites.policy_options(run.server)
+    name = options.provider.name if options.provider else "no provider"
+    with transaction.atomic():
+        writer.out("run:started", scope=run.scope, provider=name)
+        Run.objects.filter(pk=run.pk).update(provider_name=name if options.provider else "")
+        if run.asked_from in ("panel", "command", "api"):
+            _clear_holds(run)
+
+
+def _clear_holds(run: Run) -> None:
+    """A person's check clears what our own preflight and retry ladder hold, never what the CA holds."""
+    hosts = VirtualHost.objects.filter(**_hosts(run))
+    hosts.filter(Q(retry_at__isnull=False)).update(retry_at=None)
+    verdicts = Verdict.objects.filter(**{f"domain__virtual_host__{key}": value for key, value in _hosts(run).items()})
+    verdicts.filter(Q(retry_at__isnull=False) | Q(ca_refused_until__isnull=False)).update(
+        retry_at=None, ca_refused_until=None
+    )
+
+
+def _tell_inventory(writer: log.Writer, server: Server, changes: inventory.Changes, run: Run) -> None:
+    if changes.problem is not None:
+        where = f"{changes.problem['file']}:{changes.problem['line']}: " if changes.problem["file"] else ""
+        writer.failure("inventory:failed", where=where, text=changes.problem["text"])
+        run.problem = {"code": "inventory", **changes.problem}
+        return
+    if changes.unchanged:
+        if run.scope != runs.DUE:
+            since = f"{server.inventory_at:%Y-%m-%d %H:%M:%S} UTC" if server.inventory_at else "?"
+            writer.out("inventory:unchanged", since=since)
+        return
+    writer.out(
+        "inventory:read",
+        sites=changes.sites,
+        users=changes.users,
+        appeared=len(changes.appeared),
+        changed=len(changes.changed),
+        gone=len(changes.gone),
+    )
+    writer.lines([writer.make("inventory:told", Level.WARN, depth=1, **told) for told in changes.told])
+
+
+def _finish(run: Run, problem: Mapping[str, Any] | None) -> None:
+    Run.objects.filter(pk=run.pk).update(surveyed_at=timezone.now(), counts=run.counts, problem=problem)
+    runs.end_if_done(run.pk)
+
+
+def _hosts(run: Run) -> dict[str, Any]:
+    """The virtual hosts that a run is for, as filters."""
+    found: dict[str, Any] = {"server_id": run.server_id, "gone_at__isnull": True}
+    kind, _colon, name = run.scope.partition(":")
+    if kind == "user":
+        found["user__name"] = name
+    elif kind == "owner":
+        found["user__owner__username"] = name
+    elif run.scope == runs.DUE:
+        found["next_at__lte"] = run.started_at
+    return found
+
+
+def _all_portions(run: Run, writer: log.Writer, options: PolicyOptions) -> None:
+    hosts = _hosts(run)
+    ids = sorted(VirtualHost.objects.filter(**hosts).values_list("user_id", flat=True).distinct())
+    names = dict(HostingUser.objects.filter(server_id=run.server_id).values_list("pk", "name"))
+    serve_www = option_rows.current(run.server).serve_www
+    start = run.counts.get("surveyed_to", 0)
+    ids = [pk for pk in ids if pk > start]
+    for first in range(0, len(ids), PORTION):
+        part = ids[first : first + PORTION]
+        if Run.objects.filter(pk=run.pk, cancelled_at__isnull=False).exists():
+            return
+        now = timezone.now()
+        between = {**hosts, "user_id__gte": part[0], "user_id__lte": part[-1]}
+        found = sites.read(between, options, now, serve_www=serve_www)
+        with transaction.atomic():
+            portion = _Portion(run, writer, options, now, names)
+            portion.decide(list(found.values()))
+            run.counts = {**portion.counts, "surveyed_to": part[-1]}
+            Run.objects.filter(pk=run.pk).update(counts=run.counts)
+
+
+@dataclass(slots=True)
+class _Portion:
+    """Some users' sites: decided, written, told."""
+
+    run: Run
+    writer: log.Writer
+    options: PolicyOptions
+    now: datetime
+    names: Mapping[int, str]
+    lines: list[LogLine] = field(default_factory=list)
+    jobs: list[Job] = field(default_factory=list)
+    standings: list[tuple[Site, standing.Standing]] = field(default_factory=list)
+    checks: dict[tuple[str, str, int], list[int]] = field(default_factory=dict)
+    busy: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The run's counts with this portion's, for what needed no job."""
+        return self.run.counts
+
+    def decide(self, found: Sequence[Site]) -> None:
+        self.busy = _busy([site.row["pk"] for site in found])
+        for user_id, mine in groupby(found, key=lambda site: int(site.row["user_id"])):
+            self._user(user_id, list(mine))
+        standing.save(self.standings)
+        self.writer.lines(self.lines)
+        Job.objects.bulk_create(self.jobs, batch_size=500, ignore_conflicts=True)
+        for (event, reason, number), ids in self.checks.items():
+            runs.note_last_check(ids, self.now, event, reason=reason, number=number)
+
+    def _user(self, user_id: int, mine: list[Site]) -> None:
+        counts: Counter[str] = Counter()
+        said: list[LogLine] = []
+        todo: list[tuple[Site, Need]] = []
+        for site in mine:
+            need = policy.need(site.facts, self.options, self.now)
+            if site.row["pk"] in self.busy:
+                counts["busy"] += 1
+                said.append(self._line("site:busy", user_id, Level.OUT, 2, site, run=self.busy[site.row["pk"]]))
+                continue
+            rest = REST.get(need.action)
+            if rest is None:
+                todo.append((site, need))
+                continue
+            counts[rest] += 1
+            self.standings.append((site, standing.of(site, need, self.options)))
+            line = self._worth_a_line(user_id, site, need)
+            if line is not None and len(said) < NAMED:
+                said.append(line)
+        self._tell_user(user_id, len(mine), len(todo), counts, mine)
+        self.lines.extend(said)
+        self._queue(user_id, todo)
+        for name in ("kept", "skipped", "waiting"):
+            if counts[name]:
+                self.run.counts[name] = self.run.counts.get(name, 0) + counts[name]
+
+    def _worth_a_line(self, user_id: int, site: Site, need: Need) -> LogLine | None:
+        """A site's own line, where its user's line does not say it all."""
+        if need.action == Action.KEEP:
+            if need.reason == "ok":
+                return None
+            level = Level.WARN if need.reason in ("foreign_defective", "foreign_expiring") else Level.OUT
+            return self._line("site:kept", user_id, level, 2, site, reason=need.reason)
+        if need.action == Action.SKIP:
+            if need.reason in ("disabled", "suspended"):
+                return None
+            return self._line("site:skipped", user_id, Level.OUT, 2, site, reason=need.reason)
+        until = f"{need.until:%Y-%m-%d %H:%M} UTC" if need.until else "?"
+        return self._line("site:waits", user_id, Level.OUT, 2, site, reason=need.reason, until=until)
+
+    def _line(self, event: str, user_id: int, level: Level, depth: int, site: Site, **data: Any) -> LogLine:
+        return self.writer.make(event, level, depth=depth, user_id=user_id, site=site.row["name"], **data)
+
+    def _tell_user(self, user_id: int, total: int, todo: int, counts: Counter[str], mine: list[Site]) -> None:
+        data: dict[str, Any] = {name: counts[name] for name in ("kept", "skipped", "waiting") if counts[name]}
+        data |= {"user": self.names.get(user_id, "?"), "sites": total}
+        if todo:
+            event, data["todo"] = "user:begins", todo
+        elif mine[0].facts.off is not None:
+            event, data["reason"] = "user:skipped", mine[0].facts.off
+            self._check(user_id, "check:skipped", mine[0].facts.off, 0)
+        elif counts["waiting"]:
+            event, data["kept"] = "user:waits", counts["kept"]
+        else:
+            event, data["kept"] = "user:nothing_to_do", counts["kept"]
+            foreign = sum(1 for site in mine if site.facts.installed and not site.facts.installed.ours)
+            self._check(user_id, "check:foreign" if foreign else "check:nothing_to_do", "", foreign)
+        self.lines.append(self.writer.make(event, Level.OUT, depth=1, user_id=user_id, **data))
+
+    def _check(self, user_id: int, event: str, reason: str, number: int) -> None:
+        self.checks.setdefault((event, reason, number), []).append(user_id)
+
+    def _queue(self, user_id: int, todo: list[tuple[Site, Need]]) -> None:
+        ranked = sorted(
+            ((priority.job_class(need, site.facts, self.now), site, need) for site, need in todo),
+            key=lambda one: (one[0], _expiry(one[1]) or self.now),
+        )
+        for turn, (job_class, site, need) in enumerate(ranked):
+            self.jobs.append(
+                Job(
+                    run=self.run,
+                    server_id=self.run.server_id,
+                    virtual_host_id=site.row["pk"],
+                    user_id=user_id,
+                    action=need.action,
+                    reason=need.reason,
+                    job_class=job_class,
+                    turn=turn,
+                    not_after=_expiry(site),
+                    queued_at=self.now,
+                )
+            )
+
+
+def _expiry(site: Site) -> datetime | None:
+    return site.facts.installed.not_after if site.facts.installed else None
+
+
+def _busy(ids: list[int]) -> dict[int, int]:
+    """Virtual hosts that have a live job, with its run."""
+    live = Job.objects.exclude(state=JobState.ENDED)
+    if live.count() > 2000:
+        return {host: run for host, run in live.values_list("virtual_host_id", "run_id")}
+    return dict(live.filter(virtual_host_id__in=ids).values_list("virtual_host_id", "run_id"))
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Rows by the hundred thousand, none of them in cycles: the collector would walk them over and over."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def record_state(virtual_host_id: int, now: datetime) -> None:
+    """Work out and write how one virtual host stands."""
+    server = VirtualHost.objects.select_related("server").get(pk=virtual_host_id).server
+    standing.record(server, [virtual_host_id], now)
