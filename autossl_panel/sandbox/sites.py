@@ -11,6 +11,8 @@ from pathlib import Path
 
 from autossl_panel.sandbox.authority import Authority, Pair, self_signed
 
+BOUGHT_FROM = "Bought Elsewhere CA"
+
 
 class Kind(StrEnum):
     """How a site is set up in nginx."""
@@ -231,7 +233,7 @@ def existing_pair(existing: Existing, names: tuple[str, ...]) -> Pair:
 @cache
 def bought_from() -> Authority:
     """The CA of all certificates that were there before the panel: one a process."""
-    return Authority("Bought Elsewhere CA")
+    return Authority(BOUGHT_FROM)
 
 
 def _docroot(site: Site, ground: Ground) -> Path:
