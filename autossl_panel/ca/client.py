@@ -135,6 +135,8 @@ class Client:
         try:
             answer = self._post(directory.new_account, wish.json_dumps().encode(), with_key=True)
         except CaProblem as problem:
+            if problem.kind is ProblemKind.UNAUTHORIZED and wish.external_account_binding:
+                problem.kind = ProblemKind.EAB  # an unknown key identifier or a wrong HMAC key is called so
             raise _as_account_trouble(problem) from problem.__cause__
         url = self._location(answer, directory.new_account)
         self._signer.account_url = url

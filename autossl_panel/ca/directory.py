@@ -120,9 +120,9 @@ def _https(value: object) -> str | None:
 
 
 def _link(value: object) -> str | None:
-    # Shown as a link: nothing but the web's two schemes may come through.
+    # Shown as a link: nothing that a browser would run may come through. Pebble's terms are a data: text.
     text = clean(value, 1000)
-    return text if text.startswith(("https://", "http://")) else None
+    return text if text.startswith(("https://", "http://", "data:text/plain,")) else None
 
 
 def _texts(value: object) -> dict[str, str]:
@@ -137,21 +137,41 @@ def _names(value: object) -> tuple[str, ...]:
     return tuple(name.lower() for part in value[:50] if (name := clean(part, 253)))
 
 
-_kept: dict[tuple[str, Path | None], tuple[float, DirectoryFacts]] = {}
-_keeping = threading.Lock()
+class _Shelf:
+    """One directory, kept for all threads, and the last failure to read it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.facts: DirectoryFacts | None = None
+        self.read_at = 0.0
+        self.problem: CaProblem | None = None
+        self.failed_at = 0.0
+
+    def get(self, transport: Transport, url: str) -> DirectoryFacts:
+        came_at = time.monotonic()
+        with self.lock:  # held while reading: eight threads that start together shall read it once
+            if self.facts is not None and time.monotonic() - self.read_at < KEPT_SECONDS:
+                return self.facts
+            if self.problem is not None and self.failed_at >= came_at:
+                # It failed while we waited: each of eight threads running into its own time-out would take minutes.
+                raise self.problem.copy()
+            try:
+                self.facts = read(transport, url)
+            except CaProblem as problem:
+                self.facts, self.problem, self.failed_at = None, problem.copy(), time.monotonic()
+                raise
+            self.read_at = time.monotonic()
+            return self.facts
+
+
+_shelves: dict[tuple[str, Path | None], _Shelf] = {}
 
 
 def shared(transport: Transport, url: str, ca_bundle: Path | None) -> DirectoryFacts:
     """The directory at `url`, read once an hour for all threads of this process."""
-    with _keeping:  # held while reading: eight threads that start together shall read it once
-        at, facts = _kept.get((url, ca_bundle), (0.0, None))
-        if facts is None or time.monotonic() - at > KEPT_SECONDS:
-            facts = read(transport, url)
-            _kept[url, ca_bundle] = (time.monotonic(), facts)
-        return facts
+    return _shelves.setdefault((url, ca_bundle), _Shelf()).get(transport, url)
 
 
 def forget(url: str, ca_bundle: Path | None) -> None:
     """Read the directory at `url` anew next time: an address in it has turned out to be gone."""
-    with _keeping:
-        _kept.pop((url, ca_bundle), None)
+    _shelves.pop((url, ca_bundle), None)

@@ -66,6 +66,7 @@ _KINDS: Mapping[str, ProblemKind] = {
     "unsupportedContact": ProblemKind.ACCOUNT,
     "invalidEmail": ProblemKind.ACCOUNT,
     "userActionRequired": ProblemKind.TERMS,
+    "agreementRequired": ProblemKind.TERMS,  # in no RFC; Pebble says so
     "externalAccountRequired": ProblemKind.EAB,
     "orderNotReady": ProblemKind.ORDER,
     "badCSR": ProblemKind.ORDER,
@@ -113,6 +114,17 @@ class CaProblem(Exception):
 
     def __repr__(self) -> str:
         return f"CaProblem({self.kind.value}, {self.type}, {self.status}, {self.detail!r})"
+
+    def copy(self) -> "CaProblem":
+        """The same problem to raise in another thread: a raised exception carries its thread's trace."""
+        return CaProblem(
+            self.kind,
+            type=self.type,
+            detail=self.detail,
+            status=self.status,
+            retry_after=self.retry_after,
+            subproblems=self.subproblems,
+        )
 
     @property
     def short_type(self) -> str:
