@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autossl_panel import names
@@ -45,6 +45,7 @@ def test_bad_names(text: str) -> None:
     assert names.not_public(text) == "bad_name"
 
 
+@settings(deadline=None)
 @given(st.text(max_size=80))
 def test_normalize_settles_or_refuses(text: str) -> None:
     if names.not_public(text) == "bad_name":

@@ -1,0 +1,152 @@
+"""Wished and wanted names (rules §1), what a failure means (§6), and the check of an issued certificate."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from autossl_panel.autossl.policy import (
+    InstalledFacts,
+    ProviderFacts,
+    accept_issued,
+    cleared_by_person,
+    need,
+    not_wanted,
+    remedy,
+    wished_names,
+)
+from autossl_panel.ca.errors import ProblemKind
+from autossl_panel.pki import CertificateFacts
+from tests.autossl.policy_facts import DAY, HOUR, MAIN, NOW, PROVIDER, WWW, installed, name, options, site
+
+PRIVATE = ProviderFacts("inside", 100, private_ca=True)
+WILDCARDS = ProviderFacts("wild", 100, wildcard=True)
+
+
+@pytest.mark.parametrize(
+    ("domains", "wished"),
+    [
+        (["a.com"], [("a.com", False), ("www.a.com", True)]),
+        (["a.com", "www.a.com"], [("a.com", False), ("www.a.com", False)]),
+        (["www.a.com"], [("www.a.com", False)]),
+        (["blog.a.com"], [("blog.a.com", False), ("www.blog.a.com", True)]),
+        (["*.a.com"], [("*.a.com", False)]),
+        (["mail.a.com"], [("mail.a.com", False)]),
+        (["taken.com"], [("taken.com", False)]),
+        (["a.com", "a.com"], [("a.com", False), ("www.a.com", True)]),
+        ([], []),
+    ],
+)
+def test_wished_names(domains: list[str], wished: list[tuple[str, bool]]) -> None:
+    assert list(wished_names(domains, taken_elsewhere={"www.taken.com"}.__contains__)) == wished
+
+
+@pytest.mark.parametrize(
+    ("text", "provider", "code"),
+    [
+        ("a.com", PROVIDER, None),
+        ("printer.local", PROVIDER, "not_public"),
+        ("co.uk", None, "not_public"),
+        ("printer.local", PRIVATE, None),
+        ("single", PRIVATE, None),
+        ("a_b.com", PRIVATE, "bad_name"),
+        ("*.a.com", PROVIDER, "wildcard_unsupported"),
+        ("*.a.com", WILDCARDS, "wildcard_unsupported"),
+        ("*.a.com", None, "wildcard_unsupported"),
+    ],
+)
+def test_not_wanted(text: str, provider: ProviderFacts | None, code: str | None) -> None:
+    assert not_wanted(text, provider) == code
+
+
+def test_not_wanted_by_circumstance() -> None:
+    assert not_wanted("a.com", PROVIDER, excluded=True) == "excluded"
+    assert not_wanted("*.a.com", WILDCARDS, dns_at_hand=True) is None
+    assert not_wanted("www.a.com", PROVIDER, www_not_served=True) == "www_not_served"
+
+
+def test_a_person_clears_our_own_holds_but_never_the_cas() -> None:
+    held = name(MAIN, retry_at=NOW + HOUR, ca_refused_until=NOW + DAY)
+    facts = site(held, installed=None, retry_at=NOW + HOUR)
+    assert need(facts, options(), NOW).action == "wait"
+    assert need(cleared_by_person(facts), options(), NOW).action == "new"
+    assert cleared_by_person(facts).names[0].ca_refused_until is None
+    limited = site(held, installed=None, held_until=NOW + HOUR)
+    assert need(cleared_by_person(limited), options(), NOW).reason == "rate_limited"
+
+
+@pytest.mark.parametrize(
+    ("kind", "meaning"),
+    [
+        ("server", "next_provider"),
+        ("unreachable", "next_provider"),
+        ("rate", "retry_later"),
+        ("badNonce", "retry_later"),
+        ("other", "retry_later"),
+        ("connection", "fix_needed"),
+        ("unauthorized", "fix_needed"),
+        ("dns", "fix_needed"),
+        ("caa", "fix_needed"),
+        ("rejectedIdentifier", "fix_needed"),
+        ("account", "stop"),
+        ("terms", "stop"),
+        ("eab", "stop"),
+        ("order", "new_order"),
+        ("malformed", "new_order"),
+    ],
+)
+def test_remedy(kind: str, meaning: str) -> None:
+    assert remedy(ProblemKind(kind)) == meaning
+
+
+def test_every_kind_of_problem_is_in_the_table_above() -> None:
+    marks = [mark for mark in test_remedy.pytestmark if mark.name == "parametrize"]  # type: ignore[attr-defined]
+    assert {row[0] for row in marks[0].args[1]} == set(ProblemKind)
+
+
+def test_a_limit_that_outlasts_the_certificate_means_the_next_provider() -> None:
+    assert remedy("rate", outlasts_certificate=True) == "next_provider"
+    assert remedy("account", outlasts_certificate=True) == "stop"
+    assert remedy("something of tomorrow") == "retry_later"
+
+
+def issued(*covered: str, days: float = 90) -> CertificateFacts:
+    return CertificateFacts(
+        names=covered or (MAIN, WWW),
+        issuer="CN=ca",
+        serial="1",
+        not_before=NOW,
+        not_after=NOW + timedelta(days=days),
+        key_kind="ec",
+        key_bits=256,
+        signature_hash="sha256",
+        self_signed=False,
+        links=True,
+        fingerprint="f",
+        spki="key",
+        ari_id="",
+    )
+
+
+@pytest.mark.parametrize(
+    ("certificate", "spki", "replaced", "refusal"),
+    [
+        (issued(), "key", None, None),
+        (issued(MAIN, WWW, "more.a.com"), "key", None, None),
+        (issued(), "another", None, "other_key"),
+        (issued(MAIN), "key", None, "missing_names"),
+        (issued(), "key", installed(), None),
+        (issued(days=60), "key", installed(), "not_later"),
+        (issued(days=59), "key", installed(), "not_later"),
+        (issued(days=59), "key", installed(revoked=True), None),
+        (issued(days=59), "key", installed(defects=("weak",)), None),
+        (issued(days=59), "key", installed("gone.a.com"), None),
+        (issued(), "key", installed(ours=False, life=3650 * DAY), None),
+        (issued(), "key", installed(self_signed=True, life=3650 * DAY), None),
+    ],
+)
+def test_accept_issued(
+    certificate: CertificateFacts, spki: str, replaced: InstalledFacts | None, refusal: str | None
+) -> None:
+    assert accept_issued(certificate, names=(MAIN, WWW), spki=spki, replaced=replaced) == refusal

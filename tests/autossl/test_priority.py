@@ -1,0 +1,54 @@
+"""Between jobs and between names (rules §4)."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autossl_panel.autossl.policy import PolicyOptions, SiteFacts, need
+from autossl_panel.autossl.priority import cut, job_class
+from tests.autossl.policy_facts import BLOG, DAY, MAIN, NOW, WWW, installed, name, names, options, site
+
+FAILING = names(MAIN, WWW, last_failed_at=NOW, last_passed_at=NOW - DAY)
+PASSING = names(MAIN, WWW, last_failed_at=NOW - DAY, last_passed_at=NOW)
+
+ROWS: list[tuple[str, SiteFacts, PolicyOptions, int]] = [
+    ("0-past-defer-until", site(installed=installed(age=88 * DAY)), options(), 0),
+    ("0-under-a-tenth", site(installed=installed(age=82 * DAY)), options(), 0),
+    ("0-expired-lately", site(*FAILING, installed=installed(age=92 * DAY)), options(), 0),
+    ("0-expired-long-but-passing", site(*PASSING, installed=installed(age=120 * DAY)), options(), 0),
+    ("0-foreign-expiring", site(installed=installed(age=88 * DAY, ours=False)), options(replace_foreign=True), 0),
+    ("1-missing", site(installed=None), options(), 1),
+    ("1-self-signed", site(installed=installed(self_signed=True, age=89 * DAY)), options(), 1),
+    ("2-weak", site(installed=installed(defects=("weak",))), options(), 2),
+    ("2-covers-nothing", site(installed=installed("b.com")), options(), 2),
+    ("2-foreign", site(installed=installed(defects=("chain",), ours=False), takeover=True), options(), 2),
+    ("3-extend", site(*names(), name(BLOG)), options(), 3),
+    ("4-renew", site(installed=installed(age=61 * DAY)), options(), 4),
+    ("4-key-type", site(), options(key_type="p384", reissue_confirmed=True), 4),
+    ("4-resume", site(open_order="pending"), options(), 4),
+    ("5-long-expired-and-failing", site(*FAILING, installed=installed(age=98 * DAY)), options(), 5),
+]
+
+
+@pytest.mark.parametrize(("facts", "settings", "group"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS])
+def test_class(facts: SiteFacts, settings: PolicyOptions, group: int) -> None:
+    assert job_class(need(facts, settings, NOW), facts, NOW) == group
+
+
+def test_cut() -> None:
+    passed = ["mail.a.com", "b.com", "www.b.com", "old.a.com", "x.y.a.com", "www.a.com", "a.com", "webmail.a.com"]
+    kept, over = cut(passed, 5, main="a.com", covered=("old.a.com",))
+    assert kept == ("a.com", "www.a.com", "old.a.com", "b.com", "www.b.com")
+    assert over == ("x.y.a.com", "mail.a.com", "webmail.a.com")
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from([MAIN, WWW, BLOG, "b.com", "mail.b.com", "*.c.com"]), unique=True), st.integers(0, 9))
+def test_a_cut_loses_no_name_and_depends_on_no_order(passed: list[str], limit: int) -> None:
+    kept, over = cut(passed, limit, main=MAIN, covered=(BLOG,))
+    assert sorted(kept + over) == sorted(passed)
+    assert len(kept) == min(limit, len(passed))
+    assert cut(reversed(passed), limit, main=MAIN, covered=(BLOG,)) == (kept, over)
+    assert MAIN not in over or limit == 0
