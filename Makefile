@@ -24,7 +24,7 @@ help:  ## this list
 setup: .setup-test  ## build .venv and install missing Debian packages
 
 demo: .setup-demo  ## a hosting server in a box, AutoSSL run on it, the panel to click (ONCE=1: stop after the run)
-	@$(PY) manage.py demo $(if $(ONCE),--once)
+	@AUTOSSL_STATE_DIR="$(CURDIR)/.sandbox/state" $(PY) manage.py demo $(if $(ONCE),--once)
 
 test: .setup-test  ## all tests but the slow ones
 	$(PY) -m pytest -n 2 -m "not slow" --cov --cov-report=term

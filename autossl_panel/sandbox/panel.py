@@ -1,0 +1,113 @@
+"""The panel on a box, as an admin runs it: its commands as processes of their own, and `serve`. Imports no Django."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from autossl_panel.sandbox.processes import Process, Processes, SandboxProblem
+
+PACKAGE_PARENT = Path(__file__).resolve().parents[2]
+DRAIN_SECONDS = 60
+
+
+class Panel:
+    """Runs `autossl-panel` commands with the given AUTOSSL_* settings and nothing else of this process's."""
+
+    def __init__(self, settings: Mapping[str, str], log: Path, say: Callable[[str], None] | None = None) -> None:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("AUTOSSL_")}
+        kept.pop("DATABASE_URL", None)
+        path = os.pathsep.join(filter(None, [str(PACKAGE_PARENT), kept.get("PYTHONPATH", "")]))
+        self.environment = {**kept, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **settings}
+        self._log = log
+        self._say = say
+        self._processes: Processes | None = None
+        self._serve: Process | None = None
+
+    @property
+    def argv(self) -> list[str]:
+        return [sys.executable, "-m", "autossl_panel"]
+
+    def run(self, *words: str, stdin: str = "") -> str:
+        """Run a command to its end and return what it printed; raises SandboxProblem with its words when it fails."""
+        self._tell(words)
+        result = subprocess.run(
+            [*self.argv, *words],
+            env=self.environment,
+            input=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        if result.returncode != 0:
+            raise SandboxProblem(f"autossl-panel {shlex.join(words)}: status {result.returncode}\n{result.stdout}")
+        return result.stdout
+
+    def watch(self, *words: str) -> int:
+        """Run a command with its output on this terminal; returns its exit status."""
+        self._tell(words)
+        return subprocess.run([*self.argv, *words], env=self.environment, check=False).returncode
+
+    def status(self) -> Sequence[Mapping[str, Any]]:
+        """The virtual hosts of `autossl_status --json`."""
+        result = subprocess.run(
+            [*self.argv, "autossl_status", "--json"], env=self.environment, stdout=subprocess.PIPE, check=True
+        )
+        hosts: Sequence[Mapping[str, Any]] = json.loads(result.stdout)["virtual_hosts"]
+        return hosts
+
+    def serve(self, address: str, port: int, seconds: float = 60) -> None:
+        """Start web, workers and helper; return when the web answers, raise SandboxProblem with the log if not."""
+        words = ["serve", "--bind", f"{address}:{port}"]
+        self._tell(words)
+        self._processes = Processes()
+        self._serve = self._processes.start("serve", [*self.argv, *words], log=self._log, env=self.environment)
+        deadline = time.monotonic() + seconds
+        while not _answers(address, port):
+            if not self._serve.alive or time.monotonic() > deadline:
+                raise SandboxProblem(f"the panel does not answer on {address}:{port}\n{self._serve.log_tail(30)}")
+            time.sleep(0.1)
+
+    @property
+    def serving(self) -> bool:
+        """Whether `serve` was started and still runs."""
+        return self._serve is not None and self._serve.alive
+
+    @property
+    def serve_pid(self) -> int | None:
+        return self._serve.pid if self._serve is not None else None
+
+    def log_tail(self) -> str:
+        """The last lines of what `serve` wrote."""
+        return self._serve.log_tail(30) if self._serve is not None else ""
+
+    def stop(self) -> None:
+        """Have `serve` drain and end; harmless when it does not run."""
+        if self._serve is not None and self._processes is not None:
+            self._serve.stop(signal.SIGTERM, DRAIN_SECONDS)
+            self._processes.stop()
+
+    def _tell(self, words: Sequence[str]) -> None:
+        if self._say is not None:
+            self._say(f"$ autossl-panel {shlex.join(words)}")
+
+
+def _answers(address: str, port: int) -> bool:
+    connection = http.client.HTTPConnection(address, port, timeout=2)
+    try:
+        connection.request("GET", "/")
+        return connection.getresponse().status < 500
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
