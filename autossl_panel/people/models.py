@@ -42,3 +42,16 @@ class User(AbstractBaseUser):
     @property
     def is_reseller(self) -> bool:
         return self.role == Role.RESELLER
+
+
+class SignInTries(models.Model):
+    """Wrong passwords for a user name from an address, counted until one is right or a while has passed."""
+
+    username = models.CharField(max_length=64)
+    address = models.CharField(max_length=64)
+    wrong = models.PositiveIntegerField(default=0)
+    last_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["username", "address"], name="people_sign_in_tries_unique")]
+        indexes = [models.Index(fields=["last_at"], name="people_sign_in_tries_last")]

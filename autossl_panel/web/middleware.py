@@ -1,8 +1,11 @@
-"""Headers that every page carries."""
+"""Headers that every page carries, and what a poll gets once its session is over."""
 
 from collections.abc import Callable
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import resolve_url
+from django.utils.cache import add_never_cache_headers
 
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; "
@@ -11,7 +14,7 @@ POLICY = (
 
 
 class ContentSecurityPolicy:
-    """Nothing inline, nothing from elsewhere."""
+    """Nothing inline, nothing from elsewhere; and no page is kept by a cache."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -19,4 +22,21 @@ class ContentSecurityPolicy:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
         response.headers.setdefault("Content-Security-Policy", POLICY)
+        if "Cache-Control" not in response.headers:
+            add_never_cache_headers(response)
+        return response
+
+
+class SignInAgain:
+    """Sends the whole page to sign in where a fragment was asked for: a sign-in form has no place inside a page."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+        self.sign_in = resolve_url(settings.LOGIN_URL)
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        asked_by_htmx = request.headers.get("HX-Request") == "true"
+        if asked_by_htmx and response.status_code == 302 and response["Location"].startswith(self.sign_in):
+            return HttpResponse(status=204, headers={"HX-Redirect": self.sign_in})
         return response

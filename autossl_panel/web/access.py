@@ -1,0 +1,48 @@
+"""Who may open a page. Objects are fetched through what a person may see; everything else is 404, never 403."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import wraps
+from typing import Concatenate, ParamSpec, cast
+
+from django.http import Http404, HttpRequest
+from django.http.response import HttpResponseBase
+from django_htmx.middleware import HtmxDetails
+
+from autossl_panel.people.models import Role, User
+
+Rest = ParamSpec("Rest")
+View = Callable[Concatenate[HttpRequest, Rest], HttpResponseBase]
+
+
+class PanelRequest(HttpRequest):
+    """A request of a signed-in person, as our views get it."""
+
+    user: User
+    htmx: HtmxDetails
+
+
+PanelView = Callable[Concatenate[PanelRequest, Rest], HttpResponseBase]
+
+
+def _only(*roles: Role) -> Callable[[PanelView[Rest]], View[Rest]]:
+    def decorate(view: PanelView[Rest]) -> View[Rest]:
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: Rest.args, **kwargs: Rest.kwargs) -> HttpResponseBase:
+            panel_request = cast(PanelRequest, request)
+            if panel_request.user.role not in roles:
+                raise Http404
+            return view(panel_request, *args, **kwargs)
+
+        return guarded
+
+    return decorate
+
+
+root = _only(Role.ROOT)
+operator = _only(Role.ROOT, Role.RESELLER)
+
+
+def now() -> datetime:
+    """The moment a view hands down; heart functions take it as an argument."""
+    return datetime.now(UTC)

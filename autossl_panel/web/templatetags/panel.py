@@ -1,0 +1,125 @@
+"""Icons, moments, badges and links of the pages. Nothing here asks the database."""
+
+import hashlib
+from datetime import datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from django import template
+from django.contrib.staticfiles import finders
+from django.template import RequestContext
+from django.templatetags.static import static
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+
+from autossl_panel.hosting.models import SiteState
+
+from .. import words
+
+register = template.Library()
+
+
+@register.simple_tag
+@lru_cache(maxsize=16)
+def asset(path: str) -> str:
+    """The URL of a static file, with a mark of its content, so that a new version is fetched at once."""
+    found = finders.find(path)
+    mark = hashlib.sha256(Path(found).read_bytes()).hexdigest()[:8] if isinstance(found, str) else "0"
+    return f"{static(path)}?v={mark}"
+
+
+@register.simple_tag
+@lru_cache(maxsize=256)
+def icon(name: str, css: str = "") -> SafeString:
+    """A sign of the sprite; it says nothing that the word beside it does not say."""
+    return format_html(
+        '<svg class="{}" aria-hidden="true"><use href="{}#{}"/></svg>', f"i {css}".strip(), asset("sprite.svg"), name
+    )
+
+
+@register.filter
+def moment(at: datetime | None) -> SafeString:
+    """A time as a person says it, with the exact moment in its title."""
+    return _time(at, words.moment)
+
+
+@register.filter
+def day(at: datetime | None) -> SafeString:
+    """The day of a moment: 2 Dec."""
+    return _time(at, words.day)
+
+
+@register.filter
+def clock(at: datetime | None) -> SafeString:
+    """Hours, minutes and seconds, for log lines."""
+    return _time(at, lambda moment, _now: moment.strftime("%H:%M:%S"))
+
+
+@register.filter
+def away(at: datetime | None) -> SafeString:
+    """How far off a moment is: in 11 h, 2 s ago."""
+    return _time(at, words.away)
+
+
+def _time(at: datetime | None, say: Any) -> SafeString:
+    if at is None:
+        return mark_safe("")  # noqa: S308
+    at = at.astimezone(timezone.get_current_timezone())
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        words.exact(at),
+        say(at, timezone.now()),
+    )
+
+
+@register.filter
+def took(seconds: float | timedelta | None) -> str:
+    """A duration: 8 s, 4 min 06 s, 2 h 10 min."""
+    if seconds is None:
+        return ""
+    return words.duration(seconds.total_seconds() if isinstance(seconds, timedelta) else seconds)
+
+
+STATES = {
+    SiteState.SECURED: ("ok", "ok"),
+    SiteState.PARTLY: ("partly", "partly"),
+    SiteState.UNSECURED: ("bad", "bad"),
+    SiteState.FOREIGN: ("foreign", "foreign"),
+    SiteState.OFF: ("off", "off"),
+    SiteState.GONE: ("gone", "gone"),
+}
+
+
+@register.simple_tag
+def state_badge(state: str) -> SafeString:
+    """How a site stands: shape, word and colour."""
+    found = SiteState(state)
+    css, sign = STATES[found]
+    return format_html('<span class="badge {}">{}{}</span>', css, icon(sign), found.label)
+
+
+LEVEL_ICONS = {"success": "ok", "warn": "warn", "failure": "bad"}
+
+
+@register.filter
+def level_icon(level: str) -> SafeString:
+    """The sign of a log level; plain lines have none."""
+    return icon(LEVEL_ICONS[level]) if level in LEVEL_ICONS else mark_safe("")  # noqa: S308
+
+
+@register.simple_tag(takes_context=True)
+def here_with(context: RequestContext, **changes: object) -> str:
+    """This page's address with other parameters; None takes one out, and every change goes back to the first page."""
+    query = context.request.GET.copy()  # type: ignore[union-attr]
+    query.pop("page", None)
+    query.pop("select", None)
+    for name, value in changes.items():
+        if value in (None, ""):
+            query.pop(name, None)
+        else:
+            query[name] = str(value)
+    encoded = query.urlencode()
+    return f"?{encoded}" if encoded else "?"
