@@ -192,8 +192,8 @@ class _Sync:
         """Names that stay keep their rows, and with them what DCV found."""
         before: dict[int, dict[str, Domain]] = {}
         for chunk in _chunks([row.pk for row in rows if row.key not in new]):
-            for domain in Domain.objects.filter(virtual_host_id__in=chunk):
-                before.setdefault(domain.virtual_host_id, {})[domain.name] = domain
+            for found in Domain.objects.filter(virtual_host_id__in=chunk):
+                before.setdefault(found.virtual_host_id, {})[found.name] = found
         make: list[Domain] = []
         move: list[Domain] = []
         drop: list[int] = []
@@ -207,7 +207,7 @@ class _Sync:
                 elif (domain.added, domain.position) != (added, position):
                     domain.added, domain.position = added, position
                     move.append(domain)
-            drop.extend(domain.pk for domain in known.values())
+            drop.extend(left.pk for left in known.values())
         for chunk in _chunks(drop):
             Domain.objects.filter(pk__in=chunk).delete()
         Domain.objects.bulk_update(move, ["added", "position"], batch_size=CHUNK)

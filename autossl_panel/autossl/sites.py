@@ -59,8 +59,8 @@ def read_ids(ids: Iterable[int], options: PolicyOptions, now: datetime, *, serve
 
 
 ROW = (
-    "pk", "user_id", "name", "gone_at", "user__suspended", "user__autossl", "user__feature_list__autossl",
-    "stored_pair", "retry_at", "held_until", "held_reason", "takeover", "appeared_at", "last_extend_at",
+    "pk", "user_id", "name", "user__suspended", "user__autossl", "user__feature_list__autossl",
+    "stored_pair", "retry_at", "held_until", "held_reason", "takeover", "last_extend_at",
     "state", "names_wanted", "names_covered", "next_at", "next_reason", "problem",
 )  # fmt: skip
 
@@ -82,6 +82,11 @@ def read(
         if len(rows) < 500
         else Exclusion.objects.values_list("user_id", "name")
     )
+    gone = set() if hosts.get("gone_at__isnull") else _gone(hosts)
+    # Only a site that was extended once is asked for its first hour
+    appeared = dict(
+        VirtualHost.objects.filter(**hosts, last_extend_at__isnull=False).values_list("pk", "appeared_at")
+    )
     verdicts = _verdicts(hosts, whole)
     domains = _domains(hosts)
     certificates = _installed(hosts, now)
@@ -90,10 +95,10 @@ def read(
     for row in rows:
         pk = row["pk"]
         mine = verdicts.get(pk, {})
-        certificate_id, certificate = certificates.get(pk, (None, None))
+        certificate_id, certificate = certificates.get(pk, (0, None))
         status, staged = open_orders.get(pk, (None, False))
         facts = SiteFacts(
-            off=_off(row),
+            off="gone" if pk in gone else _off(row),
             names=tuple(
                 _name(
                     name,
@@ -114,7 +119,7 @@ def read(
             held_until=row["held_until"],
             held_reason=row["held_reason"] or None,
             takeover=row["takeover"],
-            first_seen_at=row["appeared_at"],
+            first_seen_at=appeared.get(pk),
             last_extend_at=row["last_extend_at"],
             recent_orders=recent.get(pk, ()),
             last_order_defect=caused.get((pk, certificate_id)),
@@ -128,9 +133,11 @@ def read(
     return found
 
 
+def _gone(hosts: Mapping[str, Any]) -> set[int]:
+    return set(VirtualHost.objects.filter(**hosts, gone_at__isnull=False).values_list("pk", flat=True))
+
+
 def _off(row: Mapping[str, Any]) -> str | None:
-    if row["gone_at"] is not None:
-        return "gone"
     if row["user__suspended"]:
         return "suspended"
     setting = row["user__autossl"]
@@ -158,7 +165,7 @@ def _name(
     elif added and not serve_www:
         code = "www_not_served"
     if verdict is None:
-        return NameFacts(name, main, added, code, ended=excluded)
+        return NameFacts(name, main, added, code, None, None, None, None, None, excluded)
     return NameFacts(
         name,
         main,
@@ -243,11 +250,11 @@ def _installed(hosts: Mapping[str, Any], now: datetime) -> dict[int, tuple[int, 
 def _orders(
     hosts: Mapping[str, Any], now: datetime
 ) -> tuple[
-    dict[int, tuple[str, bool]],
+    dict[int, tuple[OrderStatus, bool]],
     dict[int, tuple[tuple[datetime, str, tuple[str, ...]], ...]],
-    dict[tuple[int, int | None], str],
+    dict[tuple[int, int], str],
 ]:
-    """Open orders (status, whether staged), issued orders of the last day, and which defect caused which certificate."""
+    """Open orders (status, staged or not), issued orders of the last day, which defect caused which certificate."""
     mine = Order.objects.filter(**_of(hosts))
     opened = {
         host: (OrderStatus(status), staged_at is not None)

@@ -93,7 +93,7 @@ def _tell_inventory(writer: log.Writer, server: Server, changes: inventory.Chang
         changed=len(changes.changed),
         gone=len(changes.gone),
     )
-    writer.lines([writer.make("inventory:told", Level.WARN, depth=1, **told) for told in changes.told])
+    writer.lines([writer.make("inventory:told", Level.WARN, depth=1, **dict[str, Any](told)) for told in changes.told])
 
 
 def _finish(run: Run, problem: Mapping[str, Any] | None) -> None:
@@ -153,7 +153,7 @@ class _Portion:
     @property
     def counts(self) -> dict[str, int]:
         """The run's counts with this portion's, for what needed no job."""
-        return self.run.counts
+        return dict(self.run.counts)
 
     def decide(self, found: Sequence[Site]) -> None:
         self.busy = _busy([site.row["pk"] for site in found])
@@ -255,10 +255,9 @@ def _expiry(site: Site) -> datetime | None:
 
 def _busy(ids: list[int]) -> dict[int, int]:
     """Virtual hosts that have a live job, with its run."""
-    live = Job.objects.exclude(state=JobState.ENDED)
-    if live.count() > 2000:
-        return {host: run for host, run in live.values_list("virtual_host_id", "run_id")}
-    return dict(live.filter(virtual_host_id__in=ids).values_list("virtual_host_id", "run_id"))
+    mine = set(ids)
+    live = Job.objects.exclude(state=JobState.ENDED).values_list("virtual_host_id", "run_id")
+    return {host: run for host, run in live if host in mine}
 
 
 @contextmanager

@@ -1,9 +1,13 @@
 """Every event of the log with its text. `%(x)s` are keys of the line's data; a test renders each of them."""
 
-from django.utils.functional import _StrPromise
+from typing import TYPE_CHECKING
+
 from django.utils.translation import gettext_lazy as _
 
-EVENTS: dict[str, _StrPromise] = {
+if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise
+
+EVENTS: dict[str, "_StrPromise"] = {
     # runs
     "run:started": _("Run for %(scope_text)s with %(provider)s"),
     "run:no_provider": _("No provider is chosen. Nothing is ordered; choose one on the tab Providers"),

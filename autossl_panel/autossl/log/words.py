@@ -1,9 +1,13 @@
 """What each reason and problem code means in plain words; one table for lines, cells and the command line."""
 
-from django.utils.functional import _StrPromise
+from typing import TYPE_CHECKING
+
 from django.utils.translation import gettext_lazy as _
 
-REASONS: dict[str, _StrPromise] = {
+if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise
+
+REASONS: dict[str, "_StrPromise"] = {
     # rules §1: names not wanted now
     "excluded": _("excluded"),
     "not_public": _("not a public name"),

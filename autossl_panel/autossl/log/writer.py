@@ -74,7 +74,9 @@ class Writer:
                     raise
 
     def _last(self) -> int:
-        found = LogLine.objects.filter(run_id=self.run_id, job_id=self.job_id).aggregate(last=Max("seq"))["last"]
+        mine = LogLine.objects.filter(run_id=self.run_id)
+        mine = mine.filter(job__isnull=True) if self.job_id is None else mine.filter(job_id=self.job_id)
+        found = mine.aggregate(last=Max("seq"))["last"]
         return int(found or 0)
 
     @staticmethod

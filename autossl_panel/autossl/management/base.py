@@ -40,7 +40,7 @@ class Command(BaseCommand):
         if status:
             raise SystemExit(status)
 
-    def work(self, **options: Any) -> int:
+    def work(self, *args: Any, **options: Any) -> int:
         """Do it; 0 done, 1 something failed, 2 usage."""
         raise NotImplementedError
 

@@ -64,7 +64,7 @@ class Command(Base):
                 provider.delete()
             else:
                 before.save()
-            failed(f"{directory}: {provider.problem['text']}")
+            failed(f"{directory}: {_text(provider.problem)}")
         self.stdout.write(f"{provider.name}: ready{self._notes(provider)}")
         return 0
 
@@ -83,13 +83,13 @@ class Command(Base):
             known = ", ".join(Provider.objects.values_list("name", flat=True))
             usage(f"There is no provider “{name}”. There are: {known}.")
         if provider.state != ProviderState.READY and registration.probe(provider).state != ProviderState.READY:
-            failed(f"{provider.directory_url}: {provider.problem['text']}")
+            failed(f"{provider.directory_url}: {_text(provider.problem)}")
         account = providers.ask_to_use(
             provider, servers.this(), agree_terms=agree_tos, contact=contact, by=None, ring=False
         )
         account = registration.register(account)
         if account.status != AccountStatus.VALID:
-            failed(f"{provider.name}: {account.problem['text']}")
+            failed(f"{provider.name}: {_text(account.problem)}")
         self.stdout.write(f"{provider.name}: registered as {account.url}, in use from now on")
         return 0
 
@@ -111,3 +111,7 @@ class Command(Base):
             ],
         )
         return 0
+
+
+def _text(problem: dict[str, str] | None) -> str:
+    return problem["text"] if problem else "refused"
