@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import socket
 import ssl
+import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -55,7 +57,6 @@ def make(
     days: float = 90,
     serial: int | None = None,
     aki: bytes | None = None,
-    hash_: hashes.HashAlgorithm | None = None,
 ) -> Made:
     key = key or ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
@@ -73,7 +74,7 @@ def make(
     if aki:
         builder = builder.add_extension(x509.AuthorityKeyIdentifier(aki, None, None), critical=False)
     signer = issuer.key if issuer else key
-    algorithm = None if isinstance(signer, ed25519.Ed25519PrivateKey) else hash_ or hashes.SHA256()
+    algorithm = None if isinstance(signer, ed25519.Ed25519PrivateKey) else hashes.SHA256()
     return Made(builder.sign(signer, algorithm), key)  # type: ignore[arg-type]
 
 
@@ -128,20 +129,31 @@ def test_names_come_from_the_subject_only_without_alternative_names() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "hash_", "weak"),
+    ("key", "weak"),
     [
-        (lambda: rsa.generate_private_key(65537, 1024), None, True),
-        (lambda: rsa.generate_private_key(65537, 2048), None, False),
-        (lambda: ec.generate_private_key(ec.SECP224R1()), None, True),
-        (lambda: ec.generate_private_key(ec.SECP384R1()), None, False),
-        (ed25519.Ed25519PrivateKey.generate, None, False),
+        (lambda: rsa.generate_private_key(65537, 1024), True),
+        (lambda: rsa.generate_private_key(65537, 2048), False),
+        (lambda: ec.generate_private_key(ec.SECP224R1()), True),
+        (lambda: ec.generate_private_key(ec.SECP384R1()), False),
+        (ed25519.Ed25519PrivateKey.generate, False),
     ],
     ids=["rsa-1024", "rsa-2048", "p-224", "p-384", "ed25519"],
 )
-def test_weak_keys(key: Callable[[], Key], hash_: hashes.HashAlgorithm | None, weak: bool) -> None:
+def test_weak_keys(key: Callable[[], Key], weak: bool) -> None:
     facts = pki.read_chain(make("a.com", key=key()).pem)
     assert facts.weak is weak
     assert pki.defects(facts, now=NOW) == (("weak",) if weak else ())
+
+
+@pytest.mark.parametrize("digest", ["md5", "sha1"])
+def test_signatures_of_yesterday_are_weak_but_read(tmp_path: Path, digest: str) -> None:
+    """Python's library no longer signs with these, the openssl command still does."""
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", f"-{digest}", "-subj", "/CN=old.com"]
+    made = [*command, "-keyout", str(tmp_path / "key.pem"), "-out", str(tmp_path / "chain.pem")]
+    subprocess.run(made, check=True, capture_output=True)
+    facts = pki.read_chain((tmp_path / "chain.pem").read_bytes())
+    assert (facts.signature_hash, facts.weak, facts.self_signed) == (digest, True, True)
+    assert facts.names == ("old.com",)
 
 
 def test_defects_come_in_the_rules_order(leaf: Made) -> None:
@@ -272,11 +284,11 @@ def test_handshake_reads_the_whole_chain(tmp_path: Path, root: Made, leaf: Made)
 
 
 def test_handshake_reads_what_browsers_refuse(tmp_path: Path) -> None:
-    """RSA-1024, self-signed, signed with SHA-1, expired: all at once and still read."""
+    """RSA-1024, self-signed, expired: all at once and still read."""
     bad = make("a.com", key=rsa.generate_private_key(65537, 1024), days=0.5)
     with serving(_server_context(tmp_path, (bad.pem, bad.key_pem))) as port:
         for signature in (None, "rsa"):
-            facts = pki.handshake("127.0.0.1", port, "a.com", signature=signature).facts  # type: ignore[arg-type]
+            facts = pki.handshake("127.0.0.1", port, "a.com", signature=signature).facts
             assert facts is not None
             assert pki.defects(facts, now=NOW) == ("expired", "weak")
             assert facts.self_signed
@@ -352,3 +364,49 @@ def test_handshake_with_a_server_that_speaks_no_tls() -> None:
     assert pki.handshake("127.0.0.1", port, "example.com").problem == "closed"
     thread.join()
     listener.close()
+
+
+# The same against nginx, whose refusals the panel's own default server is made of
+
+
+@contextmanager
+def nginx(folder: Path, *servers: str) -> Iterator[int]:
+    """nginx in the foreground on one loopback port with these server blocks (`@` stands for the listen directive)."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    blocks = "".join(f"server {{ {block.replace('@', f'listen 127.0.0.1:{port} ssl')} }}\n" for block in servers)
+    configuration = folder / "nginx.conf"
+    temporary = "".join(
+        f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    configuration.write_text(
+        f"pid {folder}/pid; error_log {folder}/error.log; daemon off; master_process off; events {{}}\n"
+        f"http {{ access_log off; {temporary} ssl_ciphers DEFAULT@SECLEVEL=0; ssl_protocols TLSv1.2 TLSv1.3;\n"
+        f"{blocks}}}\n"
+    )
+    process = subprocess.Popen(["/usr/sbin/nginx", "-p", str(folder), "-c", str(configuration), "-e", "stderr"])
+    try:
+        deadline = time.monotonic() + 10
+        while pki.handshake("127.0.0.1", port, "example.com", timeout=1).problem == "connect":
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def test_handshake_with_nginx(tmp_path: Path, root: Made, leaf: Made) -> None:
+    (tmp_path / "chain.pem").write_bytes(leaf.pem + root.pem)
+    (tmp_path / "key.pem").write_bytes(leaf.key_pem)
+    site = f"@; server_name example.com; ssl_certificate {tmp_path}/chain.pem; ssl_certificate_key {tmp_path}/key.pem;"
+    with nginx(tmp_path, "@ default_server; ssl_reject_handshake on;", site) as port:
+        shown = pki.handshake("127.0.0.1", port, "example.com", signature="ecdsa")
+        assert shown.facts is not None
+        assert shown.facts.serial == f"{leaf.certificate.serial_number:x}"
+        assert pki.handshake("127.0.0.1", port, "example.com").facts == shown.facts
+        assert pki.handshake("127.0.0.1", port, "example.com", signature="rsa").problem == "no_cipher"
+        assert pki.handshake("127.0.0.1", port, "other.com").problem == "refused"
+        assert pki.handshake("127.0.0.1", port, "").problem == "refused"
+        assert pki.handshake("127.0.0.1", port, "other.com", signature="ecdsa").problem == "refused"
