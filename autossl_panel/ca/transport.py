@@ -136,11 +136,11 @@ class _Connection:
         self.used_at = time.monotonic()
         self.fresh = True
 
-    def usable(self) -> bool:
+    def usable(self, longest_idle: float) -> bool:
         """Is the peer still there, as far as we can see? Between requests a readable socket means it has closed."""
         if self.fresh:
             return True
-        if time.monotonic() - self.used_at > LONGEST_IDLE:
+        if time.monotonic() - self.used_at > longest_idle:
             return False
         poll = select.poll()
         poll.register(self.sock, select.POLLIN)
@@ -156,9 +156,11 @@ class Transport:
         ca_bundle: Path | None = None,
         connect_timeout: float = 10,
         read_timeout: float = 30,
+        longest_idle: float = LONGEST_IDLE,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self.requests = 0
+        self._longest_idle = longest_idle
         self._ca_bundle = ca_bundle
         self._connect_timeout = connect_timeout
         self._read_timeout = read_timeout
@@ -216,7 +218,7 @@ class Transport:
     def _connected(self, to: Target) -> _Connection:
         known = self._connections.get((to.host, to.port))
         if known is not None:
-            if known.usable():
+            if known.usable(self._longest_idle):
                 return known
             self._drop(to)
         context = tls_context(self._ca_bundle)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from autossl_panel.ca import CaProblem
 from autossl_panel.ca.transport import Transport
 from tests.ca.authority import MiniCa
 from tests.ca.rogue import Asked, Reply, Rogue, answer
@@ -48,6 +49,28 @@ def test_a_kept_connection_that_breaks_is_replaced_once(mini_ca: MiniCa) -> None
         assert transport.send("GET", f"{server.url}/2").body == b"ok"
         assert [(asked.path, asked.connection) for asked in server.asked] == [("/1", 1), ("/2", 1), ("/2", 2)]
         assert transport.requests == 3
+
+
+def test_a_replaced_connection_that_breaks_too_is_a_problem(mini_ca: MiniCa) -> None:
+    def fails(asked: Asked) -> Reply:
+        return None if asked.path == "/2" else answer(200, b"ok")
+
+    with Rogue(mini_ca, fails) as server, Transport(ca_bundle=mini_ca.bundle) as transport:
+        transport.send("GET", f"{server.url}/1")
+        with pytest.raises(CaProblem, match="closed the connection"):
+            transport.send("GET", f"{server.url}/2")
+        assert transport.requests == 3
+
+
+def test_a_connection_long_idle_is_not_trusted(mini_ca: MiniCa) -> None:
+    with (
+        Rogue(mini_ca, lambda asked: answer(200, b"ok")) as server,
+        Transport(ca_bundle=mini_ca.bundle, longest_idle=0.05) as transport,
+    ):
+        transport.send("GET", f"{server.url}/1")
+        time.sleep(0.1)
+        transport.send("GET", f"{server.url}/2")
+        assert [asked.connection for asked in server.asked] == [1, 2]
 
 
 def test_chunked_answers_and_heads(mini_ca: MiniCa) -> None:
