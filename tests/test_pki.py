@@ -75,7 +75,7 @@ def make(
         builder = builder.add_extension(x509.AuthorityKeyIdentifier(aki, None, None), critical=False)
     signer = issuer.key if issuer else key
     algorithm = None if isinstance(signer, ed25519.Ed25519PrivateKey) else hashes.SHA256()
-    return Made(builder.sign(signer, algorithm), key)  # type: ignore[arg-type]
+    return Made(builder.sign(signer, algorithm), key)
 
 
 @pytest.fixture(scope="module")
