@@ -12,3 +12,6 @@ os.environ["AUTOSSL_STATE_DIR"] = _state
 from autossl_panel.settings import *  # noqa: E402, F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+# A file, not memory: threads of a test see the same rows, and locks behave as in earnest.
+DATABASES["default"]["TEST"] = {"NAME": os.path.join(_state, "test.sqlite3")}  # noqa: F405

@@ -1,0 +1,65 @@
+"""The log: every event renders, lines are numbered without gaps, a tail misses nothing."""
+
+import re
+import threading
+
+import pytest
+from django.db import connection
+
+from autossl_panel.autossl import log, runs
+from autossl_panel.autossl.log.events import EVENTS
+from autossl_panel.autossl.log.words import REASONS
+from autossl_panel.autossl.models import Level, LogLine
+
+
+@pytest.mark.parametrize("event", sorted(EVENTS))
+def test_every_event_renders_with_the_data_it_names(event):
+    keys = re.findall(r"%\((\w+)\)", str(EVENTS[event]))
+    text = log.render(event, {key: f"<{key}>" for key in keys})
+    assert text
+    assert "%(" not in text
+    assert "?" not in text
+    for key in keys:
+        assert f"<{key}>" in text
+
+
+def test_a_line_that_lacks_data_shows_a_question_mark():
+    assert log.render("site:busy", {"site": "a.example"}) == "a.example: run ? is working on it"
+
+
+def test_an_event_of_another_version_is_shown_as_it_is():
+    assert log.render("old:event", {"a": 1}) == "old:event {'a': 1}"
+
+
+@pytest.mark.parametrize("code", sorted(REASONS))
+def test_every_reason_has_words(code):
+    assert log.reason_text(code) != code or code in ("excluded", "cancelled")
+
+
+@pytest.mark.django_db
+def test_lines_are_numbered_and_a_tail_reads_each_once(server):
+    run = runs.start(runs.ALL, by=None, asked_from="command")
+    writer, tail = log.for_run(run.pk), log.Tail(run.pk)
+    writer.out("run:started", scope="*", provider="pebble")
+    assert [line.text for line in tail.read()] == ["Run for all users with pebble"]
+    writer.lines([writer.make("user:begins", user=f"u{n}", sites=1, todo=1) for n in range(3)])
+    assert [line.seq for line in tail.read()] == [2, 3, 4]
+    assert tail.read() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_writers_of_one_run_in_several_threads_leave_no_gap(server):
+    run = runs.start(runs.ALL, by=None, asked_from="command")
+
+    def write() -> None:
+        writer = log.for_run(run.pk)
+        for _ in range(20):
+            writer.line("run:failed", Level.FAILURE, text="x")
+        connection.close()
+
+    threads = [threading.Thread(target=write) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(LogLine.objects.filter(run=run).values_list("seq", flat=True)) == list(range(1, 81))

@@ -1,0 +1,72 @@
+"""Options: what is taken, what is refused and how it is told."""
+
+from datetime import time
+
+import pytest
+
+from autossl_panel.autossl import options
+from autossl_panel.autossl.models import Options
+from autossl_panel.hosting.models import SiteState
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize(
+    ("field", "typed", "kept"),
+    [
+        ("resolvers", "192.0.2.53, 127.0.0.1:8053,[2001:db8::1]:5353", ["192.0.2.53", "127.0.0.1:8053", "[2001:db8::1]:5353"]),
+        ("resolvers", "", []),
+        ("server_addresses", "203.0.113.10 2001:DB8::10", ["203.0.113.10", "2001:db8::10"]),
+        ("replace_foreign", "yes", True),
+        ("replace_foreign", "off", False),
+        ("key_type", "rsa4096", "rsa4096"),
+        ("daily_at", "03:12", time(3, 12)),
+        ("log_days", "7", 7),
+        ("reload_gap", "0", 0),
+        ("serve_www", False, False),
+    ],
+)
+def test_a_good_value_is_kept(server, field, typed, kept):
+    options.change(server, {field: typed}, by=None)
+    assert getattr(Options.objects.get(server=server), field) == kept
+
+
+@pytest.mark.parametrize(
+    ("field", "typed", "says"),
+    [
+        ("resolvers", "dns.example", "“dns.example” is not a resolver"),
+        ("resolvers", "192.0.2.1:99999", "not a resolver"),
+        ("server_addresses", "203.0.113.300", "the last number is above 255"),
+        ("server_addresses", "here", "“here” is not an IP address"),
+        ("replace_foreign", "perhaps", "neither yes nor no"),
+        ("key_type", "dsa", "p256, p384, rsa2048, rsa4096"),
+        ("daily_at", "25:00", "not a time of day"),
+        ("log_days", "0", "days from 1 to 3650"),
+        ("reload_gap", "-1", "seconds from 0 to 3600"),
+        ("colour", "blue", "There is no option “colour”"),
+    ],
+)
+def test_a_bad_value_names_the_field_and_saves_nothing(server, field, typed, says):
+    before = options.texts(options.current(server))
+    with pytest.raises(options.OptionProblem) as raised:
+        options.change(server, {"log_days": "9", field: typed}, by=None)
+    assert raised.value.field == field
+    assert says in raised.value.text
+    assert options.texts(options.current(server)) == before
+
+
+def test_allowing_replacement_has_foreign_sites_looked_at_at_once(server, make_user, make_site):
+    user = make_user("amber")
+    foreign = make_site(user, "one.example", state=SiteState.FOREIGN)
+    secured = make_site(user, "two.example", state=SiteState.SECURED)
+    options.change(server, {"replace_foreign": "yes"}, by=None)
+    foreign.refresh_from_db()
+    secured.refresh_from_db()
+    assert foreign.next_reason == "changed"
+    assert foreign.next_at is not None
+    assert secured.next_at is None
+
+
+def test_what_texts_gives_change_takes(server):
+    texts = options.texts(options.current(server))
+    assert options.texts(options.change(server, texts, by=None)) == texts

@@ -1,0 +1,125 @@
+"""Runs are started once, joined, cancelled and ended."""
+
+from datetime import datetime
+
+import pytest
+from django.utils import timezone
+from django_q.models import OrmQ
+
+from autossl_panel.autossl import runs
+from autossl_panel.autossl.models import Job, JobOutcome, JobState, LogLine, Run
+from autossl_panel.people.models import Role, User
+
+pytestmark = pytest.mark.django_db
+
+
+def job(run, host, **fields):
+    defaults = {"action": "new", "reason": "missing", "job_class": 1, "queued_at": timezone.now()}
+    return Job.objects.create(
+        run=run, server=run.server, virtual_host=host, user=host.user, **{**defaults, **fields}
+    )
+
+
+def test_a_second_start_lands_on_the_live_run_and_rings_again(server, root):
+    first = runs.start(runs.ALL, by=root, asked_from="panel")
+    second = runs.start(runs.ALL, by=None, asked_from="command")
+    assert first.pk == second.pk
+    assert second.asked_by == root
+    assert OrmQ.objects.count() == 2
+
+
+def test_after_it_ended_a_start_opens_a_new_run(server):
+    first = runs.start(runs.ALL, by=None, asked_from="command")
+    Run.objects.filter(pk=first.pk).update(surveyed_at=timezone.now())
+    assert runs.end_if_done(first.pk)
+    assert runs.start(runs.ALL, by=None, asked_from="command").pk != first.pk
+
+
+def test_runs_of_different_scopes_live_side_by_side(server):
+    runs.start(runs.ALL, by=None, asked_from="command")
+    runs.start(runs.user_scope("amber"), by=None, asked_from="command")
+    assert Run.objects.count() == 2
+
+
+def test_a_users_check_lands_on_the_run_that_still_has_that_users_work(server, make_user, make_site):
+    everyone = runs.start(runs.ALL, by=None, asked_from="command")
+    host = make_site(make_user("amber"), "amber.example")
+    live = job(everyone, host)
+    assert runs.start(runs.user_scope("amber"), by=None, asked_from="panel").pk == everyone.pk
+    live.state = JobState.ENDED
+    live.save()
+    assert runs.start(runs.user_scope("amber"), by=None, asked_from="panel").pk != everyone.pk
+
+
+def test_a_run_ends_once_and_only_without_live_jobs(server, make_user, make_site):
+    run = runs.start(runs.ALL, by=None, asked_from="command")
+    host = make_site(make_user("amber"), "amber.example")
+    live = job(run, host)
+    assert not runs.end_if_done(run.pk), "it is not surveyed yet"
+    Run.objects.filter(pk=run.pk).update(surveyed_at=timezone.now())
+    assert not runs.end_if_done(run.pk), "a job lives"
+    Job.objects.filter(pk=live.pk).update(state=JobState.ENDED, outcome=JobOutcome.FAILED, outcome_reason="elsewhere")
+    assert runs.end_if_done(run.pk)
+    assert not runs.end_if_done(run.pk)
+    run.refresh_from_db()
+    assert run.counts["outcomes"]["failed"] == 1
+    assert LogLine.objects.get(run=run, event="run:ended").level == "failure"
+    host.user.refresh_from_db()
+    assert host.user.last_check == {"event": "check:failed", "data": {"reason": "elsewhere", "number": 1}}
+
+
+def test_cancel_ends_what_is_queued_and_leaves_what_is_claimed(server, root, make_user, make_site):
+    run = runs.start(runs.ALL, by=None, asked_from="command")
+    user = make_user("amber")
+    queued = job(run, make_site(user, "one.example"))
+    claimed = job(run, make_site(user, "two.example"), state=JobState.RUNNING)
+    assert runs.cancel(run, by=root)
+    assert not runs.cancel(run, by=root)
+    queued.refresh_from_db()
+    claimed.refresh_from_db()
+    run.refresh_from_db()
+    assert (queued.state, queued.outcome) == (JobState.ENDED, JobOutcome.CANCELLED)
+    assert claimed.state == JobState.RUNNING
+    assert run.ended_at is None
+    assert LogLine.objects.get(run=run, event="run:cancelled").data == {"by": "root"}
+    Job.objects.filter(pk=claimed.pk).update(state=JobState.ENDED, outcome=JobOutcome.SECURED)
+    assert runs.end_if_done(run.pk)
+
+
+def test_progress_counts_jobs_and_what_needed_none(server, make_user, make_site):
+    run = runs.start(runs.ALL, by=None, asked_from="command")
+    run.counts = {"kept": 5, "skipped": 2}
+    user = make_user("amber")
+    job(run, make_site(user, "a.example"))
+    job(run, make_site(user, "b.example"), state=JobState.RUNNING, phase="prove")
+    ended = {"state": JobState.ENDED}
+    job(run, make_site(user, "c.example"), outcome=JobOutcome.SECURED, **ended)
+    job(run, make_site(user, "d.example"), outcome=JobOutcome.SECURED, action="renew", **ended)
+    job(run, make_site(user, "e.example"), outcome=JobOutcome.FAILED, **ended)
+    found = runs.progress(run)
+    assert (found.queued, found.running, found.secured, found.renewed, found.failed) == (1, 1, 1, 1, 1)
+    assert (found.kept, found.skipped, found.done, found.total) == (5, 2, 10, 12)
+    assert found.phases == {"survey": 1, "prove": 1}
+
+
+def test_a_reseller_sees_common_runs_and_those_of_own_users(server, make_user):
+    mine, other = (User.objects.create(username=name, role=Role.RESELLER) for name in ("mine", "other"))
+    make_user("amber", owner=mine)
+    make_user("birch", owner=other)
+    started = {
+        scope: runs.start(scope, by=None, asked_from="command")
+        for scope in (runs.ALL, runs.owner_scope(mine), runs.owner_scope(other), "user:amber", "user:birch")
+    }
+    seen = set(runs.visible(mine))
+    assert seen == {started[runs.ALL], started[runs.owner_scope(mine)], started["user:amber"]}
+
+
+def test_a_run_that_cannot_go_on_says_why(server, make_user, make_site):
+    run = runs.start(runs.ALL, by=None, asked_from="command")
+    queued = job(run, make_site(make_user("amber"), "amber.example"))
+    runs.fail(run, "the helper does not answer")
+    run.refresh_from_db()
+    queued.refresh_from_db()
+    assert isinstance(run.ended_at, datetime)
+    assert run.problem["text"] == "the helper does not answer"
+    assert queued.outcome == JobOutcome.CANCELLED
