@@ -31,7 +31,8 @@ def test_imports_point_down() -> None:
 
 @pytest.mark.parametrize("command", OURS)
 def test_every_command_is_in_operating(command: str) -> None:
-    assert re.search(rf"`{command}[ `]", OPERATING)
+    # Typed with a hyphen: feature-list.
+    assert re.search(rf"`({command}|{command.replace('_', '-')})[ `]", OPERATING)
 
 
 def test_every_setting_is_in_operating() -> None:
