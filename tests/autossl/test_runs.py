@@ -15,9 +15,7 @@ pytestmark = pytest.mark.django_db
 
 def job(run, host, **fields):
     defaults = {"action": "new", "reason": "missing", "job_class": 1, "queued_at": timezone.now()}
-    return Job.objects.create(
-        run=run, server=run.server, virtual_host=host, user=host.user, **{**defaults, **fields}
-    )
+    return Job.objects.create(run=run, server=run.server, virtual_host=host, user=host.user, **{**defaults, **fields})
 
 
 def test_a_second_start_lands_on_the_live_run_and_rings_again(server, root):

@@ -1,0 +1,166 @@
+"""Rows keep step with the configuration: appear, change, vanish, come back; and whose a site is."""
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from autossl_panel.autossl import inventory
+from autossl_panel.autossl.models import Certificate, Installation
+from autossl_panel.helper.protocol import InstalledCertificate, InventoryAnswer, Listen, Remark, SiteFacts
+from autossl_panel.hosting.models import Domain, HostingUser, SiteState, VirtualHost
+from tests.test_pki import make as make_certificate
+
+pytestmark = pytest.mark.django_db
+
+
+def site(name, *more, docroot="/home/amber/www", **fields):
+    defaults = {
+        "key": f"{name}-00000001",
+        "name": name,
+        "names": (name, *more),
+        "docroot": docroot,
+        "owner_login": "www-data",
+        "listens": (Listen("*", 80, False, False),),
+        "tls": False,
+        "file": "/etc/nginx/sites-enabled/a",
+        "line": 3,
+        "attached": False,
+        "redirects_only": False,
+        "live_serial": "",
+        "certificate": None,
+    }
+    return SiteFacts(**{**defaults, **fields})
+
+
+class Helper:
+    def __init__(self, *sites, skipped=()):
+        self.sites, self.skipped = sites, skipped
+
+    def inventory(self, *, unless=None):
+        return InventoryAnswer("h", False, self.sites, self.skipped, (), None)
+
+
+def refresh(server, now, *sites, **fields):
+    return inventory.refresh(server, Helper(*sites, **fields), now=now)
+
+
+def test_a_site_appears_with_its_names_and_wished_www(server, now):
+    changes = refresh(server, now, site("a.example", "b.example", "www.b.example"))
+    assert changes.appeared == ("a.example",)
+    names = Domain.objects.order_by("position").values_list("name", "added")
+    assert list(names) == [
+        ("a.example", False),
+        ("www.a.example", True),
+        ("b.example", False),
+        ("www.b.example", False),
+    ]
+    assert VirtualHost.objects.get().next_at == now
+
+
+def test_a_www_that_another_site_names_is_not_wished_twice(server, now):
+    refresh(server, now, site("a.example"), site("www.a.example"))
+    assert set(Domain.objects.values_list("name", "added")) == {("a.example", False), ("www.a.example", False)}
+
+
+def test_what_did_not_change_is_not_written(server, now):
+    refresh(server, now, site("a.example"))
+    VirtualHost.objects.update(next_at=None)
+    changes = refresh(server, now + timedelta(hours=1), site("a.example"))
+    assert (changes.appeared, changes.changed, changes.gone) == ((), (), ())
+    assert VirtualHost.objects.get().next_at is None
+
+
+def test_a_name_that_stays_keeps_its_row(server, now):
+    refresh(server, now, site("a.example", "b.example"))
+    kept = Domain.objects.get(name="b.example").pk
+    changes = refresh(server, now, site("a.example", "c.example", "b.example"))
+    assert changes.changed == ("a.example",)
+    assert Domain.objects.get(name="b.example").pk == kept
+    assert Domain.objects.get(name="b.example").position == 4
+
+
+def test_a_site_that_vanishes_is_kept_as_gone_and_comes_back(server, now):
+    refresh(server, now, site("a.example"))
+    changes = refresh(server, now + timedelta(hours=1))
+    assert changes.gone == ("a.example",)
+    host = VirtualHost.objects.get()
+    assert (host.state, host.gone_at) == (SiteState.GONE, now + timedelta(hours=1))
+    assert HostingUser.objects.get().gone_at is not None
+    refresh(server, now + timedelta(hours=2), site("a.example"))
+    host.refresh_from_db()
+    assert (host.gone_at, host.next_at) == (None, now + timedelta(hours=2))
+    assert HostingUser.objects.get().gone_at is None
+
+
+def test_an_existing_certificate_is_recorded_and_replaced_ones_are_history(server, now):
+    chain, other = (make_certificate("a.example").pem for _ in range(2))
+
+    def with_certificate(pem):
+        found = InstalledCertificate(pem.decode(), "/etc/ssl/a.pem", ours=False, key_matches=True, live_serial="")
+        return site("a.example", tls=True, certificate=found)
+
+    refresh(server, now, with_certificate(chain))
+    refresh(server, now, with_certificate(chain))
+    assert Installation.objects.count() == 1
+    refresh(server, now, with_certificate(other))
+    assert Certificate.objects.count() == 2
+    assert Installation.objects.filter(until__isnull=True).count() == 1
+    refresh(server, now, site("a.example"))
+    assert Installation.objects.filter(until__isnull=True).count() == 0
+
+
+def test_a_pair_in_store_that_the_configuration_lost_is_detached(server, now):
+    refresh(server, now, site("a.example", live_serial="0a"))
+    assert VirtualHost.objects.get().stored_pair == "detached"
+    chain = make_certificate("a.example", issuer=make_certificate(common_name="CA")).pem
+    foreign = InstalledCertificate(chain.decode(), "/etc/ssl/a.pem", ours=False, key_matches=True, live_serial="")
+    refresh(server, now, site("a.example", live_serial="0a", certificate=foreign))
+    assert VirtualHost.objects.get().stored_pair == ""
+
+
+@pytest.mark.parametrize(
+    ("found", "mapped", "user"),
+    [
+        (site("a.example", docroot="/home/amber/www"), {}, ("amber", False)),
+        (site("a.example", docroot="/home/amber/../birch/www"), {}, ("birch", False)),
+        (site("a.example", docroot="/srv/www"), {}, ("www-data", False)),
+        (site("a.example", docroot="/srv/www", owner_login=""), {}, ("a.example", True)),
+        (site("a.example", docroot=None, owner_login=""), {}, ("a.example", True)),
+        (site("a.example"), {"a.example": "cedar"}, ("cedar", False)),
+        (site("x.example", docroot="/srv/shop/www"), {"/srv/shop": "cedar"}, ("cedar", False)),
+    ],
+)
+def test_whose_a_site_is(found, mapped, user):
+    assert inventory.Owners(Path("/home"), mapped).of(found) == user
+
+
+def test_a_user_named_after_the_site_is_told(server, now):
+    changes = refresh(server, now, site("a.example", docroot="/srv/x", owner_login=""))
+    assert [told["name"] for told in changes.told] == ["a.example"]
+    assert HostingUser.objects.get().name == "a.example"
+
+
+def test_what_was_left_aside_is_told(server, now):
+    changes = refresh(server, now, skipped=(Remark("~^x", "a regular expression", "/etc/nginx/a", 4),))
+    assert changes.told[0]["text"] == "a regular expression"
+    server.refresh_from_db()
+    assert server.inventory_told[0]["line"] == 4
+
+
+def test_the_user_map_names_its_bad_line(tmp_path):
+    path = tmp_path / "map"
+    path.write_text("a.example amber  # note\n\nb.example\n")
+    with pytest.raises(inventory.UserMapProblem, match=r"map:3: a line is “SITE USER”"):
+        inventory.read_user_map(str(path))
+    path.write_text("A.example amber\n/srv/shop/ cedar\n")
+    assert inventory.read_user_map(str(path)) == {"a.example": "amber", "/srv/shop": "cedar"}
+
+
+def test_a_moved_site_changes_hands(server, now):
+    found = site("a.example")
+    refresh(server, now, found)
+    refresh(server, now, replace(found, docroot="/home/birch/www"))
+    assert VirtualHost.objects.get().user.name == "birch"
+    assert HostingUser.objects.get(name="amber").gone_at is not None
