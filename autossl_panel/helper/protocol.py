@@ -75,6 +75,7 @@ class Remark:
     reason: str
     file: str
     line: int | None
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

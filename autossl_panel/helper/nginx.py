@@ -1,0 +1,163 @@
+"""Running nginx: its configuration test, its master process, the reload. What its files say is `webservers`' matter."""
+
+import contextlib
+import ipaddress
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from autossl_panel.helper.protocol import HelperProblem
+
+TEST_SECONDS = 300.0  # 2,000 virtual hosts need 2 s; beyond this something hangs, such as a resolver
+_PID = re.compile(rb"^[ \t]*pid[ \t]+([^;#\n]+);", re.MULTILINE)
+_OPTION = re.compile(r"--(prefix|pid-path)=(\S+)")
+_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
+
+
+@dataclass(slots=True)
+class Nginx:
+    """One nginx: its program and main configuration file."""
+
+    binary: str
+    conf: Path
+    _compiled: str = ""
+
+    def test(self) -> str | None:
+        """What `nginx -t` complains about, None when it passes. HelperProblem 'nginx_missing' without one."""
+        result = self._run("-t", "-c", str(self.conf))
+        return None if result.returncode == 0 else result.stderr
+
+    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        program = shutil.which(self.binary, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+        if program is None:
+            raise HelperProblem("nginx_missing", f"There is no program {self.binary}. Set AUTOSSL_NGINX_BIN.")
+        try:
+            return subprocess.run(
+                [program, *arguments],
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=TEST_SECONDS,
+                check=False,
+                cwd="/",
+                env=_ENVIRONMENT,
+                stdin=subprocess.DEVNULL,
+            )
+        except subprocess.TimeoutExpired as error:
+            text = f"nginx {' '.join(arguments)} did not end within {TEST_SECONDS:.0f} seconds."
+            raise HelperProblem("nginx_hangs", text) from error
+
+    def pid_file(self) -> Path:
+        """Where the master writes its pid: the configuration's `pid`, else what was compiled in."""
+        found = _PID.search(self.conf.read_bytes())
+        name = os.fsdecode(found[1].strip().strip(b"\"'")) if found else self._option("pid-path", "/run/nginx.pid")
+        return Path(self._option("prefix", "/usr/share/nginx")) / name
+
+    def has_module(self, name: str) -> bool:
+        """Whether this nginx was compiled `--with-<name>`."""
+        return f"--with-{name}" in self._compiled_with().split()
+
+    def _option(self, name: str, default: str) -> str:
+        return dict(_OPTION.findall(self._compiled_with())).get(name, default)
+
+    def _compiled_with(self) -> str:
+        if not self._compiled:
+            self._compiled = self._run("-V").stderr
+        return self._compiled
+
+    def master(self) -> int | None:
+        """The pid of the running master, None when nginx is not running."""
+        try:
+            pid = int(self.pid_file().read_text("ascii"))
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except (OSError, ValueError):
+            return None
+        # A pid file may outlive its process, and another program may have got the number since.
+        return pid if b"nginx" in command else None
+
+    def reload(self) -> bool:
+        """Have the master read its files again; False when it is not running. Only ever after a passed test."""
+        pid = self.master()
+        if pid is None:
+            return False
+        try:
+            os.kill(pid, signal.SIGHUP)
+        except ProcessLookupError:
+            return False
+        except PermissionError as error:
+            text = f"The helper may not signal nginx's master process {pid}: it belongs to another user."
+            raise HelperProblem("nginx_not_ours", text) from error
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A port that another program listens on."""
+
+    address: str
+    port: int
+    holder: str
+
+
+def taken_by_others(listens: Collection[tuple[str, int]], master: int | None) -> list[Taken]:
+    """Those addresses and ports where a program other than this nginx listens: neither -t nor a reload tells."""
+    sockets = _listening()
+    own = _sockets_of(master) if master is not None else set()
+    found = []
+    for address, port in sorted(set(listens)):
+        others = {inode for at, inode in sockets.get(port, ()) if _collide(at, address) and inode not in own}
+        if others:
+            found.append(Taken(address, port, _holder(others)))
+    return found
+
+
+def _collide(one: str, other: str) -> bool:
+    if one == other:
+        return True
+    anywhere = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+    same_family = (":" in one) == (":" in other)
+    # Whether a listener on [::] also takes IPv4 is not to be seen from outside; nginx itself asks for v6 only.
+    return same_family and (one in anywhere or other in anywhere)
+
+
+def _listening() -> dict[int, list[tuple[str, str]]]:
+    """port → (address, inode) of each listening TCP socket of this machine."""
+    found: dict[int, list[tuple[str, str]]] = {}
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with contextlib.suppress(FileNotFoundError), Path(table).open(encoding="ascii") as lines:
+            next(lines)
+            for line in lines:
+                fields = line.split()
+                if fields[3] == "0A":
+                    address, port = fields[1].split(":")
+                    found.setdefault(int(port, 16), []).append((_address(address), fields[9]))
+    return found
+
+
+def _address(text: str) -> str:
+    words = [bytes.fromhex(text[at : at + 8])[::-1] for at in range(0, len(text), 8)]
+    return str(ipaddress.ip_address(b"".join(words)))
+
+
+def _sockets_of(pid: int) -> set[str]:
+    found = set()
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                target = os.readlink(entry.path)
+                if target.startswith("socket:["):
+                    found.add(target[8:-1])
+    return found
+
+
+def _holder(inodes: set[str]) -> str:
+    for entry in os.scandir("/proc"):
+        if entry.name.isdecimal() and _sockets_of(int(entry.name)) & inodes:
+            with contextlib.suppress(OSError):
+                return f"{Path(entry.path, 'comm').read_text().strip()} (pid {entry.name})"
+    return "another program"
