@@ -27,6 +27,16 @@ def _text(data: Facts, key: str) -> str:
     return "" if value is None else str(value)
 
 
+def _url(data: Facts) -> str:
+    """The URL, without the random token: the file is gone when somebody reads this."""
+    before, path, _ = _text(data, "url").partition("/.well-known/acme-challenge/")
+    return before + path or "the file that the CA asks for"
+
+
+def _address(data: Facts) -> str:
+    return _text(data, "address") or "its address"
+
+
 def _nxdomain(data: Facts) -> str:
     zone, alias = _text(data, "zone"), _text(data, "alias")
     where = f" in the DNS zone {zone}" if zone else " in its DNS zone"
@@ -77,7 +87,7 @@ def _dnssec(data: Facts) -> str:
 
 
 def _elsewhere(data: Facts) -> str:
-    away, here, cdn = _text(data, "from") or _text(data, "address"), _text(data, "to"), _text(data, "cdn")
+    away, here, cdn = _text(data, "from") or _address(data), _text(data, "to"), _text(data, "cdn")
     record = _text(data, "record") or "A"
     if cdn:
         return (
@@ -103,7 +113,7 @@ def _answered(data: Facts) -> str:
 
 
 def _ipv6_elsewhere(data: Facts) -> str:
-    address = _text(data, "address")
+    address = _address(data)
     if data.get("ours"):
         return (
             f"{_name(data)} works over IPv4, but not over IPv6: {address} is this server and does not "
@@ -117,20 +127,20 @@ def _ipv6_elsewhere(data: Facts) -> str:
 
 
 def _http_status(data: Facts) -> str:
-    status, server = _text(data, "status"), _text(data, "server") or "the web server"
+    status, server = _text(data, "status") or "an error", _text(data, "server") or "The web server"
     rules = {
         "401": "Exempt /.well-known/acme-challenge/ from the password.",
         "403": "Exempt /.well-known/acme-challenge/ from access and firewall rules.",
         "404": "Let /.well-known/acme-challenge/ reach this server's own web server, without rewriting.",
     }
     fix = rules.get(status, "Look into the site's error log: something in front of the file fails.")
-    return f"{server} at {_text(data, 'address')} answered {status} for {_text(data, 'url')}. {fix}"
+    return f"{server} at {_address(data)} answered {status} for {_url(data)}. {fix}"
 
 
 def _wrong_body(data: Facts) -> str:
     server = _text(data, "server") or "The web server"
     return (
-        f"{server} at {_text(data, 'address')} answered with another page for {_text(data, 'url')}. "
+        f"{server} at {_address(data)} answered with another page for {_url(data)}. "
         "Exempt /.well-known/acme-challenge/ from rewriting, caching and maintenance pages."
     )
 
@@ -143,8 +153,7 @@ def _connect_refused(data: Facts) -> str:
     }
     what = reasons.get(_text(data, "reason"), "refuses connections")
     return (
-        f"{_hop(data)} {what} for {_text(data, 'url')}. Open the port in the firewall, and see that a web "
-        "server listens there."
+        f"{_hop(data)} {what} for {_url(data)}. Open the port in the firewall, and see that a web server listens there."
     )
 
 
@@ -155,15 +164,15 @@ def _hop(data: Facts) -> str:
 def _connect_timeout(data: Facts) -> str:
     if _text(data, "reason") == "answer":
         return (
-            f"{_hop(data)} took the connection but did not answer in time for {_text(data, 'url')}. Look "
+            f"{_hop(data)} took the connection but did not answer in time for {_url(data)}. Look "
             "at what is in front of the site, and at its load."
         )
-    return f"{_hop(data)} does not answer on the port of {_text(data, 'url')}. Open the port in the firewall."
+    return f"{_hop(data)} does not answer on the port of {_url(data)}. Open the port in the firewall."
 
 
 def _redirect_loop(data: Facts) -> str:
     return (
-        f"The redirects of {_name(data)} do not end; the last one led to {_text(data, 'url')}. Exempt "
+        f"The redirects of {_name(data)} do not end; the last one led to {_url(data)}. Exempt "
         "/.well-known/acme-challenge/ from redirects."
     )
 
@@ -177,20 +186,20 @@ def _redirect_refused(data: Facts) -> str:
         "bad_url": "to an address that is not valid",
     }
     where = known.get(reason, "to a place that a CA cannot follow" + (f" ({reason})" if reason else ""))
-    return f"{_text(data, 'url') or _name(data)} redirects {where}. Exempt /.well-known/acme-challenge/ from redirects."
+    return f"{_url(data)} redirects {where}. Exempt /.well-known/acme-challenge/ from redirects."
 
 
 def _caa(data: Facts) -> str:
     identities = data.get("identities")
     identity = str(identities[0]) if isinstance(identities, list) and identities else "the CA"
-    zone = _text(data, "zone")
+    zone = _text(data, "zone") or "the domain"
     return f'The CAA records of {zone} do not let this CA issue. Add at {zone}: CAA 0 issue "{identity}".'
 
 
 def _private_address(data: Facts) -> str:
     here = _text(data, "to")
     fix = f"Publish {here} instead." if here else "Publish this server's public address instead."
-    return f"{_name(data)} has the address {_text(data, 'address')}, which cannot be reached from the internet. {fix}"
+    return f"{_name(data)} has the address {_address(data)}, which cannot be reached from the internet. {fix}"
 
 
 def _unknown(data: Facts) -> str:
@@ -202,10 +211,7 @@ def _unknown(data: Facts) -> str:
         )
     if reason == "no_route":
         family = "IPv6" if _text(data, "record") == "AAAA" else "IPv4"
-        return (
-            f"{_name(data)} has the address {_text(data, 'address')}, but this server has no {family} "
-            "connection to test it."
-        )
+        return f"{_name(data)} has the address {_address(data)}, but this server has no {family} connection to test it."
     if reason == "own_address_timeout":
         return (
             f"This server does not reach its own address {_hop(data)}. Check its firewall, and whether "

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from .addresses import is_ipv6, may_fetch
 from .caa import Permission, permission
-from .fetch import Fetched, Fetcher
+from .fetch import Fetched, Fetcher, is_host
 from .judge import judge
 from .model import Finding, Json, Outcome, Settings
 from .resolve import Resolution, Resolver, Trouble
@@ -136,11 +136,14 @@ class _Check:
 
     async def _all(self, tools: _Tools) -> None:
         lane = _Lane(max(1, self.settings.width))
-        # A group, so that an error in one task ends the others and reaches the caller.
-        async with asyncio.TaskGroup() as group:
-            for name in self.names:
-                place = await lane.enter()
-                group.create_task(self._one(name, tools, place))
+        # A group, so that an error in one task (on_finding's, say) ends the others and reaches the caller as it is.
+        try:
+            async with asyncio.TaskGroup() as group:
+                for name in self.names:
+                    place = await lane.enter()
+                    group.create_task(self._one(name, tools, place))
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
 
     async def _one(self, name: str, tools: _Tools, place: _Place) -> None:
         started = time.monotonic()
@@ -156,6 +159,8 @@ class _Check:
         if name.startswith("*."):
             # Nothing can be fetched for a wildcard; only DNS could prove it (RFC 8555 §7.1.3).
             return Finding(name, Outcome.FAIL, "wildcard_unsupported", {"name": name})
+        if not is_host(name):
+            return Finding(name, Outcome.FAIL, "bad_name", {"name": name[:253]})
         resolution = await tools.resolver.resolve(name)
         caa = Permission(True)
         fetched: list[Fetched] = []

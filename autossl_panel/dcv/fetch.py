@@ -114,7 +114,7 @@ class Fetcher:
             f"GET {url.target} HTTP/1.1\r\nHost: {url.host_header()}\r\nUser-Agent: AutoSSL Panel preflight\r\n"
             "Accept: */*\r\nConnection: close\r\n\r\n"
         ).encode("ascii")
-        with socket.socket(socket.AF_INET6 if is_ipv6(address) else socket.AF_INET, socket.SOCK_STREAM) as sock:
+        with _socket(address) as sock:
             sock.setblocking(False)
             await self._connect(sock, address, url.port)
             try:
@@ -155,6 +155,16 @@ class Fetcher:
             return await _read(lambda: reader.read(_READ))
         finally:
             writer.transport.abort()
+
+
+def _socket(address: str) -> socket.socket:
+    """A socket of the address's family; that this host has none left, or lacks the family, is our trouble."""
+    try:
+        return socket.socket(socket.AF_INET6 if is_ipv6(address) else socket.AF_INET, socket.SOCK_STREAM)
+    except OSError as error:
+        ours = error.errno in _OURS
+        reason = f"local: {errno.errorcode.get(error.errno or 0, '')}" if ours else "no_route"
+        raise _Trouble("unknown", reason) from error
 
 
 class _Walk:
@@ -219,19 +229,19 @@ class _Walk:
         settings = self.fetcher.settings
         try:
             parts = urlsplit(urljoin(self.url.text(), location))
+            if parts.scheme not in ("http", "https"):
+                raise _Trouble("redirect_refused", "scheme")
             port = parts.port
             host = _host(parts.hostname or "")
         except ValueError as error:
             raise _Trouble("redirect_refused", "bad_url") from error
-        if parts.scheme not in ("http", "https"):
-            raise _Trouble("redirect_refused", "scheme")
         if not host:
             raise _Trouble("redirect_refused", "address")
         if port is not None and port not in (settings.http_port, settings.https_port):
             raise _Trouble("redirect_refused", f"port {port}")
         if port is None:
             port = settings.https_port if parts.scheme == "https" else settings.http_port
-        target = quote(parts.path or "/", safe=_SAFE) + (f"?{quote(parts.query, safe=_SAFE)}" if parts.query else "")
+        target = _quoted(parts.path or "/") + (f"?{_quoted(parts.query)}" if parts.query else "")
         return Url(parts.scheme, host, port, target)
 
     def ended(self, code: str | None, reason: str, reply: _Reply | None = None) -> Fetched:
@@ -248,37 +258,39 @@ class _Walk:
         return Fetched(self.start, code, reason, status, server, self.at, url, self.hops, body)
 
 
+def _quoted(text: str) -> str:
+    return quote(text, safe=_SAFE, errors="surrogateescape")
+
+
 def _host(text: str) -> str:
-    """The host of a redirect as A-labels; '' where it is a bare address, which no CA follows."""
+    """The host of a redirect as A-labels; '' where it is a bare address, which no CA follows (ValueError: no name)."""
     host = text.rstrip(".").lower()
+    if ":" in host or host.replace(".", "").isdigit():
+        return ""
     if not host.isascii():
-        try:
-            host = idna.encode(host, uts46=True).decode("ascii")
-        except idna.IDNAError as error:
-            raise ValueError(str(error)) from error
-    if (
-        not all(c.isalnum() or c in "-._" for c in host)
-        or len(host) > 253
-        or any(not 0 < len(x) < 64 for x in host.split("."))
-    ):
-        return "" if ":" in host else _bad(host)
-    return "" if host.replace(".", "").isdigit() else host
+        host = idna.encode(host, uts46=True).decode("ascii")  # IDNAError is a ValueError
+    if not is_host(host):
+        raise ValueError("not a host name")
+    return host
 
 
-def _bad(host: str) -> str:
-    raise ValueError(f"not a host name: {host!r}")
+def is_host(text: str) -> bool:
+    """Whether the text can be asked of DNS and stand in a Host header: letters, digits, hyphens, underscores, dots."""
+    if not 0 < len(text) <= 253 or not text.isascii():
+        return False
+    return all(0 < len(x) <= 63 and x.replace("-", "").replace("_", "").isalnum() for x in text.split("."))
 
 
 def has_route(address: str) -> bool:
     """Whether this host has a way to `address`'s family at all: connecting a UDP socket asks the kernel, sends nothing.
     A public IPv6 address from a host without one of its own does not come back."""
     six = is_ipv6(address)
-    with socket.socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
+    try:
+        with socket.socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.connect((address, 9))
-        except OSError:
-            return False
-        own = str(probe.getsockname()[0]).partition("%")[0]
+            own = str(probe.getsockname()[0]).partition("%")[0]
+    except OSError:
+        return False
     return not six or classify(address) is not Kind.PUBLIC or classify(own) is Kind.PUBLIC
 
 
@@ -304,7 +316,7 @@ async def _read(more: Callable[[], Awaitable[bytes]]) -> _Reply:
 
 
 def _head(head: bytes) -> _Reply:
-    first, *lines = head.decode("latin-1").split("\r\n")
+    first, *lines = head.decode("utf-8", "surrogateescape").split("\r\n")
     version, _, rest = first.partition(" ")
     status = rest[:3]
     if not version.startswith("HTTP/1.") or len(status) != 3 or not (status.isascii() and status.isdigit()):

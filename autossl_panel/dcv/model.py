@@ -17,7 +17,8 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How names are proved. Addresses are texts; a resolver is `host` or `host:port`; times are seconds.
+    """How names are proved. Addresses are texts; a resolver is `host` or `host:port`
+    (none: those of the host); times are seconds.
     `total_deadline` bounds the fetching of one name, redirects and slow bodies included."""
 
     resolvers: tuple[str, ...]

@@ -16,10 +16,12 @@ import dns.name
 import dns.rcode
 import dns.rdataclass
 import dns.rdatatype
+import dns.resolver
 
 _PAYLOAD = 1232  # the largest UDP answer that no path fragments
 _WAITS = (0.2, 0.3, 0.5)  # shares of the time-out: the first datagram, and two more when it got lost
 _ALIASES = 10
+_GOOD = frozenset((dns.rcode.NOERROR, dns.rcode.NXDOMAIN))
 _FRESH = 10.0  # seconds for which a good answer vouches for the resolvers
 _DNSSEC_ERRORS = frozenset((5, 6, 7, 8, 9, 10, 11, 12))  # RFC 8914: what a validator says of a broken chain
 _CACHE = 20_000
@@ -108,7 +110,7 @@ class _Endpoint(asyncio.DatagramProtocol):
         # An answer to another question is a forgery or a mix-up: the true one may still come.
         if message is None or list(message.question) != list(pending.question):
             return
-        if message.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+        if message.rcode() in _GOOD:
             self.good_at = asyncio.get_running_loop().time()
         pending.settle(message)
 
@@ -141,13 +143,21 @@ def parse_resolver(text: str) -> tuple[str, int]:
     return text, 53
 
 
+def system_resolvers() -> tuple[str, ...]:
+    """The resolvers that this host uses itself, for settings that name none; empty where the host names none either."""
+    try:
+        return tuple(f"[{server}]:53" for server in dns.resolver.Resolver().nameservers)
+    except dns.resolver.NoResolverConfiguration:
+        return ()
+
+
 class Resolver:
     """The configured resolvers as one; lives inside one event loop, opened by `async with`. Answers are kept while it
     lives, so that each name is asked once."""
 
     def __init__(self, resolvers: Sequence[str], *, timeout: float) -> None:
         self._timeout = timeout
-        self._endpoints = [_Endpoint(*parse_resolver(text)) for text in resolvers]
+        self._endpoints = [_Endpoint(*parse_resolver(text)) for text in resolvers or system_resolvers()]
         self._preferred = 0
         self._answers: dict[tuple[str, dns.rdatatype.RdataType], asyncio.Task[Answer]] = {}
         self._health: asyncio.Task[bool] | None = None
@@ -203,7 +213,7 @@ class Resolver:
         target = name
         for _ in range(_ALIASES):
             message = await self._ask(target, kind)
-            if message is None or message.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+            if isinstance(message, Trouble) or message.rcode() not in _GOOD:
                 return await self._judge(target, kind, message, tuple(aliases))
             records, target, passed = _follow(message, target, kind)
             aliases.extend(passed)
@@ -217,12 +227,12 @@ class Resolver:
         return Answer((), Trouble.SERVFAIL, tuple(aliases), "", f"{name} has too many aliases, or a loop of them")
 
     async def _judge(
-        self, name: str, kind: dns.rdatatype.RdataType, message: dns.message.Message | None, aliases: tuple[str, ...]
+        self, name: str, kind: dns.rdatatype.RdataType, message: dns.message.Message | Trouble, aliases: tuple[str, ...]
     ) -> Answer:
         """Whose fault it is that there is no answer: the name's, or our resolvers'."""
         asked = ", ".join(endpoint.host for endpoint in self._endpoints)
-        if message is None:
-            if await self._healthy():
+        if isinstance(message, Trouble):
+            if message is Trouble.TIMEOUT and await self._healthy():
                 return Answer((), Trouble.TIMEOUT, aliases, "", "")
             return Answer((), Trouble.RESOLVER, aliases, "", f"no DNS resolver of this server answers ({asked})")
         if message.rcode() != dns.rcode.SERVFAIL:
@@ -234,7 +244,7 @@ class Resolver:
         # RFC 4035 §3.2.2: with "checking disabled" a validator hands out what it would refuse. Then only the
         # signatures are wrong.
         unchecked = await self._ask(name, kind, checking_disabled=True)
-        if unchecked is not None and unchecked.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+        if not isinstance(unchecked, Trouble) and unchecked.rcode() in _GOOD:
             return Answer((), Trouble.DNSSEC, aliases, "", detail)
         if await self._healthy():
             return Answer((), Trouble.SERVFAIL, aliases, "", detail)
@@ -251,7 +261,7 @@ class Resolver:
 
     async def _probe(self) -> bool:
         message = await self._ask(".", dns.rdatatype.NS, timeout=min(self._timeout, 2.0))
-        return message is not None and message.rcode() != dns.rcode.SERVFAIL
+        return not isinstance(message, Trouble) and message.rcode() != dns.rcode.SERVFAIL
 
     async def _ask(
         self,
@@ -260,8 +270,9 @@ class Resolver:
         *,
         checking_disabled: bool = False,
         timeout: float | None = None,
-    ) -> dns.message.Message | None:
-        """One question to the resolvers in turn: the best answer, or None when all stay silent."""
+    ) -> dns.message.Message | Trouble:
+        """One question to the resolvers in turn: the best answer; TIMEOUT when one stays silent and none answers,
+        RESOLVER when all are known to be closed."""
         query = dns.message.make_query(name, kind, use_edns=0, payload=_PAYLOAD)
         if checking_disabled:
             query.flags |= dns.flags.CD
@@ -271,7 +282,7 @@ class Resolver:
         sent: list[tuple[_Endpoint, int]] = []
         count = len(self._endpoints)
         open_ends = set(range(count))
-        worst: dns.message.Message | None = None
+        best: dns.message.Message | Trouble = Trouble.RESOLVER
         try:
             for attempt in range(max(len(_WAITS), count)):
                 if not open_ends:
@@ -283,15 +294,16 @@ class Resolver:
                 wait = (timeout or self._timeout) * _WAITS[min(attempt, len(_WAITS) - 1)]
                 done, message = await _within(pending.future, wait)
                 if not done:
+                    best = Trouble.TIMEOUT if isinstance(best, Trouble) else best
                     continue
                 if message is not None and message.flags & dns.flags.TC:
-                    message = await _over_tcp(endpoint, query, wait) or message
-                if message is not None and message.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+                    message = await _over_tcp(endpoint, query, wait)
+                if message is not None and message.rcode() in _GOOD:
                     self._preferred = index
                     return message
-                worst = message or worst
+                best = message or best
                 open_ends.discard(index)
-            return worst
+            return best
         finally:
             for endpoint, number in sent:
                 endpoint.pending.pop(number, None)

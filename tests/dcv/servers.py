@@ -27,6 +27,20 @@ class _Udp(socketserver.ThreadingUDPServer):
 class _Tcp(socketserver.ThreadingTCPServer):
     daemon_threads = True
     allow_reuse_address = True
+    request_queue_size = 128
+
+
+def _pair(
+    address: str, udp: type[socketserver.BaseRequestHandler], tcp: type[socketserver.BaseRequestHandler]
+) -> tuple[_Udp, _Tcp]:
+    """Both sockets on one port; others may hold the TCP side of a port whose UDP side is free."""
+    for _ in range(20):
+        first = _Udp((address, 0), udp)
+        try:
+            return first, _Tcp(first.server_address, tcp)
+        except OSError:
+            first.server_close()
+    raise RuntimeError("no port that is free for UDP and TCP")
 
 
 class DnsServer:
@@ -37,6 +51,7 @@ class DnsServer:
         self.address = address
         self.records: dict[tuple[str, str], list[str]] = {}
         self.silent: set[str] = set()
+        self.silent_kinds: set[tuple[str, str]] = set()
         self.servfail: set[str] = set()
         self.bogus: set[str] = set()
         self.refused: set[str] = set()
@@ -45,6 +60,7 @@ class DnsServer:
         self.dead = False
         self.chase = True
         self.truncate = False
+        self.deaf_tcp = False
         self.asked: list[tuple[str, str]] = []
         server = self
 
@@ -61,9 +77,8 @@ class DnsServer:
                 if answer is not None:
                     self.wfile.write(len(answer).to_bytes(2, "big") + answer)
 
-        self._udp = _Udp((address, 0), Udp)
+        self._udp, self._tcp = _pair(address, Udp, Tcp)
         self.port: int = self._udp.server_address[1]
-        self._tcp = _Tcp((address, self.port), Tcp)
         self._threads = [threading.Thread(target=s.serve_forever, args=(0.02,)) for s in (self._udp, self._tcp)]
 
     @property
@@ -83,12 +98,12 @@ class DnsServer:
         kind = dns.rdatatype.to_text(question.rdtype)
         self.asked.append((name, kind))
         response = dns.message.make_response(query, recursion_available=True)
-        if self.dead or name in self.silent:
+        if (tcp and self.deaf_tcp) or self.dead or name in self.silent or (name, kind) in self.silent_kinds:
             return None
         checking = not query.flags & dns.flags.CD
         if name in self.errors:
             code, text = self.errors[name]
-            response.use_edns(0, options=[dns.edns.EDEOption(code, text)])
+            response.use_edns(0, options=[dns.edns.EDEOption(dns.edns.EDECode(code), text)])
         if name in self.servfail or (name in self.bogus and checking) or name in self.errors:
             response.set_rcode(dns.rcode.SERVFAIL)
         elif name in self.refused:
@@ -168,6 +183,9 @@ class HttpServer:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
 
     def serve(self, handler: socketserver.StreamRequestHandler) -> None:
+        if isinstance(handler.request, ssl.SSLSocket) is False and handler.request.recv(1, socket.MSG_PEEK) == b"\x16":
+            handler.wfile.write(http(400, b"plain HTTP here"))  # as nginx answers a TLS hello on a plain port
+            return
         head = b""
         while not head.endswith(b"\r\n\r\n"):
             line = handler.rfile.readline(8192)

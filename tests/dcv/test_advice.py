@@ -1,0 +1,47 @@
+"""Advice: every code has sentences of its own, whatever facts are missing."""
+
+import pytest
+
+from autossl_panel.dcv import advice
+
+DNS = ["nxdomain", "no_address", "dns_timeout", "dns_servfail", "dnssec", "caa", "private_address"]
+FETCH = ["elsewhere", "ipv6_elsewhere", "http_status", "wrong_body", "connect_refused", "connect_timeout"]
+REDIRECTS = ["redirect_loop", "redirect_refused"]
+OTHERS = ["unknown", "ca_refused", "wildcard_unsupported", "not_public", "bad_name", "excluded"]
+LISTS = ["www_not_served", "over_limit"]
+CODES = [*DNS, *FETCH, *REDIRECTS, *OTHERS, *LISTS]
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_every_code_has_words(code: str) -> None:
+    bare = advice(code, {})
+    text = advice(code, {"name": "www.example.com", "address": "192.0.2.1", "url": "http://www.example.com/x"})
+    for sentence in (bare, text):
+        assert sentence.endswith(".") or sentence.endswith('".')
+        assert "  " not in sentence
+        assert "None" not in sentence
+    assert text != advice("something else", {"name": "www.example.com"})
+
+
+def test_an_unknown_code_still_says_something() -> None:
+    assert advice("brand_new", {"name": "a.example"}).startswith("a.example could not be proved.")
+
+
+@pytest.mark.parametrize(
+    ("code", "data", "words"),
+    [
+        ("http_status", {"status": 401}, "password"),
+        ("http_status", {"status": 403}, "firewall"),
+        ("http_status", {"status": 502}, "error log"),
+        ("redirect_refused", {"reason": "port 8080"}, "port 8080"),
+        ("ca_refused", {"type": "urn:ietf:params:acme:error:caa", "detail": "no."}, "CAA records"),
+        ("ipv6_elsewhere", {"ours": True, "address": "::1"}, "is this server"),
+        ("unknown", {"reason": "no_route", "record": "AAAA"}, "no IPv6 connection"),
+        ("unknown", {"reason": "stopped"}, "stopped"),
+        ("connect_refused", {"reason": "not_http"}, "does not speak HTTP"),
+        ("connect_timeout", {"reason": "answer"}, "took the connection"),
+        ("dns_timeout", {"detail": "ns1.example did not answer"}, "ns1.example did not answer"),
+    ],
+)
+def test_facts_reach_the_sentence(code: str, data: dict[str, str | int | bool], words: str) -> None:
+    assert words in advice(code, data)
