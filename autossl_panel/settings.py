@@ -10,8 +10,8 @@ import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
 PACKAGE = Path(__file__).resolve().parent
-# A checkout has templates and static beside the package, a wheel carries them inside it.
-ASSETS = PACKAGE.parent if (PACKAGE.parent / "templates").is_dir() else PACKAGE
+# A wheel carries templates and static inside the package, a checkout has them beside it.
+ASSETS = PACKAGE if (PACKAGE / "templates").is_dir() else PACKAGE.parent
 
 
 def _directory(name: str, default: Path) -> Path:

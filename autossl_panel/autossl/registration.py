@@ -47,7 +47,8 @@ def probe(provider: Provider) -> Provider:
         facts = directory.probe(provider.directory_url, ca_bundle=ca_bundle_path(provider), now=now)
     except ca.CaProblem as problem:
         provider.state = ProviderState.REFUSED
-        provider.problem = {"field": "directory_url", "code": str(problem.kind), "text": str(problem)}
+        field = "ca_bundle" if problem.short_type == "bundle" else "directory_url"
+        provider.problem = {"field": field, "code": str(problem.kind), "text": str(problem)}
     else:
         provider.state = ProviderState.READY
         provider.problem = None

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from django.core.management.base import BaseCommand, CommandError, OutputWrapper
-from django.db import DatabaseError
+from django.db import DatabaseError, OperationalError, ProgrammingError
 
 from autossl_panel.autossl.inventory import UserMapProblem
 from autossl_panel.autossl.options import OptionProblem
@@ -32,7 +32,10 @@ class Command(BaseCommand):
         except UserMapProblem as problem:
             raise CommandError(f"AUTOSSL_USER_MAP: {problem}", returncode=USAGE) from problem
         except DatabaseError as problem:
-            raise CommandError(f"The database: {problem}", returncode=FAILED) from problem
+            hint = ""
+            if isinstance(problem, (OperationalError, ProgrammingError)) and _no_table(str(problem)):
+                hint = " Set it up with: autossl-panel migrate"
+            raise CommandError(f"The database: {str(problem).strip()}.{hint}", returncode=FAILED) from problem
         except BrokenPipeError:
             # The reader of our output went away (| head); that is its right.
             sys.stderr.close()
@@ -43,6 +46,10 @@ class Command(BaseCommand):
     def work(self, *args: Any, **options: Any) -> int:
         """Do it; 0 done, 1 something failed, 2 usage."""
         raise NotImplementedError
+
+
+def _no_table(text: str) -> bool:
+    return "no such table" in text or ("relation" in text and "does not exist" in text)
 
 
 def usage(text: str) -> NoReturn:

@@ -1,0 +1,195 @@
+"""Commands: what they print, and that what cannot be taken is one clear line with status 2."""
+
+import io
+import json
+import subprocess
+import sys
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from autossl_panel.autossl.models import Options, Provider
+from autossl_panel.hosting.models import Exclusion, FeatureList, HostingUser, SiteState
+from autossl_panel.people.models import Role, User
+
+pytestmark = pytest.mark.django_db
+
+
+def run(*argv, stdin=None):
+    out = io.StringIO()
+    call_command(*argv, stdout=out, stderr=out)
+    return out.getvalue()
+
+
+def refused(*argv):
+    with pytest.raises(CommandError) as raised:
+        run(*argv)
+    return raised.value.returncode, str(raised.value)
+
+
+def test_options_are_set_together_and_shown(server):
+    said = run("options", "set", "resolvers=192.0.2.53,127.0.0.1:8053", "daily_at=04:05")
+    assert said == "resolvers=192.0.2.53,127.0.0.1:8053\ndaily_at=04:05\n"
+    assert "key_type=p256" in run("options", "get")
+    assert run("options", "get", "log_days") == "log_days=30\n"
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (("set", "log_days=3", "resolvers=x"), "resolvers: “x” is not a resolver"),
+        (("set", "log_days"), "“log_days” is not KEY=VALUE"),
+        (("set", "log_days=3", "colour=red"), "There is no option “colour”"),
+        (("get", "colour"), "There is no such option"),
+    ],
+)
+def test_a_wrong_option_is_usage_and_saves_nothing(server, argv, says):
+    status, text = refused("options", *argv)
+    assert status == 2
+    assert says in text
+    assert not Options.objects.filter(log_days=3).exists()
+
+
+def test_a_user_is_set(make_user):
+    make_user("amber")
+    User.objects.create(username="mine", role=Role.RESELLER)
+    said = run("user", "set", "amber", "--autossl", "off", "--suspended", "yes", "--owner", "mine")
+    assert said == "amber: AutoSSL off (off), suspended, owner mine\n"
+    said = run("user", "set", "amber", "--autossl", "feature-list", "--suspended", "no", "--owner", "root")
+    assert said == "amber: AutoSSL on (feature-list), not suspended, owner root\n"
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (("nobody", "--autossl", "on"), "There is no hosting user “nobody”"),
+        (("amber",), "Nothing to set"),
+        (("amber", "--autossl", "off", "--owner", "nobody"), "There is no person “nobody”"),
+    ],
+)
+def test_a_wrong_user_is_usage_and_changes_nothing(make_user, argv, says):
+    make_user("amber")
+    status, text = refused("user", "set", *argv)
+    assert status == 2
+    assert says in text
+    assert HostingUser.objects.get().autossl == "feature-list"
+
+
+def test_feature_lists(server):
+    assert run("feature_list", "set", "starter", "--autossl", "off") == "starter: AutoSSL off\n"
+    assert not FeatureList.objects.get(name="starter").autossl
+
+
+def test_exclusions_are_added_listed_and_removed(make_user, make_site):
+    make_site(make_user("amber"), "xn--bcher-kva.example", "amber.example")
+    assert run("exclude", "add", "bücher.example") == "bücher.example: excluded\n"
+    assert run("exclude", "list") == "bücher.example  amber\n"
+    status, text = refused("exclude", "add", "amber.example", "not a name")
+    assert status == 2
+    assert "not a name" in text
+    assert Exclusion.objects.count() == 1
+    assert run("exclude", "remove", "bücher.example") == "bücher.example: included again\n"
+    assert run("exclude", "list") == ""
+
+
+def test_a_person_is_added_with_the_password_from_standard_input(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("correct horse battery\n"))
+    assert run("person", "add", "amy", "--role", "reseller", "--password-stdin") == "amy: reseller, added\n"
+    assert User.objects.get().check_password("correct horse battery")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("short\n"))
+    status, text = refused("person", "add", "ben", "--role", "root", "--password-stdin")
+    assert status == 2
+    assert text.startswith("password: ")
+
+
+def test_providers_are_listed_with_those_that_come_along(server, provider):
+    said = run("provider", "list")
+    assert "letsencrypt" in said
+    assert any(line.startswith("*") and "pebble" in line for line in said.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("argv", "status", "says"),
+    [
+        (
+            ("add", "x", "--directory", "http://ca.example/dir"),
+            2,
+            "directory_url: “http://ca.example/dir” is not an https",
+        ),
+        (("add", "x", "--directory", "https://127.0.0.1:1/dir"), 1, "127.0.0.1"),
+        (("add", "x", "--directory", "https://127.0.0.1:1/dir", "--ca-bundle", "/nowhere"), 2, "--ca-bundle /nowhere"),
+        (("add", "x", "--directory", "https://127.0.0.1:1/dir", "--eab-kid", "k"), 2, "eab_hmac_key: "),
+        (("add", "x", "--directory", "https://127.0.0.1:1/dir", "--max-names", "0"), 2, "max_names: "),
+        (("add", "../x", "--directory", "https://127.0.0.1:1/dir"), 2, "name: "),
+        (("use", "nobody"), 2, "There is no provider “nobody”"),
+    ],
+)
+def test_a_provider_that_cannot_be_is_not_added(server, argv, status, says):
+    code, text = refused("provider", *argv)
+    assert code == status
+    assert says in text
+    assert not Provider.objects.filter(name="x").exists()
+
+
+def test_status_as_json_has_the_promised_form(provider, make_user, make_site, make_installed):
+    host = make_site(
+        make_user("amber"),
+        "amber.example",
+        "www.amber.example",
+        state=SiteState.PARTLY,
+        problem={"code": "elsewhere", "domain": "www.amber.example", "data": {}},
+    )
+    make_installed(host, "amber.example", provider=provider)
+    found = json.loads(run("autossl_status", "--json"))
+    assert found["summary"] == {"partly": 1}
+    row = found["virtual_hosts"][0]
+    assert row["user"] == "amber"
+    assert row["wanted"] == ["amber.example", "www.amber.example"]
+    assert row["covered"] == ["amber.example"]
+    assert row["provider"] == "pebble"
+    assert row["problem"] == {"code": "elsewhere", "domain": "www.amber.example", "text": "points to another server"}
+    assert set(row) == {
+        "user", "name", "wanted", "covered", "state", "provider", "not_after", "problem", "next_at", "next_reason",
+    }  # fmt: skip
+    assert "amber.example" in run("autossl_status")
+
+
+def manage(*argv, **environment):
+    return subprocess.run(
+        [sys.executable, "manage.py", *argv],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": "/usr/bin:/bin", **environment},
+    )
+
+
+def test_a_state_directory_that_cannot_be_written_is_one_clear_line(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("not a directory")
+    done = manage("autossl_status", AUTOSSL_STATE_DIR=str(blocked / "state"))
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"autossl-panel: AUTOSSL_STATE_DIR {blocked}/state: Not a directory.")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("AUTOSSL_HTTP_PORT", "eighty", "AUTOSSL_HTTP_PORT must be a port from 1 to 65535, not “eighty”."),
+        ("AUTOSSL_URL", "panel.example", "AUTOSSL_URL must be like https://panel.example:2087"),
+        ("AUTOSSL_HOMES", "home", "AUTOSSL_HOMES must be an absolute path"),
+    ],
+)
+def test_a_wrong_environment_names_the_variable(tmp_path, name, value, says):
+    done = manage("autossl_status", **{"AUTOSSL_STATE_DIR": str(tmp_path), name: value})
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_database_that_is_not_set_up_says_how(tmp_path):
+    done = manage("autossl_status", AUTOSSL_STATE_DIR=str(tmp_path))
+    assert done.returncode == 1
+    assert "Set it up with: autossl-panel migrate" in done.stderr
+    assert "Traceback" not in done.stderr
