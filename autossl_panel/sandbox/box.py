@@ -14,7 +14,7 @@ from autossl_panel.sandbox import nginx as web
 from autossl_panel.sandbox.addresses import claim_address, free_port
 from autossl_panel.sandbox.crowd import crowd
 from autossl_panel.sandbox.nameserver import NameServer
-from autossl_panel.sandbox.pebble import Issued, Pebble, PebbleOptions
+from autossl_panel.sandbox.pebble import DAYS_90, Issued, Pebble, PebbleOptions
 from autossl_panel.sandbox.processes import Processes
 from autossl_panel.sandbox.sites import CATCH_ALL, Ground, Site, certificate_files, page, place, render
 
@@ -35,7 +35,7 @@ class Box:
         users: int = 0,
         per_user: int = 0,
         nonce_reject: int = 0,
-        validity_seconds: int | None = None,
+        validity_seconds: int = DAYS_90,
         pebble: PebbleOptions | None = None,
         start_nginx: bool = True,
     ) -> None:
@@ -173,6 +173,10 @@ class Box:
         """How many certificates Pebble issued for each set of names."""
         with self._lock:
             return self.pebble.issued()
+
+    def ca_requests(self) -> int:
+        """How many ACME requests the CA has answered so far."""
+        return self.pebble.requests()
 
     def _put(self, site: Site) -> Path:
         ground = self.ground

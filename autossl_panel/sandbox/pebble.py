@@ -17,6 +17,8 @@ from cryptography import x509
 from autossl_panel.sandbox.authority import Authority
 from autossl_panel.sandbox.processes import Process, Processes, SandboxProblem, find_program
 
+DAYS_90 = 90 * 86400
+_REQUEST = re.compile(r"^Pebble .* (?:GET|HEAD|POST) \S+ -> calling handler\(\)$", re.MULTILINE)
 _ISSUED = re.compile(r"Issued certificate serial ([0-9a-f]+) for order")
 
 
@@ -26,7 +28,7 @@ class PebbleOptions:
 
     nonce_reject: int = 0  # per cent of good nonces that it refuses
     authz_reuse: int = 0  # per cent of valid authorizations that it offers again
-    validity_seconds: int | None = None
+    validity_seconds: int = DAYS_90
     strict: bool = False
     eab: Mapping[str, str] = field(default_factory=dict)  # key id → HMAC key (base64url)
 
@@ -74,11 +76,10 @@ class Pebble:
             "tlsPort": https_port,
             "ocspResponderURL": "",
             "externalAccountBindingRequired": bool(options.eab),
+            "certificateValidityPeriod": options.validity_seconds,
         }
         if options.eab:
             configuration["externalAccountMACKeys"] = dict(options.eab)
-        if options.validity_seconds is not None:
-            configuration["certificateValidityPeriod"] = options.validity_seconds
         (folder / "pebble.json").write_text(json.dumps({"pebble": configuration}, indent=2), encoding="utf-8")
         argv = [find_program("pebble", "pebble"), "-config", str(folder / "pebble.json"), "-dnsserver", resolver]
         self.process: Process = processes.start(
@@ -106,9 +107,13 @@ class Pebble:
         """The root that signs what it issues; a new one at every start."""
         return self._get(["/roots/0"])[0]
 
+    def requests(self) -> int:
+        """How many ACME requests it has answered so far, the directory and nonces included."""
+        return len(_REQUEST.findall(self._log()))
+
     def issuances(self) -> tuple[Issued, ...]:
         """Every certificate issued so far, in order, read from its log and its management port."""
-        serials = _ISSUED.findall(self.process.log.read_text(encoding="utf-8", errors="replace"))
+        serials = _ISSUED.findall(self._log())
         unseen = [serial for serial in serials if serial not in self._seen]
         for serial, answer in zip(
             unseen, self._get([f"/cert-status-by-serial/{serial}" for serial in unseen]), strict=True
@@ -121,6 +126,9 @@ class Pebble:
     def issued(self) -> Counter[frozenset[str]]:
         """How many certificates were issued for each set of names."""
         return Counter(frozenset(issued.names) for issued in self.issuances())
+
+    def _log(self) -> str:
+        return self.process.log.read_text(encoding="utf-8", errors="replace")
 
     def _get(self, paths: list[str]) -> list[bytes]:
         """Bodies of these management pages, over one connection."""

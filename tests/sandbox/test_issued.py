@@ -49,4 +49,5 @@ def test_issued_counts_certificates_per_set_of_names() -> None:
         second = issue(box, client)
         assert box.issued() == {frozenset(NAMES): 2}
         assert [int(issued.serial, 16) for issued in box.issuances()] == [int(first.serial, 16), int(second.serial, 16)]
+        assert box.ca_requests() == client.requests
         assert first.not_after - first.not_before <= timedelta(hours=1)
