@@ -1,8 +1,7 @@
 """How to prove a domain is ours: DNS, CAA and the guarded fetch, with the verdict a CA would give.
 Plain Python without Django; nothing here decides what is ordered."""
 
-from .advice import advice
 from .check import check, new_token
 from .model import Finding, Outcome, Settings
 
-__all__ = ["Finding", "Outcome", "Settings", "advice", "check", "new_token"]
+__all__ = ["Finding", "Outcome", "Settings", "check", "new_token"]

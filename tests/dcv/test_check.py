@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from autossl_panel.dcv import Finding, Outcome, Settings, advice, check, new_token
+from autossl_panel.autossl.log.advice import advice
+from autossl_panel.dcv import Finding, Outcome, Settings, check, new_token
 
 from .conftest import CLOSED, HERE, SHORT, SILENT, THERE, Box
 from .servers import DnsServer, http

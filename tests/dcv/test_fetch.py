@@ -6,7 +6,8 @@ from itertools import pairwise
 
 import pytest
 
-from autossl_panel.dcv import Outcome, advice
+from autossl_panel.autossl.log.advice import advice
+from autossl_panel.dcv import Outcome
 from autossl_panel.dcv.fetch import Fetcher, Url, has_route, is_host
 from autossl_panel.dcv.resolve import Resolution
 

@@ -8,6 +8,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from ..models import Level, LogLine
+from .advice import advice
 from .events import EVENTS
 from .words import REASONS
 
@@ -51,6 +52,11 @@ def problem_text(problem: Mapping[str, Any]) -> str:
     text = reason_text(str(problem["code"]))
     detail = data.get("text") or data.get("detail")
     return f"{text}: {detail}" if detail else text
+
+
+def problem_advice(problem: Mapping[str, Any]) -> str:
+    """What a person can do about a stored problem, with its facts filled in."""
+    return advice(str(problem["code"]), {"name": problem.get("domain", ""), **(problem.get("data") or {})})
 
 
 def line(row: LogLine) -> Line:

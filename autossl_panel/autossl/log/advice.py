@@ -2,10 +2,9 @@
 Escaping and translation are done where it is shown; facts of strangers were cut and cleaned before."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
-from .model import Json
-
-Facts = Mapping[str, Json]
+Facts = Mapping[str, Any]
 
 _AGAIN = "AutoSSL tries again by itself."
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from autossl_panel.dcv import advice
+from autossl_panel.autossl.log.advice import advice
 
 DNS = ["nxdomain", "no_address", "dns_timeout", "dns_servfail", "dnssec", "caa", "private_address"]
 FETCH = ["elsewhere", "ipv6_elsewhere", "http_status", "wrong_body", "connect_refused", "connect_timeout"]
