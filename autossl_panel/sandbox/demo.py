@@ -11,13 +11,13 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 from autossl_panel import names as domain_names
 from autossl_panel.sandbox.addresses import free_port
+from autossl_panel.sandbox.arrange import Login, arrange
 from autossl_panel.sandbox.box import Box
-from autossl_panel.sandbox.cases import CASES, MAX_NAMES, RESELLER, SITES, USERS
+from autossl_panel.sandbox.cases import CASES, RESELLER, SITES
 from autossl_panel.sandbox.panel import Panel
 from autossl_panel.sandbox.processes import SandboxProblem
 from autossl_panel.sandbox.proof import Outcome, compare
@@ -27,15 +27,6 @@ WEB_PORT = 8000
 # A site that another run had in hand ends a moment after the run for all.
 SETTLE_SECONDS = 20
 SOCKET_PATH_LIMIT = 90
-
-
-@dataclass(frozen=True, slots=True)
-class Login:
-    """Who may sign in to the demo's panel."""
-
-    name: str
-    password: str
-    role: str
 
 
 class Demo:
@@ -62,7 +53,7 @@ class Demo:
             url = f"http://{WEB_ADDRESS}:{port}"
             settings = box.environment(self.folder / "state", self._run_dir(stack)) | {"AUTOSSL_URL": url}
             panel = Panel(settings, self.folder / "serve.log", self.say)
-            self._set_up(box, panel)
+            arrange(box, panel, self.logins)
             stack.callback(panel.stop)
             panel.serve(WEB_ADDRESS, port)
             if panel.watch("autossl_check", "--all") not in (0, 1):
@@ -92,33 +83,6 @@ class Demo:
         if len(os.fsencode(path)) > SOCKET_PATH_LIMIT:
             path = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="as")))
         return path
-
-    def _set_up(self, box: Box, panel: Panel) -> None:
-        """Everything an admin would do on a new server, by the same commands."""
-        self._step(panel, "migrate", "--verbosity", "0")
-        directory = ["--directory", box.directory_url, "--ca-bundle", str(box.ca_bundle)]
-        self._step(panel, "provider", "add", "pebble", *directory, "--private-ca", "--max-names", str(MAX_NAMES))
-        self._step(panel, "provider", "use", "pebble", "--agree-tos")
-        self._step(
-            panel, "options", "set", f"resolvers={box.resolver}", f"server_addresses={box.address}", "reload_gap=1"
-        )
-        self._step(panel, "discover")
-        for login in self.logins:
-            words = ["person", "add", login.name, "--role", login.role, "--password-stdin"]
-            self._step(panel, *words, stdin=f"{login.password}\n")
-        for user in USERS:
-            wishes = [
-                *(["--owner", user.owner] if user.owner else []),
-                *([] if user.autossl else ["--autossl", "off"]),
-                *(["--suspended", "yes"] if user.suspended else []),
-            ]
-            if wishes:
-                self._step(panel, "user", "set", user.login, *wishes)
-        self._step(panel, "exclude", "add", *(name for case in CASES for name in case.excluded))
-
-    def _step(self, panel: Panel, *words: str, stdin: str = "") -> None:
-        for line in panel.run(*words, stdin=stdin).splitlines():
-            self.say(f"  {line}")
 
     def _settled(self, box: Box, panel: Panel) -> tuple[Outcome, ...]:
         deadline = time.monotonic() + SETTLE_SECONDS

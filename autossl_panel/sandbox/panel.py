@@ -38,7 +38,7 @@ class Panel:
         return [sys.executable, "-m", "autossl_panel"]
 
     def run(self, *words: str, stdin: str = "") -> str:
-        """Run a command to its end and return what it printed; raises SandboxProblem with its words when it fails."""
+        """Run a command to its end, say and return what it printed; raises SandboxProblem when it fails."""
         self._tell(words)
         result = subprocess.run(
             [*self.argv, *words],
@@ -51,6 +51,9 @@ class Panel:
         )
         if result.returncode != 0:
             raise SandboxProblem(f"autossl-panel {shlex.join(words)}: status {result.returncode}\n{result.stdout}")
+        if self._say is not None:
+            for line in result.stdout.splitlines():
+                self._say(f"  {line}")
         return result.stdout
 
     def watch(self, *words: str) -> int:

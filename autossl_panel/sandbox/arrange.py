@@ -1,0 +1,46 @@
+"""Sets the panel up on a box of the sample sites, as an admin would on a new server: by its own commands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from autossl_panel.sandbox.box import Box
+from autossl_panel.sandbox.cases import CASES, MAX_NAMES, USERS
+from autossl_panel.sandbox.panel import Panel
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Who may sign in; the role is root or reseller."""
+
+    name: str
+    password: str
+    role: str
+
+
+def arrange(box: Box, panel: Panel, logins: Iterable[Login]) -> None:
+    """Everything but the first run: database, provider, options, sites, people, and what the cases say of users."""
+    panel.run("migrate", "--verbosity", "0")
+    use_provider(box, panel, max_names=MAX_NAMES)
+    panel.run("discover")
+    for login in logins:
+        words = ["person", "add", login.name, "--role", login.role, "--password-stdin"]
+        panel.run(*words, stdin=f"{login.password}\n")
+    for user in USERS:
+        wishes = [
+            *(["--owner", user.owner] if user.owner else []),
+            *([] if user.autossl else ["--autossl", "off"]),
+            *(["--suspended", "yes"] if user.suspended else []),
+        ]
+        if wishes:
+            panel.run("user", "set", user.login, *wishes)
+    panel.run("exclude", "add", *(name for case in CASES for name in case.excluded))
+
+
+def use_provider(box: Box, panel: Panel, *, max_names: int = 100) -> None:
+    """The box's CA as provider in use, its DNS as resolver, its address as the server's."""
+    directory = ["--directory", box.directory_url, "--ca-bundle", str(box.ca_bundle)]
+    panel.run("provider", "add", "pebble", *directory, "--private-ca", "--max-names", str(max_names))
+    panel.run("provider", "use", "pebble", "--agree-tos")
+    panel.run("options", "set", f"resolvers={box.resolver}", f"server_addresses={box.address}", "reload_gap=1")
