@@ -121,3 +121,11 @@ def test_a_run_that_cannot_go_on_says_why(server, make_user, make_site):
     assert isinstance(run.ended_at, datetime)
     assert run.problem["text"] == "the helper does not answer"
     assert queued.outcome == JobOutcome.CANCELLED
+
+
+def test_a_cancelled_run_that_still_finishes_does_not_hold_up_the_next(server, make_user, make_site):
+    first = runs.start(runs.ALL, by=None, asked_from="command")
+    job(first, make_site(make_user("amber"), "amber.example"), state=JobState.RUNNING)
+    runs.cancel(first, by=None)
+    second = runs.start(runs.ALL, by=None, asked_from="command")
+    assert second.pk != first.pk
