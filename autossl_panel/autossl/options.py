@@ -1,5 +1,6 @@
 """The settings of the Options tab: read, checked and changed here, whoever asks."""
 
+import secrets
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, time
 from ipaddress import ip_address
@@ -25,7 +26,13 @@ class OptionProblem(ValueError):
 
 def current(server: Server) -> Options:
     """The options of a server, with their defaults where nobody has set them."""
-    return Options.objects.get_or_create(server=server)[0]
+    return Options.objects.get_or_create(server=server, defaults={"daily_at": _drawn_time()})[0]
+
+
+def _drawn_time() -> time:
+    """A minute between two and five in the morning, drawn once for each server: CAs are not asked all at once."""
+    minute = secrets.randbelow(180)
+    return time(2 + minute // 60, minute % 60)
 
 
 def change(server: Server, values: Mapping[str, Any], *, by: User | None) -> Options:
@@ -37,7 +44,7 @@ def change(server: Server, values: Mapping[str, Any], *, by: User | None) -> Opt
             raise OptionProblem(field, f"There is no option “{field}”. There are: {', '.join(READERS)}.")
         clean[field] = reader(field, value)
     with transaction.atomic():
-        Options.objects.get_or_create(server=server)
+        current(server)
         row = Options.objects.select_for_update().get(server=server)
         before = row.replace_foreign
         for field, value in clean.items():

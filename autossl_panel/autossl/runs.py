@@ -34,17 +34,20 @@ def owner_scope(person: User) -> str:
 def start(scope: str, *, by: User | None, asked_from: str, server: Server | None = None) -> Run:
     """Start a run, or land on the live one of this scope. One transaction inserts it and rings the bell."""
     server = server or servers.this()
-    with transaction.atomic():
-        joined = _run_at_work_on(server, scope)
-        if joined is not None:
-            return joined
-        Run.objects.bulk_create(
-            [Run(server=server, scope=scope, asked_by=by, asked_from=asked_from, started_at=timezone.now())],
-            ignore_conflicts=True,
-        )
-        run = Run.objects.select_related("asked_by").get(server=server, scope=scope, ended_at__isnull=True)
-        ring(run)
-    return run
+    while True:
+        with transaction.atomic():
+            joined = _run_at_work_on(server, scope)
+            if joined is not None:
+                return joined
+            Run.objects.bulk_create(
+                [Run(server=server, scope=scope, asked_by=by, asked_from=asked_from, started_at=timezone.now())],
+                ignore_conflicts=True,
+            )
+            run = live(server, scope)
+            # The live run that we would have joined may have ended between these two statements.
+            if run is not None:
+                ring(run)
+                return run
 
 
 def ring(run: Run) -> None:
@@ -240,8 +243,12 @@ def visible(person: User) -> QuerySet[Run]:
 
 
 def live(server: Server, scope: str) -> Run | None:
-    """The live run of a scope."""
-    return Run.objects.filter(server=server, scope=scope, ended_at__isnull=True).first()
+    """The live run of a scope; a cancelled one that finishes its last steps is none."""
+    return (
+        Run.objects.select_related("asked_by")
+        .filter(server=server, scope=scope, ended_at__isnull=True, cancelled_at__isnull=True)
+        .first()
+    )
 
 
 PHASES = (Phase.ATTACH, Phase.PROVE, Phase.ORDER, Phase.INSTALL, Phase.VERIFY)

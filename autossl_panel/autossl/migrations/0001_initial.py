@@ -293,7 +293,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='run',
-            constraint=models.UniqueConstraint(condition=models.Q(('ended_at__isnull', True)), fields=('server', 'scope'), name='autossl_one_live_run_a_scope'),
+            constraint=models.UniqueConstraint(condition=models.Q(('cancelled_at__isnull', True), ('ended_at__isnull', True)), fields=('server', 'scope'), name='autossl_one_live_run_a_scope'),
         ),
         migrations.AddConstraint(
             model_name='logline',

@@ -31,7 +31,7 @@ class Run(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["server", "scope"],
-                condition=models.Q(ended_at__isnull=True),
+                condition=models.Q(ended_at__isnull=True, cancelled_at__isnull=True),
                 name="autossl_one_live_run_a_scope",
             ),
         ]
