@@ -1,1 +1,1 @@
-"""How to read and edit web server configurations. Plain: nothing is run and nothing is written here; callers do both."""
+"""How to read and edit web server configurations. Nothing is run and nothing is written here: callers do both."""

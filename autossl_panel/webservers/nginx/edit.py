@@ -143,7 +143,7 @@ class Drafts:
         """Whether both readings of the file agree, so that it may be edited by offsets."""
         if real_path not in self._sound:
             draft = self.of(real_path)
-            self._sound[real_path] = crossplane_agrees(real_path, draft.content, draft.tree)
+            self._sound[real_path] = crossplane_agrees(draft.content, draft.tree)
         return self._sound[real_path]
 
     def results(self) -> tuple[dict[str, bytes], dict[str, str]]:

@@ -1,4 +1,4 @@
-"""Which TLS sockets a site without TLS gets, and which sockets need a refusing default. Pure arithmetic on listeners."""
+"""Which TLS sockets a site without TLS gets, which sockets need a refusing default. Pure arithmetic on listeners."""
 
 from collections.abc import Iterable
 

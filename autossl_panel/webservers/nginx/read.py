@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import crossplane.lexer
+
 from autossl_panel.webservers.model import ConfigurationProblem, FileState, Watched
 from autossl_panel.webservers.nginx.tokens import Statement, Tree, parse, words
 
@@ -254,21 +256,19 @@ def unchanged(configuration: Configuration) -> bool:
     return all(_seen(one.path) == one.seen for one in configuration.watched)
 
 
-def crossplane_agrees(path: str, content: bytes, tree: Tree) -> bool:
-    """Whether crossplane's lexer reads the same words on the same lines: who edits by offset must not be alone."""
+def crossplane_agrees(content: bytes, tree: Tree) -> bool:
+    """Whether crossplane's lexer reads the same words: who edits by offset must not be alone."""
     if tree.lua:
         # Another language inside: each lexer skips it in its own way, and no edit of ours stands in it.
         return True
-    import crossplane.lexer  # noqa: PLC0415  (only edits need it)
-
     text = content.decode("utf-8", "replace")
     if "\r" in text.replace("\r\n", ""):
         # A lone carriage return ends a line for Python, not for nginx; only the words can be compared.
         text = text.replace("\r", " ")
     stream = io.StringIO(text.replace("\r\n", "\n"))
-    theirs = crossplane.lexer._balance_braces(crossplane.lexer._lex_file_object(stream), path)
+    theirs = crossplane.lexer._lex_file_object(stream)
     try:
-        mine = [word for word, _line in words(content) if not word.startswith("#")]
-        return mine == [word for word, _line, quoted in theirs if quoted or not word.startswith("#")]
-    except (crossplane.errors.NgxParserSyntaxError, RuntimeError):
+        return list(words(content)) == [word for word, _line, quoted in theirs if quoted or not word.startswith("#")]
+    except RuntimeError:
+        # Its end of file within a word or quote.
         return False

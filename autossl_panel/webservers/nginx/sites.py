@@ -129,7 +129,8 @@ def sites(configuration: Configuration) -> Inventory:
     all_blocks = blocks(configuration)
     found = wholes(all_blocks)
     root = next(inherited(configuration, "root"), None)
-    skipped, told = [], []
+    skipped: list[Remark] = []
+    told: list[Remark] = []
     seen: dict[tuple[str, int, str], Block] = {}
     for block in all_blocks:
         if block.panels:

@@ -90,7 +90,7 @@ class _Parser:
                 break
             kind = found.lastindex or 0
             position = found.end()
-            if kind == 4 or kind == 3:
+            if kind in (3, 4):
                 if not self.words:
                     self.start = found.start(kind)
                     self.line = self.line_of(self.start)
@@ -142,14 +142,13 @@ def parse(content: bytes, file: str) -> Tree:
     return _Parser(content, file).parse()
 
 
-def words(content: bytes) -> Iterator[tuple[str, int]]:
-    """Every word and comment with its line, written as crossplane's lexer writes them: to compare the two."""
-    line, counted, position = 1, 0, 0
+def words(content: bytes) -> Iterator[str]:
+    """Every word but comments, written as crossplane's lexer writes them: to compare the two."""
+    position = 0
     while found := _TOKEN.match(content, position):
         kind = found.lastindex or 0
         raw, position = found[kind], found.end()
-        line += content.count(b"\n", counted, found.start(kind))
-        counted = found.start(kind)
         if kind == 3:
             raw = raw[1:-1].replace(b"\\" + raw[:1], raw[:1])
-        yield raw.decode("utf-8", "replace").replace("\r\n", "\n"), line
+        if kind != 1:
+            yield raw.decode("utf-8", "replace").replace("\r\n", "\n")

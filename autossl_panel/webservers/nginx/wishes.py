@@ -1,4 +1,4 @@
-"""From what sites shall have to bytes: attach, TLS, detach. Every edit is judged by the routing map before it leaves."""
+"""From what sites shall have to bytes: attach, TLS, detach. The routing map judges every edit before it leaves."""
 
 import re
 from collections.abc import Collection, Mapping
