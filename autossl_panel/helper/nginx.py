@@ -58,12 +58,20 @@ class Nginx:
         name = os.fsdecode(found[1].strip().strip(b"\"'")) if found else self._option("pid-path", "/run/nginx.pid")
         return Path(self._option("prefix", "/usr/share/nginx")) / name
 
+    def prefix(self) -> Path:
+        """What relative docroots are below; a guess where there is no program."""
+        try:
+            return Path(self._option("prefix", "/usr/share/nginx"))
+        except HelperProblem:
+            return Path("/usr/share/nginx")
+
     def has_module(self, name: str) -> bool:
         """Whether this nginx was compiled `--with-<name>`."""
         return f"--with-{name}" in self._compiled_with().split()
 
     def _option(self, name: str, default: str) -> str:
-        return dict(_OPTION.findall(self._compiled_with())).get(name, default)
+        found: dict[str, str] = dict(_OPTION.findall(self._compiled_with()))
+        return found.get(name, default)
 
     def _compiled_with(self) -> str:
         if not self._compiled:
@@ -74,11 +82,11 @@ class Nginx:
         """The pid of the running master, None when nginx is not running."""
         try:
             pid = int(self.pid_file().read_text("ascii"))
-            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+            program = Path(f"/proc/{pid}/comm").read_text("utf-8", "replace").strip()
         except (OSError, ValueError):
             return None
         # A pid file may outlive its process, and another program may have got the number since.
-        return pid if b"nginx" in command else None
+        return pid if program == Path(self.binary).name[:15] else None
 
     def reload(self) -> bool:
         """Have the master read its files again; False when it is not running. Only ever after a passed test."""
@@ -90,9 +98,23 @@ class Nginx:
         except ProcessLookupError:
             return False
         except PermissionError as error:
-            text = f"The helper may not signal nginx's master process {pid}: it belongs to another user."
-            raise HelperProblem("nginx_not_ours", text) from error
+            raise _not_ours(pid) from error
         return True
+
+    def sockets(self, pid: int) -> set[str]:
+        """The inodes of the master's sockets. HelperProblem 'nginx_not_ours' when it is another user's process."""
+        try:
+            os.listdir(f"/proc/{pid}/fd")
+        except PermissionError as error:
+            raise _not_ours(pid) from error
+        except FileNotFoundError:
+            return set()
+        return _sockets_of(pid)
+
+
+def _not_ours(pid: int) -> HelperProblem:
+    text = f"The helper may not look at or signal nginx's master process {pid}: it belongs to another user."
+    return HelperProblem("nginx_not_ours", text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +126,13 @@ class Taken:
     holder: str
 
 
-def taken_by_others(listens: Collection[tuple[str, int]], master: int | None) -> list[Taken]:
-    """Those addresses and ports where a program other than this nginx listens: neither -t nor a reload tells."""
+def taken_by_others(listens: Collection[tuple[str, int]], own: Collection[str]) -> list[Taken]:
+    """Those addresses and ports where sockets other than our `own` listen: neither -t nor a reload tells."""
     sockets = _listening()
-    own = _sockets_of(master) if master is not None else set()
     found = []
     for address, port in sorted(set(listens)):
+        if any(at == address and inode in own for at, inode in sockets.get(port, ())):
+            continue
         others = {inode for at, inode in sockets.get(port, ()) if _collide(at, address) and inode not in own}
         if others:
             found.append(Taken(address, port, _holder(others)))
@@ -147,17 +170,17 @@ def _address(text: str) -> str:
 def _sockets_of(pid: int) -> set[str]:
     found = set()
     with contextlib.suppress(OSError):
-        for entry in os.scandir(f"/proc/{pid}/fd"):
+        for name in os.listdir(f"/proc/{pid}/fd"):
             with contextlib.suppress(OSError):
-                target = os.readlink(entry.path)
+                target = os.readlink(f"/proc/{pid}/fd/{name}")
                 if target.startswith("socket:["):
                     found.add(target[8:-1])
     return found
 
 
 def _holder(inodes: set[str]) -> str:
-    for entry in os.scandir("/proc"):
-        if entry.name.isdecimal() and _sockets_of(int(entry.name)) & inodes:
+    for name in os.listdir("/proc"):
+        if name.isdecimal() and _sockets_of(int(name)) & inodes:
             with contextlib.suppress(OSError):
-                return f"{Path(entry.path, 'comm').read_text().strip()} (pid {entry.name})"
+                return f"{Path('/proc', name, 'comm').read_text().strip()} (pid {name})"
     return "another program"
