@@ -44,10 +44,11 @@ class LinkChange:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """A whole change: links first, then our own files, then the web server's, so that each step is a valid state."""
+    """A whole change of the sites `keys`: links, then our own files, then the web server's; each step is valid."""
 
     links: Sequence[LinkChange]
     files: Sequence[FileChange]
+    keys: Sequence[str] = ()
 
     def apply(self) -> None:
         """Make the change. Raises EditedMeanwhile and ForeignOwner with part of it done: undo it then."""
@@ -58,6 +59,10 @@ class Changes:
         for one in sorted(self.files, key=lambda one: not one.ours):
             if one.old != one.new:
                 _write(one.path, one.old, one.new, ours=one.ours)
+
+    def overlay(self) -> dict[str, bytes | None]:
+        """Path → content as it will be, for who wants to look ahead."""
+        return {os.path.realpath(one.path): one.new for one in self.files}
 
     def made(self) -> bool:
         """Whether everything is on disk as it was meant to be."""
@@ -149,6 +154,7 @@ def _to_plain(changes: Changes) -> dict[str, object]:
     return {
         "links": [[os.fspath(one.path), one.old, one.new] for one in changes.links],
         "files": [[os.fspath(one.path), _text(one.old), _text(one.new), one.ours] for one in changes.files],
+        "keys": list(changes.keys),
     }
 
 
@@ -156,6 +162,7 @@ def _from_plain(data: Mapping[str, Any]) -> Changes:
     return Changes(
         links=[LinkChange(Path(path), old, new) for path, old, new in data["links"]],
         files=[FileChange(Path(path), _bytes(old), _bytes(new), ours) for path, old, new, ours in data["files"]],
+        keys=tuple(data["keys"]),
     )
 
 

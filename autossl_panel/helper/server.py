@@ -180,7 +180,10 @@ def _parsed(line: bytes) -> tuple[str, dict[str, Any]]:
 def _guarded(part: tuple[bool, object]) -> bytes:
     """One answer line. Whatever a verb put together, a private key does not pass here."""
     more, answer = part
-    line = protocol.dumps({"more": more, "answer": answer})
+    if isinstance(answer, bytes):
+        line = b'{"more":' + (b"true" if more else b"false") + b',"answer":' + answer.rstrip() + b"}\n"
+    else:
+        line = protocol.dumps({"more": more, "answer": answer})
     if _PRIVATE in line:
         raise HelperProblem("internal", "The answer held a private key and was not sent.")
     return line

@@ -7,9 +7,10 @@ from typing import Any
 
 from autossl_panel.helper import files, protocol
 from autossl_panel.helper.challenges import Challenges
-from autossl_panel.helper.protocol import Status
+from autossl_panel.helper.protocol import Activation, Status
 from autossl_panel.helper.settings import Settings
 from autossl_panel.helper.store import Store
+from autossl_panel.helper.webserver import WebServer
 
 Parts = Iterator[tuple[bool, object]]
 
@@ -21,7 +22,13 @@ class Service:
         self._settings = settings
         self.store = Store(settings.folder)
         self.challenges = Challenges(settings.folder)
+        self._web = WebServer(settings, self.store)
         self._verbs: Mapping[str, Callable[..., object]] = {
+            "attach": self._attach,
+            "detach": lambda keys: {"results": self._web.detach(keys)},
+            "activate": self._activate,
+            "confirm": lambda orders: {"results": self._web.confirm(orders)},
+            "rollback": lambda orders: {"results": self._web.rollback(orders)},
             "gen_csr": self._gen_csr,
             "challenge_put": self._challenge_put,
             "challenge_del": self._challenge_del,
@@ -36,13 +43,24 @@ class Service:
         files.sweep(self._settings.folder)
         self.store.prepare()
         self.challenges.prepare()
+        self._web.start()
 
     def finish(self) -> None:
-        """Return when no change of the web server is under way."""
+        """Return when no change of the web server is under way; none begins any more."""
+        self._web.lock.acquire()
 
     def answer(self, verb: str, arguments: Mapping[str, Any]) -> Parts:
         """The parts of a verb's answer, each with whether more follow."""
+        if verb == "inventory":
+            yield from self._web.inventory(**arguments)
+            return
         yield False, self._verbs[verb](**arguments)
+
+    def _attach(self, keys: tuple[str, ...], server_addresses: tuple[str, ...]) -> object:
+        return {"results": self._web.attach(keys, server_addresses)}
+
+    def _activate(self, orders: tuple[Activation, ...], server_addresses: tuple[str, ...]) -> object:
+        return {"results": self._web.activate(orders, server_addresses)}
 
     def _gen_csr(self, order: str, key: str, names: tuple[str, ...], key_type: str) -> object:
         return {"csr": self.store.gen_csr(order, key, names, key_type)}
@@ -60,7 +78,10 @@ class Service:
         return {}
 
     def _prune(self, keep_orders: tuple[str, ...]) -> object:
-        orders, versions = self.store.prune(frozenset(keep_orders), ())
+        with self._web.lock:
+            waiting = self._web.state.unconfirmed
+            back = [one.previous_target for one in waiting.values() if one.previous_target]
+            orders, versions = self.store.prune({*keep_orders, *waiting}, back)
         return protocol.Pruned(orders=orders, versions=versions, challenges=self.challenges.prune())
 
     def _status(self) -> object:
@@ -68,10 +89,10 @@ class Service:
         return Status(
             pid=os.getpid(),
             version=protocol.VERSION,
-            nginx_pid=None,
+            nginx_pid=self._web.master(),
             requested={request.order: request.key for request, staged in orders if not staged},
             staged={request.order: request.key for request, staged in orders if staged},
-            unconfirmed={},
+            unconfirmed={order: one.key for order, one in self._web.state.unconfirmed.items()},
             live=self.store.live_serials(),
             quarantined=self.store.quarantined_orders(),
             warnings=tuple(self._warnings()),

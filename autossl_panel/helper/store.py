@@ -193,6 +193,14 @@ class Store:
         """The serial that is live for a site, '' for none."""
         return (self.live_target(key) or "").rsplit("/", 1)[-1]
 
+    def is_live(self, order: str) -> bool:
+        """Whether a live link points at the order's version."""
+        try:
+            target = os.readlink(self.done / order)
+        except FileNotFoundError:
+            return False
+        return self.live_target(target.split("/")[-2]) == target
+
     def settle(self, order: str) -> None:
         """The order is proven: its staged copy has done its duty."""
         if (self.staged / order).exists():
@@ -201,6 +209,8 @@ class Store:
 
     def quarantine(self, order: str, why: str) -> None:
         """Put a pair aside that the web server would not take, with the reason; it is not tried again."""
+        if not (self.staged / order).exists():
+            return
         files.replace(self.staged / order / "why", why.encode(), 0o600)
         (self.staged / order).rename(self.quarantined / order)
         files.sync_folder(self.staged)

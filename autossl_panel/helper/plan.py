@@ -1,0 +1,97 @@
+"""From a wished state to the list of file and link changes: what `webservers` wants edited, read against the disk."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from autossl_panel.helper import files
+from autossl_panel.helper.journal import Changes, EditedMeanwhile, FileChange, LinkChange
+from autossl_panel.helper.state import SiteState, State
+from autossl_panel.helper.store import Store
+from autossl_panel.webservers import nginx as configurations
+from autossl_panel.webservers.model import Edits, Layout, Refusal, SiteWish, TlsWish
+from autossl_panel.webservers.nginx import Configuration
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A wished state, the sites that it is about, and where their live links shall point (key → target)."""
+
+    state: State
+    keys: Collection[str]
+    relinks: Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The changes; and the sites that `webservers` refuses to touch, with reasons (their changes are not in)."""
+
+    changes: Changes
+    refused: Mapping[str, Refusal]
+
+
+class Planner:
+    """Plans changes below one helper directory."""
+
+    def __init__(self, folder: Path, store: Store) -> None:
+        self.state_file = folder / "state.json"
+        self.snippets = folder / "snippets"
+        self.http_conf = folder / "http.conf"
+        self._store = store
+
+    def plan(self, configuration: Configuration, wanted: Wanted, layout: Layout) -> Planned:
+        """What has to change on disk. Raises EditedMeanwhile when a file is not as `configuration` read it."""
+        if not wanted.state.sites:
+            edits = configurations.without(configuration, None, layout)
+        else:
+            wishes = {key: self._wish(key, wanted.state.sites.get(key)) for key in wanted.keys}
+            edits = configurations.desired(configuration, wishes, layout)
+        changes = [
+            *self._foreign(edits),
+            *self._snippets_of(edits),
+            *self._http_conf_of(edits),
+            *self._own(self.state_file, wanted.state.dumps()),
+        ]
+        links = [
+            LinkChange(self._store.live / key, self._store.live_target(key), target)
+            for key, target in wanted.relinks.items()
+        ]
+        links = [one for one in links if one.old != one.new]
+        return Planned(Changes(links, changes, tuple(wanted.keys)), edits.refused)
+
+    def _wish(self, key: str, site: SiteState | None) -> SiteWish:
+        if site is None:
+            return SiteWish(challenge=False, tls=None)
+        tls = TlsWish(self._store.live / key, site.extra_names) if site.tls else None
+        return SiteWish(challenge=True, tls=tls)
+
+    @staticmethod
+    def _foreign(edits: Edits) -> list[FileChange]:
+        found = []
+        for path, content in edits.files.items():
+            old = Path(path).read_bytes()
+            if files.sha256(old) != edits.before[path]:
+                raise EditedMeanwhile(Path(path))
+            if old != content:
+                found.append(FileChange(Path(path), old, content, ours=False))
+        return found
+
+    def _snippets_of(self, edits: Edits) -> list[FileChange]:
+        return [
+            change
+            for stem, text in edits.snippets.items()
+            for change in self._own(self.snippets / f"{stem}.conf", None if text is None else text.encode())
+        ]
+
+    def _http_conf_of(self, edits: Edits) -> Sequence[FileChange]:
+        if edits.http_conf is None:
+            return ()
+        return self._own(self.http_conf, edits.http_conf.encode() or None)
+
+    @staticmethod
+    def _own(path: Path, content: bytes | None) -> Sequence[FileChange]:
+        try:
+            old: bytes | None = path.read_bytes()
+        except FileNotFoundError:
+            old = None
+        return () if old == content else (FileChange(path, old, content, ours=True),)
