@@ -300,7 +300,7 @@ def _explanation(error: Exception, to: Target, connect: float, read: float) -> t
         case UnicodeError():
             return "url", f"“{to.host}” is no host name."
         case ConnectionRefusedError():
-            return "refused", f"{name} (port {to.port}) refuses connections."
+            return "refused", f"{to.host} refuses connections on port {to.port}."
         case TimeoutError():
             return "timeout", f"{name} did not answer in time (waits: {connect:g} s to connect, {read:g} s to answer)."
         case ssl.SSLError():

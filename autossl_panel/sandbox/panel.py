@@ -25,7 +25,8 @@ class Panel:
 
     def __init__(self, settings: Mapping[str, str], log: Path, say: Callable[[str], None] | None = None) -> None:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AUTOSSL_")}
-        kept.pop("DATABASE_URL", None)
+        for name in ("DATABASE_URL", "DJANGO_SETTINGS_MODULE"):
+            kept.pop(name, None)
         path = os.pathsep.join(filter(None, [str(PACKAGE_PARENT), kept.get("PYTHONPATH", "")]))
         self.environment = {**kept, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **settings}
         self._log = log

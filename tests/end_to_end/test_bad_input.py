@@ -43,7 +43,7 @@ def test_a_directory_that_nobody_answers_at(server: PanelOnBox) -> None:
         done = provider_add(server, "--directory", f"https://127.0.0.1:{port}/dir")
     assert done.returncode == 1
     assert f"127.0.0.1:{port}" in done.stderr
-    assert "refused" in done.stderr.lower()
+    assert "refuses connections" in done.stderr
 
 
 def test_a_directory_with_a_certificate_that_nobody_trusts(server: PanelOnBox, box: Box) -> None:
@@ -75,7 +75,7 @@ def test_a_check_without_a_provider_fails_and_says_so(server: PanelOnBox) -> Non
 
 
 def test_an_nginx_that_does_not_parse_names_file_and_line_and_keeps_the_rows(server: PanelOnBox, box: Box) -> None:
-    path = box.nginx_conf.parent / "sites-enabled" / "zz-broken"
+    path = box.nginx_conf.parent / "sites-enabled" / "zz-broken.conf"
     path.write_text("server {\n    listen 80;\n    server_name broken.example\n}\n")
     try:
         done = server.command("discover")

@@ -61,7 +61,7 @@ class Command(Base):
         def work() -> None:
             try:
                 jobs.work_through(run.pk, stop=stop)
-            except (HelperGone, OSError) as problem:
+            except BaseException as problem:  # noqa: BLE001 (raised again by the thread that waits)
                 problems.append(problem)
             finally:
                 connection.close()
@@ -80,8 +80,10 @@ class Command(Base):
             worker.join()
         self._print(tail)
         if problems:
-            self.stderr.write(f"The helper does not answer: {problems[0]}")
             runs.fail(run, str(problems[0]))
+            if not isinstance(problems[0], HelperGone):
+                raise problems[0]
+            self.stderr.write(f"The helper does not answer: {problems[0]}")
 
     def _follow(self, run: Run) -> None:
         """Workers are at it: print what they log until the run ends."""
