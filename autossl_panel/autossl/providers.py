@@ -59,11 +59,7 @@ class Draft:
                 x509.load_pem_x509_certificates(self.ca_bundle.encode())
             except ValueError as error:
                 raise ProviderProblem("ca_bundle", "This is not a bundle of certificates in PEM form.") from error
-        if bool(self.eab_kid) != bool(self.eab_hmac_key):
-            field = "eab_hmac_key" if self.eab_kid else "eab_kid"
-            raise ProviderProblem(field, "External account binding needs both, the key id and the HMAC key.")
-        if self.eab_hmac_key and not re.fullmatch(r"[A-Za-z0-9_=-]+", self.eab_hmac_key):
-            raise ProviderProblem("eab_hmac_key", "The HMAC key is base64url text, as the CA shows it.")
+        _check_eab(self.eab_kid, self.eab_hmac_key)
         if not 1 <= self.max_names <= 1000:
             raise ProviderProblem("max_names", f"{self.max_names} is not a number of names from 1 to 1000.")
 
@@ -93,6 +89,23 @@ def draft(wish: Draft, *, by: User | None, ring: bool = True) -> Provider:
         if ring:
             async_task(CHECK, provider.pk)
     return provider
+
+
+def _check_eab(kid: str, hmac_key: str) -> None:
+    if bool(kid) != bool(hmac_key):
+        field = "eab_hmac_key" if kid else "eab_kid"
+        raise ProviderProblem(field, "External account binding needs both, the key id and the HMAC key.")
+    if len(kid) > 200 or len(hmac_key) > 500:
+        raise ProviderProblem("eab_kid" if len(kid) > 200 else "eab_hmac_key", "This is longer than any CA's.")
+    if hmac_key and not re.fullmatch(r"[A-Za-z0-9_=-]+", hmac_key):
+        raise ProviderProblem("eab_hmac_key", "The HMAC key is base64url text, as the CA shows it.")
+
+
+def bind(provider: Provider, kid: str, hmac_key: str, *, by: User | None) -> None:
+    """Keep the external account binding that the next registration with this provider uses."""
+    _check_eab(kid, hmac_key)
+    Provider.objects.filter(pk=provider.pk).update(eab_kid=kid, eab_hmac_key=hmac_key)
+    provider.eab_kid, provider.eab_hmac_key = kid, hmac_key
 
 
 def check_again(provider: Provider) -> None:
