@@ -15,7 +15,6 @@ FLAGS = ("http2", "proxy_protocol")
 _ALL = {"^", "^/", "^(.*)", "^(.*)$", "^/(.*)", "^/(.*)$", "(.*)", ".*", "^.*$", "^.*", "/(.*)", "/", "^/.*$", "^/.*"}
 _HTTPS = re.compile(r"https://(\$\{?\w+\}?|[^/?#:$]*)", re.IGNORECASE)
 _OURS = re.compile(r"/(?:snippets/([^/]+)|http)\.con\[f\]$")
-_REGEX_ALL = (("~", "^"), ("~", "^/"), ("~", ".*"), ("~", "/"))
 _OWN = {"$host", "${host}", "$http_host", "${http_host}", "$server_name", "${server_name}"}
 _SCHEME = re.compile(r"\$\{?(scheme|https|server_port)\b")
 _MOST_PORTS = 1000

@@ -48,5 +48,5 @@ class Ground:
         return {
             str(path): path.read_bytes()
             for path in self.folder.rglob("*")
-            if path.is_file() and self.layout.helper_dir not in path.parents
+            if path.suffix == ".conf" and self.layout.helper_dir not in path.parents
         }

@@ -19,12 +19,12 @@ CORPUS = {
     "variables": b'server {\n  server_name a.example;\n  set $x "${host}";\n  add_header Y ${host}x;\n}\n',
     "tls_one_line": b"server { listen 443 ssl; server_name a.example; ssl_certificate /c; ssl_certificate_key /k; }\n",
     "tls": b"server {\n listen 443 ssl;\n server_name a.example;\n ssl_certificate /c;\n ssl_certificate_key /k;\n}\n",
-    "tls_spread": b"server {\n listen 443 ssl;\n server_name a.example;\n ssl_certificate\n   /c\n ;ssl_certificate_key\r\n"
-    b"   /k; root /x; # end\n}",
+    "tls_spread": b"server {\n listen 443 ssl;\n server_name a.example;\n ssl_certificate\n   /c\n "
+    b";ssl_certificate_key\r\n   /k; root /x; # end\n}",
     "split": b"server { listen 80; server_name a.example b.example; return 301 https://$host$request_uri; }\n"
     b"server { listen 443 ssl; server_name a.example; ssl_certificate /c; ssl_certificate_key /k; }\n"
     b"server { listen 443 ssl; server_name b.example;\n\n\nssl_certificate /c;ssl_certificate_key /k;}\n",
-    "redirects": b"server {\n  listen 80;\n  server_name a.example;\n  root /a;\n  return 301 https://$host$request_uri;\n}\n",
+    "redirects": b"server {\n listen 80;\n server_name a.example;\n root /a;\n return 301 https://$host$request_uri;\n}\n",
     "families": b"server { listen 80; server_name a.example; }\nserver {\n listen [::]:80;\n server_name a.example;\n}\n",
     "lua": b'server {\n server_name a.example;\n content_by_lua_block { local x = "}" -- }\n }\n}\n',
     "nearly_empty": b"server {\n}\nserver { }\nserver {}\nserver {\n\n  server_name a.example;}\n",
