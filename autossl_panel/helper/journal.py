@@ -44,7 +44,10 @@ class LinkChange:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """A whole change of the sites `keys`: links, then our own files, then the web server's; each step is valid."""
+    """A whole change of the sites `keys`, in an order in which the web server could start after each step.
+
+    Links that come or turn are first, then the files as given, then links that go; the undo runs backwards.
+    """
 
     links: Sequence[LinkChange]
     files: Sequence[FileChange]
@@ -52,13 +55,18 @@ class Changes:
 
     def apply(self) -> None:
         """Make the change. Raises EditedMeanwhile and ForeignOwner with part of it done: undo it then."""
-        for change in self.links:
-            files.link(change.path, change.new)
-        for folder in {change.path.parent for change in self.links}:
+        self._relink([(one.path, one.new) for one in self.links if one.new is not None])
+        for change in self.files:
+            if change.old != change.new:
+                _write(change.path, change.old, change.new, ours=change.ours)
+        self._relink([(one.path, one.new) for one in self.links if one.new is None])
+
+    @staticmethod
+    def _relink(links: Sequence[tuple[Path, str | None]]) -> None:
+        for path, target in links:
+            files.link(path, target)
+        for folder in {path.parent for path, _target in links}:
             files.sync_folder(folder)
-        for one in sorted(self.files, key=lambda one: not one.ours):
-            if one.old != one.new:
-                _write(one.path, one.old, one.new, ours=one.ours)
 
     def overlay(self) -> dict[str, bytes | None]:
         """Path → content as it will be, for who wants to look ahead."""
@@ -73,7 +81,8 @@ class Changes:
     def undo(self) -> list[Path]:
         """Put everything back, in the opposite order; returns files that hold somebody's newer edit and were left."""
         left = []
-        for one in sorted(self.files, key=lambda one: one.ours):
+        self._relink([(one.path, one.old) for one in self.links if one.new is None])
+        for one in reversed(self.files):
             now = _content(one.path)
             if now == one.old:
                 continue
@@ -81,10 +90,7 @@ class Changes:
                 left.append(one.path)
                 continue
             _write(one.path, now, one.old, ours=one.ours)
-        for change in self.links:
-            files.link(change.path, change.old)
-        for folder in {change.path.parent for change in self.links}:
-            files.sync_folder(folder)
+        self._relink([(one.path, one.old) for one in self.links if one.new is not None])
         return left
 
 

@@ -46,11 +46,12 @@ class Planner:
         else:
             wishes = {key: self._wish(key, wanted.state.sites.get(key)) for key in wanted.keys}
             edits = configurations.desired(configuration, wishes, layout)
+        own = [*self._snippets_of(edits), *self._http_conf_of(edits), *self._own(self.state_file, wanted.state.dumps())]
+        # Never a TLS block without a certificate: ours comes before the admin's goes, and goes after theirs is back.
         changes = [
+            *(one for one in own if not _gives_up_tls(one)),
             *self._foreign(edits),
-            *self._snippets_of(edits),
-            *self._http_conf_of(edits),
-            *self._own(self.state_file, wanted.state.dumps()),
+            *(one for one in own if _gives_up_tls(one)),
         ]
         links = [
             LinkChange(self._store.live / key, self._store.live_target(key), target)
@@ -95,3 +96,11 @@ class Planner:
         except FileNotFoundError:
             old = None
         return () if old == content else (FileChange(path, old, content, ours=True),)
+
+
+def _gives_up_tls(change: FileChange) -> bool:
+    return _has_pair(change.old) and not _has_pair(change.new)
+
+
+def _has_pair(content: bytes | None) -> bool:
+    return content is not None and b"ssl_certificate" in content
