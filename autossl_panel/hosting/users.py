@@ -51,13 +51,16 @@ def set_autossl(users: QuerySet[HostingUser], value: str, *, by: User | None, no
 
 def undo_autossl(users: QuerySet[HostingUser], changes: Iterable[Change], *, by: User | None, now: datetime) -> int:
     """Put settings back where nobody has changed them since; returns how many."""
+    groups: dict[tuple[str, str], list[int]] = {}
+    for change in changes:
+        groups.setdefault((change.before, change.after), []).append(change.user_id)
     done = 0
     with transaction.atomic():
-        for change in changes:
-            found = users.filter(pk=change.user_id, autossl=change.after).update(autossl=change.before)
-            if found:
-                _recheck(VirtualHost.objects.filter(user_id=change.user_id), now)
-            done += found
+        for (before, after), ids in groups.items():
+            for chunk in _chunks(ids):
+                found = list(users.filter(pk__in=chunk, autossl=after).values_list("pk", flat=True))
+                done += HostingUser.objects.filter(pk__in=found, autossl=after).update(autossl=before)
+                _recheck(VirtualHost.objects.filter(user_id__in=found), now)
     return done
 
 

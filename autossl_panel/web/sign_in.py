@@ -47,7 +47,9 @@ def _words(problem: SignInProblem) -> tuple[str, str]:
     """The fact, and what follows from it."""
     if problem.code == "wait":
         wait = ngettext(
-            "The panel takes the next try in %(n)d second.", "The panel takes the next try in %(n)d seconds.", problem.seconds
+            "The panel takes the next try in %(n)d second.",
+            "The panel takes the next try in %(n)d seconds.",
+            problem.seconds,
         )
         return _("Too many wrong passwords."), wait % {"n": problem.seconds}
     if problem.code == "no_pages":

@@ -1,6 +1,7 @@
 """Icons, moments, badges and links of the pages. Nothing here asks the database."""
 
 import hashlib
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +14,10 @@ from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
 
+from autossl_panel import names
+from autossl_panel.autossl.models import Job, JobOutcome, Run
 from autossl_panel.hosting.models import SiteState
 
 from .. import words
@@ -81,6 +85,55 @@ def took(seconds: float | timedelta | None) -> str:
     if seconds is None:
         return ""
     return words.duration(seconds.total_seconds() if isinstance(seconds, timedelta) else seconds)
+
+
+@register.filter
+def took_run(run: Run) -> str:
+    """How long a run took."""
+    return took(run.ended_at - run.started_at) if run.ended_at else ""
+
+
+@register.filter
+def unicode_name(name: str) -> str:
+    """A domain name as people read it: its Unicode form, with the A-label where they differ."""
+    readable = names.to_unicode(name)
+    return name if readable == name else f"{readable} ({name})"
+
+
+OUTCOMES = {
+    JobOutcome.SECURED: ("ok", "is-ok"),
+    JobOutcome.DEFERRED: ("clock", "is-warn"),
+    JobOutcome.WAITING: ("clock", "is-warn"),
+    JobOutcome.FAILED: ("bad", "is-bad"),
+    JobOutcome.CANCELLED: ("off", "dim"),
+}
+
+
+@register.simple_tag
+def outcome_word(job: Job) -> SafeString:
+    """How a site's work ended: sign and word."""
+    outcome = JobOutcome(job.outcome)
+    sign, css = OUTCOMES.get(outcome, ("out", "dim"))
+    renewed = outcome == JobOutcome.SECURED and job.action == "renew"
+    return format_html('<span class="{}">{} {}</span>', css, icon(sign), _("Renewed") if renewed else outcome.label)
+
+
+@register.filter
+def rough(seconds: float) -> str:
+    """A duration in one unit: 2 min."""
+    return words.rough(seconds)
+
+
+@register.filter
+def join_keys(values: Mapping[str, object]) -> str:
+    """The keys of a mapping, in order."""
+    return ", ".join(values)
+
+
+@register.filter
+def account_id(url: str) -> str:
+    """What a CA calls an account: the end of its URL."""
+    return url.rstrip("/").rpartition("/")[2]
 
 
 STATES = {

@@ -1,0 +1,48 @@
+"""Pages of a table: which rows, which page numbers, what “Showing” says."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from django.core.paginator import Page, Paginator
+from django.db.models import Model, QuerySet
+
+from .access import PanelRequest
+
+SIZES = (25, 50, 100)
+Row = TypeVar("Row", bound=Model)
+
+
+@dataclass(frozen=True, slots=True)
+class Paging(Generic[Row]):
+    """One page of rows with what its links need."""
+
+    rows: Sequence[Row]
+    page: Page[Row]
+    size: int
+    sizes: tuple[int, ...]
+
+    @property
+    def first(self) -> int:
+        return self.page.start_index()
+
+    @property
+    def last(self) -> int:
+        return self.page.end_index()
+
+    @property
+    def total(self) -> int:
+        return self.page.paginator.count
+
+    @property
+    def numbers(self) -> list[int | str]:
+        return list(self.page.paginator.get_elided_page_range(self.page.number, on_each_side=2, on_ends=1))
+
+
+def paginate(request: PanelRequest, rows: QuerySet[Row], size: int | None = None) -> Paging[Row]:
+    """The page that the request asks for; a number that is none, or too large, gives the nearest page."""
+    if size is None:
+        asked = request.GET.get("size", "")
+        size = int(asked) if asked.isdecimal() and int(asked) in SIZES else SIZES[0]
+    page = Paginator(rows, size).get_page(request.GET.get("page"))
+    return Paging(list(page.object_list), page, size, SIZES)

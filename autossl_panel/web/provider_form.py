@@ -1,0 +1,91 @@
+"""The form that adds an ACME directory, or mends one that was refused; it keeps what was typed."""
+
+from collections.abc import Mapping
+
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, resolve_url
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
+
+from autossl_panel.autossl import providers as heart
+from autossl_panel.autossl.models import Provider, ProviderState
+from autossl_panel.autossl.providers import Draft, ProviderProblem
+
+from . import access, shell
+from .options import Field
+
+FIELDS = ("name", "directory_url", "ca_bundle", "private_ca", "eab_kid", "eab_hmac_key", "max_names")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@access.root
+def add(request: access.PanelRequest) -> HttpResponse:
+    """Add any RFC 8555 directory; a worker contacts it before it can be chosen."""
+    if request.method == "POST":
+        return _save(request, None)
+    return _form(request, None, {"max_names": "100"}, None)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@access.root
+def edit(request: access.PanelRequest, pk: int) -> HttpResponse:
+    """The form of a provider that is there, with the problem at its field where it was refused."""
+    provider = get_object_or_404(Provider, pk=pk)
+    if request.method == "POST":
+        return _save(request, provider)
+    values = {
+        "name": provider.name,
+        "directory_url": provider.directory_url,
+        "ca_bundle": provider.ca_bundle,
+        "private_ca": "yes" if provider.private_ca else "",
+        "eab_kid": provider.eab_kid,
+        "max_names": str(provider.max_names),
+    }
+    problem = None
+    if provider.state == ProviderState.REFUSED and provider.problem:
+        problem = ProviderProblem(provider.problem["field"], provider.problem["text"], provider.problem["code"])
+    return _form(request, provider, values, problem)
+
+
+def _save(request: access.PanelRequest, provider: Provider | None) -> HttpResponse:
+    values = {name: request.POST.get(name, "").strip() for name in FIELDS}
+    if provider is not None:
+        values["name"] = provider.name
+    try:
+        if provider is None and Provider.objects.filter(name=values["name"]).exists():
+            raise ProviderProblem("name", _("“%(name)s” is in the list already.") % {"name": values["name"]})
+        saved = heart.draft(_draft(values), by=request.user)
+    except ProviderProblem as problem:
+        return _form(request, provider, values, problem)
+    return redirect(f"{resolve_url('providers')}?choose={saved.pk}")
+
+
+def _draft(values: Mapping[str, str]) -> Draft:
+    if not values["max_names"].isdecimal() or len(values["max_names"]) > 6:
+        raise ProviderProblem("max_names", _("“%(text)s” is not a number.") % {"text": values["max_names"]})
+    bundle = values["ca_bundle"].replace("\r\n", "\n")
+    return Draft(
+        name=values["name"],
+        directory_url=values["directory_url"],
+        ca_bundle=f"{bundle}\n" if bundle else "",
+        private_ca=bool(values["private_ca"]),
+        eab_kid=values["eab_kid"],
+        eab_hmac_key=values["eab_hmac_key"],
+        max_names=int(values["max_names"]),
+    )
+
+
+def _form(
+    request: access.PanelRequest,
+    provider: Provider | None,
+    values: Mapping[str, str],
+    problem: ProviderProblem | None,
+) -> HttpResponse:
+    fields = {}
+    for name in FIELDS:
+        here = problem is not None and problem.field == name
+        text = problem.text if problem is not None and here else ""
+        fields[name] = Field(name, values.get(name, ""), text, here)
+    other = problem.text if problem is not None and problem.field not in FIELDS else ""
+    context = {"provider": provider, "fields": fields, "other_problem": other}
+    return shell.page(request, "provider_form.html", "providers", context)

@@ -1,0 +1,241 @@
+"""What a run page shows: phases, groups of sites, lines. Every question is bounded, however large the run is."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.utils.translation import gettext as _
+
+from autossl_panel.autossl import log
+from autossl_panel.autossl.models import Job, JobOutcome, JobState, Level, LogLine, Phase, Run
+from autossl_panel.hosting import visible
+from autossl_panel.people.models import User
+
+from .runs import jobs_of
+from .shell import Segment
+
+STEPS = (Phase.ATTACH, Phase.PROVE, Phase.ORDER, Phase.INSTALL, Phase.VERIFY)
+PUT_OFF = (JobOutcome.DEFERRED, JobOutcome.WAITING)
+DONE = (JobOutcome.SECURED, JobOutcome.KEPT, JobOutcome.SKIPPED, JobOutcome.CANCELLED)
+GROUPS = {
+    "failed": Q(outcome=JobOutcome.FAILED),
+    "live": Q(state__in=[JobState.RUNNING, JobState.STAGED]),
+    "put-off": Q(outcome__in=PUT_OFF),
+    "done": Q(outcome__in=DONE),
+    "queued": Q(state=JobState.QUEUED),
+}
+LEVELS = ("failure", "warn", "success")
+# The live log follows this many sites at once; the groups below it have them all.
+FOLLOWED = 40
+JUST_ENDED = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseBar:
+    """One phase of a run: how many sites are through it, and what goes on in it."""
+
+    name: str
+    done: int
+    total: int
+    segments: tuple[Segment, ...]
+    text: str
+
+    @property
+    def complete(self) -> bool:
+        return self.done == self.total > 0
+
+
+@dataclass(slots=True)
+class Site:
+    """A site of a run with its lines."""
+
+    job: Job
+    lines: list[log.Line] = field(default_factory=list)
+    new_user: bool = False
+
+    @property
+    def reason(self) -> str:
+        return log.reason_text(self.job.reason)
+
+    @property
+    def outcome_reason(self) -> str:
+        return log.reason_text(self.job.outcome_reason) if self.job.outcome_reason else ""
+
+    @property
+    def problem(self) -> str:
+        """What failed, in one sentence, with the name where it is not the site's own."""
+        problem = self.job.problem
+        if not problem:
+            return self.outcome_reason
+        text = log.problem_text(problem)
+        domain = problem.get("domain")
+        return f"{domain}: {text}" if domain and domain != self.job.virtual_host.name else text
+
+    @property
+    def renewed(self) -> bool:
+        return self.job.outcome == JobOutcome.SECURED and self.job.action == "renew"
+
+
+def of_run(run: Run, person: User) -> QuerySet[Job]:
+    """The jobs of a run that a person may read."""
+    return jobs_of(person).filter(run=run)
+
+
+def own_lines(run: Run, person: User) -> QuerySet[LogLine]:
+    """The lines of a run that a person may read: those of the run as a whole are root's."""
+    lines = LogLine.objects.filter(run=run)
+    return lines if person.is_root else lines.filter(user__in=visible.users(person))
+
+
+def phases(run: Run, person: User, kept: int) -> list[PhaseBar]:
+    """How many sites are through each phase. `kept` needed no work."""
+    rows = of_run(run, person).values_list("state", "outcome", "phase").annotate(n=Count("pk")).order_by()
+    groups = [(state, outcome, phase, n) for state, outcome, phase, n in rows]
+    total = sum(n for *_rest, n in groups)
+    surveyed = total + kept
+    text = _("%(n)d need nothing") % {"n": kept} if kept else ""
+    if run.surveyed_at is None:
+        text = _("going on")
+    elif not text:
+        text = _("in %(n).1f s") % {"n": (run.surveyed_at - run.started_at).total_seconds()}
+    bars = [PhaseBar(_("Survey"), surveyed, surveyed, (Segment("ok", 0, surveyed),), text)]
+    names = {
+        Phase.PROVE: _("Prove"),
+        Phase.ORDER: _("Order"),
+        Phase.INSTALL: _("Install"),
+        Phase.VERIFY: _("Verify"),
+    }
+    return bars + [_phase(phase, name, groups) for phase, name in names.items()]
+
+
+def _phase(phase: Phase, name: str, groups: Sequence[tuple[str, str, str, int]]) -> PhaseBar:
+    place = STEPS.index(phase)
+    # Attaching comes before a site can be proved; it has no bar of its own.
+    here = (Phase.ATTACH, Phase.PROVE) if phase == Phase.PROVE else (phase,)
+    through = failed = in_hand = expected = 0
+    for state, outcome, at, n in groups:
+        at_place = STEPS.index(Phase(at)) if at in STEPS else -1
+        if state != JobState.ENDED:
+            expected += n
+            if at_place > place:
+                through += n
+            elif at in here and state != JobState.QUEUED:
+                in_hand += n
+        elif outcome == JobOutcome.SECURED or at_place > place:
+            expected += n
+            through += n
+        elif at in here:
+            expected += n
+            if outcome == JobOutcome.FAILED:
+                failed += n
+            else:
+                through += n
+    text = {
+        Phase.PROVE: _("%(n)d in hand"),
+        Phase.ORDER: _("%(n)d at the CA"),
+        Phase.INSTALL: _("%(n)d wait for the reload"),
+        Phase.VERIFY: _("%(n)d being shaken"),
+    }[phase] % {"n": in_hand}
+    if failed:
+        text = _("%(n)d failed") % {"n": failed} + (f", {text}" if in_hand else "")
+    elif not in_hand:
+        text = _("each by a TLS handshake") if phase == Phase.VERIFY else ""
+    pieces = (Segment("ok", 0, through), Segment("bad", through, failed), Segment("run", through + failed, in_hand))
+    return PhaseBar(name, through + failed, expected, pieces, text)
+
+
+def failures(run: Run, person: User, most: int = 20) -> list[Site]:
+    """The first sites that failed, in the order in which they did, so that none moves when another fails."""
+    jobs = of_run(run, person).filter(outcome=JobOutcome.FAILED).select_related("user", "virtual_host")
+    return [Site(job) for job in jobs.order_by("ended_at", "pk")[:most]]
+
+
+def matching(jobs: QuerySet[Job], *, group: str = "", level: str = "", q: str = "", job: str = "") -> QuerySet[Job]:
+    """The jobs of a group, with a line of a level, of a user or site; by user and site."""
+    if group in GROUPS:
+        jobs = jobs.filter(GROUPS[group])
+    if level in LEVELS:
+        jobs = jobs.filter(Exists(LogLine.objects.filter(job=OuterRef("pk"), run=OuterRef("run"), level=level)))
+    if q:
+        names = Q(user__name__icontains=q) | Q(virtual_host__name__contains=q) | Q(virtual_host__domains__name=q)
+        jobs = jobs.filter(names).distinct()
+    if job.isdecimal() and len(job) < 19:
+        jobs = jobs.filter(pk=int(job))
+    return jobs.order_by("user__name", "virtual_host__name", "pk").select_related("user", "virtual_host")
+
+
+def sites(jobs: Iterable[Job], cursor: dict[int, int] | None = None) -> list[Site]:
+    """Sites with their lines, those after `cursor` only; the first site of each user is marked."""
+    found = {job.pk: Site(job) for job in jobs}
+    wanted = LogLine.objects.filter(run__in={site.job.run_id for site in found.values()}, job__in=list(found))
+    after = {pk: seq for pk, seq in (cursor or {}).items() if seq and pk in found}
+    if after:
+        old = Q()
+        for pk, seq in after.items():
+            old |= Q(job=pk, seq__lte=seq)
+        wanted = wanted.exclude(old)
+    for row in wanted.order_by("seq"):
+        if row.job_id is not None:
+            found[row.job_id].lines.append(log.line(row))
+    last = None
+    for site in found.values():
+        site.new_user = site.job.user_id != last
+        last = site.job.user_id
+    return list(found.values())
+
+
+def followed(run: Run, person: User, now: datetime) -> list[Job]:
+    """The sites that the live log follows: those in hand, and those that have just ended."""
+    jobs = of_run(run, person).select_related("user", "virtual_host")
+    ended = jobs.filter(state=JobState.ENDED, ended_at__gte=now - JUST_ENDED).order_by("-ended_at")[: FOLLOWED // 2]
+    in_hand = jobs.filter(GROUPS["live"]).order_by("-started_at")[:FOLLOWED]
+    found = [*in_hand, *ended][:FOLLOWED]
+    return sorted(found, key=lambda job: (job.started_at or now, job.pk))
+
+
+def run_lines(run: Run, person: User, after: int = 0, most: int = 50) -> list[log.Line]:
+    """Lines of the run as a whole, for root: they name sites of everybody."""
+    if not person.is_root:
+        return []
+    rows = LogLine.objects.filter(run=run, job__isnull=True, user__isnull=True, seq__gt=after).order_by("seq")[:most]
+    return [log.line(row) for row in rows]
+
+
+def quiet_lines(run: Run, person: User, level: str = "", q: str = "") -> QuerySet[LogLine]:
+    """What the survey said of users whose sites needed no work."""
+    rows = own_lines(run, person).filter(job__isnull=True, user__isnull=False)
+    if level in LEVELS:
+        rows = rows.filter(level=level)
+    if q:
+        rows = rows.filter(user__name__icontains=q)
+    return rows.order_by("seq")
+
+
+def level_counts(run: Run, person: User) -> dict[str, int]:
+    """How many sites have a line of each level."""
+    rows = own_lines(run, person).filter(job__isnull=False, level__in=LEVELS).values_list("level")
+    return dict(rows.annotate(n=Count("job", distinct=True)).order_by())
+
+
+def as_text(run: Run, person: User, title: str) -> Iterable[str]:
+    """The whole log as plain text, piece by piece."""
+    yield f"{title}\n"
+    for row in own_lines(run, person).filter(job__isnull=True).order_by("seq").iterator(chunk_size=500):
+        yield _text(log.line(row))
+    ids = list(of_run(run, person).order_by("user__name", "virtual_host__name", "pk").values_list("pk", flat=True))
+    user = None
+    for start in range(0, len(ids), 200):
+        part = Job.objects.filter(pk__in=ids[start : start + 200]).select_related("user", "virtual_host")
+        for site in sites(part.order_by("user__name", "virtual_host__name", "pk")):
+            if site.job.user_id != user:
+                user = site.job.user_id
+                yield f"\n{site.job.user.name}\n"
+            state = site.job.outcome or site.job.state
+            yield f"  {site.job.virtual_host.name}: {state} ({site.reason})\n"
+            yield from map(_text, site.lines)
+
+
+def _text(one: log.Line) -> str:
+    level = {Level.WARN: "WARNING", Level.SUCCESS: "success", Level.FAILURE: "FAILURE"}.get(one.level, "")
+    return f"{one.at:%Y-%m-%d %H:%M:%S}Z  {level:7}  {'  ' * one.depth}{one.text}\n"

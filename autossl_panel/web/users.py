@@ -1,0 +1,188 @@
+"""Manage Users: who gets certificates. Rows are saved at once and can be undone for a minute."""
+
+from django.db.models import Count, Min, QuerySet
+from django.http import HttpResponse, HttpResponseBadRequest
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.formats import date_format
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from autossl_panel.autossl import runs
+from autossl_panel.autossl.models import Installation, Provider
+from autossl_panel.hosting import users as hosting_users
+from autossl_panel.hosting import visible
+from autossl_panel.hosting.models import HostingUser, Setting
+from autossl_panel.hosting.users import Change
+
+from . import access, messages, shell, undo, user_table
+from .paging import paginate
+from .user_table import Filter
+
+
+@require_safe
+@access.operator
+def home(request: access.PanelRequest) -> HttpResponse:
+    """The first page: Manage Users; for root, Providers while none is chosen."""
+    chosen = not request.user.is_root or Provider.objects.filter(active=True).exists()
+    return redirect("users" if chosen else "providers")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@access.operator
+def users(request: access.PanelRequest) -> HttpResponse:
+    """The table; a post sets what is selected, or saves the rows that were changed."""
+    if request.method == "POST":
+        return _post(request)
+    moment = access.now()
+    mine = user_table.present(visible.users(request.user))
+    wish = Filter.of(request)
+    matching = user_table.narrowed(mine, wish, moment)
+    listed = user_table.ordered(matching, wish.sort).select_related("owner", "feature_list")
+    paging = paginate(request, listed)
+    select = request.GET.get("select", "")
+    selected: set[int] | None = None if select in ("page", "match") else set()
+    context = {
+        "wish": wish,
+        "counts": user_table.counts(mine, moment),
+        "paging": paging,
+        "rows": user_table.rows(paging.rows, "root", selected),
+        "all_matching": select == "match",
+        "selected": {"page": len(paging.rows), "match": paging.total}.get(select, 0),
+        "feature_lists": user_table.feature_lists(mine),
+        "owners": user_table.owners(mine) if request.user.is_root else [],
+    }
+    return shell.page(request, "users.html", "users", context)
+
+
+def _post(request: access.PanelRequest) -> HttpResponse:
+    bulk = request.POST.get("bulk")
+    if bulk is not None:
+        if bulk not in Setting.values:
+            return HttpResponseBadRequest()
+        chosen = _chosen(request)
+        changes = hosting_users.set_autossl(chosen, bulk, by=request.user, now=access.now())
+        if not changes:
+            some = chosen.exists()
+            messages.info(request, _("Nothing changes: it is set so already.") if some else _("No user is selected."))
+    else:
+        changes = _save_rows(request)
+        if not changes:
+            messages.info(request, _("Nothing changes: it is set so already."))
+    if changes:
+        shell.offer_undo(request, _said(changes), {"changes": undo.pack(changes)})
+    return redirect(request.get_full_path())
+
+
+def _chosen(request: access.PanelRequest) -> QuerySet[HostingUser]:
+    """The users that are ticked; with “all that match”, all of the filter's but those that were shown and unticked."""
+    mine = user_table.present(visible.users(request.user))
+    ticked = _ids(request.POST.getlist("users"))
+    if request.POST.get("matching") != "1":
+        return mine.filter(pk__in=ticked)
+    unticked = set(_ids(request.POST.getlist("shown"))) - set(ticked)
+    return user_table.narrowed(mine, Filter.of(request), access.now()).exclude(pk__in=unticked)
+
+
+def _save_rows(request: access.PanelRequest) -> list[Change]:
+    """Save the rows whose radio differs from what was shown: a setting that somebody else changed meanwhile stays."""
+    wanted: dict[str, list[int]] = {}
+    for pk in _ids(request.POST.getlist("shown")):
+        value = request.POST.get(f"autossl-{pk}", "")
+        if value in Setting.values and value != request.POST.get(f"was-{pk}"):
+            wanted.setdefault(value, []).append(pk)
+    mine = visible.users(request.user)
+    changes: list[Change] = []
+    for value, ids in wanted.items():
+        changes += hosting_users.set_autossl(mine.filter(pk__in=ids), value, by=request.user, now=access.now())
+    return changes
+
+
+@require_POST
+@access.operator
+def set_one(request: access.PanelRequest, pk: int) -> HttpResponse:
+    """Save one row's radio at once; the answer is the toast."""
+    user = get_object_or_404(visible.users(request.user), pk=pk)
+    value = request.POST.get(f"autossl-{pk}", "")
+    if value not in Setting.values:
+        return HttpResponseBadRequest()
+    mine = visible.users(request.user).filter(pk=user.pk)
+    changes = hosting_users.set_autossl(mine, value, by=request.user, now=access.now())
+    toast = None
+    if changes:
+        toast = shell.offer_undo(request, _said(changes), {"changes": undo.pack(changes)})
+    if not request.htmx:
+        return redirect("users")
+    context = {"toast": toast, "oob": True, "toast_next": _back(request), "pk": pk, "value": value}
+    return render(request, "_saved.html", context)
+
+
+@require_POST
+@access.operator
+def put_back(request: access.PanelRequest) -> HttpResponse:
+    """Undo the last change, where nobody has changed it since."""
+    toast = request.session.pop("toast", None)
+    if toast and toast["undo"] and toast["until"] >= access.now().timestamp():
+        changes = undo.unpack(toast["undo"]["changes"])
+        done = hosting_users.undo_autossl(visible.users(request.user), changes, by=request.user, now=access.now())
+        said = ngettext("%(n)d user is set as before.", "%(n)d users are set as before.", done) % {"n": done}
+        shell.offer_undo(request, said, None)
+    else:
+        messages.bad(request, _("Undo was offered for a minute, which is over. Nothing was changed."))
+    return redirect(_back(request))
+
+
+@require_POST
+@access.operator
+def check(request: access.PanelRequest, pk: int) -> HttpResponse:
+    """Run AutoSSL for one user, or land on the run that has the user's work before it."""
+    user = get_object_or_404(visible.users(request.user), pk=pk)
+    run = runs.start(runs.user_scope(user.name), by=request.user, asked_from="panel", server=user.server)
+    return redirect("run", run.pk)
+
+
+def _said(changes: list[Change]) -> str:
+    """What was set, and what follows."""
+    ids = [change.user_id for change in changes]
+    after = {change.after for change in changes}
+    if len(after) > 1:
+        return ngettext("%(n)d user is saved.", "%(n)d users are saved.", len(ids)) % {"n": len(ids)}
+    if len(ids) == 1:
+        who = "“" + HostingUser.objects.values_list("name", flat=True).get(pk=ids[0]) + "”"
+    else:
+        who = ngettext("%(n)d user", "%(n)d users", len(ids)) % {"n": len(ids)}
+    value = after.pop()
+    if value == Setting.ON:
+        return _("AutoSSL is on for %(who)s. New sites are checked within a minute.") % {"who": who}
+    if value == Setting.FEATURE_LIST:
+        return ngettext("%(who)s uses its feature list again.", "%(who)s use their feature lists again.", len(ids)) % {
+            "who": who
+        }
+    return _("AutoSSL is off for %(who)s.") % {"who": who} + _lapse(ids)
+
+
+def _lapse(ids: list[int]) -> str:
+    """“ 2 certificates expire from 14 Dec.”: what is no longer renewed."""
+    number, first = 0, None
+    for start in range(0, len(ids), 500):
+        found = Installation.objects.filter(
+            virtual_host__user__in=ids[start : start + 500], until__isnull=True, certificate__ours=True
+        ).aggregate(n=Count("pk"), first=Min("certificate__not_after"))
+        number += found["n"]
+        first = min(filter(None, (first, found["first"])), default=None)
+    if first is None:
+        return ""
+    return " " + ngettext(
+        "%(n)d certificate expires on %(day)s.", "%(n)d certificates expire from %(day)s.", number
+    ) % {"n": number, "day": date_format(first, "j M")}
+
+
+def _ids(texts: list[str]) -> list[int]:
+    return [int(text) for text in texts if text.isdecimal() and len(text) < 19]
+
+
+def _back(request: access.PanelRequest) -> str:
+    """The page that the form was on."""
+    url = request.POST.get("next") or (request.htmx.current_url_abs_path or "")
+    return url if url_has_allowed_host_and_scheme(url, None) else "/users/"

@@ -1,0 +1,140 @@
+// What the pages do beyond links and forms. Everything here has a way without it.
+"use strict";
+(() => {
+  const each = (selector, act, root = document) => root.querySelectorAll(selector).forEach(act);
+
+  // ---- menus: one open at a time, closed by Escape or a click elsewhere
+  const close = (menu) => { menu.open = false; };
+  document.addEventListener("click", (event) => {
+    each("details.menu[open]", (menu) => { if (!menu.contains(event.target)) close(menu); });
+    const button = event.target.closest("[data-close]");
+    if (button) (button.closest("dialog")?.close || (() => button.closest(".toast").remove())).call(button.closest("dialog"));
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    each("details.menu[open]", (menu) => { close(menu); menu.querySelector("summary").focus(); });
+    each("#toast .toast", (toast) => toast.remove());
+  });
+
+  // ---- the table of users: what is selected
+  function selection() {
+    const form = document.getElementById("table");
+    if (!form) return;
+    const boxes = [...form.querySelectorAll("input[name=users]")];
+    const matching = form.querySelector("input[name=matching]");
+    let last = null;
+    const count = () => {
+      const ticked = boxes.filter((box) => box.checked).length;
+      // With “all that match”, what is unticked on this page is left out of the rest.
+      const n = matching ? Number(form.querySelector(".bulk").dataset.total) - (boxes.length - ticked) : ticked;
+      each("[data-n]", (place) => { place.textContent = n; }, form);
+      each(".bulk button[name=bulk]", (button) => {
+        if (n) button.removeAttribute("aria-disabled"); else button.setAttribute("aria-disabled", "true");
+      }, form);
+      each("[data-all]", (all) => { all.checked = ticked > 0 && ticked === boxes.length; all.indeterminate = ticked > 0 && ticked < boxes.length; }, form);
+      boxes.forEach((box) => box.closest("tr").classList.toggle("sel", box.checked));
+    };
+    const set = (checked) => { boxes.forEach((box) => { box.checked = checked; }); count(); };
+    form.addEventListener("click", (event) => {
+      const box = event.target.closest("input[name=users]");
+      if (box) {
+        if (event.shiftKey && last) {
+          const [from, to] = [boxes.indexOf(last), boxes.indexOf(box)].sort((a, b) => a - b);
+          boxes.slice(from, to + 1).forEach((other) => { other.checked = box.checked; });
+        }
+        last = box;
+        count();
+        return;
+      }
+      const choice = event.target.closest("[data-select]");
+      if (choice && !matching) {
+        event.preventDefault();
+        set(choice.dataset.select === "page");
+        const menu = choice.closest("details");
+        menu.open = false;
+        menu.querySelector("summary").focus();
+      }
+      const off = event.target.closest("button[aria-disabled=true]");
+      if (off) event.preventDefault();
+    });
+    each("[data-all]", (all) => all.addEventListener("change", () => set(all.checked)), form);
+    count();
+  }
+
+  // ---- a form that counts what is not saved
+  function unsaved() {
+    const form = document.querySelector("[data-unsaved]");
+    if (!form) return;
+    const said = form.querySelector("[data-unsaved-count]");
+    const changed = () => [...form.elements].filter((field) => {
+      if (field.type === "checkbox" || field.type === "radio") return field.checked !== field.defaultChecked;
+      if (field.tagName === "SELECT") return [...field.options].some((option) => option.selected !== option.defaultSelected);
+      return "defaultValue" in field && field.value !== field.defaultValue;
+    }).length;
+    form.addEventListener("input", () => {
+      const n = changed();
+      said.textContent = n === 0 ? "" : n === 1 ? said.dataset.one : said.dataset.many.replace("%n", n);
+    });
+  }
+
+  // ---- toasts leave after a minute, unless somebody is at them
+  function toast() {
+    const one = document.querySelector("#toast .toast");
+    if (!one || one.dataset.timed) return;
+    one.dataset.timed = "yes";
+    const leave = () => { if (one.matches(":hover, :focus-within")) setTimeout(leave, 2000); else one.remove(); };
+    setTimeout(leave, one.querySelector("form") ? 60000 : 8000);
+  }
+
+  // ---- the live log: the view follows only while it is at the foot, and if wanted
+  let atFoot = true;
+  const lines = () => document.getElementById("live-lines");
+  function beforeLines() {
+    const log = lines();
+    if (log) atFoot = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+  }
+  function afterLines() {
+    const log = lines();
+    if (!log) return;
+    const follow = document.getElementById("follow");
+    if (!atFoot || (follow && !follow.checked)) return;
+    // Old lines go at the head only while nobody reads there; the whole log stays one click away.
+    const list = log.querySelector("ol");
+    while (list.children.length > 1500) list.firstElementChild.remove();
+    log.scrollTop = log.scrollHeight;
+  }
+
+  // ---- progress is spoken at most every ten seconds
+  let spoken = "";
+  setInterval(() => {
+    const bar = document.getElementById("slot-bar");
+    const place = document.getElementById("spoken");
+    const text = bar ? bar.getAttribute("aria-valuetext") : "";
+    if (place && text !== spoken) place.textContent = spoken = text;
+  }, 10000);
+
+  document.addEventListener("htmx:beforeSwap", beforeLines);
+  document.addEventListener("htmx:afterSettle", () => { afterLines(); toast(); });
+  document.addEventListener("htmx:oobAfterSwap", toast);
+  document.addEventListener("htmx:afterSwap", (event) => {
+    const dialog = event.detail.target;
+    if (dialog.id === "dialog" && !dialog.open) dialog.showModal();
+  });
+
+  // ---- a change that was not saved is told and taken back, so that the page never shows what is not so
+  const failed = (event) => {
+    const fieldset = event.detail.elt.closest?.("fieldset.three");
+    if (!fieldset) return;
+    document.getElementById("alert").hidden = false;
+    const was = fieldset.querySelector("input[type=hidden]").value;
+    each("input[type=radio]", (radio) => { radio.checked = radio.value === was; }, fieldset);
+  };
+  for (const name of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) document.addEventListener(name, failed);
+  document.addEventListener("htmx:afterOnLoad", (event) => {
+    if (event.detail.elt.closest?.("fieldset.three") && event.detail.xhr.status < 300) document.getElementById("alert").hidden = true;
+  });
+
+  selection();
+  unsaved();
+  toast();
+})();

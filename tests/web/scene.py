@@ -1,0 +1,326 @@
+"""A server as it might be: resellers, users, sites in every state, runs past and live. For tests and for the eye."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from autossl_panel.autossl import options
+from autossl_panel.autossl.models import (
+    Account,
+    AccountStatus,
+    Beat,
+    Certificate,
+    Installation,
+    Job,
+    JobOutcome,
+    JobState,
+    Level,
+    LogLine,
+    Phase,
+    Provider,
+    ProviderState,
+    Run,
+)
+from autossl_panel.hosting.models import Domain, FeatureList, HostingUser, Server, Setting, SiteState, VirtualHost
+from autossl_panel.people.models import Role, User
+
+PASSWORD = "correct horse battery"
+
+# name, owner, feature list, setting, states of the sites, last check
+USERS: Sequence[tuple[str, str, str, str, str, str]] = (
+    ("amberfield", "", "business", "feature-list", "ssssss", "check:renewed"),
+    ("ateliermo", "", "starter", "feature-list", "s", "check:nothing_to_do"),
+    ("bluefjord", "harborweb", "business", "on", "sssssssssssp", "check:secured"),
+    ("brandtlaw", "harborweb", "business", "feature-list", "uu", "check:failed"),
+    ("cedarworks", "", "business", "feature-list", "ssss", "check:nothing_to_do"),
+    ("dockside", "harborweb", "business", "feature-list", "ssf", "check:foreign"),
+    ("eastgate", "", "parked", "on", "ss", "check:nothing_to_do"),
+    ("fennimore", "", "starter", "off", "o", "check:skipped"),
+    ("greenmile", "brightpeak", "business", "feature-list", "sssssssss", "check:nothing_to_do"),
+    ("hallsteadt", "brightpeak", "business", "feature-list", "sssssuu", "check:failed"),
+    ("ivorylane", "", "starter", "feature-list", "s", "check:nothing_to_do"),
+    ("junipershop", "", "business", "feature-list", "ssssssss", "check:secured"),
+    ("lindner", "", "business", "feature-list", "sssp", "check:deferred"),
+    ("northwind", "harborweb", "parked", "on", "s" * 17 + "u" * 14, "check:failed"),
+    ("oakandash", "", "starter", "feature-list", "ss", "check:nothing_to_do"),
+    ("pixelforge", "harborweb", "business", "off", "ss", "check:skipped"),
+    ("quarrybank", "", "business", "feature-list", "ssssss", "check:nothing_to_do"),
+    ("thistle", "", "starter", "feature-list", "", ""),
+)
+STATES = {
+    "s": SiteState.SECURED,
+    "p": SiteState.PARTLY,
+    "u": SiteState.UNSECURED,
+    "f": SiteState.FOREIGN,
+    "o": SiteState.OFF,
+}
+CHECKS = {
+    "check:failed": {"reason": "elsewhere", "number": 2},
+    "check:deferred": {"reason": "deferred", "number": 1},
+    "check:skipped": {"reason": "disabled", "number": 0},
+}
+WHY = ("elsewhere", "caa", "ipv6_elsewhere", "http_status", "nxdomain", "connect_timeout")
+
+
+@dataclass(slots=True)
+class Scene:
+    """What was made."""
+
+    server: Server
+    root: User
+    harborweb: User
+    brightpeak: User
+    provider: Provider
+    live: Run
+    past: Run
+    now: datetime
+
+
+def person(username: str, role: str) -> User:
+    made = User(username=username, role=role)
+    made.set_password(PASSWORD)
+    made.save()
+    return made
+
+
+def build(*, live: bool = True, now: datetime | None = None) -> Scene:
+    """Fill an empty database."""
+    now = now or datetime.now(UTC)
+    server = Server.objects.create(name="web03.harbor-hosting.example", inventory_at=now - timedelta(minutes=3))
+    Beat.objects.create(server=server, at=now)
+    root, harborweb, brightpeak = (
+        person("root", Role.ROOT),
+        person("harborweb", Role.RESELLER),
+        person("brightpeak", Role.RESELLER),
+    )
+    provider = _providers(server, now)
+    row = options.current(server)
+    row.resolvers, row.server_addresses = ["192.0.2.53", "2001:db8::53"], ["203.0.113.10", "2001:db8:1::10"]
+    row.save()
+    owners = {"": None, "harborweb": harborweb, "brightpeak": brightpeak}
+    lists = {name: FeatureList.objects.create(name=name, autossl=name != "parked") for name in _lists()}
+    for n, (name, owner, feature_list, setting, states, check) in enumerate(USERS):
+        user = HostingUser.objects.create(
+            server=server,
+            name=name,
+            owner=owners[owner],
+            feature_list=lists[feature_list],
+            autossl=Setting(setting),
+            last_check_at=now - timedelta(hours=3, minutes=n) if check else None,
+            last_check={"event": check, "data": CHECKS.get(check, {"number": 1})} if check else None,
+        )
+        _sites(user, states, now, provider)
+    past = _run(server, root, now - timedelta(hours=12), provider, "schedule", ended=timedelta(minutes=4, seconds=6))
+    _work(past, now - timedelta(hours=12), live=False)
+    for hours, scope, source in ((20, "user:northwind", "panel"), (30, "due", "sweep"), (36, "*", "schedule")):
+        old = _run(
+            server, None, now - timedelta(hours=hours), provider, source, ended=timedelta(seconds=8), scope=scope
+        )
+        old.counts = {"outcomes": {"secured": hours % 3, "renewed": hours % 7, "failed": hours % 5, "deferred": 0}}
+        old.save()
+    current = _run(server, root, now - timedelta(seconds=108), provider, "panel", ended=None)
+    if live:
+        _work(current, now - timedelta(seconds=100), live=True)
+    else:
+        current.ended_at = now - timedelta(seconds=40)
+        current.counts = {"outcomes": {"secured": 4, "failed": 0}}
+        current.save()
+    return Scene(server, root, harborweb, brightpeak, provider, current, past, now)
+
+
+def _lists() -> Sequence[str]:
+    return ("business", "starter", "parked")
+
+
+def _providers(server: Server, now: datetime) -> Provider:
+    chosen = Provider.objects.create(
+        name="letsencrypt",
+        display_name="Let’s Encrypt",
+        directory_url="https://acme-v02.api.letsencrypt.org/directory",
+        state=ProviderState.READY,
+        terms_url="https://letsencrypt.org/documents/LE-SA-v1.5.pdf",
+        profiles={"classic": "", "tlsserver": "", "shortlived": ""},
+        renewal_info_url="https://acme-v02.api.letsencrypt.org/renewal-info",
+        stated={"validity_days": 90, "wildcard": True, "note": "Free, no account needed beforehand."},
+        active=True,
+        checked_at=now - timedelta(hours=2),
+        position=100,
+    )
+    Account.objects.create(
+        provider=chosen,
+        server=server,
+        status=AccountStatus.VALID,
+        url="https://acme-v02.api.letsencrypt.org/acme/acct/1834420671",
+        contact="certs@harbor-hosting.example",
+        terms_url=chosen.terms_url,
+        terms_agreed_at=now - timedelta(days=90),
+    )
+    Provider.objects.create(
+        name="google",
+        display_name="Google Trust Services",
+        directory_url="https://dv.acme-v02.api.pki.goog/directory",
+        state=ProviderState.READY,
+        eab_required=True,
+        terms_url="https://pki.goog/GTS-SA.pdf",
+        stated={"validity_days": 90, "eab": True, "note": "The EAB key serves once and within seven days."},
+        checked_at=now - timedelta(hours=2),
+        position=101,
+    )
+    Provider.objects.create(
+        name="zerossl",
+        display_name="ZeroSSL",
+        directory_url="https://acme.zerossl.com/v2/DV90",
+        state=ProviderState.NEW,
+        stated={"validity_days": 90, "eab": True},
+        position=102,
+    )
+    Provider.objects.create(
+        name="Our own CA",
+        directory_url="https://ca.harbor-hosting.example/acme/directory",
+        state=ProviderState.REFUSED,
+        private_ca=True,
+        problem={
+            "field": "directory_url",
+            "code": "unreachable",
+            "text": "ca.harbor-hosting.example does not answer: connection refused.",
+        },
+    )
+    return chosen
+
+
+def _sites(user: HostingUser, states: str, now: datetime, provider: Provider) -> None:
+    for n, letter in enumerate(states):
+        name = (
+            f"{user.name}.example" if n == 0 else f"{('shop', 'blog', 'camping', 'farm')[n % 4]}{n}.{user.name}.example"
+        )
+        state = STATES[letter]
+        host = VirtualHost.objects.create(
+            server=user.server,
+            user=user,
+            key=f"{name}-00000000",
+            name=name,
+            appeared_at=now - timedelta(days=90),
+            state=state,
+            names_wanted=2,
+            names_covered={"s": 2, "f": 2, "p": 1}.get(letter, 0),
+        )
+        Domain.objects.create(virtual_host=host, name=name)
+        Domain.objects.create(virtual_host=host, name=f"www.{name}", added=True, position=1)
+        if letter in "spf":
+            not_after = now + timedelta(days=4 if user.name == "lindner" and n == 0 else 60)
+            certificate = Certificate.objects.create(
+                fingerprint=f"{host.pk:064x}",
+                serial=f"{host.pk:032x}",
+                names=[name, f"www.{name}"],
+                issuer="CN=R13,O=Let's Encrypt,C=US",
+                not_before=not_after - timedelta(days=90),
+                not_after=not_after,
+                key_kind="ec",
+                key_bits=256,
+                pem="",
+                ours=letter != "f",
+                provider=provider if letter != "f" else None,
+            )
+            Installation.objects.create(
+                virtual_host=host, certificate=certificate, since=now - timedelta(days=30), key_matches=True
+            )
+
+
+def _run(
+    server: Server,
+    by: User | None,
+    at: datetime,
+    provider: Provider,
+    source: str,
+    *,
+    ended: timedelta | None,
+    scope: str = "*",
+) -> Run:
+    return Run.objects.create(
+        server=server,
+        scope=scope,
+        asked_by=by,
+        asked_from=source,
+        provider_name=provider.name,
+        started_at=at,
+        surveyed_at=at + timedelta(seconds=0.6),
+        ended_at=at + ended if ended else None,
+        counts={"kept": 19, "skipped": 3},
+    )
+
+
+def _work(run: Run, at: datetime, *, live: bool) -> None:
+    """Jobs and lines, as the workers would have left them."""
+    _line(run, None, None, 1, at, Level.OUT, "run:started", 0, scope=run.scope, provider=run.provider_name)
+    _line(run, None, None, 2, at, Level.OUT, "inventory:unchanged", 0, since=f"{at:%Y-%m-%d %H:%M:%S} UTC")
+    seq = 2
+    for user in HostingUser.objects.filter(last_check__event="check:nothing_to_do"):
+        seq += 1
+        n = user.virtual_hosts.count()
+        _line(run, None, user, seq, at, Level.OUT, "user:nothing_to_do", 1, user=user.name, kept=n, sites=n)
+    hosts = VirtualHost.objects.exclude(user__last_check__event="check:nothing_to_do").select_related("user")
+    for n, host in enumerate(hosts.exclude(state=SiteState.OFF).order_by("pk")):
+        _job(run, host, n, at + timedelta(seconds=n / 2), live=live)
+    if not live:
+        outcomes: dict[str, int] = {}
+        for outcome in run.jobs.values_list("outcome", flat=True):
+            outcomes[outcome] = outcomes.get(outcome, 0) + 1
+        run.counts = {**run.counts, "outcomes": {**outcomes, "kept": 19, "skipped": 3}}
+        run.save()
+
+
+def _job(run: Run, host: VirtualHost, n: int, at: datetime, *, live: bool) -> None:
+    failed = host.state == SiteState.UNSECURED
+    outcome: str = (
+        JobOutcome.FAILED if failed else JobOutcome.DEFERRED if host.user.name == "lindner" else JobOutcome.SECURED
+    )
+    state, phase = JobState.ENDED, Phase.PROVE if outcome != JobOutcome.SECURED else Phase.VERIFY
+    renew = host.user.name == "amberfield"
+    if live and n >= 48:
+        state, outcome, phase = JobState.QUEUED, "", Phase.SURVEY
+    elif live and n >= 42:
+        state = JobState.STAGED if n >= 46 else JobState.RUNNING
+        outcome = ""
+        phase = (Phase.ORDER, Phase.PROVE, Phase.ORDER, Phase.VERIFY, Phase.INSTALL, Phase.INSTALL)[n - 42]
+    why = WHY[n % len(WHY)]
+    job = Job.objects.create(
+        run=run,
+        server=run.server,
+        virtual_host=host,
+        user=host.user,
+        action="renew" if renew else "new",
+        reason="due" if renew else "missing",
+        job_class=4 if renew else 1,
+        state=state,
+        phase=phase,
+        outcome=outcome,
+        outcome_reason=why if outcome == JobOutcome.FAILED else "deferred" if outcome == JobOutcome.DEFERRED else "",
+        problem={"code": why, "domain": host.name, "data": {}} if outcome == JobOutcome.FAILED else None,
+        queued_at=at,
+        started_at=None if state == JobState.QUEUED else at,
+        ended_at=at + timedelta(seconds=3) if state == JobState.ENDED else None,
+    )
+    if state != JobState.QUEUED:
+        _line(run, job, host.user, 1, at, Level.OUT, "site:kept", 2, site=host.name, reason=job.reason)
+        level = Level.FAILURE if outcome == JobOutcome.FAILED else Level.SUCCESS
+        event = "check:failed" if outcome == JobOutcome.FAILED else "check:secured"
+        later = at + timedelta(seconds=1)
+        _line(run, job, host.user, 2, later, level, event, 2, number=2, reason=why)
+        if n % 5 == 0:
+            _line(run, job, host.user, 3, later, Level.WARN, "site:name_left_out", 2, name=host.name, reason="nxdomain")
+
+
+def _line(
+    run: Run,
+    job: Job | None,
+    whose: HostingUser | None,
+    seq: int,
+    at: datetime,
+    level: str,
+    event: str,
+    depth: int,
+    **data: object,
+) -> None:
+    LogLine.objects.create(
+        run=run, job=job, user=whose, seq=seq, at=at, level=level, depth=depth, event=event, data=data
+    )

@@ -1,0 +1,99 @@
+"""Every page opens for those who may open it, in valid HTML with one h1 and nothing inline."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from tests.web.scene import Scene
+
+ROOT = ["/options/", "/providers/", "/providers/add/", "/providers/disable/"]
+BOTH = [
+    "/users/",
+    "/users/?q=shop&sort=-sites&size=50",
+    "/users/?state=problems&sort=checked",
+    "/users/?state=expiring&select=match",
+    "/users/?q=nothingofthekind",
+    "/runs/",
+    "/runs/?state=failures",
+    "/runs/?q=northwind",
+    "/runs/{live}/",
+    "/runs/{past}/",
+    "/runs/{past}/?level=failure",
+    "/runs/{past}/?q=northwind",
+    "/runs/{past}/?group=quiet",
+    "/runs/{past}/?group=done&page=2",
+]
+
+
+class Checker(HTMLParser):
+    """Counts what the rules of the pages are about."""
+
+    VOID = {"input", "meta", "link", "br", "rect", "use", "path", "circle"}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.h1 = 0
+        self.wrong: list[str] = []
+        self.labelled: set[str] = set()
+        self.fields: list[tuple[str, bool]] = []
+
+    def handle_starttag(self, tag, attrs):
+        values = dict(attrs)
+        if "style" in values or any(name.startswith("on") for name in values):
+            self.wrong.append(f"inline: {tag} {values}")
+        if tag in ("script", "style") and not values.get("src"):
+            self.wrong.append(f"inline {tag}")
+        if "id" in values:
+            self.ids.append(values["id"])
+        if tag == "label" and values.get("for"):
+            self.labelled.add(values["for"])
+        if tag in ("input", "select", "textarea") and values.get("type") not in ("hidden", "submit"):
+            inside = "label" in self.open or "aria-label" in values
+            self.fields.append((values.get("id", ""), inside))
+        self.h1 += tag == "h1"
+        if tag == "a" and not values.get("href"):
+            self.wrong.append("a link without an address")
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag in self.VOID:
+            return
+        if not self.open or self.open[-1] != tag:
+            self.wrong.append(f"</{tag}> closes {self.open[-1:]} at {self.getpos()}")
+        else:
+            self.open.pop()
+
+
+def check(html: str) -> None:
+    found = Checker()
+    found.feed(html)
+    found.close()
+    assert found.wrong == []
+    assert found.open == []
+    assert found.h1 == 1
+    assert len(found.ids) == len(set(found.ids)), sorted(found.ids)
+    assert [name for name, inside in found.fields if not inside and name not in found.labelled] == []
+    assert "{%" not in html
+    assert "{{" not in html
+
+
+@pytest.mark.parametrize("url", ROOT + BOTH)
+def test_root_opens_every_page(url, scene: Scene, as_root):
+    answer = as_root.get(url.format(live=scene.live.pk, past=scene.past.pk))
+    assert answer.status_code == 200
+    check(answer.content.decode())
+    assert "unsafe-inline" not in answer["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("url", BOTH)
+def test_a_reseller_opens_own_pages(url, scene: Scene, as_reseller):
+    answer = as_reseller.get(url.format(live=scene.live.pk, past=scene.past.pk))
+    assert answer.status_code == 200
+    html = answer.content.decode()
+    check(html)
+    for strange in ("amberfield", "hallsteadt", "junipershop", "brightpeak"):
+        assert not re.search(rf">[^<]*{strange}", html), strange
