@@ -108,7 +108,7 @@ def moved(before: Configuration, after: Configuration) -> tuple[Moved, ...]:
 def compare(before: list[Block], after: list[Block]) -> tuple[Moved, ...]:
     """`moved`, over blocks."""
     old, new = listeners(before), listeners(after)
-    ids = {block.id for block in before if not block.panels}
+    stays = {block.id: block for block in after}
     by_place: dict[int, set[str]] = defaultdict(set)
     for places in (old, new):
         for address, port in places:
@@ -119,22 +119,23 @@ def compare(before: list[Block], after: list[Block]) -> tuple[Moved, ...]:
             was, now = reached(old, address, port), reached(new, address, port)
             if was is None or was.default is None:
                 continue
-            changed.extend(_rows(address, port, was, now, ids))
+            changed.extend(_rows(address, port, was, now, stays))
     return tuple(changed)
 
 
-def _rows(address: str, port: int, was: Listener, now: Listener | None, ids: set[str]) -> list[Moved]:
-    if now is None or now.default is None:
-        return [Moved(address, port, name, block.id, None) for name, block in was.names.items()]
+def _rows(address: str, port: int, was: Listener, now: Listener | None, stays: dict[str, Block]) -> list[Moved]:
     changed = []
     for name, block in was.names.items():
-        after = now.names.get(name)
-        if after is None or after.id != block.id:
+        after = now.names.get(name) if now else None
+        if (after is None or after.id != block.id) and not _given_back(was, name, block, stays):
             changed.append(Moved(address, port, name, block.id, after.id if after else None))
+    if now is None or now.default is None:
+        return changed
     if [(name, b.id) for name, b in was.regexes] != [(name, b.id) for name, b in now.regexes]:
         changed.append(Moved(address, port, "~", "", None))
-    if was.default is not None and was.default.id != now.default.id and (was.explicit or not now.default.panels):
-        changed.append(Moved(address, port, "*", was.default.id, now.default.id))
+    first = was.default if was.default is None or not was.default.panels else None
+    if first is not None and first.id != now.default.id and (was.explicit or not now.default.panels):
+        changed.append(Moved(address, port, "*", first.id, now.default.id))
     for name in now.names.keys() - was.names.keys():
         # A new name of a site is its own row, unless a wildcard or expression of somebody else answered for it.
         held, taker = was.answers(name), now.names[name]
@@ -143,3 +144,19 @@ def _rows(address: str, port: int, was: Listener, now: Listener | None, ids: set
         if not (taker.panels and taker.names == held.names):
             changed.append(Moved(address, port, name, held.id, taker.id))
     return changed
+
+
+def _given_back(was: Listener, name: str, block: Block, stays: dict[str, Block]) -> bool:
+    """A row that only our own files had made, and that they gave up."""
+    if block.panels:
+        return True
+    admins = block.admins
+    if name in admins.names and any(
+        (s.listen.address, s.listen.port) == (was.address, was.port) for s in admins.sockets
+    ):
+        return False
+    # Ours, and taken by somebody else's listener, would be a loss: then the block still says that it listens there.
+    left = stays.get(block.id)
+    return left is None or not (
+        name in left.names and any((s.listen.address, s.listen.port) == where for s in left.sockets)
+    )

@@ -42,6 +42,7 @@ class _Work:
         self.sockets = Sockets(self.blocks, layout)
         self.drafts = Drafts(configuration)
         self.refused_above = "on" in inherited(configuration, "ssl_reject_handshake")
+        self.mains = {whole.main.number: key for key, whole in self.sites.items()}
         self.named: dict[str, set[int]] = {}
         for block in self.blocks:
             for name in block.admins.names if not block.panels else ():
@@ -137,7 +138,7 @@ class _Work:
 
     def extra_names(self, whole: Whole, tls: TlsWish) -> tuple[str, ...]:
         """Those that nobody else has, in any form that nginx would match."""
-        parts = {part.number for part in whole.parts}
+        parts = self.own(whole)
         mine, theirs = [], []
         for name in tls.extra_names:
             if self.named.get(name, set()) & parts:
@@ -150,9 +151,13 @@ class _Work:
             self.left_out[whole.key] = tuple(theirs)
         return tuple(mine)
 
+    def own(self, whole: Whole) -> set[int]:
+        """The numbers of the site's parts that are not the main block of another site."""
+        return {part.number for part in whole.parts if self.mains.get(part.number, whole.key) == whole.key}
+
     def held(self, whole: Whole, name: str) -> bool:
         """A wildcard or an expression of somebody else's answers for the name on a socket of this site."""
-        parts = {part.number for part in whole.parts}
+        parts = self.own(whole)
         for part in whole.parts:
             for socket in part.sockets:
                 listener = self.listeners[socket.listen.address, socket.listen.port]
@@ -399,7 +404,7 @@ def _blame(
     work: _Work, wish: Mapping[str, SiteWish], rows: tuple[Moved, ...], after: list[Block]
 ) -> dict[str, Refusal]:
     found: dict[str, Refusal] = {}
-    owner = {part.id: key for key in wish if (whole := work.sites.get(key)) for part in whole.parts}
+    owner = {p.id: k for k in wish if (whole := work.sites.get(k)) for p in whole.parts if p.number in work.own(whole)}
     by_id = {block.id: block for block in after}
     for row in rows:
         taker = by_id.get(row.after or "")

@@ -80,9 +80,21 @@ ROUTES = [
     ("@HTTPS ssl http2", "two.example"),
 ]
 ASKED = [
-    "one.example", "www.one.example", "two.example", "wild.example", "x.wild.example", "a.b.wild.example", "four.example",
-    "exact.wild.example", "deep.wild.example", "mail.one.example", "mail.other", "three.example", "unknown.example", "tls.example",
-]  # fmt: skip
+    "one.example",
+    "www.one.example",
+    "two.example",
+    "wild.example",
+    "x.wild.example",
+    "a.b.wild.example",
+    "four.example",
+    "exact.wild.example",
+    "deep.wild.example",
+    "mail.one.example",
+    "mail.other",
+    "three.example",
+    "unknown.example",
+    "tls.example",
+]
 
 
 def test_the_routing_map_is_what_nginx_answers() -> None:

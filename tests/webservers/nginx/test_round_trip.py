@@ -25,7 +25,7 @@ CORPUS = {
     b"server { listen 443 ssl; server_name a.example; ssl_certificate /c; ssl_certificate_key /k; }\n"
     b"server { listen 443 ssl; server_name b.example;\n\n\nssl_certificate /c;ssl_certificate_key /k;}\n",
     "redirects": b"server {\n listen 80;\n server_name a.example;\n root /a;\n return 301 https://$host$request_uri;\n}\n",
-    "families": b"server { listen 80; server_name a.example; }\nserver {\n listen [::]:80;\n server_name a.example;\n}\n",
+    "families": b"server { listen 80; server_name a.example;}\nserver {\nlisten [::]:80;\n server_name a.example;\n}\n",
     "lua": b'server {\n server_name a.example;\n content_by_lua_block { local x = "}" -- }\n }\n}\n',
     "nearly_empty": b"server {\n}\nserver { }\nserver {}\nserver {\n\n  server_name a.example;}\n",
     "latin1": b"server {\n  # caf\xe9\n  server_name a.example;\n  root /srv/\xe9;\n}\n",

@@ -97,9 +97,7 @@ def test_what_cannot_be_done_safely_is_refused_and_nothing_changes(ground: Groun
 
 
 def test_a_refused_site_does_not_hold_up_the_others(ground: Ground) -> None:
-    ground.put(
-        "a.conf", "server { listen 8080; server_name a.example; }\nserver { listen 80; server_name b.example; }\n"
-    )
+    ground.put("a.conf", "server { listen 81; server_name a.example; }\nserver { listen 80; server_name b.example; }\n")
     edits = secure(ground, "a.example", "b.example")
     assert list(edits.refused) == [key_of("a.example")]
     assert listens(edits, "b.example") == ["443 ssl"]
@@ -124,9 +122,7 @@ def test_a_refusal_at_http_level_is_lifted_for_the_site(ground: Ground) -> None:
 
 @pytest.mark.parametrize("other", ["www.a.example", "*.a.example", "www.a.*", r"~^www\.(?<rest>.+)$", ".a.example"])
 def test_an_extra_name_that_others_answer_for_is_left_out(ground: Ground, other: str) -> None:
-    ground.put(
-        "a.conf", f"server {{ listen 80; server_name a.example; }}\nserver {{ listen 80; server_name {other}; }}\n"
-    )
+    ground.put("a.conf", f"server {{ server_name a.example; }}\nserver {{ server_name {other}; }}\n")
     edits = secure(ground, "a.example", extra=("www.a.example", "free.a-example.example"))
     assert edits.left_out == {key_of("a.example"): ("www.a.example",)}
     assert edits.snippets[key_of("a.example") + ".names"] == "server_name free.a-example.example;\n"
@@ -169,14 +165,14 @@ def test_the_words_of_nginx_about_a_fault() -> None:
     text = (
         'nginx: [alert] could not open error log file: open() "/x" failed (13: Permission denied)\n'
         '2026/01/02 03:04:05 [warn] 12#12: conflicting server name "a" on 0.0.0.0:80, ignored\n'
-        'nginx: [emerg] unknown directive "lsten" in /etc/nginx/sites-enabled/a b.conf:7\n'
+        'nginx: [emerg] unknown directive "lsten" in /etc/nginx/a b.conf:7\n'
         "nginx: configuration file /etc/nginx/nginx.conf test failed\n"
     )
     problem = parse_test_output(text)
     assert problem is not None
     assert (problem.text, problem.file, problem.line) == (
         'unknown directive "lsten"',
-        "/etc/nginx/sites-enabled/a b.conf",
+        "/etc/nginx/a b.conf",
         7,
     )
     assert parse_test_output("nginx: the configuration file /x syntax is ok\nnginx: ... test is successful\n") is None
