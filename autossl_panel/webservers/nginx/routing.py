@@ -150,10 +150,9 @@ def _given_back(was: Listener, name: str, block: Block, stays: dict[str, Block])
     """A row that only our own files had made, and that they gave up."""
     if block.panels:
         return True
+    where = (was.address, was.port)
     admins = block.admins
-    if name in admins.names and any(
-        (s.listen.address, s.listen.port) == (was.address, was.port) for s in admins.sockets
-    ):
+    if name in admins.names and any((s.listen.address, s.listen.port) == where for s in admins.sockets):
         return False
     # Ours, and taken by somebody else's listener, would be a loss: then the block still says that it listens there.
     left = stays.get(block.id)
