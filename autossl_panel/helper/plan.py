@@ -9,7 +9,7 @@ from autossl_panel.helper.journal import Changes, EditedMeanwhile, FileChange, L
 from autossl_panel.helper.state import SiteState, State
 from autossl_panel.helper.store import Store
 from autossl_panel.webservers import nginx as configurations
-from autossl_panel.webservers.model import Edits, Layout, Refusal, SiteWish, TlsWish
+from autossl_panel.webservers.model import ConfigurationProblem, Edits, Layout, Refusal, SiteWish, TlsWish
 from autossl_panel.webservers.nginx import Configuration
 
 
@@ -41,11 +41,12 @@ class Planner:
 
     def plan(self, configuration: Configuration, wanted: Wanted, layout: Layout) -> Planned:
         """What has to change on disk. Raises EditedMeanwhile when a file is not as `configuration` read it."""
-        if not wanted.state.sites:
-            edits = configurations.without(configuration, None, layout)
-        else:
-            wishes = {key: self._wish(key, wanted.state.sites.get(key)) for key in wanted.keys}
-            edits = configurations.desired(configuration, wishes, layout)
+        try:
+            edits = self._edits(configuration, wanted, layout)
+        except ConfigurationProblem as problem:
+            if configurations.unchanged(configuration):
+                raise
+            raise EditedMeanwhile(Path(problem.file)) from problem
         own = [*self._snippets_of(edits), *self._http_conf_of(edits), *self._own(self.state_file, wanted.state.dumps())]
         # Never a TLS block without a certificate: ours comes before the admin's goes, and goes after theirs is back.
         changes = [
@@ -59,6 +60,12 @@ class Planner:
         ]
         links = [one for one in links if one.old != one.new]
         return Planned(Changes(links, changes, tuple(wanted.keys)), edits.refused)
+
+    def _edits(self, configuration: Configuration, wanted: Wanted, layout: Layout) -> Edits:
+        if not wanted.state.sites:
+            return configurations.without(configuration, None, layout)
+        wishes = {key: self._wish(key, wanted.state.sites.get(key)) for key in wanted.keys}
+        return configurations.desired(configuration, wishes, layout)
 
     def _wish(self, key: str, site: SiteState | None) -> SiteWish:
         if site is None:
