@@ -31,7 +31,8 @@ class Sockets:
             listen = socket.listen
             if listen.port == self.layout.http_port and not listen.ssl and not listen.address.startswith("unix:"):
                 found[listen.address] = None
-                if socket.dual:
+                if self.admins[listen.address, listen.port].dual:
+                    # One block's ipv6only=off holds for the socket, and so for every block on it.
                     found[WILD4] = None
         return list(found)
 

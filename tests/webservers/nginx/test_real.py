@@ -188,3 +188,25 @@ def test_a_lost_helper_folder_does_not_stop_nginx() -> None:
         nginx.layout.helper_dir.rename(nginx.folder / "lost")
         assert parse_test_output(nginx.test()) is None
         assert not sites(nginx.read()).sites[0].tls
+
+
+def test_a_socket_for_both_families_gives_tls_to_every_block_on_it() -> None:
+    with real() as nginx:
+        nginx.site("a", "server { listen [::]:@HTTP; server_name a.example; return 200 a; }\n")
+        nginx.site("b", "server { listen [::]:@HTTP ipv6only=off; server_name b.example; return 200 b; }\n")
+        before = nginx.read()
+        wish = {}
+        for site in sites(before).sites:
+            live = nginx.layout.helper_dir / "live" / site.key
+            nginx.pair(live, site.name)
+            wish[site.key] = SiteWish(True, TlsWish(live))
+        nginx.write(desired(before, wish, nginx.layout))
+        after = nginx.read()
+        assert moved(before, after) == ()
+        assert moved(after, before) == (), "what we give back is nobody's loss"
+        nginx.start()
+        for address, name in itertools.product((nginx.a, "::1"), ("a.example", "b.example")):
+            answer = nginx.tls(address, name)
+            assert answer is not None, (address, name)
+            assert answer[2] == name[0]
+        assert nginx.tls(nginx.a, "unknown.example") is None
