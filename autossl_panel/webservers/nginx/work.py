@@ -1,5 +1,6 @@
 """One edit in the making: which lines and snippets a site gets. Whether others are harmed is judged in `wishes`."""
 
+import itertools
 import re
 from collections.abc import Collection, Mapping
 
@@ -74,12 +75,11 @@ class Work:
             if other is whole or part is not whole.main:
                 self.stems[where] = stem
                 return stem if other is whole else None
-        used = {stem_of(include) for one in whole.parts for include in one.includes} | set(self.stems.values())
-        number, stem = 0, whole.key
+        stem = whole.key
         if part is not whole.main:
-            while stem in used or number == 0:
-                number += 1
-                stem = f"{whole.key}.{number}"
+            used = {stem_of(include) for one in whole.parts for include in one.includes}
+            used |= {self.stems.get((one.placed.real_path, one.statement.start)) for one in whole.parts}
+            stem = next(free for n in itertools.count(1) if (free := f"{whole.key}.{n}") not in used)
         self.stems[where] = stem
         return stem
 
