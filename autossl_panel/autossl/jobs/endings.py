@@ -1,0 +1,147 @@
+"""How jobs end: outcome, log, and what stands on the virtual host from then on. Many at once, in one transaction.
+
+Whatever went wrong, a site that is still in need gets a moment for its next try: nothing is asked for in a hot loop.
+"""
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from autossl_panel.hosting.models import Server, VirtualHost
+
+from .. import log, policy, runs, sites, standing
+from .. import options as option_rows
+from ..facts import Action, Need, PolicyOptions
+from ..models import Job, JobOutcome, JobState, Level, LogLine
+from ..sites import Site
+from .claims import Claim, writing
+
+# Needs that somebody could act on at once
+ACTIONABLE = (Action.NEW, Action.RENEW, Action.EXTEND, Action.RESUME, Action.INSTALL)
+LEVELS = {
+    JobOutcome.SECURED: Level.SUCCESS,
+    JobOutcome.FAILED: Level.FAILURE,
+    JobOutcome.DEFERRED: Level.WARN,
+    JobOutcome.WAITING: Level.WARN,
+    JobOutcome.CANCELLED: Level.WARN,
+}
+
+
+@dataclass(slots=True)
+class Ending:
+    """How one job ended. `until` is when to try again where somebody else says so (the CA, the plan).
+
+    `held` says that the CA's limit holds the site until then. `problem` is {"code", "domain", "data"} of what went
+    wrong beyond a name's own verdict.
+    """
+
+    claim: Claim | None
+    job: Job
+    outcome: JobOutcome
+    reason: str
+    problem: Mapping[str, Any] | None = None
+    until: datetime | None = None
+    held: bool = False
+    extended: bool = False
+    lines: Sequence[LogLine] = field(default_factory=list)
+
+
+def finish(server: Server, endings: Iterable[Ending], *, now: datetime | None = None) -> list[Ending]:
+    """End jobs; returns those that were ours to end. Runs that have no other live job end with them."""
+    now = now or timezone.now()
+    with writing():
+        mine = [one for one in endings if _end(one, now)]
+        if not mine:
+            return []
+        _stand(server, mine, now)
+    for run_id in {one.job.run_id for one in mine}:
+        runs.end_if_done(run_id)
+    return mine
+
+
+def _end(one: Ending, now: datetime) -> bool:
+    job = one.job
+    rows = (
+        one.claim.rows
+        if one.claim is not None
+        else Job.objects.filter(pk=job.pk, state=JobState.STAGED, attempt=job.attempt)
+    )
+    problem = dict(one.problem) if one.problem else None
+    ended = rows.update(
+        state=JobState.ENDED,
+        outcome=one.outcome,
+        outcome_reason=one.reason[:32],
+        problem=problem,
+        holder="",
+        lease_until=None,
+        ended_at=now,
+    )
+    if not ended:
+        return False
+    writer = one.claim.writer if one.claim is not None else log.for_job(job)
+    data: dict[str, Any] = {"site": job.virtual_host.name, "reason": one.reason}
+    if one.until is not None:
+        data["until"] = f"{one.until:%Y-%m-%d %H:%M} UTC"
+    last = writer.make(f"job:{one.outcome}", LEVELS.get(one.outcome, Level.OUT), **data)
+    writer.lines([*one.lines, last])
+    return True
+
+
+def _stand(server: Server, mine: Sequence[Ending], now: datetime) -> None:
+    """Write what the endings mean for their virtual hosts."""
+    by_host = {one.job.virtual_host_id: one for one in mine}
+    for host, one in by_host.items():
+        columns: dict[str, Any] = {}
+        if one.outcome == JobOutcome.SECURED:
+            columns = {"attempts": 0, "retry_at": None, "held_until": None, "held_reason": ""}
+            if one.extended:
+                columns["last_extend_at"] = now
+        elif one.held and one.until is not None:
+            columns = {"held_until": one.until, "held_reason": one.reason[:32]}
+        if columns:
+            VirtualHost.objects.filter(pk=host).update(**columns)
+    options = sites.policy_options(server)
+    serve_www = option_rows.current(server).serve_www
+    found = sites.read_ids(by_host, options, now, serve_www=serve_www)
+    standing.save(_standing(site, by_host[host], options, now) for host, site in found.items())
+
+
+def _standing(site: Site, one: Ending, options: PolicyOptions, now: datetime) -> tuple[Site, standing.Standing]:
+    need = policy.need(site.facts, options, now)
+    if one.outcome == JobOutcome.CANCELLED:
+        # A person stopped it: the next daily check takes it up, not the sweep a minute later.
+        return site, replace(standing.of(site, need, options), next_at=None, next_reason="cancelled")
+    moment, reason = None, None
+    if need.action in ACTIONABLE:
+        site, need, moment = _hold(site, need, one, options, now)
+        reason = one.reason
+    stands = standing.of(site, need, options)
+    if moment is None and one.until is not None and need.until is not None and need.until <= one.until:
+        reason = one.reason
+    return site, replace(
+        stands,
+        next_at=moment or stands.next_at,
+        next_reason=(reason or stands.next_reason)[:32],
+        problem=one.problem if one.problem is not None and one.outcome != JobOutcome.SECURED else stands.problem,
+    )
+
+
+def _hold(site: Site, need: Need, one: Ending, options: PolicyOptions, now: datetime) -> tuple[Site, Need, datetime]:
+    """The next try of a site that is still in need: what was said, else the ladder's next rung."""
+    row = VirtualHost.objects.filter(pk=site.row["pk"])
+    attempts = (row.values_list("attempts", flat=True).first() or 0) + 1
+    rung = policy.retry_at(attempts, site.facts.installed, now, random.random())  # noqa: S311 - spreads load
+    moment = one.until if one.until is not None and one.until > now else rung
+    if need.action in (Action.NEW, Action.RENEW, Action.EXTEND):
+        # "Deferred" is tried at every check till then, so the ladder holds, never longer than what was said.
+        moment = min(moment, rung)
+        row.update(attempts=attempts, retry_at=moment)
+        site = replace(site, facts=replace(site.facts, retry_at=moment))
+        need = policy.need(site.facts, options, now)
+    else:
+        row.update(attempts=attempts)
+    return site, need, moment

@@ -1,0 +1,203 @@
+"""From claim to verdict: attach the sites that are new to the helper, ask every name, let each job go on when its
+names are judged. Dead names hold up nobody but their own site.
+"""
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.db import connection
+
+from autossl_panel import dcv
+from autossl_panel.helper.client import HelperGone, HelperProblem
+from autossl_panel.helper.protocol import Result
+from autossl_panel.hosting.models import VirtualHost
+
+from .. import policy, shaking, sites
+from ..facts import Action
+from ..models import Job, JobOutcome, JobState, Level, Phase
+from ..patience import patiently
+from .claims import Claim, writing
+from .work import Bench, Task
+
+# Of the queue behind what is claimed: a batch of any size costs one test and one reload
+ATTACH_AHEAD = 5000
+# A reload is through when one of a few sites answers several times in a row
+WITNESSES = 8
+# What may be otherwise at the next try, without anybody touching this site
+TRANSIENT = ("foreign_broken", "nginx_not_running", "busy", "helper_gone")
+ENDS = {
+    Action.SKIP: JobOutcome.SKIPPED,
+    Action.KEEP: JobOutcome.KEPT,
+    Action.WAIT: JobOutcome.WAITING,
+    Action.HOLD: JobOutcome.WAITING,
+}
+
+
+def begin(bench: Bench, claims: list[Claim], now: Any) -> list[Task]:
+    """Look at the sites of new claims once more: what needs nothing any more is ended, the rest become tasks."""
+    hosts = {one.job.virtual_host_id: one for one in claims}
+    found = sites.read_ids(hosts, bench.policy_options, now, serve_www=bench.serve_www)
+    tasks = []
+    for host, claim in hosts.items():
+        site = found[host]
+        need = policy.need(site.facts, bench.policy_options, now)
+        task = Task(claim, site, need)
+        if claim.job.run_id in bench.cancelled:
+            bench.end(task, JobOutcome.CANCELLED, "cancelled")
+        elif (outcome := ENDS.get(need.action)) is not None:
+            bench.end(task, outcome, need.reason, until=need.until)
+        else:
+            tasks.append(task)
+    _tell(tasks)
+    return tasks
+
+
+def _tell(tasks: Sequence[Task]) -> None:
+    """First lines and phase of all of them, in one transaction."""
+    with writing():
+        ids = [task.job.pk for task in tasks]
+        Job.objects.filter(pk__in=ids, state=JobState.RUNNING).update(phase=Phase.ATTACH)
+        for task in tasks:
+            event = "site:begins" if task.job.attempt == 1 else "site:taken_up"
+            line = task.line(event, depth=2, site=task.name, reason=task.need.reason, attempt=task.job.attempt)
+            task.claim.writer.lines([line])
+
+
+def attach(bench: Bench, tasks: list[Task]) -> list[Task]:
+    """Have the helper attach the sites that need it; returns the tasks whose sites answer challenges now."""
+    new = {task.job.virtual_host.key: task for task in tasks if _unattached(task, bench)}
+    if not new:
+        return tasks
+    hosts = {task.job.virtual_host.key: task.job.virtual_host for task in new.values()}
+    ahead = Job.objects.filter(server=bench.server, state=JobState.QUEUED, virtual_host__attached=False)
+    for job in ahead.select_related("virtual_host", "virtual_host__server").order_by("pk")[:ATTACH_AHEAD]:
+        hosts.setdefault(job.virtual_host.key, job.virtual_host)
+    addresses = bench.settings.server_addresses
+    try:
+        results = patiently(
+            lambda: bench.helper.attach(list(hosts), server_addresses=addresses),
+            stop=bench.stopping.is_set,
+        )
+    except HelperProblem as problem:
+        results = dict.fromkeys(hosts, Result(False, problem.code, problem.text, problem.file, problem.line))
+    except HelperGone as problem:
+        results = dict.fromkeys(hosts, Result(False, "helper_gone", str(problem)))
+        if bench.stopping.is_set():
+            return []
+    good = [hosts[key].pk for key, result in results.items() if result.ok]
+    for start in range(0, len(good), 500):
+        VirtualHost.objects.filter(pk__in=good[start : start + 500]).update(attached=True)
+    for task in new.values():
+        task.job.virtual_host.attached = results[task.job.virtual_host.key].ok
+    _wait_for_reload(bench, [hosts[key] for key, result in results.items() if result.ok])
+    return [task for task in tasks if task.job.virtual_host.key not in new or _attached(bench, task, results)]
+
+
+def _unattached(task: Task, bench: Bench) -> bool:
+    host = task.job.virtual_host
+    return not host.attached and task.need.action != Action.INSTALL
+
+
+def _attached(bench: Bench, task: Task, results: Mapping[str, Result]) -> bool:
+    result = results[task.job.virtual_host.key]
+    if result.ok:
+        return True
+    where = f"{result.file}:{result.line or '?'}" if result.file else ""
+    code = result.code if result.code in TRANSIENT else "attach_refused"
+    data = {"text": result.text, "file": result.file, "line": result.line}
+    line = task.line("attach:failed", Level.FAILURE, reason=code, text=result.text, where=where)
+    outcome = JobOutcome.WAITING if code in ("foreign_broken", "busy") else JobOutcome.FAILED
+    bench.end(task, outcome, code, line, problem={"code": code, "domain": task.name, "data": data})
+    return False
+
+
+def _wait_for_reload(bench: Bench, hosts: Sequence[VirtualHost]) -> None:
+    """Return when the web server's new workers answer: until then challenges would meet the old configuration."""
+    witnesses = [
+        (host.name, where)
+        for host in hosts
+        for where in shaking.listening(host.listens, bench.settings.server_addresses, tls=False)
+    ][:WITNESSES]
+    if not witnesses:
+        return
+    token, body = dcv.new_token()
+    patiently(lambda: bench.helper.challenge_put(token, body), stop=bench.stopping.is_set)
+    path = f"/.well-known/acme-challenge/{token}"
+    deadline = time.monotonic() + shaking.patience(VirtualHost.objects.filter(server=bench.server).count())
+    row, witness = 0, 0
+    try:
+        while row < shaking.IN_A_ROW and time.monotonic() < deadline and not bench.stopping.is_set():
+            name, (address, port) = witnesses[witness % len(witnesses)]
+            if shaking.http_answers(name, address, port, path, body):
+                # Old workers take connections for a moment more: the same site, again and again, with a pause.
+                row += 1
+            else:
+                row, witness = 0, witness + 1
+            time.sleep(shaking.SETTLING)
+    finally:
+        forget(bench, token)
+
+
+def forget(bench: Bench, token: str) -> None:
+    """Take a token of ours away; one that stays is removed by age."""
+    try:
+        bench.helper.challenge_del([token])
+    except (HelperGone, HelperProblem):
+        return
+
+
+class Prover(threading.Thread):
+    """Asks all names of a batch of tasks; each task goes on to `ready` as soon as its own are judged."""
+
+    def __init__(self, bench: Bench, tasks: list[Task]) -> None:
+        super().__init__(name="prover")
+        self.bench = bench
+        self.tasks = tasks
+        self._of: dict[str, list[Task]] = {}
+
+    def run(self) -> None:
+        """Never raises: what cannot be asked is unknown, and the plan says what that means."""
+        try:
+            self._prove()
+        finally:
+            connection.close()
+
+    def _prove(self) -> None:
+        for task in self.tasks:
+            task.waiting_for = set(task.need.names)
+            for name in task.need.names:
+                self._of.setdefault(name, []).append(task)
+        ids = [task.job.pk for task in self.tasks]
+        with writing():
+            Job.objects.filter(pk__in=ids, state=JobState.RUNNING).update(phase=Phase.PROVE)
+        token, body = dcv.new_token()
+        stop = self.bench.stopping.is_set
+        try:
+            patiently(lambda: self.bench.helper.challenge_put(token, body), stop=stop)
+            found = dcv.check(
+                self._of, self.bench.settings, token=token, body=body, on_finding=self._settled, stop=stop
+            )
+            forget(self.bench, token)
+        except (HelperGone, HelperProblem, OSError) as problem:
+            reason = {"reason": "helper", "text": str(problem)}
+            found = {name: dcv.Finding(name, dcv.Outcome.UNKNOWN, "unknown", reason) for name in self._of}
+        for name in self._of:
+            self._settled(found[name])
+
+    def _settled(self, finding: dcv.Finding) -> None:
+        if finding.data.get("reason") == "stopped":
+            return  # not judged: these jobs are given back
+        for task in self._of[finding.name]:
+            if finding.name not in task.waiting_for:
+                continue
+            task.findings[finding.name] = finding
+            task.waiting_for.discard(finding.name)
+            if not task.waiting_for:
+                go_on(self.bench, task)
+
+
+def go_on(bench: Bench, task: Task) -> None:
+    """Hand a task to the ordering threads, in the order of priority."""
+    bench.ready.put((task.job.job_class, task.job.pk, task))

@@ -1,0 +1,138 @@
+"""A run from start to end: the survey, then a runner; from the queue, or in the foreground of a command."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+from django.db.models import Exists, OuterRef
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from autossl_panel.helper.client import Client as Helper
+from autossl_panel.helper.client import HelperGone
+from autossl_panel.hosting.models import Server
+
+from .. import foreground, helpers, leases, runs
+from ..models import Beat, Job, JobState, Run, Slot
+from ..survey import survey
+from .runner import Runner
+
+log = logging.getLogger("autossl_panel.jobs")
+
+SURVEY_LEASE = 30.0
+# Rung again at most so often for the same slot
+RING_EVERY = 20.0
+
+
+def work(run_id: int, *, stop: Callable[[], bool]) -> None:
+    """What a bell does: survey the run if that is due, then work for its server as long as there is something to do."""
+    run = Run.objects.select_related("server").filter(pk=run_id).first()
+    if run is None:
+        return
+    with helpers.client() as helper:
+        _survey(run, helper, beat=True)
+        _run(run.server, helper, stop)
+
+
+def _run(server: Server, helper: Helper, stop: Callable[[], bool]) -> None:
+    while True:
+        runner = Runner(server, helper, stop=stop)
+        if not runner.work():
+            return
+        if stop():
+            return
+        if runner.spent:
+            ring(server)
+            return
+        # Somebody may have queued jobs after this runner's last look and found its slot taken.
+        if not has_work(server):
+            return
+
+
+def work_through(run_id: int, *, stop: threading.Event) -> None:
+    """Work a run through in this process until it has ended or `stop` is set; starts a helper where none answers.
+
+    Raises HelperGone where there is no helper to be had. What is in hand at `stop` finishes its step.
+    """
+    run = Run.objects.select_related("server").get(pk=run_id)
+
+    def over() -> bool:
+        return Run.objects.filter(pk=run_id, ended_at__isnull=False).exists()
+
+    with foreground.helper() as helper:
+        while not stop.is_set() and not over():
+            _survey(run, helper, beat=False)
+            if not over():
+                Runner(run.server, helper, stop=stop.is_set, until=over).work()
+            if not over() and not stop.is_set():
+                time.sleep(0.3)
+
+
+def _survey(run: Run, helper: Helper, *, beat: bool) -> None:
+    """Survey a run that is not surveyed yet, unless somebody else does."""
+    if run.surveyed_at is not None or run.ended_at is not None:
+        return
+    server = run.server
+
+    def give_sign() -> None:
+        Beat.objects.filter(server=server).update(at=Now())
+
+    holder = leases.new_holder()
+    with leases.kept(f"survey:{run.pk}", holder, SURVEY_LEASE, also=give_sign if beat else None) as ours:
+        if not ours:
+            return
+        run.refresh_from_db()
+        try:
+            survey(run, helper)
+        except HelperGone as problem:
+            runs.fail(run, str(problem))
+    run.refresh_from_db()
+
+
+def has_work(server: Server) -> bool:
+    """Whether jobs wait, runs wait for their survey, or a dead worker's jobs wait to be taken up."""
+    lost = Job.objects.filter(server=server, state=JobState.RUNNING, lease_until__lt=Now())
+    waiting = Job.objects.filter(server=server, state__in=[JobState.QUEUED, JobState.STAGED])
+    return waiting.exists() or lost.exists()
+
+
+def ring_where_needed(server: Server) -> bool:
+    """Ring the bell where there is work and nobody at it; the task may have been lost with its worker."""
+    for run_id in _ended_unnoticed(server):
+        runs.end_if_done(run_id)
+    unsurveyed = Run.objects.filter(
+        server=server,
+        ended_at__isnull=True,
+        surveyed_at__isnull=True,
+        started_at__lt=timezone.now() - timedelta(seconds=5),
+    )
+    if not has_work(server) and not unsurveyed.exists():
+        return False
+    return ring(server)
+
+
+def _ended_unnoticed(server: Server) -> list[int]:
+    """Live runs without a live job: their last worker died before it could end them."""
+    live = Job.objects.filter(run=OuterRef("pk")).exclude(state=JobState.ENDED)
+    done = Run.objects.filter(server=server, ended_at__isnull=True, surveyed_at__isnull=False)
+    return list(done.exclude(Exists(live)).values_list("pk", flat=True))
+
+
+def ring(server: Server) -> bool:
+    """Put a live run into the queue again, unless a runner is at work or one was rung for a moment ago."""
+    run = Run.objects.filter(server=server, ended_at__isnull=True).order_by("surveyed_at", "pk").first()
+    if run is None:
+        return False
+    busy = Slot.objects.filter(server=server, until__gte=Now())
+    unsurveyed = run.surveyed_at is None
+    if busy.exists() and not unsurveyed:
+        return False
+    slot, _made = Slot.objects.get_or_create(server=server, n=0)
+    recently = Now() - timedelta(seconds=RING_EVERY)
+    if not Slot.objects.filter(pk=slot.pk).exclude(rung_at__gte=recently).update(rung_at=Now()):
+        return False
+    log.warning("run %s has work and nobody at it: the bell is rung again", run.pk)
+    runs.ring(run)
+    return True

@@ -1,0 +1,72 @@
+"""Leases are one holder's at a time, and the dead lose them."""
+
+import threading
+import time
+
+import pytest
+from django.db import connection
+
+from autossl_panel.autossl import leases
+from autossl_panel.autossl.models import Lease
+
+
+@pytest.mark.django_db
+def test_a_lease_is_one_holders_until_it_is_given_back():
+    assert leases.take("install:1", "a", 30)
+    assert not leases.take("install:1", "b", 30)
+    assert leases.take("install:1", "a", 30), "its holder may take it again"
+    leases.release("install:1", "b")
+    assert not leases.take("install:1", "b", 30), "only its holder gives it back"
+    leases.release("install:1", "a")
+    assert leases.take("install:1", "b", 30)
+
+
+@pytest.mark.django_db
+def test_a_lease_that_ran_out_is_anybodys_and_cannot_be_renewed():
+    assert leases.take("survey:7", "a", -1)
+    assert not leases.renew("survey:7", "a", 30), "it is late: somebody else may have begun"
+    assert leases.take("survey:7", "b", 30)
+    assert leases.renew("survey:7", "b", 30)
+    assert not leases.renew("survey:7", "a", 30)
+
+
+@pytest.mark.django_db
+def test_leases_of_different_names_do_not_meet():
+    assert leases.take("install:1", "a", 30)
+    assert leases.take("install:2", "b", 30)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_that_want_it_at_once_one_gets_it():
+    start, got = threading.Barrier(8), []
+
+    def want(holder: str) -> None:
+        start.wait()
+        if leases.take("install:1", holder, 30):
+            got.append(holder)
+        connection.close()
+
+    threads = [threading.Thread(target=want, args=(f"h{number}",)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(got) == 1
+    assert Lease.objects.get(name="install:1").holder == got[0]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_kept_lease_outlives_its_length_while_the_work_lasts():
+    signs = []
+    with leases.kept("survey:1", "a", 0.6, also=lambda: signs.append(1)) as ours:
+        assert ours
+        time.sleep(1.2)
+        assert not leases.take("survey:1", "b", 30)
+        with leases.kept("survey:1", "b", 30) as other:
+            assert not other
+    assert signs
+    assert leases.take("survey:1", "b", 30)
+
+
+def test_no_two_holders_have_the_same_name():
+    assert len({leases.new_holder() for _ in range(100)}) == 100
