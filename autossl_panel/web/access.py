@@ -34,7 +34,7 @@ def _only(*roles: Role) -> Callable[[PanelView[Rest]], View[Rest]]:
                 raise Http404
             return view(panel_request, *args, **kwargs)
 
-        return guarded
+        return cast(View[Rest], guarded)
 
     return decorate
 

@@ -30,10 +30,11 @@ def run(request: access.PanelRequest, pk: int) -> HttpResponse:
         context |= _log(request, found, narrowed)
     else:
         moment = access.now()
-        context["run_lines"] = run_data.run_lines(found, request.user)
+        run_lines = run_data.run_lines(found, request.user)
+        context["run_lines"] = run_lines
         if found.ended_at is None:
             sites = run_data.sites(run_data.followed(found, request.user, moment))
-            context |= {"sites": sites, "cursor": _cursor(sites, context["run_lines"])}
+            context |= {"sites": sites, "cursor": _cursor(sites, run_lines)}
     return shell.page(request, "run.html", "logs", context)
 
 
@@ -105,6 +106,7 @@ def _state(request: access.PanelRequest, found: Run) -> dict[str, object]:
     return {
         "run": found,
         "live": live_run,
+        "cancel_here": live_run.may_cancel and found.scope != shell.own_scope(request.user),
         "progress": progress,
         "row": runs.rows(request.user, [found])[0],
         "took": moment - found.started_at,

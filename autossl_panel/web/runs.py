@@ -1,6 +1,6 @@
 """The Logs tab: the list of runs; starting and cancelling one; the run slot's poll."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db.models import Count, Q, QuerySet
@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods
 
 from autossl_panel.autossl import runs as heart
-from autossl_panel.autossl.models import Account, Job, JobOutcome, JobState, Run
+from autossl_panel.autossl.models import Account, Job, JobOutcome, JobState, Provider, Run
 from autossl_panel.hosting import servers, visible
 from autossl_panel.people.models import User
 
@@ -39,6 +39,7 @@ class Row:
     wide: bool
     by: str
     source: str
+    provider: str
     secured: int
     renewed: int
     deferred: int
@@ -113,10 +114,11 @@ def rows(person: User, found: Sequence[Run]) -> list[Row]:
     for run in found:
         if run.pk not in counted:
             numbers[run.pk] = run.counts.get("outcomes", {})
-    return [_row(run, numbers.get(run.pk, {})) for run in found]
+    called = {provider.name: str(provider) for provider in Provider.objects.only("name", "display_name")}
+    return [_row(run, numbers.get(run.pk, {}), called) for run in found]
 
 
-def _row(run: Run, numbers: dict[str, int]) -> Row:
+def _row(run: Run, numbers: Mapping[str, int], called: Mapping[str, str]) -> Row:
     kind, _colon, name = run.scope.partition(":")
     if kind == "user":
         scope = name
@@ -129,6 +131,7 @@ def _row(run: Run, numbers: dict[str, int]) -> Row:
         scope=scope,
         wide=run.scope == heart.ALL,
         by=run.asked_by.username if run.asked_by else _("schedule") if run.asked_from != "command" else _("system"),
+        provider=called.get(run.provider_name, run.provider_name),
         source=str(SOURCES.get(run.asked_from, run.asked_from)),
         secured=numbers.get("secured", 0),
         renewed=numbers.get("renewed", 0),

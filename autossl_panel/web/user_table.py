@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.models import Case, Count, F, IntegerField, Min, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
+from django.utils.translation import gettext_lazy as _
 
 from autossl_panel.autossl import log
 from autossl_panel.autossl.models import Installation
@@ -28,6 +30,8 @@ RESULT_ICONS = {
     "check:skipped": ("off", "dim"),
     "check:foreign": ("foreign", "is-foreign"),
 }
+# Beside the radio, one word says it.
+SHORT = {"disabled": _("disabled"), "suspended": _("suspended")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +107,12 @@ def _by_state(users: QuerySet[HostingUser], state: str, now: datetime) -> QueryS
     return users
 
 
-def _with_problems() -> QuerySet[VirtualHost, dict[str, int]]:
+def _with_problems() -> QuerySet[VirtualHost, Any]:
     sites = VirtualHost.objects.filter(gone_at__isnull=True, state__in=[SiteState.UNSECURED, SiteState.PARTLY])
     return sites.values("user_id")
 
 
-def _expiring(now: datetime) -> QuerySet[Installation, dict[str, int]]:
+def _expiring(now: datetime) -> QuerySet[Installation, Any]:
     """Users of sites whose certificate is near its end: from the index on not_after, so that few rows are looked at."""
     return (
         Installation.objects.filter(until__isnull=True, certificate__not_after__lt=now + SOON)
@@ -124,12 +128,13 @@ def _expiring(now: datetime) -> QuerySet[Installation, dict[str, int]]:
 def counts(users: QuerySet[HostingUser], now: datetime) -> dict[str, int]:
     """How many users each filter chip stands for."""
     enabled = Q(suspended=False) & ON
-    return users.aggregate(
+    found = users.aggregate(
         all=Count("pk"),
         enabled=Count("pk", filter=enabled),
         problems=Count("pk", filter=Q(pk__in=_with_problems())),
         expiring=Count("pk", filter=Q(pk__in=_expiring(now))),
     )
+    return {**found, "disabled": found["all"] - found["enabled"]}
 
 
 def ordered(users: QuerySet[HostingUser], sort: str) -> QuerySet[HostingUser]:
@@ -170,11 +175,16 @@ def _row(user: HostingUser, states: dict[str, int], root_name: str, selected: se
         sites=sum(states.values()),
         secured=states.get(SiteState.SECURED, 0) + states.get(SiteState.FOREIGN, 0),
         worst=next((str(state) for state in RANK if states.get(state)), ""),
-        result=log.render(event, check.get("data", {})) if event else "",
+        result=_result(event, check.get("data", {})) if event else "",
         result_icon=sign,
         result_css=css,
         selected=selected is None or user.pk in selected,
     )
+
+
+def _result(event: str, data: dict[str, Any]) -> str:
+    short = SHORT.get(data.get("reason", "")) if event == "check:skipped" else None
+    return log.render(event, {**data, "reason_text": short} if short else data)
 
 
 def feature_lists(users: QuerySet[HostingUser]) -> list[FeatureList]:

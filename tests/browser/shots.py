@@ -36,6 +36,10 @@ class Quiet(WSGIRequestHandler):
         pass
 
 
+def say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
 def main(folder: Path, wanted: list[str]) -> None:
     state = tempfile.mkdtemp(prefix="as")
     os.environ["AUTOSSL_STATE_DIR"] = state
@@ -74,7 +78,7 @@ def shoot(folder: Path, wanted: list[str]) -> None:
         for size, (width, theme) in SIZES.items():
             context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)  # type: ignore[arg-type]
             page = context.new_page()
-            page.on("console", lambda message: print("console:", message.text))
+            page.on("console", lambda message: say(f"console: {message.text}"))
             page.goto(url + "/sign-in/")
             if not wanted or "sign-in" in wanted:
                 page.screenshot(path=folder / f"sign-in-{size}.png")
@@ -89,7 +93,7 @@ def shoot(folder: Path, wanted: list[str]) -> None:
                 page.screenshot(path=folder / f"{name}-{size}.png", full_page=True)
                 wide = page.evaluate("document.documentElement.scrollWidth")
                 if wide > width:
-                    print(f"{name} {size}: scrolls sideways, {wide} px")
+                    say(f"{name} {size}: scrolls sideways, {wide} px")
             context.close()
         browser.close()
     server.shutdown()

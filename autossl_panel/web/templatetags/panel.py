@@ -69,7 +69,7 @@ def away(at: datetime | None) -> SafeString:
 
 def _time(at: datetime | None, say: Any) -> SafeString:
     if at is None:
-        return mark_safe("")  # noqa: S308
+        return mark_safe("")
     at = at.astimezone(timezone.get_current_timezone())
     return format_html(
         '<time datetime="{}" title="{}">{}</time>',
@@ -160,13 +160,13 @@ LEVEL_ICONS = {"success": "ok", "warn": "warn", "failure": "bad"}
 @register.filter
 def level_icon(level: str) -> SafeString:
     """The sign of a log level; plain lines have none."""
-    return icon(LEVEL_ICONS[level]) if level in LEVEL_ICONS else mark_safe("")  # noqa: S308
+    return icon(LEVEL_ICONS[level]) if level in LEVEL_ICONS else mark_safe("")
 
 
 @register.simple_tag(takes_context=True)
 def here_with(context: RequestContext, **changes: object) -> str:
     """This page's address with other parameters; None takes one out, and every change goes back to the first page."""
-    query = context.request.GET.copy()  # type: ignore[union-attr]
+    query = context.request.GET.copy()
     query.pop("page", None)
     query.pop("select", None)
     for name, value in changes.items():

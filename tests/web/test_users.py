@@ -1,0 +1,228 @@
+"""Manage Users: filters, order, pages; settings saved at once, in bulk and without script; undo; Check."""
+
+import re
+from datetime import timedelta
+
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from autossl_panel.autossl.models import Run
+from autossl_panel.hosting.models import HostingUser, VirtualHost
+from tests.web.scene import Scene
+
+
+def named(html: str) -> list[str]:
+    return re.findall(r'class="who"[^>]*>([^<]+)<', html)
+
+
+def shown(client, query: str = "") -> list[str]:
+    return named(client.get(f"/users/{query}").content.decode())
+
+
+def setting(name: str) -> str:
+    return HostingUser.objects.get(name=name).autossl
+
+
+def pk(name: str) -> int:
+    return HostingUser.objects.get(name=name).pk
+
+
+def test_search_finds_users_and_sites(as_root):
+    assert shown(as_root, "?q=north") == ["northwind"]
+    assert shown(as_root, "?q=camping6.hall") == ["hallsteadt"]
+    html = as_root.get("/users/?q=norhtwind").content.decode()
+    assert "Nothing matches “norhtwind”" in html
+    assert "Clear search" in html
+
+
+def test_filters(as_root, scene: Scene):
+    assert shown(as_root, "?state=disabled") == ["fennimore", "pixelforge"]
+    assert shown(as_root, "?state=problems") == ["bluefjord", "brandtlaw", "hallsteadt", "lindner", "northwind"]
+    assert shown(as_root, "?state=expiring") == ["lindner"]
+    parked = HostingUser.objects.get(name="eastgate").feature_list_id
+    assert shown(as_root, f"?list={parked}") == ["eastgate", "northwind"]
+    assert shown(as_root, "?owner=brightpeak") == ["greenmile", "hallsteadt"]
+    assert "northwind" not in shown(as_root, "?owner=root")
+
+
+def test_the_chips_say_what_the_filters_find(as_root):
+    html = as_root.get("/users/").content.decode()
+    chips = dict(re.findall(r'class="chip"[^>]*>(\w[\w ]*?) <span class="n">(\d+)<', html))
+    assert chips == {"All": "18", "Enabled": "16", "Disabled": "2", "With problems": "5", "Expiring": "1"}
+
+
+def test_order(as_root):
+    assert shown(as_root, "?sort=-name")[0] == "thistle"
+    worst_first = shown(as_root, "?sort=sites")
+    assert worst_first[:3] == ["brandtlaw", "hallsteadt", "northwind"]
+    assert worst_first[-1] == "thistle"
+    assert shown(as_root, "?sort=-checked")[0] == "amberfield"
+    assert shown(as_root, "?sort=nonsense")[0] == "amberfield"
+
+
+def test_pages(as_root, scene: Scene):
+    feature_list = HostingUser.objects.first().feature_list
+    HostingUser.objects.bulk_create(
+        HostingUser(server=scene.server, name=f"zz{n:03}", feature_list=feature_list) for n in range(60)
+    )
+    assert len(shown(as_root)) == 25
+    assert len(shown(as_root, "?size=50")) == 50
+    assert shown(as_root, "?page=4") == ["zz057", "zz058", "zz059"]
+    assert shown(as_root, "?page=999") == ["zz057", "zz058", "zz059"], "too large a number gives the last page"
+    assert len(shown(as_root, "?page=x&size=7")) == 25
+
+
+def test_users_that_are_gone_are_not_shown(as_root):
+    HostingUser.objects.filter(name="amberfield").update(gone_at=timezone.now())
+    assert "amberfield" not in shown(as_root)
+
+
+def test_a_row_is_saved_at_once_and_can_be_undone(as_root):
+    url = f"/users/{pk('amberfield')}/autossl/"
+    answer = as_root.post(url, {f"autossl-{pk('amberfield')}": "off"}, headers={"HX-Request": "true"})
+    assert answer.status_code == 200
+    html = answer.content.decode()
+    assert "AutoSSL is off for “amberfield”. 6 certificates expire from" in html
+    assert 'value="off" hx-swap-oob="true"' in html
+    assert setting("amberfield") == "off"
+    assert "AutoSSL is off for" in as_root.get("/options/").content.decode(), "the toast stays for a minute"
+    assert as_root.post("/users/undo/", {"next": "/users/?q=amber"})["Location"] == "/users/?q=amber"
+    assert setting("amberfield") == "feature-list"
+    assert "1 user is set as before." in as_root.get("/users/").content.decode()
+    assert "set as before" not in as_root.get("/users/").content.decode(), "that is told once"
+
+
+def test_undo_is_offered_for_a_minute(as_root):
+    as_root.post(f"/users/{pk('amberfield')}/autossl/", {f"autossl-{pk('amberfield')}": "off"})
+    session = as_root.session
+    session["toast"] = {**session["toast"], "until": (timezone.now() - timedelta(seconds=1)).timestamp()}
+    session.save()
+    assert "is off for" not in as_root.get("/users/").content.decode()
+    as_root.post("/users/undo/")
+    assert setting("amberfield") == "off"
+    assert "Undo was offered for a minute" in as_root.get("/users/").content.decode()
+
+
+def test_undo_never_overrides_what_somebody_else_set_meanwhile(as_root):
+    as_root.post(f"/users/{pk('amberfield')}/autossl/", {f"autossl-{pk('amberfield')}": "off"})
+    HostingUser.objects.filter(name="amberfield").update(autossl="on")
+    as_root.post("/users/undo/")
+    assert setting("amberfield") == "on"
+
+
+def test_bulk_sets_what_is_selected(as_root):
+    ids = [pk("amberfield"), pk("ateliermo")]
+    as_root.post("/users/", {"bulk": "off", "users": ids, "shown": [*ids, pk("bluefjord")]})
+    assert [setting(name) for name in ("amberfield", "ateliermo", "bluefjord")] == ["off", "off", "on"]
+    assert "AutoSSL is off for 2 users. 7 certificates expire" in as_root.get("/users/").content.decode()
+    as_root.post("/users/undo/")
+    assert [setting(name) for name in ("amberfield", "ateliermo")] == ["feature-list", "feature-list"]
+
+
+def test_bulk_for_all_that_match_leaves_out_what_was_unticked(as_root):
+    html = as_root.get("/users/?owner=harborweb&select=match").content.decode()
+    assert 'name="matching" value="1"' in html
+    mine = [pk(name) for name in named(html)]
+    as_root.post(
+        "/users/?owner=harborweb&select=match",
+        {"bulk": "off", "matching": "1", "shown": mine, "users": [one for one in mine if one != pk("northwind")]},
+    )
+    assert HostingUser.objects.filter(owner__username="harborweb", autossl="off").count() == len(mine) - 1
+    assert setting("northwind") == "on"
+    assert (
+        not HostingUser.objects.filter(autossl="off")
+        .exclude(owner__username="harborweb")
+        .exclude(name="fennimore")
+        .exists()
+    )
+
+
+def test_bulk_with_nothing_selected_says_so(as_root):
+    as_root.post("/users/", {"bulk": "off"})
+    assert "No user is selected." in as_root.get("/users/").content.decode()
+    assert as_root.post("/users/", {"bulk": "maybe"}).status_code == 400
+
+
+def test_save_without_script_changes_only_the_rows_that_were_changed(as_root):
+    amber, birch = pk("amberfield"), pk("ateliermo")
+    HostingUser.objects.filter(pk=birch).update(autossl="on")  # by somebody else, since the page was opened
+    as_root.post(
+        "/users/",
+        {
+            "save": "1",
+            "shown": [amber, birch],
+            f"was-{amber}": "feature-list",
+            f"autossl-{amber}": "off",
+            f"was-{birch}": "feature-list",
+            f"autossl-{birch}": "feature-list",
+        },
+    )
+    assert (setting("amberfield"), setting("ateliermo")) == ("off", "on")
+
+
+def test_a_reseller_never_touches_another_ones_users(as_reseller, scene: Scene):
+    strange = [pk("amberfield"), pk("hallsteadt")]
+    before = dict(HostingUser.objects.values_list("name", "autossl"))
+    as_reseller.post("/users/", {"bulk": "off", "users": strange})
+    as_reseller.post(
+        "/users/", {"shown": strange, **{f"was-{one}": "on" for one in strange}, f"autossl-{strange[0]}": "off"}
+    )
+    as_reseller.post("/users/?owner=root", {"bulk": "on", "matching": "1", "shown": []})
+    after = dict(HostingUser.objects.values_list("name", "autossl"))
+    assert {name for name in after if after[name] != before[name]} <= set(
+        HostingUser.objects.filter(owner=scene.harborweb).values_list("name", flat=True)
+    )
+    session = as_reseller.session
+    session["toast"] = {
+        "text": "",
+        "until": (timezone.now() + timedelta(seconds=30)).timestamp(),
+        "undo": {"changes": [["off", "feature-list", f"{strange[0]}"]]},
+    }
+    session.save()
+    as_reseller.post("/users/undo/")
+    assert setting("amberfield") == "feature-list"
+
+
+def test_check_runs_one_user(as_root, scene: Scene):
+    Run.objects.filter(pk=scene.live.pk).update(ended_at=timezone.now())
+    answer = as_root.post(f"/users/{pk('quarrybank')}/check/")
+    run = Run.objects.get(scope="user:quarrybank")
+    assert answer["Location"] == f"/runs/{run.pk}/"
+    assert run.asked_by == scene.root
+    assert as_root.post(f"/users/{pk('quarrybank')}/check/")["Location"] == f"/runs/{run.pk}/"
+
+
+def test_ten_thousand_users_are_few_questions_and_quick(as_root, scene: Scene):
+    feature_list = HostingUser.objects.first().feature_list
+    HostingUser.objects.bulk_create(
+        (HostingUser(server=scene.server, name=f"u{n:05}", feature_list=feature_list) for n in range(10_000)),
+        batch_size=2000,
+    )
+    users = list(HostingUser.objects.filter(name__startswith="u0"))
+    VirtualHost.objects.bulk_create(
+        (
+            VirtualHost(
+                server=scene.server,
+                user=user,
+                key=f"{user.name}-{n}",
+                name=f"s{n}.{user.name}.example",
+                appeared_at=scene.now,
+                state="secured",
+            )
+            for user in users
+            for n in range(2)
+        ),
+        batch_size=2000,
+    )
+    as_root.get("/users/")
+    for query in ("", "?size=100&page=50", "?sort=sites", "?state=problems", "?q=s1.u07"):
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
+            began = timezone.now()
+            answer = as_root.get(f"/users/{query}")
+            took = (timezone.now() - began).total_seconds()
+        assert answer.status_code == 200
+        assert len(queries) <= 18, query
+        assert took < 1.0, (query, took)
