@@ -113,6 +113,15 @@ class Changer:
             log.error("the configuration does not pass its test: %s", complaint)
         return complaint is None
 
+    def differs(self, items: Sequence[Item]) -> bool:
+        """Whether these items would change a file at all."""
+        try:
+            configuration = self._inventory.read()
+            return bool(self._planner.plan(configuration, self._wanted(items, ()), self._layout()).changes.files)
+        except EditedMeanwhile:
+            self._inventory.forget()
+            return False
+
     def attempt(self, items: Sequence[Item], addresses: Sequence[str]) -> Attempt | Fault:
         """Put these changes on disk and test them; after a Fault everything is as it was. Nothing is reloaded yet."""
         for _time in range(PATIENCE):
@@ -131,8 +140,8 @@ class Changer:
 
     def _attempt_once(self, items: Sequence[Item], addresses: Sequence[str]) -> Attempt | Fault:
         before = self._inventory.read()
-        wanted = self._wanted(items)
-        planned = self._planner.plan(before, wanted, self._layout(addresses))
+        wanted = self._wanted(items, addresses)
+        planned = self._planner.plan(before, wanted, self._layout(wanted.state))
         if refused := [item for item in items if item.key in planned.refused]:
             reason = planned.refused[refused[0].key]
             same = tuple(item.id for item in refused if planned.refused[item.key].text == reason.text)
@@ -154,8 +163,8 @@ class Changer:
             return verdict
         return Attempt(planned.changes, verdict)
 
-    def _wanted(self, items: Sequence[Item]) -> Wanted:
-        state = self.state
+    def _wanted(self, items: Sequence[Item], addresses: Sequence[str]) -> Wanted:
+        state = self.state.with_addresses(addresses)
         for item in items:
             state = state.with_site(item.key, item.site)
             if item.waits is not None:
@@ -167,12 +176,12 @@ class Changer:
             relinks={item.key: item.target for item in items if item.relink},
         )
 
-    def _layout(self, addresses: Sequence[str]) -> Layout:
+    def _layout(self, state: State | None = None) -> Layout:
         return Layout(
             helper_dir=self._settings.folder,
             http_port=self._settings.http_port,
             https_port=self._settings.https_port,
-            server_addresses=tuple(addresses),
+            server_addresses=(state or self.state).server_addresses,
             auth_request=self._nginx.has_module("http_auth_request_module"),
         )
 
@@ -248,7 +257,7 @@ class Changer:
         for _time in range(PATIENCE):
             try:
                 configuration = self._inventory.read()
-                self._planner.plan(configuration, Wanted(self.state, keys, {}), self._layout(())).changes.apply()
+                self._planner.plan(configuration, Wanted(self.state, keys, {}), self._layout()).changes.apply()
             except EditedMeanwhile:
                 self._inventory.forget()
                 continue

@@ -91,9 +91,17 @@ class Client:
             problem=protocol.ConfigurationFault(**fault) if fault else None,
         )
 
-    def attach(self, keys: Collection[str], *, server_addresses: Sequence[str] = ()) -> dict[str, Result]:
-        """Let these sites answer challenges: one edit, one test, one reload for all of them."""
-        return self._results("attach", {"keys": list(keys), "server_addresses": list(server_addresses)})
+    def attach(
+        self,
+        keys: Collection[str],
+        *,
+        extra_names: Mapping[str, Sequence[str]] | None = None,
+        server_addresses: Sequence[str] = (),
+    ) -> dict[str, Result]:
+        """Let these sites answer challenges, also by `extra_names` (key → names) that their blocks lack: one reload."""
+        names = {key: list(some) for key, some in (extra_names or {}).items()}
+        arguments = {"keys": list(keys), "extra_names": names, "server_addresses": list(server_addresses)}
+        return self._results("attach", arguments)
 
     def detach(self, keys: Collection[str] | None = None) -> dict[str, Result]:
         """Take everything of ours out of these sites, or out of all (None), byte for byte."""

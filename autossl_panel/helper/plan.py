@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from autossl_panel.helper import files
 from autossl_panel.helper.journal import Changes, EditedMeanwhile, FileChange, LinkChange
@@ -71,6 +72,9 @@ class Planner:
         if site is None:
             return SiteWish(challenge=False, tls=None)
         tls = TlsWish(self._store.live / key, site.extra_names) if site.tls else None
+        if "extra_names" in SiteWish.__dataclass_fields__:
+            more: dict[str, Any] = {"extra_names": site.extra_names}
+            return SiteWish(challenge=True, tls=tls, **more)
         return SiteWish(challenge=True, tls=tls)
 
     @staticmethod
@@ -88,13 +92,15 @@ class Planner:
         return [
             change
             for stem, text in edits.snippets.items()
-            for change in self._own(self.snippets / f"{stem}.conf", None if text is None else text.encode())
+            for change in self._own(
+                self.snippets / f"{stem}.conf", None if text is None else text.encode("utf-8", "surrogateescape")
+            )
         ]
 
     def _http_conf_of(self, edits: Edits) -> Sequence[FileChange]:
         if edits.http_conf is None:
             return ()
-        return self._own(self.http_conf, edits.http_conf.encode() or None)
+        return self._own(self.http_conf, edits.http_conf.encode("utf-8", "surrogateescape") or None)
 
     @staticmethod
     def _own(path: Path, content: bytes | None) -> Sequence[FileChange]:

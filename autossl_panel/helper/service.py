@@ -56,8 +56,10 @@ class Service:
             return
         yield False, self._verbs[verb](**arguments)
 
-    def _attach(self, keys: tuple[str, ...], server_addresses: tuple[str, ...]) -> object:
-        return {"results": self._web.attach(keys, server_addresses)}
+    def _attach(
+        self, keys: tuple[str, ...], extra_names: Mapping[str, tuple[str, ...]], server_addresses: tuple[str, ...]
+    ) -> object:
+        return {"results": self._web.attach(keys, extra_names, server_addresses)}
 
     def _activate(self, orders: tuple[Activation, ...], server_addresses: tuple[str, ...]) -> object:
         return {"results": self._web.activate(orders, server_addresses)}

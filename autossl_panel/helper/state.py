@@ -30,6 +30,11 @@ class State:
 
     sites: Mapping[str, SiteState] = field(default_factory=dict)
     unconfirmed: Mapping[str, Unconfirmed] = field(default_factory=dict)
+    server_addresses: tuple[str, ...] = ()
+
+    def with_addresses(self, addresses: Iterable[str]) -> "State":
+        """The same with this server's public addresses as last told; none told, none changed."""
+        return replace(self, server_addresses=tuple(addresses) or self.server_addresses)
 
     def with_site(self, key: str, site: SiteState | None) -> "State":
         """The same with one site set, or gone (None) with all that waits on it."""
@@ -37,7 +42,7 @@ class State:
         if site is not None:
             return replace(self, sites=sites | {key: site})
         waiting = {order: one for order, one in self.unconfirmed.items() if one.key != key}
-        return State(sites=sites, unconfirmed=waiting)
+        return replace(self, sites=sites, unconfirmed=waiting)
 
     def with_unconfirmed(self, one: Unconfirmed) -> "State":
         """The same with one more order that waits for proof; it replaces what waited for that site."""
@@ -56,6 +61,7 @@ class State:
         plain = {
             "sites": {key: asdict(site) for key, site in self.sites.items()},
             "unconfirmed": [asdict(one) for one in self.unconfirmed.values()],
+            "server_addresses": self.server_addresses,
         }
         return json.dumps(plain, indent=1).encode()
 
@@ -70,6 +76,7 @@ def load(path: Path) -> State:
     return State(
         sites={key: _site(site) for key, site in data["sites"].items()},
         unconfirmed={one.order: one for one in waiting},
+        server_addresses=tuple(data["server_addresses"]),
     )
 
 

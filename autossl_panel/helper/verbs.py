@@ -70,6 +70,12 @@ def _activation(value: Any) -> Activation:
     )
 
 
+def _names_by_key(value: Any) -> dict[str, tuple[str, ...]]:
+    if not isinstance(value, dict) or len(value) > 200_000:
+        raise _Shape("is not names by site key")
+    return {key(one): _each(name, at_most=1000)(names) for one, names in value.items()}
+
+
 key = _text(KEY, "a site's key")
 order = _text(ORDER, "an order's id")
 name = _text(NAME, "a host name")
@@ -79,7 +85,7 @@ _addresses = _each(_address, at_most=256)
 
 VERBS: Mapping[str, Mapping[str, Check]] = {
     "inventory": {"unless": _optional(_hash)},
-    "attach": {"keys": _each(key), "server_addresses": _addresses},
+    "attach": {"keys": _each(key), "extra_names": _names_by_key, "server_addresses": _addresses},
     "detach": {"keys": _optional(_each(key))},
     "gen_csr": {
         "order": order,

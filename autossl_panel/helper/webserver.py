@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from autossl_panel.helper.batch import Batch
@@ -15,6 +15,7 @@ from autossl_panel.helper.state import SiteState, State, Unconfirmed
 from autossl_panel.helper.store import Store
 from autossl_panel.webservers import nginx as configurations
 from autossl_panel.webservers.model import ConfigurationProblem, Site
+from autossl_panel.webservers.nginx import Configuration
 
 log = logging.getLogger("autossl_panel.helper")
 
@@ -29,6 +30,7 @@ class WebServer:
         self._nginx = Nginx(settings.nginx_binary, settings.nginx_conf)
         self._inventory = Inventory(settings.nginx_conf, self._nginx.prefix(), store)
         self._changer = Changer(settings, store, self._inventory, self._nginx)
+        self._in_step: Configuration | None = None
         self.lock = threading.Lock()
 
     def start(self) -> None:
@@ -56,15 +58,40 @@ class WebServer:
         """The parts of an inventory's answer, read whole before this returns."""
         with self.lock:
             self._changer.settle()
+            self._keep_in_step()
             return self._inventory.answer(unless)
 
-    def attach(self, keys: Collection[str], addresses: Sequence[str]) -> dict[str, Result]:
-        """Let these sites answer challenges."""
+    def _keep_in_step(self) -> None:
+        """After an admin's edit: blocks of ours that repeat what an admin's block says say the new thing."""
+        try:
+            configuration = self._inventory.read()
+            if configuration is self._in_step:
+                return
+            repeated = [
+                Item(site.key, site.key, self.state.sites[site.key])
+                for site in configurations.sites(configuration).sites
+                if site.redirects_only and site.key in self.state.sites and self.state.sites[site.key].tls
+            ]
+            if repeated and self._changer.differs(repeated):
+                for key, result in self._run(repeated, (), good="in_step", bad="refused").items():
+                    log.info("kept in step with the admin's block: %s: %s %s", key, result.code, result.text)
+            self._in_step = self._inventory.read()
+        except ConfigurationProblem as problem:
+            log.info("nothing is kept in step while the configuration does not parse: %s", problem)
+
+    def attach(
+        self, keys: Collection[str], extra_names: Mapping[str, tuple[str, ...]], addresses: Sequence[str]
+    ) -> dict[str, Result]:
+        """Let these sites answer challenges, also by the extra names; a site that has TLS of ours keeps it."""
         with self.lock:
             self._changer.settle()
             sites, results = self._sites(keys)
-            items = [Item(id=key, key=key, site=self.state.sites.get(key, SiteState())) for key in keys if key in sites]
+            items = [Item(key, key, self._attached_site(key, extra_names.get(key))) for key in keys if key in sites]
             return results | self._run(items, addresses, good="attached", bad="refused")
+
+    def _attached_site(self, key: str, extra_names: tuple[str, ...] | None) -> SiteState:
+        before = self.state.sites.get(key, SiteState())
+        return before if extra_names is None else replace(before, extra_names=extra_names)
 
     def detach(self, keys: Collection[str] | None) -> dict[str, Result]:
         """Take everything of ours out of these sites, or of all."""

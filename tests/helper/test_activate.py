@@ -294,3 +294,28 @@ def test_expired_pair_is_not_activated(web: Web, caller: Client, issuer: Issuer)
     result = caller.activate([Activation("o1", key)])["o1"]
     assert (result.ok, result.code) == (False, "refused")
     assert "valid" in result.text
+
+
+def test_block_beside_a_redirecting_one_keeps_in_step(web: Web, issuer: Issuer) -> None:
+    docroots = [web.nginx.folder / name for name in ("one", "two")]
+    for docroot in docroots:
+        docroot.mkdir(mode=0o755)
+        (docroot / "index.html").write_text(docroot.name)
+    redirect = "server_name r.example.com; root {}; return 301 https://$host$request_uri;"
+    web.nginx.put_site("r", web.block("", redirect.format(docroots[0])))
+    web.start()
+    with helper_for(web.settings) as helper:
+        key = keys(helper)["r.example.com"]
+        fingerprint = staged(helper, issuer, "o1", key, "r.example.com")
+        assert helper.activate([Activation("o1", key)])["o1"].ok
+        assert web.comes("r.example.com", fingerprint)
+        helper.confirm(["o1"])
+        http_conf = web.settings.folder / "http.conf"
+        assert str(docroots[0]) in http_conf.read_text()
+        web.nginx.put_site("r", (web.nginx.folder / "sites-available/r.conf").read_text().replace("/one;", "/two;"))
+        assert not helper.inventory().problem
+        assert str(docroots[1]) in http_conf.read_text()
+        assert str(docroots[0]) not in http_conf.read_text()
+        assert web.comes("r.example.com", fingerprint)
+        assert helper.detach()[key].ok
+        assert not http_conf.exists()
