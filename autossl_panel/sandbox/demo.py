@@ -94,13 +94,16 @@ class Demo:
 
     def _table(self, outcomes: Sequence[Outcome]) -> None:
         self.say("")
-        rows = [("", "SITE", "NAMES", "RESULT", "SERVED BY HANDSHAKE"), *(_row(outcome) for outcome in outcomes)]
+        rows = [
+            ("", "SITE", "NAMES", "RESULT", "SERVED BY HANDSHAKE", "WHAT IT SHOWS"),
+            *(_row(outcome) for outcome in outcomes),
+        ]
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
         for row in rows:
             self.say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
         for outcome in outcomes:
             for difference in outcome.differences:
-                self.say(f"! {outcome.case.name}: {difference} ({outcome.case.why})")
+                self.say(f"! {outcome.case.name}: {difference}")
         wrong = sum(not outcome.as_expected for outcome in outcomes)
         self.say("")
         self.say(
@@ -140,12 +143,12 @@ def summary(outcomes: Sequence[Outcome], seconds: float) -> dict[str, int | floa
     }
 
 
-def _row(outcome: Outcome) -> tuple[str, str, str, str, str]:
+def _row(outcome: Outcome) -> tuple[str, ...]:
     mark = " " if outcome.as_expected else "!"
     result = f"{outcome.state}: {outcome.problem}" if outcome.problem else outcome.state
     names = dict.fromkeys((*outcome.case.names, *outcome.covered))
     count = f"{len(outcome.covered)}/{len(names)}"
-    return mark, domain_names.to_unicode(outcome.case.name), count, result, _served(outcome)
+    return mark, domain_names.to_unicode(outcome.case.name), count, result, _served(outcome), outcome.case.why
 
 
 def _served(outcome: Outcome) -> str:

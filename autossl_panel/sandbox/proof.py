@@ -88,7 +88,8 @@ def _handshake_differences(case: Case, end: End, seen: Iterable[Shown]) -> list[
     found = []
     for each in seen:
         if each.name in end.covered and not (each.issuer == end.issuer and each.covers):
-            found.append(f"{each.name} shows {each.issuer} instead of {end.issuer}")
+            shows = each.issuer if each.issuer != end.issuer else "a certificate without this name"
+            found.append(f"{each.name} shows {shows} instead of {end.issuer}")
         elif end.state == "foreign" and each.issuer != "bought":
             found.append(f"{each.name} shows {each.issuer} instead of bought")
         elif end.issuer is None and each.issuer != "nothing":
