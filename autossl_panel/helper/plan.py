@@ -3,7 +3,6 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from autossl_panel.helper import files
 from autossl_panel.helper.journal import Changes, EditedMeanwhile, FileChange, LinkChange
@@ -71,11 +70,8 @@ class Planner:
     def _wish(self, key: str, site: SiteState | None) -> SiteWish:
         if site is None:
             return SiteWish(challenge=False, tls=None)
-        tls = TlsWish(self._store.live / key, site.extra_names) if site.tls else None
-        if "extra_names" in SiteWish.__dataclass_fields__:
-            more: dict[str, Any] = {"extra_names": site.extra_names}
-            return SiteWish(challenge=True, tls=tls, **more)
-        return SiteWish(challenge=True, tls=tls)
+        tls = TlsWish(self._store.live / key) if site.tls else None
+        return SiteWish(challenge=True, tls=tls, extra_names=site.extra_names)
 
     @staticmethod
     def _foreign(edits: Edits) -> list[FileChange]:

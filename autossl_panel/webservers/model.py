@@ -95,10 +95,14 @@ class TlsWish:
 
 @dataclass(frozen=True, slots=True)
 class SiteWish:
-    """What a site shall have of ours. No `tls` puts the admin's own certificate lines back."""
+    """What a site shall have of ours. No `tls` puts the admin's own certificate lines back.
+
+    `extra_names` are names that the block lacks, such as its www, wanted with TLS or before there is any.
+    """
 
     challenge: bool = True
     tls: TlsWish | None = None
+    extra_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -319,3 +319,16 @@ def test_block_beside_a_redirecting_one_keeps_in_step(web: Web, issuer: Issuer) 
         assert web.comes("r.example.com", fingerprint)
         assert helper.detach()[key].ok
         assert not http_conf.exists()
+
+
+def test_extra_name_is_served_from_the_attach_on(web: Web, caller: Client) -> None:
+    key = keys(caller)["a.example.com"]
+    caller.challenge_put(TOKEN, BODY)
+    results = caller.attach([key], extra_names={key: ["www.a.example.com"]})
+    assert results[key].ok
+    assert within_get(web, "www.a.example.com", BODY)
+    assert within(5, lambda: all(web.get("www.a.example.com", "/")[1] == "a.example.com" for _time in range(5)))
+    assert caller.attach([key])[key].ok
+    assert within(5, lambda: all(web.get("www.a.example.com", "/")[1] == "a.example.com" for _time in range(5)))
+    assert caller.attach([key], extra_names={key: []})[key].ok
+    assert within(5, lambda: web.get("www.a.example.com", "/")[0] == 404)

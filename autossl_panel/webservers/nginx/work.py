@@ -111,10 +111,9 @@ class Work:
             self.detach(whole)
             return
         text = {part.number: render.challenge(self.layout) if wish.challenge else "" for part in whole.parts}
-        names: tuple[str, ...] = ()
+        names = self.extra_names(whole, (*wish.extra_names, *(wish.tls.extra_names if wish.tls else ())))
         section = None
         if wish.tls is not None:
-            names = self.extra_names(whole, wish.tls)
             section = self.tls(whole, wish.tls, names, text)
         else:
             for part in whole.parts:
@@ -135,11 +134,11 @@ class Work:
     def own_statements(part: Block) -> list[Placed]:
         return [one for one in part.admins.statements if not one.via and one.statement.body < 0]
 
-    def extra_names(self, whole: Whole, tls: TlsWish) -> tuple[str, ...]:
+    def extra_names(self, whole: Whole, wanted: tuple[str, ...]) -> tuple[str, ...]:
         """Those that nobody else has, in any form that nginx would match."""
         parts = self.own(whole)
         mine, theirs = [], []
-        for name in tls.extra_names:
+        for name in dict.fromkeys(wanted):
             if self.named.get(name, set()) & parts:
                 continue
             if self.named.get(name) or self.taken.setdefault(name, whole.key) != whole.key or self.held(whole, name):
