@@ -146,8 +146,8 @@ def summary(outcomes: Sequence[Outcome], seconds: float) -> dict[str, int | floa
 def _row(outcome: Outcome) -> tuple[str, ...]:
     mark = " " if outcome.as_expected else "!"
     result = f"{outcome.state}: {outcome.problem}" if outcome.problem else outcome.state
-    names = dict.fromkeys((*outcome.case.names, *outcome.covered))
-    count = f"{len(outcome.covered)}/{len(names)}"
+    wished = {*outcome.case.names, *outcome.covered} - set(outcome.case.excluded)
+    count = f"{len(outcome.covered)}/{len(wished)}"
     return mark, domain_names.to_unicode(outcome.case.name), count, result, _served(outcome), outcome.case.why
 
 
