@@ -102,14 +102,24 @@ class Nginx:
         return True
 
     def sockets(self, pid: int) -> set[str]:
-        """The inodes of the master's sockets. HelperProblem 'nginx_not_ours' when it is another user's process."""
+        """The inodes of the sockets of a master and its workers. HelperProblem 'nginx_not_ours' for another user's.
+
+        Old workers hold a socket that the master has just closed; nginx itself waits for them when it binds anew.
+        """
         try:
             os.listdir(f"/proc/{pid}/fd")
         except PermissionError as error:
             raise _not_ours(pid) from error
         except FileNotFoundError:
             return set()
-        return _sockets_of(pid)
+        return set().union(*(_sockets_of(one) for one in (pid, *_children(pid))))
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()]
+    except OSError:
+        return []
 
 
 def _not_ours(pid: int) -> HelperProblem:

@@ -19,6 +19,8 @@ from autossl_panel.helper import protocol, verbs
 from autossl_panel.helper.client import Client, HelperGone, HelperProblem
 from autossl_panel.helper.server import AlreadyRunning, Server
 from autossl_panel.helper.settings import Settings, from_command_line
+from tests.helper.conftest import Web, helper_for
+from tests.helper.issuer import Issuer
 
 KEY = "example.com-0a1b2c3d"
 
@@ -192,3 +194,56 @@ def test_folder_that_cannot_be_made_is_told(folder: Path) -> None:
     result = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     assert result.returncode == 1
     assert re.search(r"file.*Not a directory", result.stderr)
+
+
+def _all_lines(settings: Settings, line: bytes) -> bytes:
+    with socket.socket(socket.AF_UNIX) as caller:
+        caller.settimeout(30)
+        caller.connect(str(settings.socket))
+        caller.sendall(line)
+        caller.shutdown(socket.SHUT_WR)
+        with caller.makefile("rb") as stream:
+            return stream.read()
+
+
+def test_no_answer_of_any_verb_holds_a_private_key(web: Web) -> None:
+    issuer = Issuer()
+    chain, bought = issuer.pair("b.example.com")
+    path = web.nginx.folder / "b.pem"
+    path.write_bytes(bought + chain)
+    web.put("a.example.com")
+    web.nginx.put_site("b.example.com", web.tls_block("b.example.com", path, path))
+    web.start()
+    with helper_for(web.settings) as helper:
+        keys = {site.name: site.key for site in helper.inventory().sites}
+        key = keys["a.example.com"]
+        issued = issuer.issue(helper.gen_csr("o1", key, ["a.example.com"], "p256")).decode()
+        activation: dict[str, object] = {"order": "o1", "key": key, "expect_fingerprint": None, "extra_names": []}
+        csr: dict[str, object] = {"order": "o1", "key": key, "names": ["a.example.com"], "key_type": "p256"}
+        requests: list[tuple[str, dict[str, object]]] = [
+            ("inventory", {"unless": None}),
+            ("attach", {"keys": list(keys.values()), "extra_names": {}, "server_addresses": []}),
+            ("gen_csr", csr),
+            ("register_thumbprint", {"thumbprint": "x" * 43}),
+            ("challenge_put", {"token": "t" * 20, "body": "t" * 20 + "." + "x" * 43}),
+            ("challenge_del", {"tokens": ["t" * 20]}),
+            ("stage", {"order": "o1", "chain": issued}),
+            ("activate", {"orders": [activation], "server_addresses": []}),
+            ("status", {}),
+            ("rollback", {"orders": ["o1"]}),
+            ("activate", {"orders": [activation], "server_addresses": []}),
+            ("confirm", {"orders": ["o1"]}),
+            ("inventory", {"unless": None}),
+            ("prune", {"keep_orders": []}),
+            ("detach", {"keys": None}),
+        ]
+        assert {verb for verb, _arguments in requests} == set(verbs.VERBS)
+        answers = [_all_lines(web.settings, _request(verb, arguments)) for verb, arguments in requests]
+        stored = web.settings.folder / "versions" / key
+        secrets = [bought, *(one.read_bytes() for one in stored.glob("*/privkey.pem"))]
+    assert len(secrets) == 2
+    bodies = [b"".join(secret.splitlines()[1:-1]) for secret in secrets]
+    for answer in answers:
+        assert b'"error"' not in answer
+        assert b"PRIVATE" not in answer
+        assert not any(body[8:40] in answer.replace(b"\\n", b"") for body in bodies)
