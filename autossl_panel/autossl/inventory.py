@@ -21,6 +21,8 @@ from autossl_panel.hosting.models import Domain, HostingUser, Server, SiteState,
 from . import installed, policy
 
 CHUNK = 500
+# Characters of each half of `seen`
+DIGEST = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +54,12 @@ def refresh(server: Server, helper: Client, *, now: datetime) -> Changes:
         if server.inventory_problem is not None:
             Server.objects.filter(pk=server.pk).update(inventory_problem=None)
         return Changes(unchanged=True)
+    known = {(item["name"], item["text"]) for item in server.inventory_told}
     with transaction.atomic():
         changes = _Sync(server, answer.sites, now).run()
         told = [
-            {"name": skipped.name, "text": skipped.reason, "file": skipped.file, "line": skipped.line}
-            for skipped in (*answer.skipped, *answer.told)
+            {"name": one.name, "text": one.text or one.reason, "file": one.file, "line": one.line}
+            for one in (*answer.skipped, *answer.told)
         ] + [dict(item) for item in changes.told]
         Server.objects.filter(pk=server.pk).update(
             inventory_hash=answer.hash, inventory_at=now, inventory_problem=None, inventory_told=told
@@ -68,7 +71,8 @@ def refresh(server: Server, helper: Client, *, now: datetime) -> Changes:
         appeared=changes.appeared,
         changed=changes.changed,
         gone=changes.gone,
-        told=tuple(told),
+        # Once told is told: a configuration that we edit ourselves is read again and again.
+        told=tuple(item for item in told if (item["name"], item["text"]) not in known),
     )
 
 
@@ -103,6 +107,7 @@ class _Sync:
         }
         appeared: list[VirtualHost] = []
         changed: list[VirtualHost] = []
+        moved: list[VirtualHost] = []
         wishes: dict[str, list[tuple[str, bool]]] = {}
         for site in self.sites:
             wished = policy.wished_names(site.names, taken_elsewhere=self.all_names.__contains__)
@@ -110,15 +115,18 @@ class _Sync:
             before = known.get(site.key)
             if before is None:
                 appeared.append(row)
-            elif before[1] != row.seen or before[2] is not None:
+            elif before[1][:DIGEST] != row.seen[:DIGEST] or before[2] is not None:
                 row.pk = before[0]
                 changed.append(row)
             else:
+                if before[1] != row.seen:
+                    row.pk = before[0]
+                    moved.append(row)
                 continue
             wishes[site.key] = list(wished)
         found = {site.key for site in self.sites}
         gone = [(pk, key) for key, (pk, _seen, gone_at) in known.items() if gone_at is None and key not in found]
-        self._write(appeared, changed, [pk for pk, _key in gone])
+        self._write(appeared, changed, moved, [pk for pk, _key in gone])
         self._write_domains([*appeared, *changed], {row.key for row in appeared}, wishes)
         installed.sync(self.server, self.sites, now=self.now)
         return Changes(
@@ -157,7 +165,9 @@ class _Sync:
         listens = [
             {"address": one.address, "port": one.port, "ssl": one.ssl, "default": one.default} for one in site.listens
         ]
-        said = [site.name, list(wished), user.pk, site.docroot, site.file, site.line, listens, site.tls, site.attached]
+        # What decides over it, and where and how it stands: our own edits move lines and add listeners.
+        meaning = _digest([site.name, list(wished), user.pk, site.docroot])
+        place = _digest([site.file, site.line, listens, site.tls, site.attached])
         return VirtualHost(
             server=self.server,
             user=user,
@@ -169,18 +179,20 @@ class _Sync:
             listens=listens,
             tls=site.tls,
             attached=site.attached,
-            seen=hashlib.sha256(json.dumps(said, default=str).encode()).hexdigest(),
+            seen=meaning + place,
             appeared_at=self.now,
             next_at=self.now,
             next_reason="changed",
         )
 
-    def _write(self, appeared: list[VirtualHost], changed: list[VirtualHost], gone: list[int]) -> None:
+    def _write(
+        self, appeared: list[VirtualHost], changed: list[VirtualHost], moved: list[VirtualHost], gone: list[int]
+    ) -> None:
         VirtualHost.objects.bulk_create(appeared, batch_size=CHUNK)
         for row in changed:
             row.gone_at = None
         fields = ["user", "name", "docroot", "file", "line", "listens", "tls", "attached", "seen", "gone_at"]
-        VirtualHost.objects.bulk_update(changed, fields, batch_size=CHUNK)
+        VirtualHost.objects.bulk_update([*changed, *moved], fields, batch_size=CHUNK)
         for chunk in _chunks([row.pk for row in changed]):
             VirtualHost.objects.filter(pk__in=chunk).update(next_at=self.now, next_reason="changed")
         for chunk in _chunks(gone):
@@ -255,6 +267,10 @@ def read_user_map(path: str) -> dict[str, str]:
 
 class UserMapProblem(ValueError):
     """The file that AUTOSSL_USER_MAP names has a line that cannot be read."""
+
+
+def _digest(said: object) -> str:
+    return hashlib.sha256(json.dumps(said, default=str).encode()).hexdigest()[:DIGEST]
 
 
 def _chunks(ids: list[int]) -> Iterable[list[int]]:

@@ -84,9 +84,7 @@ def read(
     )
     gone = set() if hosts.get("gone_at__isnull") else _gone(hosts)
     # Only a site that was extended once is asked for its first hour
-    appeared = dict(
-        VirtualHost.objects.filter(**hosts, last_extend_at__isnull=False).values_list("pk", "appeared_at")
-    )
+    appeared = dict(VirtualHost.objects.filter(**hosts, last_extend_at__isnull=False).values_list("pk", "appeared_at"))
     verdicts = _verdicts(hosts, whole)
     domains = _domains(hosts)
     certificates = _installed(hosts, now)
@@ -106,7 +104,7 @@ def read(
                     unfit,
                     position == 0,
                     mine.get(name),
-                    (row["user_id"], name) in excluded,
+                    _excluded(excluded, row["user_id"], name, added),
                     private,
                     serve_www,
                 )
@@ -131,6 +129,11 @@ def read(
         }
         found[pk] = Site(row, facts, failing)
     return found
+
+
+def _excluded(excluded: set[tuple[int, str]], user_id: int, name: str, added: bool) -> bool:
+    """An added www. goes with the name it was added to."""
+    return (user_id, name) in excluded or (added and (user_id, name.removeprefix("www.")) in excluded)
 
 
 def _gone(hosts: Mapping[str, Any]) -> set[int]:

@@ -62,7 +62,9 @@ def of(site: Site, need: Need, options: PolicyOptions) -> Standing:
     # A hold without an end (a wrong clock, a loop) is looked at again with every daily check.
     next_at, next_reason = need.until, need.reason
     if need.action == Action.KEEP and next_at is not None:
-        next_reason = "renew" if need.reason == "ok" else need.reason
+        if need.reason == "ok":
+            # Some are looked at before their renewal: an added www. that does not work yet is asked for again.
+            next_reason = "coverage" if need.missing and need.detail is None else "renew"
     elif need.action == Action.SKIP:
         next_at, next_reason = None, need.reason
     return Standing(state, len(wanted), len(covered), next_at, next_reason, problem)

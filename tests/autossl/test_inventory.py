@@ -164,3 +164,15 @@ def test_a_moved_site_changes_hands(server, now):
     refresh(server, now, replace(found, docroot="/home/birch/www"))
     assert VirtualHost.objects.get().user.name == "birch"
     assert HostingUser.objects.get(name="amber").gone_at is not None
+
+
+def test_our_own_edits_are_no_news(server, now):
+    """Attaching moves lines and adds listeners: the row follows, and nothing becomes due."""
+    refresh(server, now, site("a.example"))
+    VirtualHost.objects.update(next_at=None)
+    listens = (Listen("*", 80, False, False), Listen("*", 443, True, False))
+    later = now + timedelta(hours=1)
+    changes = refresh(server, later, site("a.example", line=9, listens=listens, attached=True, tls=True))
+    host = VirtualHost.objects.get()
+    assert changes.changed == ()
+    assert (host.line, host.attached, host.tls, host.next_at) == (9, True, True, None)

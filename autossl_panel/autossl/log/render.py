@@ -12,6 +12,11 @@ from .advice import advice
 from .events import EVENTS
 from .words import REASONS
 
+# Problems whose words come from the CA, the helper or the web server
+SAID = frozenset(code for code in REASONS if code.startswith("ca_")) | {
+    "attach_refused", "foreign_broken", "helper_gone", "inventory", "nginx_not_running", "quarantined", "rolled_back",
+}  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -47,11 +52,11 @@ def render(event: str, data: Mapping[str, Any]) -> str:
 
 
 def problem_text(problem: Mapping[str, Any]) -> str:
-    """A stored problem {"code", "domain", "data"} in one sentence, with the facts it carries."""
-    data = problem.get("data") or {}
-    text = reason_text(str(problem["code"]))
-    detail = data.get("text") or data.get("detail")
-    return f"{text}: {detail}" if detail else text
+    """A stored problem {"code", "domain", "data"} in one sentence, with what the CA or the helper said."""
+    code = str(problem["code"])
+    text = reason_text(code)
+    said = (problem.get("data") or {}).get("text") if code in SAID else None
+    return f"{text}: {said}" if said else text
 
 
 def problem_advice(problem: Mapping[str, Any]) -> str:
