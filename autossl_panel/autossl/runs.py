@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Value
+from django.db.models.functions import Concat
 from django.utils import timezone
 from django_q.tasks import async_task
 
@@ -238,7 +239,7 @@ def visible(person: User) -> QuerySet[Run]:
     """The runs that `person` may read: root all; a reseller the common ones (own part only) and those of own users."""
     if person.is_root:
         return Run.objects.all()
-    own = [user_scope(name) for name in hosting_visible.users(person).values_list("name", flat=True)]
+    own = hosting_visible.users(person).values_list(Concat(Value(user_scope("")), "name"), flat=True)
     return Run.objects.filter(Q(scope__in=[ALL, DUE, owner_scope(person)]) | Q(scope__in=own))
 
 

@@ -20,7 +20,7 @@ class Paging(Generic[Row]):
     rows: Sequence[Row]
     page: Page[Row]
     size: int
-    sizes: tuple[int, ...]
+    sizes: Sequence[int]
 
     @property
     def first(self) -> int:
@@ -39,10 +39,20 @@ class Paging(Generic[Row]):
         return list(self.page.paginator.get_elided_page_range(self.page.number, on_each_side=2, on_ends=1))
 
 
-def paginate(request: PanelRequest, rows: QuerySet[Row], size: int | None = None) -> Paging[Row]:
-    """The page that the request asks for; a number that is none, or too large, gives the nearest page."""
+def paginate(
+    request: PanelRequest, rows: QuerySet[Row], size: int | None = None, total: int | None = None
+) -> Paging[Row]:
+    """The page that the request asks for; a number that is none, or too large, gives the nearest page.
+
+    `size` fixes the rows a page; `total` is how many rows there are, where that is known.
+    """
+    sizes = SIZES if size is None else ()
     if size is None:
         asked = request.GET.get("size", "")
         size = int(asked) if asked.isdecimal() and int(asked) in SIZES else SIZES[0]
-    page = Paginator(rows, size).get_page(request.GET.get("page"))
-    return Paging(list(page.object_list), page, size, SIZES)
+    paginator = Paginator(rows, size)
+    if total is not None:
+        # A cached property: what is counted already is not counted again.
+        paginator.__dict__["count"] = total
+    page = paginator.get_page(request.GET.get("page"))
+    return Paging(list(page.object_list), page, size, sizes)

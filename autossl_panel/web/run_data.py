@@ -156,7 +156,7 @@ def matching(jobs: QuerySet[Job], *, group: str = "", level: str = "", q: str = 
     if group in GROUPS:
         jobs = jobs.filter(GROUPS[group])
     if level in LEVELS:
-        jobs = jobs.filter(Exists(LogLine.objects.filter(job=OuterRef("pk"), run=OuterRef("run"), level=level)))
+        jobs = jobs.filter(Exists(LogLine.objects.filter(job=OuterRef("pk"), level=level)))
     if q:
         names = Q(user__name__icontains=q) | Q(virtual_host__name__contains=q) | Q(virtual_host__domains__name=q)
         jobs = jobs.filter(names).distinct()
@@ -168,7 +168,7 @@ def matching(jobs: QuerySet[Job], *, group: str = "", level: str = "", q: str = 
 def sites(jobs: Iterable[Job], cursor: dict[int, int] | None = None) -> list[Site]:
     """Sites with their lines, those after `cursor` only; the first site of each user is marked."""
     found = {job.pk: Site(job) for job in jobs}
-    wanted = LogLine.objects.filter(run__in={site.job.run_id for site in found.values()}, job__in=list(found))
+    wanted = LogLine.objects.filter(job__in=list(found))
     after = {pk: seq for pk, seq in (cursor or {}).items() if seq and pk in found}
     if after:
         old = Q()

@@ -108,7 +108,7 @@ def _state(request: access.PanelRequest, found: Run) -> dict[str, object]:
         "live": live_run,
         "cancel_here": live_run.may_cancel and found.scope != shell.own_scope(request.user),
         "progress": progress,
-        "row": runs.rows(request.user, [found])[0],
+        "row": runs.described(found),
         "took": moment - found.started_at,
         "phases": run_data.phases(found, request.user, progress.kept + progress.skipped + progress.waiting),
         "failures": run_data.failures(found, request.user, MOST_FAILURES) if progress.failed else [],

@@ -114,8 +114,17 @@ def rows(person: User, found: Sequence[Run]) -> list[Row]:
     for run in found:
         if run.pk not in counted:
             numbers[run.pk] = run.counts.get("outcomes", {})
-    called = {provider.name: str(provider) for provider in Provider.objects.only("name", "display_name")}
+    called = _called()
     return [_row(run, numbers.get(run.pk, {}), called) for run in found]
+
+
+def described(run: Run) -> Row:
+    """A run with who asked for it and whose certificates it brings; not counted."""
+    return _row(run, {}, _called())
+
+
+def _called() -> dict[str, str]:
+    return {provider.name: str(provider) for provider in Provider.objects.only("name", "display_name")}
 
 
 def _row(run: Run, numbers: Mapping[str, int], called: Mapping[str, str]) -> Row:

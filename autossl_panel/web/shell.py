@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from autossl_panel.autossl import options, runs
 from autossl_panel.autossl.log.render import scope_text
-from autossl_panel.autossl.models import Account, Run
+from autossl_panel.autossl.models import Account, Beat, Run
 from autossl_panel.autossl.runs import Progress
 from autossl_panel.hosting import servers, visible
 from autossl_panel.hosting.models import Server
@@ -97,8 +97,8 @@ def page(
 
 def _shell(request: PanelRequest, tab: str) -> Shell:
     moment = now()
-    server = Server.objects.select_related("beat").get(pk=servers.this().pk)
-    beat = getattr(server, "beat", None)
+    server = servers.this()
+    beat = Beat.objects.filter(server=server).first()
     account = Account.objects.select_related("provider").filter(server=server, provider__active=True).first()
     return Shell(
         server=server,

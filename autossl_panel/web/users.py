@@ -40,18 +40,21 @@ def users(request: access.PanelRequest) -> HttpResponse:
     wish = Filter.of(request)
     matching = user_table.narrowed(mine, wish, moment)
     listed = user_table.ordered(matching, wish.sort).select_related("owner", "feature_list")
-    paging = paginate(request, listed)
+    counts = user_table.counts(mine, moment)
+    feature_lists, owners = user_table.menus(mine)
+    only_state = not (wish.q or wish.feature_list or wish.owner)
+    paging = paginate(request, listed, total=counts[wish.state or "all"] if only_state else None)
     select = request.GET.get("select", "")
     selected: set[int] | None = None if select in ("page", "match") else set()
     context = {
         "wish": wish,
-        "counts": user_table.counts(mine, moment),
+        "counts": counts,
         "paging": paging,
         "rows": user_table.rows(paging.rows, "root", selected),
         "all_matching": select == "match",
         "selected": {"page": len(paging.rows), "match": paging.total}.get(select, 0),
-        "feature_lists": user_table.feature_lists(mine),
-        "owners": user_table.owners(mine) if request.user.is_root else [],
+        "feature_lists": feature_lists,
+        "owners": owners if request.user.is_root else [],
     }
     return shell.page(request, "users.html", "users", context)
 

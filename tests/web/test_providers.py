@@ -1,0 +1,154 @@
+"""The Providers tab: drafts that a worker checks, terms, registration, disabling, removing."""
+
+import pytest
+from django.utils import timezone
+from django_q.models import OrmQ
+
+from autossl_panel.autossl.models import Account, AccountStatus, Provider, ProviderState
+from tests.web.scene import Scene
+
+DRAFT = {"name": "Pebble", "directory_url": "https://127.0.0.1:14000/dir", "max_names": "100"}
+
+
+def test_a_directory_is_added_as_a_draft_that_a_worker_checks(as_root):
+    answer = as_root.post("/providers/add/", {**DRAFT, "private_ca": "yes"})
+    row = Provider.objects.get(name="Pebble")
+    assert (row.state, row.private_ca) == (ProviderState.CHECKING, True)
+    assert answer["Location"] == f"/providers/?choose={row.pk}"
+    assert OrmQ.objects.count() == 1
+    html = as_root.get(answer["Location"]).content.decode()
+    assert "The directory is being read." in html
+    assert f'hx-get="/providers/{row.pk}/state/"' in html
+    assert as_root.get(f"/providers/{row.pk}/state/").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "said"),
+    [
+        ({"name": ""}, "name", "is not a name"),
+        ({"name": "letsencrypt"}, "name", "is in the list already"),
+        ({"directory_url": "http://ca.example/"}, "directory_url", "is not an https:// address"),
+        ({"ca_bundle": "junk"}, "ca_bundle", "not a bundle of certificates"),
+        ({"eab_kid": "kid"}, "eab_hmac_key", "needs both"),
+        ({"max_names": "many"}, "max_names", "is not a number"),
+    ],
+)
+def test_a_draft_that_is_wrong_comes_back_with_what_was_typed(change, field, said, as_root):
+    answer = as_root.post("/providers/add/", {**DRAFT, **change})
+    html = answer.content.decode()
+    assert answer.status_code == 200
+    assert said in html
+    assert f'aria-describedby="{field}-e" autofocus' in html
+    assert not Provider.objects.filter(name="Pebble").exists()
+    if "directory_url" not in change:
+        assert DRAFT["directory_url"] in html
+
+
+def test_a_refused_draft_reopens_the_form_with_the_problem_at_its_field(as_root):
+    row = Provider.objects.get(state=ProviderState.REFUSED)
+    answer = as_root.get(f"/providers/{row.pk}/state/")
+    assert (answer.status_code, answer["HX-Redirect"]) == (204, f"/providers/{row.pk}/edit/")
+    html = as_root.get(f"/providers/{row.pk}/edit/").content.decode()
+    assert "does not answer: connection refused." in html
+    assert 'aria-describedby="directory_url-e" autofocus' in html
+    as_root.post(f"/providers/{row.pk}/edit/", {**DRAFT, "name": "ignored"})
+    row.refresh_from_db()
+    assert (row.name, row.state, row.directory_url) == ("Our own CA", ProviderState.CHECKING, DRAFT["directory_url"])
+
+
+def test_a_preset_is_contacted_when_it_is_chosen(as_root):
+    row = Provider.objects.get(name="zerossl")
+    as_root.post("/providers/", {"provider": str(row.pk)})
+    row.refresh_from_db()
+    assert row.state == ProviderState.CHECKING
+    Provider.objects.filter(pk=row.pk).update(state=ProviderState.READY, terms_url="https://ca.example/terms")
+    assert as_root.get(f"/providers/{row.pk}/state/")["HX-Redirect"] == f"/providers/?choose={row.pk}"
+    html = as_root.get(f"/providers/?choose={row.pk}").content.decode()
+    assert f'value="{row.pk}" checked' in html
+    assert "https://ca.example/terms" in html
+
+
+def test_terms_have_to_be_agreed_to(as_root, scene: Scene):
+    row = Provider.objects.get(name="google")
+    Provider.objects.filter(pk=row.pk).update(eab_required=False)
+    html = as_root.post("/providers/", {"provider": str(row.pk), f"contact-{row.pk}": "me@x.example"}).content.decode()
+    assert "registers only who agrees to its terms" in html
+    assert "me@x.example" in html
+    assert not Account.objects.filter(provider=row).exists()
+    answer = as_root.post("/providers/", {"provider": str(row.pk), f"agree_terms-{row.pk}": "on"})
+    account = Account.objects.get(provider=row)
+    assert account.status == AccountStatus.REGISTERING
+    assert account.terms_agreed_at is not None
+    assert "The account is being registered." in as_root.get(answer["Location"]).content.decode()
+    scene.provider.refresh_from_db()
+    assert scene.provider.active, "the old one stays in use until the new one is registered"
+
+
+def test_external_account_binding_is_asked_for_and_kept_for_the_worker(as_root):
+    row = Provider.objects.get(name="google")
+    post = {"provider": str(row.pk), f"agree_terms-{row.pk}": "on"}
+    assert "give its key id and HMAC key" in as_root.post("/providers/", post).content.decode()
+    html = as_root.post("/providers/", {**post, f"eab_kid-{row.pk}": "kid-1"}).content.decode()
+    assert "needs both" in html
+    assert 'value="kid-1"' in html
+    as_root.post("/providers/", {**post, f"eab_kid-{row.pk}": "kid-1", f"eab_hmac_key-{row.pk}": "c2VjcmV0"})
+    row.refresh_from_db()
+    assert (row.eab_kid, row.eab_hmac_key) == ("kid-1", "c2VjcmV0")
+    assert Account.objects.get(provider=row).status == AccountStatus.REGISTERING
+    assert "c2VjcmV0" not in as_root.get("/providers/").content.decode(), "the key is never shown again"
+
+
+def test_a_refused_registration_is_told_at_its_field(as_root, scene: Scene):
+    row = Provider.objects.get(name="google")
+    Account.objects.create(
+        provider=row,
+        server=scene.server,
+        status=AccountStatus.REFUSED,
+        problem={"field": "eab_kid", "code": "eab", "text": "The CA does not know this key."},
+    )
+    html = as_root.get(f"/providers/?choose={row.pk}").content.decode()
+    assert "The CA does not know this key." in html
+    assert f'aria-describedby="e-{row.pk}"' in html
+
+
+def test_disabling_says_what_lapses_and_asks_for_the_servers_name(as_root, scene: Scene):
+    assert as_root.post("/providers/", {"provider": "off"})["Location"] == "/providers/disable/"
+    html = as_root.get("/providers/disable/").content.decode()
+    assert "<b>81 certificates</b> will not be renewed." in html
+    assert "1 within 30 days" in html
+    wrong = as_root.post("/providers/disable/", {"server": "web04"})
+    assert "That is not the server’s name." in wrong.content.decode()
+    scene.provider.refresh_from_db()
+    assert scene.provider.active
+    as_root.post("/providers/disable/", {"server": scene.server.name.upper()})
+    scene.provider.refresh_from_db()
+    assert not scene.provider.active
+    assert "AutoSSL is disabled" in as_root.get("/providers/").content.decode()
+    assert as_root.get("/")["Location"] == "/providers/"
+
+
+def test_only_what_was_never_used_can_be_removed(as_root, scene: Scene):
+    html = as_root.post(f"/providers/{scene.provider.pk}/remove/").content.decode()
+    assert "is in use. Choose another provider first." in html
+    row = Provider.objects.get(name="zerossl")
+    assert "Remove “ZeroSSL”?" in as_root.get(f"/providers/{row.pk}/remove/").content.decode()
+    as_root.post(f"/providers/{row.pk}/remove/")
+    assert not Provider.objects.filter(name="zerossl").exists()
+    assert "“ZeroSSL” is removed." in as_root.get("/providers/").content.decode()
+
+
+def test_register_again_needs_the_terms_that_are_in_force(as_root, scene: Scene):
+    as_root.post(f"/providers/{scene.provider.pk}/register/")
+    assert Account.objects.get(provider=scene.provider).status == AccountStatus.REGISTERING
+    Account.objects.update(status=AccountStatus.VALID, terms_agreed_at=timezone.now())
+    Provider.objects.filter(pk=scene.provider.pk).update(terms_url="https://ca.example/new-terms")
+    html = as_root.post(f"/providers/{scene.provider.pk}/register/").content.decode()
+    assert "registers only who agrees" in html
+    assert "changed its terms" in html
+    assert Account.objects.get(provider=scene.provider).status == AccountStatus.VALID
+
+
+def test_asking_the_directory_again(as_root, scene: Scene):
+    as_root.post(f"/providers/{scene.provider.pk}/check/")
+    as_root.post(f"/providers/{scene.provider.pk}/check/")
+    assert OrmQ.objects.count() == 1

@@ -1,0 +1,244 @@
+"""Logs: the list of runs, a run's page with its polls, the text file, cancelling."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from autossl_panel.autossl.models import Job, JobState, Level, LogLine, Run
+from tests.web.scene import Scene
+
+
+def rows(html: str) -> list[list[str]]:
+    """The cells of a table's body, as text."""
+    body = html.split("<tbody>")[1].split("</tbody>", maxsplit=1)[0]
+    return [
+        [re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", cell)).strip() for cell in re.split(r"</t[dh]>", row)[:-1]]
+        for row in body.split("</tr>")[:-1]
+    ]
+
+
+def test_the_blue_button_starts_a_run_and_lands_on_it(as_root, scene: Scene):
+    Run.objects.filter(pk=scene.live.pk).update(ended_at=timezone.now())
+    answer = as_root.post("/runs/")
+    run = Run.objects.get(ended_at__isnull=True)
+    assert (run.scope, run.asked_by, run.asked_from) == ("*", scene.root, "panel")
+    assert answer["Location"] == f"/runs/{run.pk}/"
+    assert as_root.post("/runs/")["Location"] == f"/runs/{run.pk}/", "a second click lands on the live run"
+
+
+def test_a_resellers_button_runs_own_users(as_reseller, scene: Scene):
+    html = as_reseller.get("/users/").content.decode()
+    assert "Run AutoSSL for my users" not in html, "own part of the run for all is live"
+    Run.objects.filter(pk=scene.live.pk).update(ended_at=timezone.now())
+    assert "Run AutoSSL for my users" in as_reseller.get("/users/").content.decode()
+    as_reseller.post("/runs/")
+    assert Run.objects.get(ended_at__isnull=True).scope == "owner:harborweb"
+
+
+def test_without_a_provider_there_is_no_blue_button(as_root, scene: Scene):
+    Run.objects.filter(pk=scene.live.pk).update(ended_at=timezone.now())
+    scene.provider.active = False
+    scene.provider.save()
+    html = as_root.get("/users/").content.decode()
+    assert "Run AutoSSL For All Users" not in html
+    assert "Choose a provider" in html
+
+
+def test_the_list_is_newest_first_with_what_each_run_did(as_root, scene: Scene):
+    table = rows(as_root.get("/runs/").content.decode())
+    assert [row[2] for row in table] == ["All users", "All users", "northwind", "Due", "All users"]
+    assert table[0][1] == "Running"
+    assert table[0][3] == "root · panel"
+    assert table[0][4] == "Let’s Encrypt"
+    failed = Job.objects.filter(run=scene.live, outcome="failed").count()
+    assert table[0][8] == str(failed) != "0"
+    assert table[1][1] == "4 min 06 s"
+
+
+def test_a_reseller_reads_own_numbers_only(as_reseller, scene: Scene):
+    table = rows(as_reseller.get("/runs/").content.decode())
+    own = Job.objects.filter(run=scene.past, user__owner=scene.harborweb, outcome="failed").count()
+    assert table[1][8] == str(own)
+    html = as_reseller.get(f"/runs/{scene.past.pk}/").content.decode()
+    assert "northwind" in html
+    assert "hallsteadt" not in html
+
+
+def test_filters_and_search(as_root):
+    def scopes(query: str) -> list[str]:
+        return [row[2] for row in rows(as_root.get(f"/runs/?{query}").content.decode())]
+
+    assert scopes("state=all") == ["All users"] * 3
+    assert scopes("state=person") == ["All users", "All users"]
+    assert scopes("state=failures") == ["All users", "All users"]
+    assert scopes("q=northwind") == ["All users", "All users", "northwind"]
+    assert scopes("q=blog1.brandtlaw.example") == ["All users", "All users"]
+    assert "No run had work for “nobody”" in as_root.get("/runs/?q=nobody").content.decode()
+
+
+def test_a_run_shows_failures_first_then_the_rest(as_root, scene: Scene):
+    html = as_root.get(f"/runs/{scene.past.pk}/").content.decode()
+    places = [html.index(mark) for mark in ('id="run-failed"', 'id="sum-put-off"', 'id="sum-done"')]
+    assert places == sorted(places)
+    assert "Points to another server" in html
+    assert "hx-get" not in html.split('id="g1"')[1].split("</section>")[0]
+    assert 'id="live"' not in html
+    assert "Ended in 4 min 06 s" in html
+
+
+def test_lines_are_grouped_by_user_and_site(as_root, scene: Scene):
+    html = as_root.get(f"/runs/{scene.past.pk}/?q=brandtlaw").content.decode()
+    log = html.split('<ol class="log">')[1]
+    assert log.count(">brandtlaw</a>") == 1
+    assert log.index(">brandtlaw</a>") < log.index("blog1.brandtlaw.example") < log.index("2 failed")
+    assert "northwind" not in log
+    only = as_root.get(f"/runs/{scene.past.pk}/?level=warn").content.decode().split('<ol class="log">')[1]
+    assert only.count('class="site">') == only.count('class="warn')
+
+
+def test_groups_open_as_fragments(as_root, scene: Scene):
+    answer = as_root.get(f"/runs/{scene.past.pk}/?group=done", headers={"HX-Request": "true"}).content.decode()
+    assert "<html" not in answer
+    assert answer.count('class="site">') <= 25
+    assert "show all" in answer
+    quiet = as_root.get(f"/runs/{scene.past.pk}/?group=quiet", headers={"HX-Request": "true"}).content.decode()
+    assert "cedarworks: nothing to do, 4 of 4 sites are kept" in quiet
+
+
+def cursor_of(html: str) -> str:
+    return re.search(r'id="cursor" name="cursor" value="([^"]*)"', html)[1]
+
+
+def test_the_poll_appends_each_line_once(as_root, scene: Scene):
+    page = as_root.get(f"/runs/{scene.live.pk}/").content.decode()
+    url = f"/runs/{scene.live.pk}/live/"
+    quiet = as_root.get(url, {"cursor": cursor_of(page)})
+    assert quiet.status_code == 200
+    assert "<li class" not in quiet.content.decode().split('id="lines"')[1]
+    job = Job.objects.filter(run=scene.live, state=JobState.RUNNING).first()
+    line(scene.live, job, 50, "check:secured", number=77)
+    first = as_root.get(url, {"cursor": cursor_of(page)}).content.decode()
+    assert first.count("77 secured") == 1
+    again = as_root.get(url, {"cursor": cursor_of(first)}).content.decode()
+    assert "77 secured" not in again
+    # The last words of a site that ended between two polls are not lost.
+    line(scene.live, job, 51, "check:secured", number=78)
+    Job.objects.filter(pk=job.pk).update(
+        state=JobState.ENDED, outcome="secured", ended_at=timezone.now() - timedelta(minutes=1)
+    )
+    last = as_root.get(url, {"cursor": cursor_of(again)}).content.decode()
+    assert last.count("78 secured") == 1
+    assert f"{job.pk}:" not in cursor_of(last)
+
+
+def line(run: Run, job: Job, seq: int, event: str, **data: object) -> None:
+    LogLine.objects.create(
+        run=run,
+        job=job,
+        user=job.user,
+        seq=seq,
+        at=timezone.now(),
+        level=Level.SUCCESS,
+        depth=2,
+        event=event,
+        data=data,
+    )
+
+
+def test_the_polls_end_with_the_run(as_root, scene: Scene):
+    assert as_root.get("/runs/slot/").status_code == 200
+    Run.objects.filter(pk=scene.live.pk).update(ended_at=timezone.now())
+    live = as_root.get(f"/runs/{scene.live.pk}/live/")
+    assert live.status_code == 286
+    assert "The run has ended" in live.content.decode()
+    slot = as_root.get("/runs/slot/")
+    assert slot.status_code == 286
+    assert "Run AutoSSL For All Users" in slot.content.decode()
+    assert "hx-trigger" not in slot.content.decode()
+
+
+@pytest.mark.parametrize(
+    "cursor", ["", "x", "1:2:3", "-1:-2", ",".join(f"{n}:1" for n in range(5000)), "9" * 40 + ":1"]
+)
+def test_a_cursor_that_is_none_does_no_harm(cursor, as_root, scene: Scene):
+    assert as_root.get(f"/runs/{scene.live.pk}/live/", {"cursor": cursor}).status_code == 200
+
+
+def test_a_cursor_never_opens_another_ones_lines(as_reseller, scene: Scene):
+    strange = Job.objects.filter(run=scene.live, user__name="hallsteadt").first()
+    answer = as_reseller.get(f"/runs/{scene.live.pk}/live/", {"cursor": f"{strange.pk}:0"}).content.decode()
+    assert "hallsteadt" not in answer
+
+
+def test_a_poll_costs_few_questions_whatever_the_size_of_the_run(as_root, scene: Scene):
+    with CaptureQueriesContext(connection) as queries:
+        as_root.get(f"/runs/{scene.live.pk}/live/")
+    assert len(queries) <= 12
+    with CaptureQueriesContext(connection) as queries:
+        as_root.get("/runs/slot/")
+    assert len(queries) <= 8
+
+
+def test_the_text_file_has_every_line(as_root, as_reseller, scene: Scene):
+    answer = as_root.get(f"/runs/{scene.past.pk}/log.txt")
+    assert answer["Content-Type"] == "text/plain; charset=utf-8"
+    assert f"autossl-run-{scene.past.pk}.txt" in answer["Content-Disposition"]
+    text = b"".join(answer.streaming_content).decode()
+    lines = [one for one in text.splitlines() if re.match(r"\d{4}-", one)]
+    assert len(lines) == LogLine.objects.filter(run=scene.past).count()
+    assert "FAILURE      2 failed: points to another server" in text
+    assert text.index("\nbrandtlaw\n") < text.index("\nnorthwind\n")
+    own = b"".join(as_reseller.get(f"/runs/{scene.past.pk}/log.txt").streaming_content).decode()
+    assert "northwind" in own
+    assert "hallsteadt" not in own
+    assert "inventory" not in own
+    assert "No configuration file changed" not in own
+
+
+def test_cancel_asks_first_then_cancels(as_root, scene: Scene):
+    page = as_root.get(f"/runs/{scene.live.pk}/cancel/").content.decode()
+    queued = Job.objects.filter(run=scene.live, state=JobState.QUEUED).count()
+    assert f"<b>{queued} sites</b> that wait in the queue" in page
+    dialog = as_root.get(f"/runs/{scene.live.pk}/cancel/", headers={"HX-Request": "true"}).content.decode()
+    assert "<html" not in dialog
+    assert Run.objects.get(pk=scene.live.pk).cancelled_at is None
+    assert as_root.post(f"/runs/{scene.live.pk}/cancel/")["Location"] == f"/runs/{scene.live.pk}/"
+    assert Run.objects.get(pk=scene.live.pk).cancelled_at is not None
+    assert not Job.objects.filter(run=scene.live, state=JobState.QUEUED).exists()
+    assert "Cancelling" in as_root.get(f"/runs/{scene.live.pk}/").content.decode()
+
+
+def test_texts_of_strangers_are_escaped(as_root, scene: Scene):
+    Run.objects.filter(pk=scene.past.pk).update(
+        problem={"code": "failed", "text": "<script>alert(1)</script>"}, provider_name="<b>x"
+    )
+    job = Job.objects.filter(run=scene.past, outcome="failed").first()
+    Job.objects.filter(pk=job.pk).update(
+        problem={"code": "ca_refused", "domain": "<img src=x>", "data": {"text": "<i>hostile</i>"}}
+    )
+    html = as_root.get(f"/runs/{scene.past.pk}/").content.decode()
+    for hostile in ("<script>alert", "<img", "<i>hostile", "<b>x"):
+        assert hostile not in html
+    assert "&lt;i&gt;hostile" in html
+
+
+def test_a_lost_worker_shows_on_every_page(as_root, as_reseller, scene: Scene):
+    scene.server.beat.at = timezone.now() - timedelta(minutes=6)
+    scene.server.beat.save()
+    for url in ("/users/", "/runs/", "/options/", "/providers/"):
+        assert "Workers last seen" in as_root.get(url).content.decode()
+        assert "6 min ago" in as_root.get(url).content.decode()
+    assert "Runs wait" in as_reseller.get("/users/").content.decode()
+
+
+def test_a_configuration_that_does_not_parse_is_told_to_root_with_file_and_line(as_root, as_reseller, scene: Scene):
+    scene.server.inventory_problem = {"file": "/etc/nginx/sites-enabled/x.conf", "line": 7, "text": "unexpected }"}
+    scene.server.save()
+    html = as_root.get("/users/").content.decode()
+    assert "/etc/nginx/sites-enabled/x.conf:7" in html
+    assert "unexpected }" in html
+    assert "/etc/nginx" not in as_reseller.get("/users/").content.decode()
