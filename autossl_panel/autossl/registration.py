@@ -32,6 +32,7 @@ def seed() -> int:
                 "directory_url": preset.directory_url,
                 "private_ca": preset.private_ca,
                 "max_names": preset.max_names,
+                "stated": {"validity_days": preset.validity_days, "eab": preset.eab, "note": preset.note},
                 "state": ProviderState.NEW,
                 "position": place,
             },

@@ -112,11 +112,11 @@ def _note_last_checks(run: Run, now: datetime) -> None:
     """What the run did for each user it had jobs for, as the users' “last check”."""
     counts: dict[int, Counter[str]] = {}
     worst: dict[int, str] = {}
-    rows = Job.objects.filter(run=run).values_list("user_id", "outcome", "action", "outcome_reason")
-    for user_id, outcome, action, reason in rows.iterator():
+    rows = Job.objects.filter(run=run).values_list("user_id", "outcome", "action", "outcome_reason", "problem")
+    for user_id, outcome, action, reason, problem in rows.iterator():
         counts.setdefault(user_id, Counter())["renewed" if _renewed(outcome, action) else outcome] += 1
         if outcome in (JobOutcome.FAILED, JobOutcome.DEFERRED, JobOutcome.WAITING):
-            worst.setdefault(user_id, reason)
+            worst.setdefault(user_id, problem["code"] if problem else reason)
     alike: dict[tuple[str, str, int], list[int]] = {}
     for user_id, counter in counts.items():
         for outcome in ("failed", "deferred", "waiting", "cancelled", "secured", "renewed", "kept", "skipped"):
@@ -124,7 +124,8 @@ def _note_last_checks(run: Run, now: datetime) -> None:
                 alike.setdefault((outcome, worst.get(user_id, ""), counter[outcome]), []).append(user_id)
                 break
     for (outcome, reason, number), ids in alike.items():
-        note_last_check(ids, now, f"check:{outcome}", reason=reason, number=number)
+        event = "check:nothing_to_do" if outcome in ("kept", "skipped") else f"check:{outcome}"
+        note_last_check(ids, now, event, reason=reason, number=number)
 
 
 def note_last_check(user_ids: list[int], now: datetime, event: str, **data: str | int) -> None:

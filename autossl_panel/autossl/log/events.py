@@ -80,5 +80,4 @@ EVENTS: dict[str, "_StrPromise"] = {
     "check:cancelled": _("%(number)s cancelled"),
     "check:secured": _("%(number)s secured"),
     "check:renewed": _("%(number)s renewed"),
-    "check:kept": _("%(number)s kept"),
 }
