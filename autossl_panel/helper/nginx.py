@@ -32,10 +32,15 @@ class Nginx:
         result = self._run("-t", "-c", str(self.conf))
         return None if result.returncode == 0 else result.stderr
 
-    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def program(self) -> str:
+        """The path of the program; HelperProblem 'nginx_missing' without one."""
         program = shutil.which(self.binary, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
         if program is None:
             raise HelperProblem("nginx_missing", f"There is no program {self.binary}. Set AUTOSSL_NGINX_BIN.")
+        return program
+
+    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        program = self.program()
         try:
             return subprocess.run(
                 [program, *arguments],

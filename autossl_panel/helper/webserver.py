@@ -113,6 +113,7 @@ class WebServer:
         """Put staged orders live where nobody else's certificate has come meanwhile."""
         with self.lock:
             self._changer.settle()
+            self._nginx.program()
             if self._nginx.master() is None:
                 return {one.order: _not_running() for one in orders}
             sites, results = self._sites([one.key for one in orders])

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from autossl_panel import pki
-from autossl_panel.helper.client import Activation, Client
+from autossl_panel.helper.client import Activation, Client, HelperProblem
 from autossl_panel.helper.protocol import Result
 from tests.helper.conftest import Web, helper_for, within
 from tests.helper.issuer import Issuer
@@ -209,6 +209,22 @@ def test_nginx_that_does_not_run(web: Web, issuer: Issuer) -> None:
         assert helper.status().staged == {"o1": key}
         web.start()
         assert helper.activate([Activation("o1", key)])["o1"].ok
+
+
+def test_without_the_program_of_nginx(web: Web, issuer: Issuer) -> None:
+    web.put("a.example.com")
+    before = web.files()
+    with helper_for(replace(web.settings, nginx_binary="/nowhere/nginx")) as helper:
+        key = keys(helper)["a.example.com"]
+        staged(helper, issuer, "o1", key, "a.example.com")
+        with pytest.raises(HelperProblem) as refused:
+            helper.attach([key])
+        assert refused.value.code == "nginx_missing"
+        with pytest.raises(HelperProblem) as refused:
+            helper.activate([Activation("o1", key)])
+        assert refused.value.code == "nginx_missing"
+        assert helper.status().staged == {"o1": key}
+    assert web.files() == before
 
 
 def test_order_of_another_site_is_refused(caller: Client, issuer: Issuer) -> None:

@@ -20,6 +20,14 @@ def _files(box: Box) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in [box.nginx_conf, *sorted(folder.glob("sites-available/*"))]}
 
 
+def _shows(target: tuple[str, int], name: str, fingerprint: str) -> bool:
+    def now() -> bool:
+        facts = pki.handshake(*target, name).facts
+        return facts is not None and facts.fingerprint == fingerprint
+
+    return within(10, now)
+
+
 @pytest.fixture
 def settings(box: Box, folder: Path) -> Settings:
     return Settings(
@@ -55,12 +63,7 @@ def test_every_case_is_attached_activated_and_given_back(box: Box, settings: Set
         assert {order: result.text for order, result in results.items() if not result.ok} == {}
         for order, (name, fingerprint) in prints.items():
             (target,) = results[order].targets
-
-            def shown(name: str = name, target: tuple[str, int] = target) -> str | None:
-                facts = pki.handshake(*target, name).facts
-                return facts.fingerprint if facts else None
-
-            assert within(10, lambda shown=shown, fingerprint=fingerprint: shown() == fingerprint), name
+            assert _shows(target, name, fingerprint), name
         assert all(result.ok for result in helper.confirm(list(results)).values())
         assert all(result.ok for result in helper.detach().values())
     assert _files(box) == before

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import stat
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,29 @@ def test_csr_of_one_order_from_many_threads_is_one(client: Client) -> None:
     with ThreadPoolExecutor(12) as pool:
         csrs = set(pool.map(lambda _n: client.gen_csr("order-1", KEY, NAMES, "p256"), range(24)))
     assert len(csrs) == 1
+
+
+def _work(socket: str, process: int) -> set[str]:
+    """What one worker process of the test does: four threads, each with orders of its own."""
+    with Client(socket) as client, ThreadPoolExecutor(4) as pool:
+
+        def one(number: int) -> str:
+            order = f"p{process}-{number}"
+            client.challenge_put(f"{TOKEN}-{order}", "0f" * 32)
+            client.gen_csr(order, KEY, NAMES, "p256")
+            client.challenge_del([f"{TOKEN}-{order}"])
+            return order
+
+        return set(pool.map(one, range(20)))
+
+
+def test_many_processes_with_many_threads(client: Client, settings: Settings) -> None:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(3, mp_context=context) as pool:
+        orders = set().union(*pool.map(_work, [str(settings.socket)] * 3, range(3)))
+    assert len(orders) == 60
+    assert set(client.status().requested) == orders
+    assert list((settings.folder / "challenges").iterdir()) == []
 
 
 @pytest.mark.parametrize(
