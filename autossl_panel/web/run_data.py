@@ -73,8 +73,10 @@ class Site:
         return f"{domain}: {text}" if domain and domain != self.job.virtual_host.name else text
 
     @property
-    def renewed(self) -> bool:
-        return self.job.outcome == JobOutcome.SECURED and self.job.action == "renew"
+    def advice(self) -> str:
+        """What a person can do, where a name could not be proved."""
+        proof = self.job.phase in (Phase.ATTACH, Phase.PROVE) or self.job.outcome_reason == "ca_refused"
+        return log.problem_advice(self.job.problem) if self.job.problem and proof else ""
 
 
 def of_run(run: Run, person: User) -> QuerySet[Job]:

@@ -59,6 +59,15 @@ CHECKS = {
     "check:deferred": {"reason": "deferred", "number": 1},
     "check:skipped": {"reason": "disabled", "number": 0},
 }
+FACTS = {
+    "address": "198.51.100.7",
+    "addresses": ["198.51.100.7"],
+    "server_addresses": ["203.0.113.10"],
+    "status": 403,
+    "server": "openresty",
+    "zone": "example",
+    "ca": "letsencrypt.org",
+}
 WHY = ("elsewhere", "caa", "ipv6_elsewhere", "http_status", "nxdomain", "connect_timeout")
 
 
@@ -295,19 +304,42 @@ def _job(run: Run, host: VirtualHost, n: int, at: datetime, *, live: bool) -> No
         phase=phase,
         outcome=outcome,
         outcome_reason=why if outcome == JobOutcome.FAILED else "deferred" if outcome == JobOutcome.DEFERRED else "",
-        problem={"code": why, "domain": host.name, "data": {}} if outcome == JobOutcome.FAILED else None,
+        problem={"code": why, "domain": host.name, "data": FACTS} if outcome == JobOutcome.FAILED else None,
         queued_at=at,
         started_at=None if state == JobState.QUEUED else at,
         ended_at=at + timedelta(seconds=3) if state == JobState.ENDED else None,
     )
     if state != JobState.QUEUED:
-        _line(run, job, host.user, 1, at, Level.OUT, "site:kept", 2, site=host.name, reason=job.reason)
-        level = Level.FAILURE if outcome == JobOutcome.FAILED else Level.SUCCESS
-        event = "check:failed" if outcome == JobOutcome.FAILED else "check:secured"
-        later = at + timedelta(seconds=1)
-        _line(run, job, host.user, 2, later, level, event, 2, number=2, reason=why)
+        _job_lines(job, host, at, why, n)
+
+
+def _job_lines(job: Job, host: VirtualHost, at: datetime, why: str, n: int) -> None:
+    names = f"{host.name}, www.{host.name}"
+    steps: list[tuple[str, str, dict[str, object]]]
+    if job.outcome == JobOutcome.FAILED:
+        steps = [
+            (Level.FAILURE, "dcv:failed", {"name": host.name, "reason": why}),
+            (Level.FAILURE, "job:failed", {"site": host.name, "reason": "dcv_all_failed"}),
+        ]
+    elif job.outcome == JobOutcome.DEFERRED:
+        steps = [
+            (Level.SUCCESS, "dcv:passed", {"name": host.name, "addresses": "203.0.113.10"}),
+            (Level.WARN, "plan:defer", {"until": "2026-12-02 03:12 UTC", "names": names}),
+        ]
+    else:
+        steps = [(Level.SUCCESS, "dcv:passed", {"name": host.name, "addresses": "203.0.113.10"})]
         if n % 5 == 0:
-            _line(run, job, host.user, 3, later, Level.WARN, "site:name_left_out", 2, name=host.name, reason="nxdomain")
+            steps.append((Level.WARN, "dcv:failed", {"name": f"www.{host.name}", "reason": "nxdomain"}))
+        steps += [(Level.OUT, "plan:order", {"names": names}), (Level.OUT, "order:placed", {})]
+        if job.outcome:
+            issued = {"serial": f"{host.pk:036x}", "not_after": "2027-02-21 02:44 UTC", "names": names}
+            steps += [
+                (Level.SUCCESS, "order:issued", issued),
+                (Level.SUCCESS, "install:verified", {"addresses": "203.0.113.10:443"}),
+                (Level.SUCCESS, "job:secured", {"site": host.name}),
+            ]
+    for seq, (level, event, data) in enumerate(steps, 1):
+        _line(job.run, job, host.user, seq, at + timedelta(seconds=seq / 3), level, event, 2, **data)
 
 
 def _line(

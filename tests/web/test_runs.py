@@ -94,7 +94,7 @@ def test_lines_are_grouped_by_user_and_site(as_root, scene: Scene):
     html = as_root.get(f"/runs/{scene.past.pk}/?q=brandtlaw").content.decode()
     log = html.split('<ol class="log">')[1]
     assert log.count(">brandtlaw</a>") == 1
-    assert log.index(">brandtlaw</a>") < log.index("blog1.brandtlaw.example") < log.index("2 failed")
+    assert log.index(">brandtlaw</a>") < log.index("blog1.brandtlaw.example") < log.index("What to do")
     assert "northwind" not in log
     only = as_root.get(f"/runs/{scene.past.pk}/?level=warn").content.decode().split('<ol class="log">')[1]
     assert only.count('class="site">') == only.count('class="warn')
@@ -190,7 +190,7 @@ def test_the_text_file_has_every_line(as_root, as_reseller, scene: Scene):
     text = b"".join(answer.streaming_content).decode()
     lines = [one for one in text.splitlines() if re.match(r"\d{4}-", one)]
     assert len(lines) == LogLine.objects.filter(run=scene.past).count()
-    assert "FAILURE      2 failed: points to another server" in text
+    assert "points to another server" in text
     assert text.index("\nbrandtlaw\n") < text.index("\nnorthwind\n")
     own = b"".join(as_reseller.get(f"/runs/{scene.past.pk}/log.txt").streaming_content).decode()
     assert "northwind" in own
