@@ -20,9 +20,9 @@ class Login:
 
 
 def arrange(box: Box, panel: Panel, logins: Iterable[Login]) -> None:
-    """Everything but the first run: database, provider, options, sites, people, and what the cases say of users."""
+    """Database, options, sites, people, and what the cases say of users. No provider is in use: nothing begins."""
     panel.run("migrate", "--verbosity", "0")
-    use_provider(box, panel, max_names=MAX_NAMES)
+    panel.run("options", "set", f"resolvers={box.resolver}", f"server_addresses={box.address}", "reload_gap=1")
     panel.run("discover")
     for login in logins:
         words = ["person", "add", login.name, "--role", login.role, "--password-stdin"]
@@ -38,9 +38,8 @@ def arrange(box: Box, panel: Panel, logins: Iterable[Login]) -> None:
     panel.run("exclude", "add", *(name for case in CASES for name in case.excluded))
 
 
-def use_provider(box: Box, panel: Panel, *, max_names: int = 100) -> None:
-    """The box's CA as provider in use, its DNS as resolver, its address as the server's."""
+def use_provider(box: Box, panel: Panel, *, max_names: int = MAX_NAMES) -> None:
+    """The box's CA as the provider in use: from now on, workers order whatever is due."""
     directory = ["--directory", box.directory_url, "--ca-bundle", str(box.ca_bundle)]
     panel.run("provider", "add", "pebble", *directory, "--private-ca", "--max-names", str(max_names))
     panel.run("provider", "use", "pebble", "--agree-tos")
-    panel.run("options", "set", f"resolvers={box.resolver}", f"server_addresses={box.address}", "reload_gap=1")

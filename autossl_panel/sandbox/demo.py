@@ -14,8 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from autossl_panel import names as domain_names
-from autossl_panel.sandbox.addresses import free_port
-from autossl_panel.sandbox.arrange import Login, arrange
+from autossl_panel.sandbox.arrange import Login, arrange, use_provider
 from autossl_panel.sandbox.box import Box
 from autossl_panel.sandbox.cases import CASES, RESELLER, SITES
 from autossl_panel.sandbox.panel import Panel
@@ -49,13 +48,14 @@ class Demo:
                 shutil.rmtree(self.folder / name, ignore_errors=True)
             self.say(f"Starting a CA, a DNS server and a web server with {len(CASES)} sites in {self.folder}")
             box = stack.enter_context(Box(self.folder / "box", sites=SITES, nonce_reject=5))
-            port = free_port(WEB_ADDRESS, WEB_PORT)
-            url = f"http://{WEB_ADDRESS}:{port}"
-            settings = box.environment(self.folder / "state", self._run_dir(stack)) | {"AUTOSSL_URL": url}
-            panel = Panel(settings, self.folder / "serve.log", self.say)
+            panel = Panel(
+                box.environment(self.folder / "state", self._run_dir(stack)), self.folder / "serve.log", self.say
+            )
             arrange(box, panel, self.logins)
             stack.callback(panel.stop)
-            panel.serve(WEB_ADDRESS, port)
+            url = panel.serve(WEB_ADDRESS, WEB_PORT)
+            # Last of all: the workers would begin with what is due before the run for all could show it.
+            use_provider(box, panel)
             if panel.watch("autossl_check", "--all") not in (0, 1):
                 raise SandboxProblem("the run did not work through")
             outcomes = self._settled(box, panel)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import shlex
@@ -14,10 +13,19 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from autossl_panel.sandbox.addresses import free_port
 from autossl_panel.sandbox.processes import Process, Processes, SandboxProblem
 
 PACKAGE_PARENT = Path(__file__).resolve().parents[2]
 DRAIN_SECONDS = 60
+# What `serve` says when the web answers, and when it cannot begin.
+READY = "AutoSSL Panel is ready"
+PORT_IN_USE = "cannot be listened on"
+BEATS = """
+from autossl_panel.autossl.foreground import workers_alive
+from autossl_panel.hosting import servers
+print(workers_alive(servers.this()))
+"""
 
 
 class Panel:
@@ -70,17 +78,42 @@ class Panel:
         hosts: Sequence[Mapping[str, Any]] = json.loads(result.stdout)["virtual_hosts"]
         return hosts
 
-    def serve(self, address: str, port: int, seconds: float = 60) -> None:
-        """Start web, workers and helper; return when the web answers, raise SandboxProblem with the log if not."""
-        words = ["serve", "--bind", f"{address}:{port}"]
-        self._tell(words)
-        self._processes = Processes()
-        self._serve = self._processes.start("serve", [*self.argv, *words], log=self._log, env=self.environment)
+    def serve(self, address: str, port: int, seconds: float = 60) -> str:
+        """Start web, workers and helper; returns the URL when all answer. Takes another port where this one is in use.
+
+        Raises SandboxProblem with the log of `serve` when it ends, or is not ready in time.
+        """
         deadline = time.monotonic() + seconds
-        while not _answers(address, port):
-            if not self._serve.alive or time.monotonic() > deadline:
+        self._processes = Processes()
+        while True:
+            port = free_port(address, port)
+            url = f"http://{address}:{port}"
+            words = ["serve", "--bind", f"{address}:{port}"]
+            self._tell(words)
+            self.environment["AUTOSSL_URL"] = url
+            self._log.unlink(missing_ok=True)
+            self._serve = self._processes.start("serve", [*self.argv, *words], log=self._log, env=self.environment)
+            while READY not in self._log.read_text(encoding="utf-8", errors="replace"):
+                if not self._serve.alive or time.monotonic() > deadline:
+                    break
+                time.sleep(0.1)
+            else:
+                self._wait_for_workers(deadline)
+                return url
+            if PORT_IN_USE not in self._serve.log_tail() or time.monotonic() > deadline:
                 raise SandboxProblem(f"the panel does not answer on {address}:{port}\n{self._serve.log_tail(30)}")
-            time.sleep(0.1)
+
+    def _wait_for_workers(self, deadline: float) -> None:
+        """Without a beat of theirs, a check would do their work itself."""
+        while time.monotonic() < deadline:
+            asked = [*self.argv, "shell", "--verbosity", "0", "-c", BEATS]
+            if (
+                subprocess.run(asked, env=self.environment, check=True, stdout=subprocess.PIPE).stdout.strip()
+                == b"True"
+            ):
+                return
+            time.sleep(0.2)
+        raise SandboxProblem(f"the workers give no sign\n{self.log_tail()}")
 
     @property
     def serving(self) -> bool:
@@ -104,14 +137,3 @@ class Panel:
     def _tell(self, words: Sequence[str]) -> None:
         if self._say is not None:
             self._say(f"$ autossl-panel {shlex.join(words)}")
-
-
-def _answers(address: str, port: int) -> bool:
-    connection = http.client.HTTPConnection(address, port, timeout=2)
-    try:
-        connection.request("GET", "/")
-        return connection.getresponse().status < 500
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from autossl_panel.sandbox.arrange import Login, arrange
+from autossl_panel.sandbox.arrange import Login, arrange, use_provider
 from autossl_panel.sandbox.box import Box
 from autossl_panel.sandbox.cases import CASES, RESELLER, SITES
 from autossl_panel.sandbox.panel import Panel
@@ -45,6 +45,7 @@ def wrong(box: Box, panel: Panel, *, replace_foreign: bool = False) -> list[str]
 def test_every_case_ends_as_expected_and_detach_leaves_no_trace(box: Box, panel: Panel) -> None:
     before = files(box)
     arrange(box, panel, [Login(RESELLER, "a-long-password", "reseller")])
+    use_provider(box, panel)
     assert files(box) == before
 
     # Some sites fail, as they should.

@@ -1,0 +1,148 @@
+"""SIGKILL to each kind of process in the middle of a run: it ends all the same, and nothing is ordered twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from autossl_panel import pki
+from autossl_panel.sandbox.box import Box
+from tests.support.postgresql import PostgreSQL
+from tests.support.server import PanelOnBox
+
+USERS, SITES_EACH = 8, 5
+SITES = USERS * SITES_EACH
+# From the kill to the end of the run
+SECONDS = 120
+
+
+class Served:
+    """A panel that serves on a box of 40 sites, and the processes of its workers."""
+
+    def __init__(self, box: Box, panel: PanelOnBox, database_url: str) -> None:
+        self.box, self.panel, self._database_url = box, panel, database_url
+
+    def _one(self, query: str) -> str:
+        if self._database_url:
+            with psycopg.connect(self._database_url) as connection:
+                row = connection.execute(query).fetchone()  # type: ignore[call-overload]
+        else:
+            connection = sqlite3.connect(self.panel.folder / "state" / "autossl.sqlite3", timeout=30)
+            try:
+                row = connection.execute(query).fetchone()
+            finally:
+                connection.close()
+        return str(row[0]) if row else ""
+
+    def pid_of(self, victim: str) -> int:
+        """The process id of a victim by its role."""
+        serve = self.panel.panel.serve_pid
+        assert serve is not None
+        if victim == "helper":
+            return next(pid for pid in children(serve) if "autossl_panel.helper" in command(pid))
+        main = next(pid for pid in children(serve) if "autossl.cluster" in command(pid))
+        sentinel = next(pid for pid in children(main))
+        # In the order they are made: two workers, the monitor, the pusher
+        first, second, monitor, _pusher = children(sentinel)
+        runner = int(self._one("select holder from autossl_slot where holder <> ''").split(":")[1])
+        assert runner in (first, second)
+        idle = second if runner == first else first
+        return {"main": main, "monitor": monitor, "runner": runner, "idle worker": idle}[victim]
+
+
+def children(pid: int) -> list[int]:
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return sorted(int(text) for text in found.split())
+
+
+def command(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+
+
+def left_behind(folder: Path) -> list[str]:
+    """Processes whose environment names the panel's folder."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if str(folder).encode() in (entry / "environ").read_bytes() and entry.name != str(os.getpid()):
+                found.append(command(int(entry.name)))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.fixture
+def served(request: pytest.FixtureRequest) -> Iterator[Served]:
+    database_url = ""
+    if request.param == "postgresql":
+        server: PostgreSQL = request.getfixturevalue("postgresql")
+        database_url = server.url(f"kill{time.monotonic_ns()}")
+    with Box(users=USERS, per_user=SITES_EACH) as box, PanelOnBox(box, database_url=database_url) as panel:
+        panel.set_up()
+        panel.serve()
+        yield Served(box, panel, database_url)
+
+
+QUICK = {("runner", "sqlite"), ("main", "postgresql")}
+EVERY = [
+    pytest.param(
+        victim,
+        database,
+        marks=() if (victim, database) in QUICK else pytest.mark.slow,
+        id=f"{victim}-{database}".replace(" ", "-"),
+    )
+    for victim in ("runner", "idle worker", "main", "monitor", "helper")
+    for database in ("sqlite", "postgresql")
+]
+
+
+@pytest.mark.parametrize(("victim", "served"), EVERY, indirect=["served"])
+def test_a_killed_process_costs_a_moment_and_no_certificate(victim: str, served: Served) -> None:
+    box, panel = served.box, served.panel
+    check = subprocess.Popen(
+        [*panel.panel.argv, "autossl_check", "--all"],
+        env=panel.panel.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        wait_for_certificates(box, 8)
+        pid = served.pid_of(victim)
+        os.kill(pid, signal.SIGKILL)
+        output, _nothing = check.communicate(timeout=SECONDS)
+    finally:
+        if check.poll() is None:
+            check.kill()
+            check.wait()
+    assert check.returncode == 0, f"{output}\n{panel.panel.log_tail()}"
+    issued = box.issued()
+    assert len(issued) == SITES
+    assert set(issued.values()) == {1}, "no site may get a second certificate"
+    serials = {f"{int(one.serial, 16):x}" for one in box.issuances()}
+    for site in box.sites.values():
+        for name in site.names:
+            shown = pki.handshake(box.address, box.https_port, name)
+            assert shown.facts is not None, f"{name}: {shown.problem}"
+            assert f"{int(shown.facts.serial, 16):x}" in serials
+    assert {row["state"] for row in panel.status().values()} == {"secured"}
+    panel.panel.stop()
+    assert left_behind(panel.folder) == []
+    helper = panel.folder / "state" / "helper"
+    assert list((helper / "staged").iterdir()) == []
+    assert not (helper / "journal.json").exists()
+
+
+def wait_for_certificates(box: Box, number: int, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while len(box.issuances()) < number:
+        assert time.monotonic() < deadline, "the run does not begin"
+        time.sleep(0.05)
