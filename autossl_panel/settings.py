@@ -40,7 +40,7 @@ def _secret_key(state_dir: Path) -> str:
         return given
     path = state_dir / "secret_key"
     try:
-        state_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
+        _make_state_dir(state_dir)
         if not path.exists():
             _make_secret(path)
         secret = path.read_text(encoding="ascii").strip()
@@ -52,6 +52,20 @@ def _secret_key(state_dir: Path) -> str:
     if len(secret) < 32:
         raise ImproperlyConfigured(f"{path} is damaged. Remove it and the panel makes a new secret key.")
     return secret
+
+
+def _make_state_dir(path: Path) -> None:
+    """The web server's workers must pass through to the helper's challenges; what is secret here is 0600 by itself."""
+    if not path.is_dir():
+        path.mkdir(parents=True, exist_ok=True)
+        path.chmod(0o711)
+
+
+def _private_file(path: Path) -> Path:
+    """Make an empty file that only its owner reads, where none is: SQLite's journals take its mode."""
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    return path
 
 
 def _make_secret(path: Path) -> None:
@@ -154,11 +168,11 @@ TEMPLATES = [
     }
 ]
 
-DATABASES = {
-    "default": dj_database_url.parse(
-        os.environ.get("DATABASE_URL") or f"sqlite:///{AUTOSSL_STATE_DIR / 'autossl.sqlite3'}", conn_max_age=60
-    )
-}
+_database_url = os.environ.get("DATABASE_URL")
+if not _database_url:
+    _make_state_dir(AUTOSSL_STATE_DIR)
+    _database_url = f"sqlite:///{_private_file(AUTOSSL_STATE_DIR / 'autossl.sqlite3')}"
+DATABASES = {"default": dj_database_url.parse(_database_url, conn_max_age=60)}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
         # Without these three, concurrent workers meet lock errors and lose results.
