@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
+import socket
+import ssl
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 from autossl_panel.sandbox.cases import CASES
@@ -27,12 +32,20 @@ def processes_naming(text: str) -> list[str]:
     return found
 
 
+def command(folder: Path, *words: str) -> list[str]:
+    return [sys.executable, "manage.py", "demo", "--folder", str(folder), *words]
+
+
+def environment(tmp_path: Path) -> dict[str, str]:
+    return {**os.environ, "AUTOSSL_STATE_DIR": str(tmp_path / "unused")}
+
+
 def test_demo_once(tmp_path: Path) -> None:
     folder = tmp_path / "sandbox"
     ran = subprocess.run(
-        [sys.executable, "manage.py", "demo", "--once", "--folder", str(folder)],
+        command(folder, "--once"),
         cwd=ROOT,
-        env={**os.environ, "AUTOSSL_STATE_DIR": str(tmp_path / "unused")},
+        env=environment(tmp_path),
         capture_output=True,
         text=True,
         timeout=300,
@@ -49,4 +62,52 @@ def test_demo_once(tmp_path: Path) -> None:
         "as_expected": True,
     }
     assert "Every site ended as expected." in lines
+    assert processes_naming(str(folder)) == []
+
+
+def visit(suggestion: str) -> str:
+    """What the suggested curl command does, by this process's own means: a page over TLS, verified by the CA's root."""
+    found = re.search(r"--cacert (\S+) --connect-to ::([0-9.]+): https://([^:]+):([0-9]+)/", suggestion)
+    assert found is not None, suggestion
+    root, address, name, port = found.groups()
+    context = ssl.create_default_context(cafile=root)
+    with (
+        socket.create_connection((address, int(port)), timeout=10) as plain,
+        context.wrap_socket(plain, server_hostname=name) as tls,
+    ):
+        tls.sendall(f"GET / HTTP/1.0\r\nHost: {name}\r\n\r\n".encode())
+        return b"".join(iter(lambda: tls.recv(4096), b"")).decode()
+
+
+def test_demo_stays_up_until_ctrl_c(tmp_path: Path) -> None:
+    folder = tmp_path / "sandbox"
+    said: list[str] = []
+    with subprocess.Popen(
+        command(folder),
+        cwd=ROOT,
+        env=environment(tmp_path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as demo:
+        try:
+            assert demo.stdout is not None
+            for line in demo.stdout:
+                said.append(line.rstrip())
+                if line.startswith("Ctrl-C"):
+                    break
+            assert demo.poll() is None, said
+            url = next(line for line in said if line.startswith("The panel: ")).removeprefix("The panel: ")
+            with urllib.request.urlopen(url, timeout=20) as page:
+                assert page.status == 200
+            logins = [line for line in said if re.fullmatch(r"  (root|reseller): \w+, password \S{12}", line)]
+            assert len(logins) == 2
+            assert "<h1>alpenblick.example</h1>" in visit(next(line for line in said if line.startswith("A site: ")))
+            demo.send_signal(signal.SIGINT)
+            said += demo.stdout.read().splitlines()
+            assert demo.wait(60) == 0
+        finally:
+            # Where an assertion failed above: its own processes end with it.
+            demo.kill()
+    assert said[-1] == "Stopping."
     assert processes_naming(str(folder)) == []
