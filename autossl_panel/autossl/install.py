@@ -19,7 +19,6 @@ from autossl_panel.hosting.models import Domain, Exclusion, Server, VirtualHost
 from . import certificates, shaking, verdicts
 from . import options as option_rows
 from .models import Order
-from .orders import close
 from .patience import patiently
 
 SERVED = "activated"
@@ -136,7 +135,8 @@ def record(found: Iterable[Installed], now: datetime) -> None:
         if one.stays:
             continue
         host = order.virtual_host
-        close(order, "installed" if one.served else CLOSED_AS[one.code], now=now)
+        order.closed_at = now
+        order.closed_as = "installed" if one.served else CLOSED_AS[one.code]
         fields = ["closed_at", "closed_as"]
         if one.served:
             assert order.certificate is not None

@@ -10,6 +10,8 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cache
+from pathlib import Path
 
 from django.db import connection
 from django.db.models import Q
@@ -20,8 +22,33 @@ from .models import Lease
 
 
 def new_holder() -> str:
-    """A name for this process's work, never used twice: host and pid for people, the rest for uniqueness."""
-    return f"{socket.gethostname()[:20]}:{os.getpid()}:{uuid.uuid4().hex[:16]}"
+    """A name for this process's work, never used twice; it tells its neighbours when the process is gone."""
+    pid = os.getpid()
+    return f"{_place()}:{pid}:{_started(pid)}:{uuid.uuid4().hex[:8]}"
+
+
+def gone(holder: str) -> bool:
+    """Whether a holder is surely dead: a process of this very machine that is no more. Others may only be late."""
+    place, _colon, rest = holder.rpartition(":")[0].partition(":")
+    pid, _colon, started = rest.partition(":")
+    return place == _place() and pid.isdecimal() and _started(int(pid)) != started
+
+
+@cache
+def _place() -> str:
+    """This machine and its numbering of processes: containers of one host count on their own."""
+    return f"{socket.gethostname().replace(':', '-')[:16]}-{os.stat('/proc/self/ns/pid').st_ino}"
+
+
+def _started(pid: int) -> str:
+    """When a process began, in clock ticks: its number alone may be another's by now. "" where there is none."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return ""
+    fields = stat.rpartition(")")[2].split()
+    # A killed process that nobody has asked for yet is as good as gone.
+    return "" if fields[0] in "ZX" else fields[19]
 
 
 def later(seconds: float) -> Combinable:
@@ -35,8 +62,8 @@ def take(name: str, holder: str, seconds: float) -> bool:
     mine = Lease.objects.filter(name=name)
     if mine.filter(free).update(holder=holder, until=later(seconds)):
         return True
-    if mine.exists():
-        return False
+    if (row := mine.first()) is not None:
+        return gone(row.holder) and bool(mine.filter(holder=row.holder).update(holder=holder, until=later(seconds)))
     # Another may make it in the same moment: the update decides between us.
     Lease.objects.bulk_create([Lease(name=name)], ignore_conflicts=True)
     return bool(mine.filter(free).update(holder=holder, until=later(seconds)))

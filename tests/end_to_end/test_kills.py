@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -33,13 +34,11 @@ class Served:
     def _one(self, query: str) -> str:
         if self._database_url:
             with psycopg.connect(self._database_url) as connection:
-                row = connection.execute(query).fetchone()  # type: ignore[call-overload]
+                row = connection.execute(query.encode()).fetchone()
         else:
-            connection = sqlite3.connect(self.panel.folder / "state" / "autossl.sqlite3", timeout=30)
-            try:
-                row = connection.execute(query).fetchone()
-            finally:
-                connection.close()
+            file = self.panel.folder / "state" / "autossl.sqlite3"
+            with closing(sqlite3.connect(file, timeout=30)) as database:
+                row = database.execute(query).fetchone()
         return str(row[0]) if row else ""
 
     def pid_of(self, victim: str) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce, Now
 
 from autossl_panel.hosting.models import Server
@@ -134,14 +134,24 @@ def to_staged(one: Claim, order: Order, fields: Iterable[str], lines: Iterable[L
     one.save(order, fields, lines, state=JobState.STAGED, holder="", lease_until=None, **columns)
 
 
+def lost_jobs(server: Server) -> QuerySet[Job]:
+    """Claimed jobs whose lease ran out or whose worker is surely dead."""
+    running = Job.objects.filter(server=server, state=JobState.RUNNING)
+    holders = running.order_by().values_list("holder", flat=True).distinct()
+    dead = [holder for holder in holders if leases.gone(holder)]
+    return running.filter(Q(lease_until__lt=Now()) | Q(lease_until__isnull=True) | Q(holder__in=dead))
+
+
 def take_back(server: Server, holder: str) -> list[Claim]:
     """Put jobs whose worker died back into the queue. Those that a third worker died at come as claims, to be failed.
 
     A job that was claimed and not begun is not to blame: that death does not count.
     """
-    lost = Q(lease_until__lt=Now()) | Q(lease_until__isnull=True)
+    lost = lost_jobs(server)
+    if not lost.exists():
+        return []
     with writing():
-        rows = Job.objects.filter(lost, server=server, state=JobState.RUNNING).select_for_update(skip_locked=True)
+        rows = lost.select_for_update(skip_locked=True)
         begun: list[int] = []
         fresh: list[int] = []
         dead: list[int] = []

@@ -22,6 +22,7 @@ from .claims import Claim, writing
 
 # Needs that somebody could act on at once
 ACTIONABLE = (Action.NEW, Action.RENEW, Action.EXTEND, Action.RESUME, Action.INSTALL)
+WITH_CAUSE = (JobOutcome.FAILED, JobOutcome.DEFERRED)
 LEVELS = {
     JobOutcome.SECURED: Level.SUCCESS,
     JobOutcome.FAILED: Level.FAILURE,
@@ -107,7 +108,13 @@ def _stand(server: Server, mine: Sequence[Ending], now: datetime) -> None:
     options = sites.policy_options(server)
     serve_www = option_rows.current(server).serve_www
     found = sites.read_ids(by_host, options, now, serve_www=serve_www)
-    standing.save(_standing(site, by_host[host], options, now) for host, site in found.items())
+    stands = [_standing(site, by_host[host], options, now) for host, site in found.items()]
+    standing.save(stands)
+    for site, stand in stands:
+        one = by_host[site.row["pk"]]
+        if one.problem is None and stand.problem is not None and one.outcome in WITH_CAUSE:
+            # “No name passed” is not a cause: the job says what the first of them showed.
+            Job.objects.filter(pk=one.job.pk).update(problem=stand.problem)
 
 
 def _standing(site: Site, one: Ending, options: PolicyOptions, now: datetime) -> tuple[Site, standing.Standing]:

@@ -14,7 +14,7 @@ from autossl_panel.helper.client import HelperGone, HelperProblem
 from autossl_panel.helper.protocol import Result
 from autossl_panel.hosting.models import VirtualHost
 
-from .. import policy, shaking, sites
+from .. import install, policy, shaking, sites
 from ..facts import Action
 from ..models import Job, JobOutcome, JobState, Level, Phase
 from ..patience import patiently
@@ -74,10 +74,11 @@ def attach(bench: Bench, tasks: list[Task]) -> list[Task]:
     ahead = Job.objects.filter(server=bench.server, state=JobState.QUEUED, virtual_host__attached=False)
     for job in ahead.select_related("virtual_host", "virtual_host__server").order_by("pk")[:ATTACH_AHEAD]:
         hosts.setdefault(job.virtual_host.key, job.virtual_host)
+    extra = install.extra_names(hosts.values())
     addresses = bench.settings.server_addresses
     try:
         results = patiently(
-            lambda: bench.helper.attach(list(hosts), server_addresses=addresses),
+            lambda: bench.helper.attach(list(hosts), extra_names=extra, server_addresses=addresses),
             stop=bench.stopping.is_set,
         )
     except HelperProblem as problem:

@@ -100,9 +100,11 @@ class Runner:
     def _take_slot(self) -> bool:
         number = settings.AUTOSSL_RUNNERS
         Slot.objects.bulk_create([Slot(server=self.server, n=n) for n in range(number)], ignore_conflicts=True)
-        free = Q(until__isnull=True) | Q(until__lt=Now())
+        slots = Slot.objects.filter(server=self.server)
+        dead = [holder for holder in slots.values_list("holder", flat=True) if leases.gone(holder)]
+        free = Q(until__isnull=True) | Q(until__lt=Now()) | Q(holder__in=dead)
         for n in range(number):
-            slot = Slot.objects.filter(free, server=self.server, n=n)
+            slot = slots.filter(free, n=n)
             if slot.update(holder=self.bench.holder, until=leases.later(SLOT_LEASE), rung_at=None):
                 self._slot = n
                 return True

@@ -15,8 +15,9 @@ from autossl_panel.helper.client import HelperGone
 from autossl_panel.hosting.models import Server
 
 from .. import foreground, helpers, leases, runs
-from ..models import Beat, Job, JobState, Run, Slot
+from ..models import Beat, Job, JobState, Lease, Run, Slot
 from ..survey import survey
+from .claims import lost_jobs
 from .runner import Runner
 
 log = logging.getLogger("autossl_panel.jobs")
@@ -24,6 +25,8 @@ log = logging.getLogger("autossl_panel.jobs")
 SURVEY_LEASE = 30.0
 # Rung again at most so often for the same slot
 RING_EVERY = 20.0
+# The queue is read every second: a task that has not begun by then was lost, or waits behind others
+LATE = timedelta(seconds=10)
 
 
 def work(run_id: int, *, stop: Callable[[], bool]) -> None:
@@ -44,7 +47,10 @@ def _run(server: Server, helper: Helper, stop: Callable[[], bool]) -> None:
         if stop():
             return
         if runner.spent:
-            ring(server)
+            # Its budget, not its work, is over: the next task goes on.
+            run = Run.objects.filter(server=server, ended_at__isnull=True).first()
+            if run is not None:
+                runs.ring(run)
             return
         # Somebody may have queued jobs after this runner's last look and found its slot taken.
         if not has_work(server):
@@ -80,7 +86,7 @@ def _survey(run: Run, helper: Helper, *, beat: bool) -> None:
         Beat.objects.filter(server=server).update(at=Now())
 
     holder = leases.new_holder()
-    with leases.kept(f"survey:{run.pk}", holder, SURVEY_LEASE, also=give_sign if beat else None) as ours:
+    with leases.kept(survey_lease(run), holder, SURVEY_LEASE, also=give_sign if beat else None) as ours:
         if not ours:
             return
         run.refresh_from_db()
@@ -93,24 +99,24 @@ def _survey(run: Run, helper: Helper, *, beat: bool) -> None:
 
 def has_work(server: Server) -> bool:
     """Whether jobs wait, runs wait for their survey, or a dead worker's jobs wait to be taken up."""
-    lost = Job.objects.filter(server=server, state=JobState.RUNNING, lease_until__lt=Now())
     waiting = Job.objects.filter(server=server, state__in=[JobState.QUEUED, JobState.STAGED])
-    return waiting.exists() or lost.exists()
+    return waiting.exists() or lost_jobs(server).exists()
 
 
 def ring_where_needed(server: Server) -> bool:
     """Ring the bell where there is work and nobody at it; the task may have been lost with its worker."""
     for run_id in _ended_unnoticed(server):
         runs.end_if_done(run_id)
-    unsurveyed = Run.objects.filter(
-        server=server,
-        ended_at__isnull=True,
-        surveyed_at__isnull=True,
-        started_at__lt=timezone.now() - timedelta(seconds=5),
-    )
-    if not has_work(server) and not unsurveyed.exists():
+    if (run := _waits_for_its_survey(server)) is not None:
+        return _ring(run)
+    if not has_work(server) or _somebody_is_at_it(server):
         return False
     return ring(server)
+
+
+def _somebody_is_at_it(server: Server) -> bool:
+    holders = Slot.objects.filter(server=server, until__gte=Now()).values_list("holder", flat=True)
+    return any(not leases.gone(holder) for holder in holders)
 
 
 def _ended_unnoticed(server: Server) -> list[int]:
@@ -120,19 +126,34 @@ def _ended_unnoticed(server: Server) -> list[int]:
     return list(done.exclude(Exists(live)).values_list("pk", flat=True))
 
 
+def _waits_for_its_survey(server: Server) -> Run | None:
+    """A run whose task should have come long ago, and that nobody surveys."""
+    late = timezone.now() - LATE
+    waiting = Run.objects.filter(server=server, ended_at__isnull=True, surveyed_at__isnull=True, started_at__lt=late)
+    for run in waiting.order_by("pk"):
+        lease = Lease.objects.filter(name=survey_lease(run), until__gte=Now()).first()
+        if lease is None or leases.gone(lease.holder):
+            return run
+    return None
+
+
 def ring(server: Server) -> bool:
-    """Put a live run into the queue again, unless a runner is at work or one was rung for a moment ago."""
-    run = Run.objects.filter(server=server, ended_at__isnull=True).order_by("surveyed_at", "pk").first()
-    if run is None:
-        return False
-    busy = Slot.objects.filter(server=server, until__gte=Now())
-    unsurveyed = run.surveyed_at is None
-    if busy.exists() and not unsurveyed:
-        return False
-    slot, _made = Slot.objects.get_or_create(server=server, n=0)
+    """Put a live run into the queue again."""
+    run = Run.objects.filter(server=server, ended_at__isnull=True, surveyed_at__isnull=False).order_by("pk").first()
+    return run is not None and _ring(run)
+
+
+def _ring(run: Run) -> bool:
+    """Ring for a run, unless somebody did so a moment ago."""
+    slot, _made = Slot.objects.get_or_create(server=run.server, n=0)
     recently = Now() - timedelta(seconds=RING_EVERY)
     if not Slot.objects.filter(pk=slot.pk).exclude(rung_at__gte=recently).update(rung_at=Now()):
         return False
     log.warning("run %s has work and nobody at it: the bell is rung again", run.pk)
     runs.ring(run)
     return True
+
+
+def survey_lease(run: Run) -> str:
+    """The name of the right to survey a run."""
+    return f"survey:{run.pk}"

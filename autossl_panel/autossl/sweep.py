@@ -1,0 +1,113 @@
+"""What is looked after once a minute: new sites, what is due, the daily check, lost jobs, old logs."""
+
+import logging
+from datetime import datetime, timedelta
+
+from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
+
+from autossl_panel.helper.client import Client, HelperGone, HelperProblem
+from autossl_panel.hosting.models import Server, Setting, VirtualHost
+
+from . import helpers, inventory, jobs, leases, providers, runs
+from . import options as option_rows
+from .models import Job, JobState, LogLine, Options, Order, OrderStatus, Run
+
+log = logging.getLogger("autossl_panel.sweep")
+
+# A little less than the minute after which the bell for it comes again
+PAUSE = 50.0
+# Old runs removed in one sweep
+REMOVED = 100
+
+
+def sweep(server: Server, *, now: datetime | None = None) -> bool:
+    """Look after everything of `server` that has its moment; False where a sweep was made just now."""
+    holder = leases.new_holder()
+    # Never given back: it runs out when the next sweep is due.
+    if not leases.take(sweep_lease(server), holder, PAUSE):
+        return False
+    now = now or timezone.now()
+    with helpers.client() as helper:
+        _look_for_sites(server, helper, now)
+        _give_up_orders(server, now)
+        if _start_daily(server, now):
+            _prune(server, helper)
+    _start_due(server, now)
+    jobs.ring_where_needed(server)
+    _forget(server, now)
+    return True
+
+
+def sweep_lease(server: Server) -> str:
+    """The name of the right to sweep, which is never given back and runs out."""
+    return f"sweep:{server.pk}"
+
+
+def _look_for_sites(server: Server, helper: Client, now: datetime) -> None:
+    """A site or name that is new in the configuration is due at once. Costs nothing where no file changed."""
+    surveying = Run.objects.filter(server=server, ended_at__isnull=True, surveyed_at__isnull=True)
+    if not surveying.exists():
+        inventory.refresh(server, helper, now=now)
+
+
+def _start_daily(server: Server, now: datetime) -> bool:
+    """Start the check of all users when its minute has come, once a day."""
+    row = option_rows.current(server)
+    past = now.time() >= row.daily_at
+    if row.daily_done_on is None:
+        # A panel that is set up in the afternoon begins with the next day; its new sites are checked anyway.
+        done = now.date() if past else now.date() - timedelta(days=1)
+        Options.objects.filter(pk=row.pk, daily_done_on__isnull=True).update(daily_done_on=done)
+        return False
+    todo = Options.objects.filter(pk=row.pk, daily_done_on__lt=now.date())
+    if not past or not todo.update(daily_done_on=now.date()):
+        return False
+    runs.start(runs.ALL, by=None, asked_from="schedule", server=server)
+    return True
+
+
+def _start_due(server: Server, now: datetime) -> None:
+    """Start a run for the sites whose moment has come and that nobody works on."""
+    if providers.active(server) is None:
+        return
+    live = Job.objects.filter(virtual_host=OuterRef("pk")).exclude(state=JobState.ENDED)
+    due = VirtualHost.objects.filter(server=server, gone_at__isnull=True, next_at__lte=now).exclude(Exists(live))
+    unsurveyed = Run.objects.filter(server=server, scope=runs.ALL, ended_at__isnull=True, surveyed_at__isnull=True)
+    if due.exists() and not unsurveyed.exists():
+        runs.start(runs.DUE, by=None, asked_from="sweep", server=server)
+
+
+def _give_up_orders(server: Server, now: datetime) -> None:
+    """Open orders of sites that AutoSSL is off for: what is not signed yet is given up."""
+    off = Q(virtual_host__gone_at__isnull=False) | Q(virtual_host__user__suspended=True)
+    off |= Q(virtual_host__user__autossl=Setting.OFF)
+    off |= Q(virtual_host__user__autossl=Setting.FEATURE_LIST, virtual_host__user__feature_list__autossl=False)
+    live = Job.objects.filter(order=OuterRef("pk")).exclude(state=JobState.ENDED)
+    unsigned = Order.objects.filter(
+        off,
+        virtual_host__server=server,
+        closed_at__isnull=True,
+        staged_at__isnull=True,
+        status__in=[OrderStatus.PENDING, OrderStatus.READY],
+    )
+    ids = list(unsigned.exclude(Exists(live)).values_list("pk", flat=True)[:500])
+    Order.objects.filter(pk__in=ids).update(closed_at=now, closed_as="given_up")
+
+
+def _prune(server: Server, helper: Client) -> None:
+    """Once a day: keys and chains that no open order needs any more."""
+    keep = Order.objects.filter(virtual_host__server=server, closed_at__isnull=True)
+    try:
+        helper.prune(list(keep.values_list("ident", flat=True)))
+    except (HelperGone, HelperProblem) as problem:
+        log.warning("nothing was pruned: %s", problem)
+
+
+def _forget(server: Server, now: datetime) -> None:
+    """Remove runs whose log has been kept long enough."""
+    before = now - timedelta(days=option_rows.current(server).log_days)
+    for run_id in Run.objects.filter(server=server, ended_at__lt=before).values_list("pk", flat=True)[:REMOVED]:
+        LogLine.objects.filter(run_id=run_id).delete()
+        Job.objects.filter(run_id=run_id).delete()
+        Run.objects.filter(pk=run_id).delete()

@@ -1,0 +1,47 @@
+"""What django-q2 calls. A task carries one integer, may come twice or never; the rows say what there is to do."""
+
+from autossl_panel.hosting import servers
+from autossl_panel.hosting.models import Server
+
+from . import jobs, lifeline, registration, signs
+from . import sweep as sweeping
+from .models import Account, Provider
+
+
+def work(run_id: int) -> None:
+    """Survey a run and work for its server as long as there is something to do and the budget lasts."""
+    jobs.work(run_id, stop=lifeline.ended)
+
+
+def beat(server_id: int) -> None:
+    """Show that the queue is alive; ring again for work that nobody is at, and sweep when that is due."""
+    signs.give(server_id)
+    server = Server.objects.filter(pk=server_id).first()
+    if server is None or lifeline.ended():
+        return
+    jobs.ring_where_needed(server)
+    with signs.given(server):
+        sweeping.sweep(server)
+
+
+def sweep() -> None:
+    """The one scheduled task, for clusters that run without `serve`."""
+    server = servers.this()
+    with signs.given(server):
+        sweeping.sweep(server)
+
+
+def check_provider(provider_id: int) -> None:
+    """Read the directory of a provider's draft: the row then says ready or refused."""
+    provider = Provider.objects.filter(pk=provider_id).first()
+    if provider is not None:
+        with signs.given(servers.this()):
+            registration.probe(provider)
+
+
+def register_account(account_id: int) -> None:
+    """Register an account and use its provider, or say on the row why not."""
+    account = Account.objects.select_related("provider").filter(pk=account_id).first()
+    if account is not None:
+        with signs.given(servers.this()):
+            registration.register(account)
