@@ -1,7 +1,7 @@
 """A hosting server of 10,000 users with five secured sites each: files only, as the panel leaves them. No database.
 
-Written by the same edit that the helper makes, from each site's admin-written block to the snippets, the http-level file
-and the pairs. Nothing is started on it.
+Written by the same edit that the helper makes: the admin's blocks with our line, the snippets, the http-level file, the
+pairs. Nothing is started on it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ server {{
 
 @dataclass(frozen=True, slots=True)
 class Estate:
-    """Where it lies. `files`: what the helper watches."""
+    """Where it lies, and how large it is."""
 
     users: int
     sites: int

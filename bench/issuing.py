@@ -13,19 +13,18 @@ import resource
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import josepy
 from acme import challenges, messages
 from acme.client import ClientNetwork, ClientV2
 from cryptography.hazmat.primitives.asymmetric import ec
+from josepy.jwa import ES256
+from josepy.jwk import JWKEC
 
 from autossl_panel import ca, pki
-
-Issue = Callable[[Sequence[str]], bytes]
 
 
 class Shipped:
@@ -36,14 +35,14 @@ class Shipped:
         self._folder = folder
         # requests reads it; ClientNetwork has no option for a CA bundle.
         os.environ["REQUESTS_CA_BUNDLE"] = bundle
-        self._key = josepy.JWKEC(key=ec.generate_private_key(ec.SECP256R1()))
+        self._key = JWKEC(key=ec.generate_private_key(ec.SECP256R1()))
         self._mine = threading.local()
         first = self._client(None)
         self._account = first.new_account(messages.NewRegistration.from_data(terms_of_service_agreed=True))
         self.sent = 0  # it does not count
 
     def _client(self, account: messages.RegistrationResource | None) -> ClientV2:
-        network = ClientNetwork(self._key, account=account, alg=josepy.ES256)
+        network = ClientNetwork(self._key, account=account, alg=ES256)
         directory = messages.Directory.from_json(network.get(self._url).json())
         return ClientV2(directory, network)
 
@@ -113,7 +112,8 @@ def main() -> int:
     """Words: shipped|own, threads, directory URL, CA bundle, folder for challenges. Names as JSON on standard input."""
     kind, threads, directory_url, bundle, folder = sys.argv[1:]
     wanted: list[list[str]] = json.load(sys.stdin)
-    client = {"shipped": Shipped, "own": Own}[kind](directory_url, bundle, Path(folder))
+    made = Own if kind == "own" else Shipped
+    client: Own | Shipped = made(directory_url, bundle, Path(folder))
     before, start = _cpu(), time.monotonic()
     with ThreadPoolExecutor(int(threads)) as pool:
         chains = list(pool.map(client.issue, wanted))

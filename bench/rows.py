@@ -1,7 +1,7 @@
 """The rows that a settled panel has beside its inventory: a provider in use, and every name proven. Run as a program.
 
-`python -m bench.rows settle` writes them; `python -m bench.rows runs` prints the runs so far as JSON: seconds from start
-to end, and what they counted.
+`python -m bench.rows settle` writes them; `python -m bench.rows runs` prints the runs so far as JSON: seconds from
+start to end, and what they counted.
 """
 
 import json

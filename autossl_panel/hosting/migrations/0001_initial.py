@@ -121,6 +121,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='virtualhost',
+            index=models.Index(fields=['server', 'user'], name='hosting_vir_server__a16416_idx'),
+        ),
+        migrations.AddIndex(
+            model_name='virtualhost',
             index=models.Index(fields=['user', 'state'], name='hosting_vir_user_id_79c77f_idx'),
         ),
         migrations.AddIndex(
