@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 from types import TracebackType
 
@@ -85,6 +86,16 @@ class PostgreSQL:
         )
         process.wait_listening(self.address, self.port, seconds=60)
         self._process = process
+        self._wait_until_it_answers()
+
+    def _wait_until_it_answers(self, seconds: float = 60) -> None:
+        """It listens a moment before it takes sessions."""
+        ask = [str(self._bin / "pg_isready"), "-q", "-h", self.address, "-p", str(self.port), "-U", USER]
+        deadline = time.monotonic() + seconds
+        while subprocess.run(ask, timeout=60, check=False).returncode != 0:
+            if time.monotonic() > deadline or not self._process.alive:
+                raise SandboxProblem(f"postgres does not answer\n{self._process.log_tail()}")
+            time.sleep(0.02)
 
     @property
     def root_owned(self) -> bool:
@@ -94,7 +105,10 @@ class PostgreSQL:
     def url(self, database: str) -> str:
         """Make an empty database of this name; its DATABASE_URL."""
         where = ["-h", self.address, "-p", str(self.port), "-U", USER]
-        subprocess.run([self._bin / "createdb", *where, database], check=True, capture_output=True, timeout=60)
+        createdb = [str(self._bin / "createdb"), *where, database]
+        made = subprocess.run(createdb, capture_output=True, text=True, timeout=60, check=False)
+        if made.returncode != 0:
+            raise SandboxProblem(made.stderr)
         return f"postgres://{USER}@{self.address}:{self.port}/{database}"
 
     def stop(self) -> None:
