@@ -4,7 +4,7 @@ import os
 import re
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 from autossl_panel.webservers.model import Listen
@@ -14,7 +14,7 @@ from autossl_panel.webservers.nginx.tokens import Statement
 FLAGS = ("http2", "proxy_protocol")
 _ALL = {"^", "^/", "^(.*)", "^(.*)$", "^/(.*)", "^/(.*)$", "(.*)", ".*", "^.*$", "^.*", "/(.*)", "/", "^/.*$", "^/.*"}
 _HTTPS = re.compile(r"https://(\$\{?\w+\}?|[^/?#:$]*)", re.IGNORECASE)
-_OURS = re.compile(r"/(?:snippets/([^/]+)|http)\.con\[f\]$")
+_OURS = re.compile(r"/(?:snippets/([^/]+-[0-9a-f]{8}(?:\.\d+)?(?:\.names)?)|http)\.con\[f\]$")
 _OWN = {"$host", "${host}", "$http_host", "${http_host}", "$server_name", "${server_name}"}
 _SCHEME = re.compile(r"\$\{?(scheme|https|server_port)\b")
 _MOST_PORTS = 1000
@@ -97,6 +97,7 @@ class Block:
 
     def __init__(self, server: Server, number: int, *, admins: bool = False) -> None:
         self.server, self.number = server, number
+        self.speak_tls: frozenset[tuple[str, int]] = frozenset()
         self.id, self.placed = server.id, server.placed
         self.panels = _brought(server.placed)
         self.statements = server.statements
@@ -110,7 +111,11 @@ class Block:
     @cached_property
     def admins(self) -> "Block":
         """The same block as if the panel were not there."""
-        return Block(self.server, self.number, admins=True) if self.includes else self
+        if not self.includes:
+            return self
+        block = Block(self.server, self.number, admins=True)
+        block.speak_tls = self.speak_tls
+        return block
 
     def all(self, name: str) -> list[Placed]:
         return self.by_name.get(name, [])
@@ -124,11 +129,22 @@ class Block:
         """No listen of its own, or of the admin's: nginx gives it one."""
         return not self.all("listen")
 
-    @cached_property
-    def sockets(self) -> tuple[Socket, ...]:
+    @property
+    def written(self) -> tuple[Socket, ...]:
+        """The sockets as this block alone says them."""
         if self.implied:
             return sockets_of((IMPLIED,), self.ssl_on)
         return tuple(s for one in self.all("listen") for s in sockets_of(one.statement.args, self.ssl_on))
+
+    @cached_property
+    def sockets(self) -> tuple[Socket, ...]:
+        """With TLS where any block says so for the socket."""
+        return tuple(
+            replace(s, listen=replace(s.listen, ssl=True))
+            if not s.listen.ssl and (s.listen.address, s.listen.port) in self.speak_tls
+            else s
+            for s in self.written
+        )
 
     @cached_property
     def words(self) -> tuple[tuple[str, Placed], ...]:
@@ -202,7 +218,13 @@ def _name(arg: str) -> str:
 
 def blocks(configuration: Configuration) -> list[Block]:
     """All server blocks in nginx's order."""
-    return [Block(server, number) for number, server in enumerate(configuration.servers)]
+    found = [Block(server, number) for number, server in enumerate(configuration.servers)]
+    listens = {socket.listen for block in found for socket in block.written}
+    speak_tls = frozenset((one.address, one.port) for one in listens if one.ssl)
+    if any(not one.ssl and (one.address, one.port) in speak_tls for one in listens):
+        for block in found:
+            block.speak_tls = speak_tls
+    return found
 
 
 def inherited(configuration: Configuration, name: str) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -101,16 +102,17 @@ class Draft:
             new += SPLIT + self.ending(end)
         self.changes[start, end] = new
 
-    def comment_in(self, start: int, end: int) -> None:
-        """Take our marks off between two offsets."""
+    def comment_in(self, start: int, end: int, *, for_good: bool = False) -> None:
+        """Take our marks off between two offsets; `for_good` leaves plain comments in their place."""
         for first, last in self.tree.comments:
             if first < start or last > end or not self.content.startswith(OFF, first):
                 continue
-            self.changes[first, first + len(OFF)] = b""
+            self.changes[first, first + len(OFF)] = b"# " if for_good else b""
             line = self.content[first:last].rstrip(b"\r")
             if line.endswith(b";" + SPLIT):
                 at = first + len(line) - len(SPLIT)
-                self.changes[at, last + 1] = b""
+                self.changes.pop((at, last + 1), None)
+                self.changes[at, at + len(SPLIT) if for_good else last + 1] = b""
 
 
 class Drafts:
@@ -153,8 +155,11 @@ class Drafts:
         return {p: pair[0] for p, pair in changed.items()}, {p: pair[1].sha256 for p, pair in changed.items()}
 
 
-def take_out_all(drafts: Drafts, configuration: Configuration) -> None:
-    """Every include and every mark of ours in every file of the configuration."""
+def take_out_all(drafts: Drafts, configuration: Configuration, replaced: Iterable[Placed]) -> None:
+    """Every include and every mark of ours in every file of the configuration.
+
+    What we switched off stays off in the `replaced` blocks, where an admin has put another certificate since.
+    """
     for real_path, tree in configuration.trees.items():
         pending = list(tree.statements)
         ours = []
@@ -169,3 +174,5 @@ def take_out_all(drafts: Drafts, configuration: Configuration) -> None:
         for statement in ours:
             draft.take_out(statement)
         draft.comment_in(0, len(draft.content))
+    for block in replaced:
+        drafts.at(block).comment_in(block.statement.start, block.statement.end, for_good=True)

@@ -3,15 +3,23 @@
 from collections.abc import Iterable
 
 from autossl_panel.webservers.model import Layout
-from autossl_panel.webservers.nginx.blocks import Block
+from autossl_panel.webservers.nginx.blocks import Block, sockets_of
+from autossl_panel.webservers.nginx.read import Placed
 from autossl_panel.webservers.nginx.routing import WILD4, WILD6, Listener, Listeners, listeners
 
 
 class Sockets:
     """The sockets of the configuration as admins wrote it: what ours must fit in, whichever of ours are there."""
 
-    def __init__(self, all_blocks: Iterable[Block], layout: Layout) -> None:
+    def __init__(self, all_blocks: Iterable[Block], layout: Layout, elsewhere: Iterable[Placed] = ()) -> None:
         self.layout = layout
+        self._elsewhere = [
+            (socket, one)
+            for one in elsewhere
+            if "udp" not in one.statement.args
+            for socket in sockets_of(one.statement.args, tls_by_ssl_on=False)
+            if socket.listen.port == layout.https_port
+        ]
         self.admins: Listeners = listeners([block.admins for block in all_blocks if not block.panels])
         self._plain: dict[bool, set[str]] = {False: set(), True: set()}
         self._tls: dict[bool, set[str]] = {False: set(), True: set()}
@@ -67,6 +75,15 @@ class Sockets:
     def at(self, address: str) -> Listener | None:
         """The admins' listener on an address at the HTTPS port."""
         return self.admins.get((address, self.layout.https_port))
+
+    def taken(self, address: str) -> Placed | None:
+        """Where the stream or mail block listens on this too: nginx tests that well, but cannot start with it."""
+        for socket, one in self._elsewhere:
+            other = socket.listen.address
+            family = (":" in other) == (":" in address) or (socket.dual and other == WILD6)
+            if other == address or (family and {other, address} & {WILD4, WILD6}):
+                return one
+        return None
 
     def flags(self, address: str) -> set[str]:
         """What others have switched on for the whole socket."""

@@ -52,6 +52,7 @@ class Configuration:
     servers: tuple[Server, ...]
     trees: Mapping[str, Tree] = field(repr=False)
     includes: Mapping[str, int] = field(repr=False)
+    elsewhere: tuple[Placed, ...] = ()  # what the stream and mail blocks listen on
 
     def file_state(self, real_path: str) -> FileState | None:
         """The state of a file by its real path, None when it was not read."""
@@ -81,6 +82,7 @@ class _Reader:
         self.servers: list[Server] = []
         self.http: Placed | None = None
         self.http_statements: list[Placed] = []
+        self.elsewhere: list[Placed] = []
 
     def load(self, path: str) -> tuple[str, Tree]:
         """The real path and the statements of a file, from the earlier reading where nothing changed."""
@@ -117,8 +119,8 @@ class _Reader:
             return [plain] if self.exists(plain) else []
         folder, name = os.path.split(mask)
         if _MAGIC.search(folder):
-            found = glob.glob(mask)
-            for place in glob.glob(folder):
+            found = glob.glob(mask.replace("[^", "[!"))
+            for place in glob.glob(folder.replace("[^", "[!")):
                 self.watch(place)
         else:
             self.watch(folder)
@@ -126,7 +128,8 @@ class _Reader:
                 self.listings[folder] = os.listdir(folder) if os.path.isdir(folder) else []
             entries = self.listings[folder]
             matching = [e for e in entries if not e.startswith(".") or name.startswith(".")]
-            found = [os.path.join(folder, entry) for entry in fnmatch.filter(matching, name)]
+            # The C library takes [^…] for [!…], Python does not.
+            found = [os.path.join(folder, entry) for entry in fnmatch.filter(matching, name.replace("[^", "[!"))]
         return sorted(found, key=os.fsencode)
 
     def exists(self, path: str) -> bool:
@@ -174,6 +177,14 @@ class _Reader:
             if top.statement.name == "http" and top.statement.body >= 0:
                 self.http = top
                 self.read_http(top)
+            elif top.statement.name in ("stream", "mail") and top.statement.body >= 0:
+                self.read_elsewhere(top)
+
+    def read_elsewhere(self, other: Placed) -> None:
+        for placed in self.expand(other.statement.block, other.real_path, other.file):
+            if placed.statement.name == "server" and placed.statement.body >= 0:
+                inside = self.expand(placed.statement.block, placed.real_path, placed.file)
+                self.elsewhere += [one for one in inside if one.statement.name == "listen"]
 
     def read_http(self, http: Placed) -> None:
         for placed in self.expand(http.statement.block, http.real_path, http.file):
@@ -240,6 +251,7 @@ def read(
         servers=reader.numbered(),
         trees=reader.trees,
         includes=reader.uses,
+        elsewhere=tuple(reader.elsewhere),
     )
 
 

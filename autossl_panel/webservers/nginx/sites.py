@@ -28,7 +28,7 @@ class Whole:
 
 def key_of(name: str) -> str:
     """A stable name for rows and files: the first name and 8 hex of its hash."""
-    safe = _KEY.sub("_", name)[:_KEY_LENGTH].strip(".") or "_"
+    safe = _KEY.sub("_", name)[:_KEY_LENGTH].rstrip(".").lstrip(".-") or "_"
     return f"{safe}-{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
 
 
@@ -87,12 +87,15 @@ def wholes(all_blocks: list[Block]) -> dict[str, Whole]:
 
 
 def _site(whole: Whole, configuration: Configuration, root: str | None) -> Site:
-    main, tls = whole.main, whole.sibling or whole.main
+    main = whole.main
+    tls = main if whole.sibling is None or main.admins.tls else whole.sibling
+    # A certificate that an admin put beside ours is the one to judge, not to paper over.
+    pair = tls.admins if tls.admins.all("ssl_certificate") else tls
     folder = str(configuration.conf.parent)
     served = tls.tls
     docroot = main.last("root") or root
-    certificate = tls.last("ssl_certificate") or (next(inherited(configuration, "ssl_certificate"), None))
-    key = tls.last("ssl_certificate_key") or (next(inherited(configuration, "ssl_certificate_key"), None))
+    certificate = pair.last("ssl_certificate") or (next(inherited(configuration, "ssl_certificate"), None))
+    key = pair.last("ssl_certificate_key") or (next(inherited(configuration, "ssl_certificate_key"), None))
     listens: dict[Listen, None] = {}
     for part in (*whole.parts, *((whole.sibling,) if whole.sibling else ())):
         listens.update(dict.fromkeys(socket.listen for socket in part.sockets))

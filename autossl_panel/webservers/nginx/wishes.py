@@ -92,7 +92,8 @@ def without(configuration: Configuration, keys: Collection[str] | None, layout: 
     """
     work = Work(configuration, layout)
     if keys is None:
-        take_out_all(work.drafts, configuration)
+        replaced = [block.placed for block in work.blocks if block.includes and block.admins.all("ssl_certificate")]
+        take_out_all(work.drafts, configuration, replaced)
         stems = {stem_of(one) for block in work.blocks for one in block.includes}
         files, before = work.drafts.results()
         text = "" if work.http_text() else None

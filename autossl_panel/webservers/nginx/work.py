@@ -39,7 +39,7 @@ class Work:
         self.configuration, self.layout = configuration, layout
         self.blocks = blocks(configuration)
         self.sites = wholes(self.blocks)
-        self.sockets = Sockets(self.blocks, layout)
+        self.sockets = Sockets(self.blocks, layout, configuration.elsewhere)
         self.drafts = Drafts(configuration)
         self.refused_above = "on" in inherited(configuration, "ssl_reject_handshake")
         self.mains = {whole.main.number: key for key, whole in self.sites.items()}
@@ -98,7 +98,8 @@ class Work:
             draft.include_first(part.statement, render.mask(self.layout, stem))
         if names and f"{stem}.names" not in there:
             own = [one.statement for one in part.admins.statements if not one.via and one.statement.body < 0]
-            named = [one for one in own if one.name == "server_name"] or own
+            # Behind a certificate it would end in the comment that switches that off.
+            named = [one for one in own if one.name == "server_name"] or [o for o in own if o.name not in _CERTIFICATE]
             draft.include_after(named[-1], render.mask(self.layout, f"{stem}.names"))
 
     # -- one site
@@ -132,7 +133,11 @@ class Work:
 
     @staticmethod
     def own_statements(part: Block) -> list[Placed]:
-        return [one for one in part.admins.statements if not one.via and one.statement.body < 0]
+        return [
+            one
+            for one in part.admins.statements
+            if not one.via and one.statement.body < 0 and one.statement.name not in _CERTIFICATE
+        ]
 
     def extra_names(self, whole: Whole, wanted: tuple[str, ...]) -> tuple[str, ...]:
         """Those that nobody else has, in any form that nginx would match."""
@@ -187,6 +192,10 @@ class Work:
                 whole.main.placed,
             )  # fmt: skip
         for address in every:
+            if (other := self.sockets.taken(address)) is not None:
+                where = render.endpoint(address, self.layout.https_port)
+                why = f"The stream or mail block of nginx's configuration listens on {where}, so that no site can."
+                raise Refused("port_taken", why, other)
             if (listener := self.sockets.at(address)) is not None and not listener.ssl:
                 where = render.endpoint(address, self.layout.https_port)
                 raise Refused("plain_https_port", f"Others speak plain HTTP on {where}.", whole.main.placed)
@@ -211,6 +220,9 @@ class Work:
             if "on" in one.statement.args:
                 raise Refused("rejects", "The server block refuses every TLS handshake (ssl_reject_handshake).", one)
         for one in (found for name in _CERTIFICATE for found in admins.all(name)):
+            if any("$" in arg for arg in one.statement.args):
+                text = "The server block chooses its certificate by a variable; what it serves cannot be known."
+                raise Refused("variable_certificate", text, one)
             if one.via:
                 own = [p for p in whole.parts if any(o.real_path == one.real_path for o in p.admins.statements)]
                 others = self.configuration.includes.get(one.real_path, 0) - len(own)
@@ -227,11 +239,13 @@ class Work:
 
     def restore(self, whole: Whole, part: Block) -> None:
         """Put the admin's own certificate lines back, in the part and in the files that only it includes."""
-        self.drafts.at(part.placed).comment_in(part.statement.start, part.statement.end)
+        # Beside a certificate that the admin has put there since, the old one must not come back.
+        replaced = bool(part.admins.all("ssl_certificate"))
+        self.drafts.at(part.placed).comment_in(part.statement.start, part.statement.end, for_good=replaced)
         for real_path in {one.real_path for one in part.admins.statements} | self.quiet(part):
             if real_path != part.placed.real_path and self.configuration.includes.get(real_path, 0) <= len(whole.parts):
                 draft = self.drafts.of(real_path)
-                draft.comment_in(0, len(draft.content))
+                draft.comment_in(0, len(draft.content), for_good=replaced)
 
     def quiet(self, part: Block) -> set[str]:
         """Files that the part includes and that have no directive left: all that was in them is switched off."""
