@@ -35,7 +35,7 @@ test-slow: .setup-test  ## the tests that take minutes: every kill on both datab
 lint: .setup-test  ## ruff, mypy and the import contracts
 	$(PY) -m ruff check $(SOURCES)
 	$(PY) -m ruff format --check $(SOURCES)
-	$(PY) -m mypy autossl_panel tests
+	$(PY) -m mypy
 	.venv/bin/lint-imports
 
 bench: .setup-bench  ## speed and memory, side by side with other clients; writes docs/bench.md
