@@ -52,6 +52,7 @@ class Site:
 
     job: Job
     lines: list[log.Line] = field(default_factory=list)
+    last_seq: int = 0
     new_user: bool = False
 
     @property
@@ -179,7 +180,10 @@ def sites(jobs: Iterable[Job], cursor: dict[int, int] | None = None) -> list[Sit
         wanted = wanted.exclude(old)
     for row in wanted.order_by("seq"):
         if row.job_id is not None:
-            found[row.job_id].lines.append(log.line(row))
+            found[row.job_id].last_seq = row.seq
+            # The site's own heading says that already.
+            if row.event != "site:begins":
+                found[row.job_id].lines.append(log.line(row))
     last = None
     for site in found.values():
         site.new_user = site.job.user_id != last

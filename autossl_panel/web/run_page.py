@@ -25,7 +25,9 @@ def run(request: access.PanelRequest, pk: int) -> HttpResponse:
     if request.htmx:
         return render(request, "_log.html", _log(request, found, narrowed))
     context = _state(request, found)
-    context |= {"levels": run_data.level_counts(found, request.user), **narrowed}
+    # While a run lives, its counts would be old as soon as they are shown.
+    levels = run_data.level_counts(found, request.user) if found.ended_at else {}
+    context |= {"levels": levels, **narrowed}
     if any(narrowed.values()):
         context |= _log(request, found, narrowed)
     else:
@@ -55,7 +57,7 @@ def live(request: access.PanelRequest, pk: int) -> HttpResponse:
     context = _state(request, found)
     context |= {"sites": sites, "run_lines": run_lines, "oob": True}
     context["cursor"] = _cursor([site for site in sites if site.job.pk not in gone], run_lines, cursor)
-    return render(request, "_live.html", context, status=runs.STOP_POLLING if found.ended_at else 200)
+    return render(request, "_live.html", context, status=shell.STOP_POLLING if found.ended_at else 200)
 
 
 @require_safe
@@ -125,7 +127,7 @@ def _cursor(sites: list[run_data.Site], run_lines: list[log.Line], before: Mappi
     before = before or {}
     seqs = {0: run_lines[-1].seq if run_lines else before.get(0, 0)}
     for site in sites:
-        seqs[site.job.pk] = site.lines[-1].seq if site.lines else before.get(site.job.pk, 0)
+        seqs[site.job.pk] = site.last_seq or before.get(site.job.pk, 0)
     return ",".join(f"{job}:{seq}" for job, seq in seqs.items())
 
 

@@ -18,7 +18,6 @@ from autossl_panel.people.models import User
 from . import access, messages, shell
 from .paging import paginate
 
-STOP_POLLING = 286
 STATE_FILTERS = ("failures", "all", "person")
 SOURCES = {
     "panel": gettext_lazy("panel"),
@@ -156,7 +155,7 @@ def slot(request: access.PanelRequest) -> HttpResponse:
     server = servers.this()
     has_provider = Account.objects.filter(server=server, provider__active=True).exists()
     found = shell.slot(request.user, server, has_provider=has_provider)
-    status = 200 if found.live else STOP_POLLING
+    status = 200 if found.live else shell.STOP_POLLING
     return render(request, "_slot.html", {"slot": found}, status=status)
 
 

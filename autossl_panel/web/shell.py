@@ -18,6 +18,8 @@ from autossl_panel.people.models import User
 
 from .access import PanelRequest, now
 
+# What htmx takes as: swap, and ask no more
+STOP_POLLING = 286
 # The workers give a sign every five seconds.
 LOST_AFTER = timedelta(seconds=30)
 UNDO_FOR = timedelta(seconds=60)
@@ -81,6 +83,7 @@ class Shell:
     tab: str
     account: Account | None
     next_check: datetime
+    check_is_due: bool
     slot: Slot
     workers_seen: datetime | None
     workers_lost: bool
@@ -99,12 +102,14 @@ def _shell(request: PanelRequest, tab: str) -> Shell:
     moment = now()
     server = servers.this()
     beat = Beat.objects.filter(server=server).first()
+    next_check = _next_check(server, moment)
     account = Account.objects.select_related("provider").filter(server=server, provider__active=True).first()
     return Shell(
         server=server,
         tab=tab,
         account=account,
-        next_check=_next_check(server, moment),
+        next_check=next_check,
+        check_is_due=next_check <= moment,
         slot=slot(request.user, server, has_provider=account is not None),
         workers_seen=beat.at if beat else None,
         workers_lost=beat is None or moment - beat.at > LOST_AFTER,

@@ -11,13 +11,14 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from autossl_panel.autossl import runs
 from autossl_panel.autossl.models import Installation, Provider
+from autossl_panel.hosting import servers, visible
 from autossl_panel.hosting import users as hosting_users
-from autossl_panel.hosting import visible
 from autossl_panel.hosting.models import HostingUser, Setting
 from autossl_panel.hosting.users import Change
 
 from . import access, messages, shell, undo, user_table
 from .paging import paginate
+from .shell import STOP_POLLING
 from .user_table import Filter
 
 
@@ -44,6 +45,8 @@ def users(request: access.PanelRequest) -> HttpResponse:
     feature_lists, owners = user_table.menus(mine)
     only_state = not (wish.q or wish.feature_list or wish.owner)
     paging = paginate(request, listed, total=counts[wish.state or "all"] if only_state else None)
+    if request.htmx:
+        return _fresh(request, user_table.rows(paging.rows, "root", set()))
     select = request.GET.get("select", "")
     selected: set[int] | None = None if select in ("page", "match") else set()
     context = {
@@ -57,6 +60,12 @@ def users(request: access.PanelRequest) -> HttpResponse:
         "owners": owners if request.user.is_root else [],
     }
     return shell.page(request, "users.html", "users", context)
+
+
+def _fresh(request: access.PanelRequest, rows: list[user_table.Row]) -> HttpResponse:
+    """The cells that a run changes, in place; for the last time when no run is live any more."""
+    live = shell.slot(request.user, servers.this(), has_provider=True).live
+    return render(request, "_user_cells.html", {"rows": rows}, status=200 if live else STOP_POLLING)
 
 
 def _post(request: access.PanelRequest) -> HttpResponse:

@@ -154,6 +154,17 @@ def test_a_live_run_is_followed_to_its_end(visit, scene: Scene):
     assert asked == [], "nothing is polled after the end"
 
 
+def test_the_table_of_users_is_kept_fresh_while_a_run_lives(visit, scene: Scene):
+    page = visit(path="/users/?q=thistle")
+    expect(page.locator("tbody")).to_contain_text("Not checked yet")
+    HostingUser.objects.filter(name="thistle").update(
+        last_check_at=timezone.now(), last_check={"event": "check:secured", "data": {"number": 4711}}
+    )
+    Run.objects.filter(pk=scene.live.pk).update(ended_at=timezone.now())
+    expect(page.locator("tbody")).to_contain_text("4711 secured", timeout=8000)
+    expect(page.get_by_role("group", name="AutoSSL for thistle")).to_be_visible()
+
+
 def test_cancel_asks_in_a_dialog(visit, scene: Scene):
     page = visit()
     page.get_by_role("link", name="Cancel").click()

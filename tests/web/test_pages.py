@@ -4,6 +4,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from django.template.loader import render_to_string
 
 from tests.web.scene import Scene
 
@@ -97,3 +98,24 @@ def test_a_reseller_opens_own_pages(url, scene: Scene, as_reseller):
     check(html)
     for strange in ("amberfield", "hallsteadt", "junipershop", "brightpeak"):
         assert not re.search(rf">[^<]*{strange}", html), strange
+
+
+@pytest.mark.parametrize("template", ["404.html", "403_csrf.html", "500.html"])
+def test_pages_about_errors_need_nothing(template):
+    check(render_to_string(template))
+
+
+def test_what_is_not_there_is_told_to_everybody(client, db):
+    answer = client.get("/no/such/page/")
+    assert answer.status_code == 404
+    check(answer.content.decode())
+
+
+def test_static_files_are_served_with_the_pages(client, db):
+    html = client.get("/sign-in/").content.decode()
+    (sheet,) = re.findall(r'href="(/static/panel\.css\?v=[0-9a-f]{8})"', html)
+    answer = client.get(sheet)
+    assert answer.status_code == 200
+    text = b"".join(answer.streaming_content).decode()
+    assert "url(" not in text, "the policy allows no data: URI, and there is no image to fetch"
+    assert b"".join(client.get("/static/django_htmx/htmx-2.min.js").streaming_content)
