@@ -18,7 +18,7 @@ from autossl_panel.helper.protocol import SiteFacts as FoundSite
 from autossl_panel.hosting import users as hosting_users
 from autossl_panel.hosting.models import Domain, HostingUser, Server, SiteState, VirtualHost
 
-from . import installed, policy
+from . import installed, policy, standing
 
 CHUNK = 500
 # Characters of each half of `seen`
@@ -129,6 +129,8 @@ class _Sync:
         self._write(appeared, changed, moved, [pk for pk, _key in gone])
         self._write_domains([*appeared, *changed], {row.key for row in appeared}, wishes)
         installed.sync(self.server, self.sites, now=self.now)
+        for chunk in _chunks([row.pk for row in (*appeared, *changed)]):
+            standing.show(self.server, chunk, self.now)
         return Changes(
             sites=len(self.sites),
             users=len(users),

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -137,6 +137,17 @@ def _value(value: Any) -> Any:
     if isinstance(value, Mapping):
         return json.dumps(value)
     return str(value) if isinstance(value, SiteState) else value
+
+
+def show(server: Server, ids: Iterable[int], now: datetime) -> None:
+    """Write how sites stand that were just found or changed; when they are looked at next stays as it is."""
+    options = policy_options(server)
+    serve_www = option_rows.current(server).serve_www
+    rows = []
+    for site in read_ids(ids, options, now, serve_www=serve_www).values():
+        found = of(site, policy.need(site.facts, options, now), options)
+        rows.append((site, replace(found, next_at=site.row["next_at"], next_reason=site.row["next_reason"])))
+    save(rows)
 
 
 def record(

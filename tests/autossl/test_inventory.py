@@ -176,3 +176,12 @@ def test_our_own_edits_are_no_news(server, now):
     host = VirtualHost.objects.get()
     assert changes.changed == ()
     assert (host.line, host.attached, host.tls, host.next_at) == (9, True, True, None)
+
+
+def test_a_site_stands_as_it_is_from_its_discovery_on(server, now):
+    """No run is needed to say that a bought certificate is foreign; what is due stays due."""
+    chain = make_certificate("a.example", issuer=make_certificate(common_name="CA")).pem
+    bought = InstalledCertificate(chain.decode(), "/etc/ssl/a.pem", ours=False, key_matches=True, live_serial="")
+    refresh(server, now, site("a.example", tls=True, certificate=bought))
+    host = VirtualHost.objects.get()
+    assert (host.state, host.next_at, host.next_reason) == (SiteState.FOREIGN, now, "changed")
