@@ -38,7 +38,7 @@ lint: .setup-test  ## ruff, mypy and the import contracts
 	$(PY) -m mypy
 	.venv/bin/lint-imports
 
-bench: .setup-bench  ## speed and memory, side by side with other clients; writes docs/bench.md
+bench: .setup-bench  ## speed and memory, side by side with other clients; writes docs/benchmarks.md
 	$(PY) -m bench
 
 lock:  ## write the requirements with hashes from pyproject.toml (UPGRADE=1: newest versions)

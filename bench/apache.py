@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
+import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -71,6 +73,13 @@ MDomain {names}
     SSLEngine on
 </VirtualHost>
 """
+
+
+def version() -> str:
+    """Apache's own."""
+    said = subprocess.run([find_program("apache2", "apache2"), "-v"], capture_output=True, text=True, check=True).stdout
+    found = re.search(r"Apache/(\S+)", said)
+    return found[1] if found else "?"
 
 
 def run() -> Pipeline:

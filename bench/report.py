@@ -1,0 +1,171 @@
+"""The page of figures, and the same as JSON. Pure: results in, text out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from statistics import median
+
+from bench import results
+from bench.results import Middle, NothingDue
+
+PANEL, MOD_MD = "AutoSSL Panel", "mod_md"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """All of one run of the bench."""
+
+    machine: str
+    day: str
+    versions: Mapping[str, str]
+    clients: Sequence[Middle]
+    nothing_due: Sequence[NothingDue]
+
+
+def goals(measured: Measured) -> list[tuple[str, str, bool]]:
+    """(goal, what was measured, whether it is met)."""
+    found = []
+    by_name = {client.client: client for client in measured.clients}
+    panel, other = by_name.get(PANEL), by_name.get(MOD_MD)
+    if panel and other:
+        said = f"{panel.per_second:.1f} against {other.per_second:.1f} certificates/s"
+        found.append(("at least as fast as mod_md", said, panel.per_second >= other.per_second))
+    if panel:
+        each = panel.requests_each
+        found.append((f"at most {results.MAX_REQUESTS} CA requests a certificate", f"{each:.2f}", _at_most(each)))
+        role, most = max(panel.memory.items(), key=lambda item: item[1])
+        said = f"at most {most:.0f} MB ({role})"
+        found.append((f"each of our processes below {results.MAX_MB} MB", said, most < results.MAX_MB))
+    for one in measured.nothing_due:
+        seconds = median(one.seconds)
+        goal = f"nothing due in {one.sites:,} virtual hosts: at most {results.MAX_SECONDS:.0f} s on {one.database}"
+        found.append((goal, f"{seconds:.1f} s", seconds <= results.MAX_SECONDS))
+    return found
+
+
+def _at_most(requests: float) -> bool:
+    return round(requests, 2) <= results.MAX_REQUESTS
+
+
+def as_json(measured: Measured) -> str:
+    """Everything, for a program to read."""
+    plain = asdict(measured)
+    plain["goals"] = [{"goal": goal, "measured": said, "met": met} for goal, said, met in goals(measured)]
+    return json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
+
+
+def as_markdown(measured: Measured) -> str:
+    """The page."""
+    parts = [
+        "# Benchmarks",
+        "Written by `make bench`; change nothing here by hand. The same figures for programs: "
+        "[benchmarks.json](benchmarks.json).",
+        f"- Day: {measured.day}\n- Machine: {measured.machine}\n"
+        f"- Versions: {', '.join(f'{name} {version}' for name, version in measured.versions.items())}",
+        "## Goals",
+        _table(
+            ("Goal", "Measured", "Met"), [(g, said, "yes" if met else "**no**") for g, said, met in goals(measured)]
+        ),
+        *_clients(measured.clients),
+        *_nothing_due(measured.nothing_due),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _clients(clients: Sequence[Middle]) -> list[str]:
+    if not clients:
+        return []
+    first = clients[0]
+    rows = [
+        (
+            one.client,
+            f"{one.per_second:.1f}",
+            f"{one.slowest:.1f} to {one.fastest:.1f}",
+            f"{one.seconds:.1f}",
+            f"{one.requests_each:.2f}",
+            f"{one.cpu_ms_each:.1f}",
+            f"{one.web_cpu_ms_each:.1f}" if one.web_cpu_ms_each else "–",
+        )
+        for one in clients
+    ]
+    heads = ("Client", "certificates/s", "range", "seconds", "CA requests each", "CPU ms each", "web server's CPU ms")
+    return [
+        f"## {first.certificates} virtual hosts of 2 names",
+        f"{_HOW} Medians of {first.repetitions} rounds, in which the clients take turns.",
+        _table(heads, rows),
+        "### Seconds from the client's start until …",
+        _table(
+            ("Client", "what", "seconds"),
+            [(one.client, name, f"{seconds:.1f}") for one in clients for name, seconds in one.stages.items()],
+        ),
+        "### Memory at the peak, MB",
+        _table(
+            ("Client", "process", "MB"),
+            [(one.client, name, f"{mb:.0f}") for one in clients for name, mb in one.memory.items()],
+        ),
+    ]
+
+
+_HOW = """\
+Every client gets a Pebble, a DNS server and 200 virtual hosts of its own, all on this machine, with http-01 and P-256
+keys; Pebble refuses no nonce and has at most 8 orders at once. Requests are those that Pebble logged, whatever they
+were for. CPU is that of the client's processes from the start of its clock to the moment when all is served.
+
+- **AutoSSL Panel**: all of it, started by `serve` on SQLite, with nginx. Somebody signs in and clicks *Run AutoSSL For
+  All Users*; inventory, survey, preflight of every name, orders, installation in batches (`reload_gap` 1 s), handshakes
+  and log are all in it. Its clock runs from the first claimed job until a handshake with each site shows its new
+  certificate; the time before is in the second table.
+- **mod_md**: Apache with mod_md, set as favourably as we could find: P-256, no stapling, retries after a second, the
+  account's terms accepted. Its clock starts when Apache is up, with account and fallback certificates to come; it gets
+  one graceful restart, in the moment its last certificate is staged. In earnest somebody has to find that moment. Its
+  CPU is all of Apache's, because it is a part of it. There is no preflight, no log for users, no proof by handshake.
+- **acme as shipped**: the package by its own means, ClientV2 and its polling, in 8 threads: issuing and downloading
+  only, no installation.
+- **our ACME layer alone**: what the panel puts over that package, used the same way, so that like stands beside like.\
+"""
+
+
+def _nothing_due(found: Sequence[NothingDue]) -> list[str]:
+    if not found:
+        return []
+    first = found[0]
+    rows = [
+        (
+            one.database,
+            f"{median(one.seconds):.2f}",
+            f"{min(one.seconds):.2f} to {max(one.seconds):.2f}",
+            f"{median(one.helper):.2f}",
+            f"{median(one.command):.2f}",
+            f"{one.first_reading:.0f}",
+            f"{one.worker_mb:.0f}",
+            f"{one.helper_mb:.0f}",
+        )
+        for one in found
+    ]
+    heads = (
+        "Database",
+        "run, s",
+        "range",
+        "of it the helper, s",
+        "whole command, s",
+        "first reading, s",
+        "worker, MB",
+        "helper, MB",
+    )
+    return [
+        f"## Nothing due: {first.users:,} users, {first.sites:,} virtual hosts",
+        f"An nginx configuration of {first.sites:,} server blocks in {first.users:,} files, each with our line, "
+        f"snippet and certificate, is watched by a real helper: {first.files:,} files and {first.sites:,} "
+        "certificates, each looked at again in each run. Nothing of it has changed and no certificate is due. A run "
+        "lasts from its start to its end, with a line for every user; the command around it (`autossl_check --all`) "
+        f"starts Python and prints the log. Medians of {len(first.seconds)} runs. The first reading is the `discover` "
+        "that met all sites, with their certificates.",
+        _table(heads, rows),
+    ]
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,0 +1,87 @@
+"""Medians, goals and the page, from results that are made up here."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bench import report, results
+from bench.report import Measured
+from bench.results import NothingDue, Pipeline
+
+
+def pipeline(client: str, seconds: float, requests: int = 1800, mb: float = 100.0) -> Pipeline:
+    return Pipeline(
+        client=client,
+        certificates=200,
+        seconds=seconds,
+        requests=requests,
+        cpu=4.0,
+        stages={"all issued": seconds / 2, "all served": seconds},
+        memory={"web": mb, "worker 1": 80.0},
+    )
+
+
+def quiet(database: str, *seconds: float) -> NothingDue:
+    return NothingDue(
+        database=database,
+        users=10_000,
+        sites=50_000,
+        files=60_002,
+        seconds=seconds,
+        command=[one + 1 for one in seconds],
+        helper=[0.5 for _ in seconds],
+        first_reading=60,
+        helper_mb=800,
+        worker_mb=120,
+    )
+
+
+def measured(panel: Pipeline, other: Pipeline, *nothing_due: NothingDue) -> Measured:
+    clients = [results.middle([one]) for one in (panel, other)]
+    return Measured("2 × processor", "2026-11-23", {"acme": "5.9.0"}, clients, nothing_due)
+
+
+def test_a_clients_line_is_the_median_of_its_rounds_and_its_worst_memory() -> None:
+    found = results.middle([pipeline("x", 10, mb=90), pipeline("x", 40), pipeline("x", 20, requests=2000, mb=110)])
+    assert (found.repetitions, found.seconds, found.per_second) == (3, 20, 10)
+    assert (found.slowest, found.fastest) == (5, 20)
+    assert found.requests_each == 9
+    assert found.cpu_ms_each == 20
+    assert found.stages == {"all issued": 10, "all served": 20}
+    assert found.memory == {"web": 110, "worker 1": 80}
+
+
+def test_every_goal_is_met() -> None:
+    seen = measured(
+        pipeline("AutoSSL Panel", 10), pipeline("mod_md", 12, requests=3000),
+        quiet("SQLite", 3, 4, 9), quiet("PostgreSQL", 5.0),
+    )  # fmt: skip
+    assert [met for _goal, _said, met in report.goals(seen)] == [True] * 5
+
+
+@pytest.mark.parametrize(
+    ("seen", "missed"),
+    [
+        (measured(pipeline("AutoSSL Panel", 13), pipeline("mod_md", 12)), "as fast as"),
+        (measured(pipeline("AutoSSL Panel", 10, requests=1922), pipeline("mod_md", 12)), "CA requests"),
+        (measured(pipeline("AutoSSL Panel", 10, mb=150), pipeline("mod_md", 12)), "MB"),
+        (measured(pipeline("AutoSSL Panel", 10), pipeline("mod_md", 12), quiet("SQLite", 1, 5.1, 6)), "on SQLite"),
+    ],
+)
+def test_a_missed_goal_is_said(seen: Measured, missed: str) -> None:
+    assert [missed in goal for goal, _said, met in report.goals(seen) if not met] == [True]
+    assert "| **no** |" in report.as_markdown(seen)
+
+
+def test_the_page_and_its_json_hold_the_same_figures() -> None:
+    seen = measured(pipeline("AutoSSL Panel", 10), pipeline("mod_md", 16), quiet("SQLite", 3, 4, 9))
+    page = report.as_markdown(seen)
+    assert "| AutoSSL Panel | 20.0 | 20.0 to 20.0 | 10.0 | 9.00 | 20.0 | – |" in page
+    assert "| mod_md | all served | 16.0 |" in page
+    assert "| SQLite | 4.00 | 3.00 to 9.00 | 0.50 | 5.00 | 60 | 120 | 800 |" in page
+    said = json.loads(report.as_json(seen))
+    assert said["clients"][0]["per_second"] == 20
+    assert said["nothing_due"][0]["seconds"] == [3, 4, 9]
+    assert [one["met"] for one in said["goals"]] == [True] * 4
