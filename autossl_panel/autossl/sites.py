@@ -10,7 +10,7 @@ from autossl_panel.hosting.models import Domain, Exclusion, Server, Setting, Vir
 from . import options as option_rows
 from . import providers
 from .facts import InstalledFacts, NameFacts, PolicyOptions, ProviderFacts, SiteFacts
-from .models import Installation, Order, OrderStatus, Outcome, Verdict
+from .models import Installation, Order, Outcome, Verdict
 
 DEFECTS = ("expired", "revoked", "mismatch", "weak", "chain")
 # What a public CA's rules say of a name, and what holds for a private CA too
@@ -253,14 +253,14 @@ def _installed(hosts: Mapping[str, Any], now: datetime) -> dict[int, tuple[int, 
 def _orders(
     hosts: Mapping[str, Any], now: datetime
 ) -> tuple[
-    dict[int, tuple[OrderStatus, bool]],
+    dict[int, tuple[str, bool]],
     dict[int, tuple[tuple[datetime, str, tuple[str, ...]], ...]],
     dict[tuple[int, int], str],
 ]:
     """Open orders (status, staged or not), issued orders of the last day, which defect caused which certificate."""
     mine = Order.objects.filter(**_of(hosts))
     opened = {
-        host: (OrderStatus(status), staged_at is not None)
+        host: (status, staged_at is not None)
         for host, status, staged_at in mine.filter(closed_at__isnull=True).values_list(
             "virtual_host_id", "status", "staged_at"
         )

@@ -31,6 +31,10 @@ def record(virtual_host_id: int, findings: Iterable[Finding], installed: Install
             # DNS says something else than when the CA refused it: worth another question
             row.ca_refused_until = None
         row.at, row.answer = now, finding.answer
+        if finding.outcome == dcv.Outcome.PASS and row.ca_refused_until is not None and row.ca_refused_until > now:
+            # The CA's word outranks ours: what it refused goes on failing, or a reduction would never be sure of it.
+            row.last_passed_at = now
+            continue
         row.outcome, row.code, row.data = str(finding.outcome), finding.code or "", dict(finding.data)
         if finding.outcome == dcv.Outcome.PASS:
             row.last_passed_at, row.first_failed_at, row.attempts, row.retry_at = now, None, 0, None
@@ -56,10 +60,12 @@ def record_refused(
 
 
 def accepted(virtual_host_id: int, names: Iterable[str]) -> None:
-    """A certificate was issued for these names: what the CA once refused is forgotten."""
-    Verdict.objects.filter(
-        domain__virtual_host_id=virtual_host_id, domain__name__in=list(names), ca_refusals__gt=0
-    ).update(ca_refusals=0, ca_refused_until=None)
+    """A certificate was issued for these names: the CA has proven what we doubted, and takes what it once refused."""
+    mine = Verdict.objects.filter(domain__virtual_host_id=virtual_host_id, domain__name__in=list(names))
+    mine.filter(ca_refusals__gt=0).update(ca_refusals=0, ca_refused_until=None)
+    mine.exclude(outcome=Outcome.PASS).update(
+        outcome=Outcome.PASS, code="", data={}, first_failed_at=None, attempts=0, retry_at=None
+    )
 
 
 def _failed(row: Verdict, installed: InstalledFacts | None, now: datetime, *, is_fault: bool) -> None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from autossl_panel.autossl import runs, survey
-from autossl_panel.autossl.models import Job, LogLine, Outcome, Run, Verdict
+from autossl_panel.autossl.models import Job, LogLine, Order, Outcome, Run, Verdict
 from autossl_panel.helper.client import HelperGone
 from autossl_panel.helper.protocol import ConfigurationFault, InventoryAnswer
 from autossl_panel.hosting.models import Setting, SiteState
@@ -149,3 +149,20 @@ def test_a_configuration_that_cannot_be_read_is_told_and_sites_stay(provider, ma
     assert run.problem["code"] == "inventory"
     host.refresh_from_db()
     assert host.gone_at is None
+
+
+def test_an_order_in_a_status_that_no_rfc_knows_stops_no_survey(provider, make_user, make_site, now):
+    host = make_site(make_user("amber"), "amber.example")
+    Order.objects.create(
+        ident="o-1",
+        virtual_host=host,
+        provider=provider,
+        account=provider.accounts.get(),
+        names=["amber.example"],
+        reason="missing",
+        key_type="p256",
+        created_at=now,
+        status="pondering",
+    )
+    surveyed()
+    assert [(job.action, job.reason) for job in Job.objects.all()] == [("resume", "order_open")]
