@@ -1,5 +1,6 @@
 """Leases are one holder's at a time, and the dead lose them."""
 
+import subprocess
 import threading
 import time
 
@@ -11,7 +12,7 @@ from autossl_panel.autossl.models import Lease
 
 
 @pytest.mark.django_db
-def test_a_lease_is_one_holders_until_it_is_given_back():
+def test_a_lease_is_one_holders_until_it_is_given_back() -> None:
     assert leases.take("install:1", "a", 30)
     assert not leases.take("install:1", "b", 30)
     assert leases.take("install:1", "a", 30), "its holder may take it again"
@@ -22,7 +23,7 @@ def test_a_lease_is_one_holders_until_it_is_given_back():
 
 
 @pytest.mark.django_db
-def test_a_lease_that_ran_out_is_anybodys_and_cannot_be_renewed():
+def test_a_lease_that_ran_out_is_anybodys_and_cannot_be_renewed() -> None:
     assert leases.take("survey:7", "a", -1)
     assert not leases.renew("survey:7", "a", 30), "it is late: somebody else may have begun"
     assert leases.take("survey:7", "b", 30)
@@ -31,14 +32,15 @@ def test_a_lease_that_ran_out_is_anybodys_and_cannot_be_renewed():
 
 
 @pytest.mark.django_db
-def test_leases_of_different_names_do_not_meet():
+def test_leases_of_different_names_do_not_meet() -> None:
     assert leases.take("install:1", "a", 30)
     assert leases.take("install:2", "b", 30)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_many_that_want_it_at_once_one_gets_it():
-    start, got = threading.Barrier(8), []
+def test_of_many_that_want_it_at_once_one_gets_it() -> None:
+    start = threading.Barrier(8)
+    got: list[str] = []
 
     def want(holder: str) -> None:
         start.wait()
@@ -56,8 +58,8 @@ def test_of_many_that_want_it_at_once_one_gets_it():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_kept_lease_outlives_its_length_while_the_work_lasts():
-    signs = []
+def test_a_kept_lease_outlives_its_length_while_the_work_lasts() -> None:
+    signs: list[int] = []
     with leases.kept("survey:1", "a", 0.6, also=lambda: signs.append(1)) as ours:
         assert ours
         time.sleep(1.2)
@@ -68,5 +70,26 @@ def test_a_kept_lease_outlives_its_length_while_the_work_lasts():
     assert leases.take("survey:1", "b", 30)
 
 
-def test_no_two_holders_have_the_same_name():
+def test_no_two_holders_have_the_same_name() -> None:
     assert len({leases.new_holder() for _ in range(100)}) == 100
+
+
+def test_a_holder_of_this_machine_is_gone_when_its_process_is() -> None:
+    mine = leases.new_holder()
+    assert not leases.gone(mine)
+    place, pid, _started, number = mine.split(":")
+    assert leases.gone(f"{place}:{pid}:1:{number}"), "another process has the number now"
+    ended = subprocess.Popen(["/bin/true"])
+    ended.wait()
+    assert leases.gone(f"{place}:{ended.pid}:123:{number}")
+    assert not leases.gone(f"elsewhere-1:{ended.pid}:123:{number}"), "of other machines nothing is known"
+    assert not leases.gone("")
+    assert len(mine) <= 64
+
+
+@pytest.mark.django_db
+def test_the_lease_of_a_process_that_is_gone_is_free_at_once() -> None:
+    dead = leases.new_holder().split(":")
+    dead[2] = "1"
+    assert leases.take("install:1", ":".join(dead), 300)
+    assert leases.take("install:1", leases.new_holder(), 30)
