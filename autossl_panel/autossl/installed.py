@@ -27,12 +27,20 @@ def sync(server: Server, sites: Sequence[FoundSite], *, now: datetime) -> None:
             virtual_host__server=server, until__isnull=True
         ).values_list("pk", "virtual_host_id", "certificate_id", "key_matches")
     }
+    # Put live while the helper was reading: its answer is older, and would have them ordered again.
+    newer = set(
+        Installation.objects.filter(virtual_host__server=server, until__isnull=True, since__gt=now).values_list(
+            "virtual_host_id", flat=True
+        )
+    )
     ended: list[int] = []
     begun: list[Installation] = []
     pairs: dict[str, list[int]] = {"": [], "detached": []}
     for site in sites:
         host, found = ids[site.key], facts[site.key]
         before = current.pop(host, None)
+        if host in newer:
+            continue
         pairs["detached" if _detached(site, found) else ""].append(host)
         certificate = site.certificate
         wanted = certificate_ids[found[0].fingerprint] if found else None

@@ -40,7 +40,10 @@ class Changes:
 
 
 def refresh(server: Server, helper: Client, *, now: datetime) -> Changes:
-    """Ask the helper what is configured and bring the rows in step; nothing is written where no file changed."""
+    """Ask the helper what is configured and bring the rows in step; nothing is written where no file changed.
+
+    `now` is the moment before it is asked: what was installed later than that is newer than the answer.
+    """
     try:
         answer = helper.inventory(unless=server.inventory_hash or None)
     except HelperGone as error:
@@ -55,8 +58,14 @@ def refresh(server: Server, helper: Client, *, now: datetime) -> Changes:
             Server.objects.filter(pk=server.pk).update(inventory_problem=None)
         return Changes(unchanged=True)
     known = {(item["name"], item["text"]) for item in server.inventory_told}
+    try:
+        owners = Owners(settings.AUTOSSL_HOMES, read_user_map(settings.AUTOSSL_USER_MAP))
+    except UserMapProblem as error:
+        return _failed(server, {"file": "", "line": None, "text": f"AUTOSSL_USER_MAP: {error}"})
     with transaction.atomic():
-        changes = _Sync(server, answer.sites, now).run()
+        # Two at once would both add what is new.
+        Server.objects.select_for_update().get(pk=server.pk)
+        changes = _Sync(server, answer.sites, owners, now).run()
         told = [
             {"name": one.name, "text": one.text or one.reason, "file": one.file, "line": one.line}
             for one in (*answer.skipped, *answer.told)
@@ -85,12 +94,12 @@ def _failed(server: Server, problem: dict[str, object]) -> Changes:
 class _Sync:
     """One pass over everything that is configured, in chunks, inside one transaction."""
 
-    def __init__(self, server: Server, sites: Sequence[FoundSite], now: datetime) -> None:
+    def __init__(self, server: Server, sites: Sequence[FoundSite], owners: "Owners", now: datetime) -> None:
         self.server = server
         self.sites = sites
         self.now = now
         self.told: list[Mapping[str, object]] = []
-        self.owners = Owners(settings.AUTOSSL_HOMES, read_user_map(settings.AUTOSSL_USER_MAP))
+        self.owners = owners
 
     @cached_property
     def all_names(self) -> set[str]:
@@ -253,11 +262,18 @@ class Owners:
 
 
 def read_user_map(path: str) -> dict[str, str]:
-    """The explicit map, one “SITE USER” or “/FOLDER USER” a line, # for comments; empty where no file is named."""
+    """The explicit map, one “SITE USER” or “/FOLDER USER” a line, # for comments; empty where no file is named.
+
+    Raises UserMapProblem for a file or a line that cannot be read.
+    """
     if not path:
         return {}
     found: dict[str, str] = {}
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserMapProblem(f"{path} cannot be read: {error}") from error
+    for number, line in enumerate(text.splitlines(), 1):
         words = line.partition("#")[0].split()
         if not words:
             continue

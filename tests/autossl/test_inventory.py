@@ -185,3 +185,28 @@ def test_a_site_stands_as_it_is_from_its_discovery_on(server, now):
     refresh(server, now, site("a.example", tls=True, certificate=bought))
     host = VirtualHost.objects.get()
     assert (host.state, host.next_at, host.next_reason) == (SiteState.FOREIGN, now, "changed")
+
+
+def test_what_was_installed_while_the_helper_was_reading_stays_installed(server, now, make_installed):
+    refresh(server, now, site("a.example"))
+    host = VirtualHost.objects.get()
+    make_installed(host, "a.example")
+    Installation.objects.update(since=now + timedelta(seconds=2))
+    # Asked a second before it went live, read into rows after that: ending it would have it ordered again.
+    refresh(server, now + timedelta(seconds=1), site("a.example"))
+    assert Installation.objects.get(until__isnull=True).certificate.names == ["a.example"]
+    refresh(server, now + timedelta(seconds=3), site("a.example"))
+    assert not Installation.objects.filter(until__isnull=True).exists()
+
+
+@pytest.mark.parametrize("text", [None, "one two three\n", "\udcff"], ids=["missing", "bad line", "not UTF-8"])
+def test_a_user_map_that_cannot_be_read_is_told_and_leaves_the_rows_as_they_are(server, now, settings, tmp_path, text):
+    refresh(server, now, site("a.example"))
+    path = tmp_path / "users"
+    settings.AUTOSSL_USER_MAP = str(path)
+    if text is not None:
+        path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    changes = refresh(server, now, site("b.example"))
+    assert changes.problem is not None
+    assert str(path) in str(changes.problem["text"])
+    assert [host.name for host in VirtualHost.objects.filter(gone_at__isnull=True)] == ["a.example"]
