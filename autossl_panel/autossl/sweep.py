@@ -54,14 +54,13 @@ def _look_for_sites(server: Server, helper: Client, now: datetime) -> None:
 def _start_daily(server: Server, now: datetime) -> bool:
     """Start the check of all users when its minute has come, once a day."""
     row = option_rows.current(server)
-    past = now.time() >= row.daily_at
+    # The day whose moment came last: just before midnight it is easily missed by a sweep.
+    day = now.date() if now.time() >= row.daily_at else now.date() - timedelta(days=1)
     if row.daily_done_on is None:
         # A panel that is set up in the afternoon begins with the next day; its new sites are checked anyway.
-        done = now.date() if past else now.date() - timedelta(days=1)
-        Options.objects.filter(pk=row.pk, daily_done_on__isnull=True).update(daily_done_on=done)
+        Options.objects.filter(pk=row.pk, daily_done_on__isnull=True).update(daily_done_on=day)
         return False
-    todo = Options.objects.filter(pk=row.pk, daily_done_on__lt=now.date())
-    if not past or not todo.update(daily_done_on=now.date()):
+    if not Options.objects.filter(pk=row.pk, daily_done_on__lt=day).update(daily_done_on=day):
         return False
     runs.start(runs.ALL, by=None, asked_from="schedule", server=server)
     return True
