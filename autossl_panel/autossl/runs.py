@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Value
@@ -12,7 +13,7 @@ from django_q.tasks import async_task
 
 from autossl_panel.hosting import servers
 from autossl_panel.hosting import visible as hosting_visible
-from autossl_panel.hosting.models import HostingUser, Server
+from autossl_panel.hosting.models import HostingUser, Server, VirtualHost
 from autossl_panel.people.models import User
 
 from . import log
@@ -77,11 +78,35 @@ def cancel(run: Run, *, by: User | None) -> bool:
         if not Run.objects.filter(pk=run.pk, ended_at__isnull=True, cancelled_at__isnull=True).update(cancelled_at=now):
             return False
         log.for_run(run.pk).warn("run:cancelled", by=by.username if by else "the system")
-        Job.objects.filter(run=run, state=JobState.QUEUED).update(
-            state=JobState.ENDED, outcome=JobOutcome.CANCELLED, outcome_reason="cancelled", ended_at=now
-        )
+        queued = Job.objects.filter(run=run, state=JobState.QUEUED)
+        _leave_to_the_daily_check(run, queued, now)
+        queued.update(state=JobState.ENDED, outcome=JobOutcome.CANCELLED, outcome_reason="cancelled", ended_at=now)
     end_if_done(run.pk)
     return True
+
+
+def hosts_of(run: Run) -> dict[str, Any]:
+    """The virtual hosts that a run is for, as filters."""
+    found: dict[str, Any] = {"server_id": run.server_id, "gone_at__isnull": True}
+    kind, _colon, name = run.scope.partition(":")
+    if kind == "user":
+        found["user__name"] = name
+    elif kind == "owner":
+        found["user__owner__username"] = name
+    elif run.scope == DUE:
+        found["next_at__lte"] = run.started_at
+    return found
+
+
+def _leave_to_the_daily_check(run: Run, queued: QuerySet[Job], now: datetime) -> None:
+    """Nobody wants now what a cancelled run had before it: else the sweep would begin it anew within a minute."""
+    VirtualHost.objects.filter(pk__in=queued.values("virtual_host")).update(next_at=None, next_reason="cancelled")
+    if run.surveyed_at is None:
+        due = VirtualHost.objects.filter(**hosts_of(run)).filter(next_at__lte=now)
+        at_work = Job.objects.filter(virtual_host=OuterRef("pk")).exclude(state=JobState.ENDED)
+        ids = list(due.exclude(Exists(at_work)).values_list("pk", flat=True))
+        for first in range(0, len(ids), 500):
+            VirtualHost.objects.filter(pk__in=ids[first : first + 500]).update(next_at=None, next_reason="cancelled")
 
 
 def end_if_done(run_id: int) -> bool:

@@ -1,6 +1,6 @@
 """Runs are started once, joined, cancelled and ended."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 from django.utils import timezone
@@ -129,3 +129,31 @@ def test_a_cancelled_run_that_still_finishes_does_not_hold_up_the_next(server, m
     runs.cancel(first, by=None)
     second = runs.start(runs.ALL, by=None, asked_from="command")
     assert second.pk != first.pk
+
+
+def test_what_a_cancelled_run_had_before_it_is_left_to_the_daily_check(server, make_user, make_site, now):
+    run = runs.start(runs.ALL, by=None, asked_from="panel")
+    user = make_user("amber")
+    queued, at_work, later = (
+        make_site(user, f"{name}.example", next_at=when, next_reason="changed")
+        for name, when in (("queued", now), ("working", now), ("later", now + timedelta(days=1)))
+    )
+    job(run, queued)
+    job(run, at_work, state=JobState.RUNNING)
+    Run.objects.filter(pk=run.pk).update(surveyed_at=now)
+    runs.cancel(run, by=None)
+    for host in (queued, at_work, later):
+        host.refresh_from_db()
+    # Else the sweep would begin it all anew within a minute.
+    assert (queued.next_at, queued.next_reason) == (None, "cancelled")
+    assert at_work.next_at == now
+    assert later.next_at == now + timedelta(days=1)
+
+
+def test_a_run_cancelled_before_its_survey_leaves_what_it_was_for(server, make_user, make_site, now):
+    mine = make_site(make_user("amber"), "amber.example", next_at=now)
+    other = make_site(make_user("birch"), "birch.example", next_at=now)
+    runs.cancel(runs.start(runs.user_scope("amber"), by=None, asked_from="panel"), by=None)
+    mine.refresh_from_db()
+    other.refresh_from_db()
+    assert (mine.next_at, other.next_at) == (None, now)
