@@ -66,9 +66,11 @@ def _begin(run: Run, writer: log.Writer) -> None:
 
 def _clear_holds(run: Run) -> None:
     """A person's check clears what our own preflight and retry ladder hold, never what the CA holds."""
-    hosts = VirtualHost.objects.filter(**_hosts(run))
+    hosts = VirtualHost.objects.filter(**runs.hosts_of(run))
     hosts.filter(Q(retry_at__isnull=False)).update(retry_at=None)
-    verdicts = Verdict.objects.filter(**{f"domain__virtual_host__{key}": value for key, value in _hosts(run).items()})
+    verdicts = Verdict.objects.filter(
+        **{f"domain__virtual_host__{key}": value for key, value in runs.hosts_of(run).items()}
+    )
     verdicts.filter(Q(retry_at__isnull=False) | Q(ca_refused_until__isnull=False)).update(
         retry_at=None, ca_refused_until=None
     )
@@ -97,25 +99,15 @@ def _tell_inventory(writer: log.Writer, server: Server, changes: inventory.Chang
 
 
 def _finish(run: Run, problem: Mapping[str, Any] | None) -> None:
-    Run.objects.filter(pk=run.pk).update(surveyed_at=timezone.now(), counts=run.counts, problem=problem)
+    # One that was cancelled meanwhile has ended, and counted for itself.
+    Run.objects.filter(pk=run.pk, ended_at__isnull=True).update(
+        surveyed_at=timezone.now(), counts=run.counts, problem=problem
+    )
     runs.end_if_done(run.pk)
 
 
-def _hosts(run: Run) -> dict[str, Any]:
-    """The virtual hosts that a run is for, as filters."""
-    found: dict[str, Any] = {"server_id": run.server_id, "gone_at__isnull": True}
-    kind, _colon, name = run.scope.partition(":")
-    if kind == "user":
-        found["user__name"] = name
-    elif kind == "owner":
-        found["user__owner__username"] = name
-    elif run.scope == runs.DUE:
-        found["next_at__lte"] = run.started_at
-    return found
-
-
 def _all_portions(run: Run, writer: log.Writer, options: PolicyOptions) -> None:
-    hosts = _hosts(run)
+    hosts = runs.hosts_of(run)
     ids = sorted(VirtualHost.objects.filter(**hosts).values_list("user_id", flat=True).distinct())
     names = dict(HostingUser.objects.filter(server_id=run.server_id).values_list("pk", "name"))
     serve_www = option_rows.current(run.server).serve_www
@@ -123,12 +115,13 @@ def _all_portions(run: Run, writer: log.Writer, options: PolicyOptions) -> None:
     ids = [pk for pk in ids if pk > start]
     for first in range(0, len(ids), PORTION):
         part = ids[first : first + PORTION]
-        if Run.objects.filter(pk=run.pk, cancelled_at__isnull=False).exists():
-            return
         now = timezone.now()
         between = {**hosts, "user_id__gte": part[0], "user_id__lte": part[-1]}
         found = sites.read(between, options, now, serve_www=serve_www)
         with transaction.atomic():
+            # With the row locked: a run that is cancelled in this moment has no jobs after its end.
+            if not Run.objects.select_for_update().filter(pk=run.pk, cancelled_at__isnull=True).exists():
+                return
             portion = _Portion(run, writer, options, now, names)
             portion.decide(list(found.values()))
             run.counts = {**portion.counts, "surveyed_to": part[-1]}
@@ -196,8 +189,11 @@ class _Portion:
         if need.action == Action.KEEP:
             if need.reason == "ok":
                 return None
-            level = Level.WARN if need.reason in ("foreign_defective", "foreign_expiring") else Level.OUT
-            return self._line("site:kept", user_id, level, 2, site, reason=need.reason)
+            installed = site.facts.installed
+            if installed is None or need.reason not in ("foreign_defective", "foreign_expiring"):
+                return self._line("site:kept", user_id, Level.OUT, 2, site, reason=need.reason)
+            found = standing.foreign_facts(installed, need)
+            return self._line("site:kept", user_id, Level.WARN, 2, site, reason=need.reason, found=found)
         if need.action == Action.SKIP:
             if need.reason in ("disabled", "suspended"):
                 return None

@@ -4,11 +4,12 @@ from datetime import timedelta
 
 import pytest
 
-from autossl_panel.autossl import runs, survey
+from autossl_panel.autossl import runs, sites, survey
 from autossl_panel.autossl.models import Job, LogLine, Order, Outcome, Run, Verdict
 from autossl_panel.helper.client import HelperGone
 from autossl_panel.helper.protocol import ConfigurationFault, InventoryAnswer
-from autossl_panel.hosting.models import Setting, SiteState
+from autossl_panel.hosting import users
+from autossl_panel.hosting.models import HostingUser, Setting, SiteState
 
 pytestmark = pytest.mark.django_db
 
@@ -166,3 +167,37 @@ def test_an_order_in_a_status_that_no_rfc_knows_stops_no_survey(provider, make_u
     )
     surveyed()
     assert [(job.action, job.reason) for job in Job.objects.all()] == [("resume", "order_open")]
+
+
+def test_a_run_that_is_cancelled_in_the_middle_of_its_survey_queues_nothing(
+    provider, make_user, make_site, monkeypatch
+):
+    make_site(make_user("amber"), "amber.example")
+    read = sites.read
+
+    def cancelled_meanwhile(*args, **named):
+        found = read(*args, **named)
+        runs.cancel(Run.objects.get(), by=None)
+        return found
+
+    monkeypatch.setattr(sites, "read", cancelled_meanwhile)
+    run = surveyed()
+    assert not Job.objects.exists()
+    assert run.ended_at is not None
+    assert run.counts["outcomes"]["secured"] == 0
+
+
+def test_a_site_that_is_made_due_while_it_is_looked_at_stays_due(provider, make_user, make_site, monkeypatch, now):
+    user = make_user("amber", autossl=Setting.OFF)
+    host = make_site(user, "amber.example")
+    read = sites.read
+
+    def enabled_meanwhile(*args, **named):
+        found = read(*args, **named)
+        users.set_autossl(HostingUser.objects.all(), Setting.ON, by=None, now=now)
+        return found
+
+    monkeypatch.setattr(sites, "read", enabled_meanwhile)
+    surveyed()
+    host.refresh_from_db()
+    assert (host.next_at, host.next_reason) == (now, "changed")
