@@ -66,7 +66,8 @@ class Batch:
             if attempt.code in ("foreign_broken", "busy"):
                 self._refuse(items, attempt)
                 return accepted
-            if first and (base := self._changer.base_fault()) is not None:
+            # Looked at again before anything is put aside: an admin may have broken a file meanwhile.
+            if (first or len(items) == 1) and (base := self._changer.base_fault()) is not None:
                 self._refuse(items, base)
                 return accepted
             if len(items) == 1:
@@ -94,4 +95,5 @@ class Batch:
 
     def _refuse(self, items: Sequence[Item], fault: Fault) -> None:
         for item in items:
-            self.results[item.id] = fault.result(self._bad if fault.code == "test" else None)
+            its = fault.each.get(item.id, fault)
+            self.results[item.id] = its.result(self._bad if its.code == "test" else None)

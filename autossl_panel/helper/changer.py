@@ -4,8 +4,9 @@ A web server is never reloaded into a configuration that has not passed its own 
 """
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from autossl_panel.helper import files
@@ -43,13 +44,15 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a set of changes did not go through. `blames` are the ids of items that are known to be the reason."""
+    """Why a set of changes did not go through. `blames` are the ids of items that are known to be the reason; where
+    each has its own, it is in `each`."""
 
     code: str
     text: str
     file: str = ""
     line: int | None = None
     blames: tuple[str, ...] = ()
+    each: Mapping[str, "Fault"] = field(default_factory=dict)
 
     def result(self, code: str | None = None) -> Result:
         """The same for a caller, under another code if given."""
@@ -143,10 +146,9 @@ class Changer:
         wanted = self._wanted(items, addresses)
         planned = self._planner.plan(before, wanted, self._layout(wanted.state))
         if refused := [item for item in items if item.key in planned.refused]:
-            reason = planned.refused[refused[0].key]
-            same = tuple(item.id for item in refused if planned.refused[item.key].text == reason.text)
-            return Fault("refused", reason.text, reason.file, reason.line, same)
-        fault = self._foresee(before, planned.changes, items)
+            why = {item.id: planned.refused[item.key] for item in refused}
+            return _blaming({one: Fault("refused", its.text, its.file, its.line) for one, its in why.items()})
+        fault = _untouchable(before, planned.changes, items) or self._foresee(before, planned.changes, items)
         if fault is not None:
             return fault
         self._journal.begin(planned.changes)
@@ -265,6 +267,26 @@ class Changer:
                 log.error("our lines stay in %s, which somebody edited: %s", ", ".join(map(str, left)), problem)
             self._inventory.forget()
             return
+
+
+def _untouchable(before: Configuration, changes: Changes, items: Sequence[Item]) -> Fault | None:
+    """All files at once that are not ours to change, and the items whose sites are in them."""
+    found: dict[str, ForeignOwner] = {}
+    for path in (one.path for one in changes.files if not one.ours):
+        try:
+            files.must_be_trusted(path)
+        except ForeignOwner as refusal:
+            found[str(path)] = refusal
+    if not found:
+        return None
+    why = {file: Fault("refused", f"{one.path} {one.text}.", file) for file, one in found.items()}
+    sites = {site.key: os.path.realpath(site.file) for site in configurations.sites(before).sites}
+    each = {item.id: why[file] for item in items if (file := sites.get(item.key, "")) in why}
+    return _blaming(each) if each else next(iter(why.values()))
+
+
+def _blaming(each: Mapping[str, Fault]) -> Fault:
+    return replace(next(iter(each.values())), blames=tuple(each), each=each)
 
 
 def _endpoints(configuration: Configuration) -> set[tuple[str, int]]:

@@ -10,8 +10,12 @@ from pathlib import Path
 TEMPORARY = ".autossl-"  # no include mask takes a name that begins with a dot
 
 
+class ChangedMeanwhile(Exception):
+    """A file is not any more what it was when it was read."""
+
+
 class ForeignOwner(Exception):
-    """A file that somebody besides root and ourselves could change: its `path` and why."""
+    """A file that is not ours to change, or that somebody besides root and ourselves could: its `path` and why."""
 
     def __init__(self, path: Path, text: str) -> None:
         super().__init__(f"{path}: {text}")
@@ -59,8 +63,11 @@ def replace(path: Path, content: bytes, mode: int, *, durable: bool = True) -> N
         sync_folder(path.parent)
 
 
-def replace_like(path: Path, content: bytes) -> None:
-    """Replace a file of the admin's: owner, mode and extended attributes stay as they were. No symlinks here."""
+def replace_like(path: Path, content: bytes, expected: bytes) -> None:
+    """Replace a file of the admin's: owner, mode and extended attributes stay as they were. No symlinks here.
+
+    Raises ChangedMeanwhile when it does not hold what is `expected`, looked at the instant before.
+    """
     before = path.lstat()
     draft = temporary(path.parent)
     try:
@@ -72,6 +79,9 @@ def replace_like(path: Path, content: bytes) -> None:
             with contextlib.suppress(OSError):
                 os.setxattr(draft, name, os.getxattr(path, name, follow_symlinks=False), follow_symlinks=False)
         draft.chmod(stat.S_IMODE(before.st_mode))
+        # Writing took as long as the disk: an editor may have saved meanwhile.
+        if path.read_bytes() != expected:
+            raise ChangedMeanwhile(str(path))
         draft.rename(path)
     except BaseException:
         draft.unlink(missing_ok=True)
@@ -133,6 +143,9 @@ def must_be_trusted(path: Path) -> None:
             raise ForeignOwner(step, f"may be written by group {state.st_gid}")
     if not stat.S_ISREG(path.lstat().st_mode):
         raise ForeignOwner(path, "is not a plain file")
+    # What even root may not write is immutable, or its file system is read-only.
+    if not os.access(path.parent, os.W_OK) or (os.geteuid() == 0 and not os.access(path, os.W_OK)):
+        raise ForeignOwner(path, "cannot be written: read-only or immutable")
 
 
 def read_public(path: Path, limit: int = 1024 * 1024) -> bytes | None:

@@ -6,6 +6,7 @@ import pwd
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
@@ -121,7 +122,7 @@ class Inventory:
         return InstalledCertificate(
             pem=pem.decode("ascii"),
             path=site.certificate_path,
-            ours=Path(site.certificate_path).is_relative_to(self._store.live),
+            ours=self._store.has(Path(site.certificate_path)),
             key_matches=self._key_matches(site),
             live_serial=serial,
         )
@@ -164,6 +165,20 @@ def fingerprint(path: Path | str | None) -> str | None:
         return pki.read_chain(pem).fingerprint
     except PairProblem:
         return None
+
+
+def sound(site: Site) -> bool:
+    """Whether the certificate of a site can be served to its visitors today."""
+    pem = public_pem(Path(site.certificate_path)) if site.certificate_path else None
+    if pem is None or not site.certificate_path or not site.key_path:
+        return False
+    try:
+        facts = pki.read_chain(pem)
+    except PairProblem:
+        return False
+    matches = _same_key(Path(site.certificate_path), Path(site.key_path))
+    defects = pki.defects(facts, now=datetime.now(UTC), key_matches=matches)
+    return bool(matches) and not defects and not facts.self_signed and facts.covers(site.name)
 
 
 def _same_key(certificate: Path, key: Path) -> bool | None:

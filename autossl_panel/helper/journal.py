@@ -3,6 +3,7 @@
 One change at a time. The undo never puts an old copy over a file that somebody else has edited since.
 """
 
+import errno
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import Any
 
 from autossl_panel.helper import files
 
+_NOT_OURS_TO_CHANGE = (errno.EPERM, errno.EACCES, errno.EROFS, errno.EBUSY)
 OWN_MODE = 0o644  # snippets hold no secrets, and a web server without root's rights reads them
 
 
@@ -79,7 +81,8 @@ class Changes:
         )
 
     def undo(self) -> list[Path]:
-        """Put everything back, in the opposite order; returns files that hold somebody's newer edit and were left."""
+        """Put everything back, in the opposite order; returns files that were left: with somebody's newer edit, or
+        no longer ours to change."""
         left = []
         self._relink([(one.path, one.old) for one in self.links if one.new is None])
         for one in reversed(self.files):
@@ -89,7 +92,11 @@ class Changes:
             if not one.ours and now != one.new:
                 left.append(one.path)
                 continue
-            _write(one.path, now, one.old, ours=one.ours)
+            try:
+                _write(one.path, now, one.old, ours=one.ours)
+            except (EditedMeanwhile, files.ForeignOwner):
+                # One file must not keep the others, and every later change, from being put right.
+                left.append(one.path)
         self._relink([(one.path, one.old) for one in self.links if one.new is not None])
         return left
 
@@ -119,7 +126,14 @@ def _write(path: Path, expected: bytes | None, content: bytes | None, *, ours: b
     files.must_be_trusted(path)
     if content is None or expected is None or _content(path) != expected:
         raise EditedMeanwhile(path)
-    files.replace_like(path, content)
+    try:
+        files.replace_like(path, content, expected)
+    except (files.ChangedMeanwhile, FileNotFoundError) as error:
+        raise EditedMeanwhile(path) from error
+    except OSError as error:
+        if error.errno not in _NOT_OURS_TO_CHANGE:
+            raise
+        raise files.ForeignOwner(path, f"cannot be replaced: {error.strerror}") from error
 
 
 class Journal:

@@ -1,11 +1,13 @@
 """Running nginx: its configuration test, its master process, the reload. What its files say is `webservers`' matter."""
 
 import contextlib
+import errno
 import ipaddress
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -148,10 +150,26 @@ def taken_by_others(listens: Collection[tuple[str, int]], own: Collection[str]) 
     for address, port in sorted(set(listens)):
         if any(at == address and inode in own for at, inode in sockets.get(port, ())):
             continue
-        others = {inode for at, inode in sockets.get(port, ()) if _collide(at, address) and inode not in own}
+        here = sockets.get(port, ())
+        others = {inode for at, inode in here if _collide(at, address) and inode not in own}
+        if not others and ":" not in address and not any(":" not in at for at, inode in here if inode in own):
+            # A listener on [::] that takes IPv4 too looks like any other, but leaves nothing to bind.
+            dual = {inode for at, inode in here if at == "::" and inode not in own}
+            others = dual if dual and not _free(address, port) else set()
         if others:
             found.append(Taken(address, port, _holder(others)))
     return found
+
+
+def _free(address: str, port: int) -> bool:
+    """Whether nginx could bind there now, tried as nginx does; nobody is listened to meanwhile."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as attempt:
+        attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            attempt.bind((address, port))
+        except OSError as error:
+            return error.errno != errno.EADDRINUSE
+    return True
 
 
 def _collide(one: str, other: str) -> bool:
@@ -159,7 +177,6 @@ def _collide(one: str, other: str) -> bool:
         return True
     anywhere = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
     same_family = (":" in one) == (":" in other)
-    # Whether a listener on [::] also takes IPv4 is not to be seen from outside; nginx itself asks for v6 only.
     return same_family and (one in anywhere or other in anywhere)
 
 

@@ -146,8 +146,10 @@ class Pruned:
 
 
 def dumps(value: object) -> bytes:
-    """One line of JSON; dataclasses become objects, times ISO 8601, enums their value."""
-    return json.dumps(value, default=_plain, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+    """One line of JSON; dataclasses become objects, times ISO 8601, enums their value; bytes that are no UTF-8, "?"."""
+    text = json.dumps(value, default=_plain, separators=(",", ":"), ensure_ascii=False)
+    # Paths and configurations hold any bytes; one of them must not keep the rest from being told.
+    return text.encode("utf-8", "replace") + b"\n"
 
 
 def _plain(value: object) -> object:

@@ -70,7 +70,10 @@ class Server:
 
     def _listen(self) -> socket.socket:
         path = self._settings.socket
-        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        if not path.parent.exists():
+            path.parent.mkdir(mode=0o755, parents=True)
+            # Whatever our umask: the worker is another user and has to get through.
+            path.parent.chmod(0o755)
         # Bound under another name and renamed: a caller sees either no socket or one that is ready.
         draft = path.with_name(f".{path.name[:8]}.{os.getpid()}")
         draft.unlink(missing_ok=True)
@@ -104,7 +107,10 @@ class Server:
             except OSError:
                 if self._stopping.is_set():
                     return
-                raise
+                # A caller that went away, or no descriptor left for a moment: the others wait, nobody is lost.
+                log.exception("a caller could not be taken")
+                self._stopping.wait(0.1)
+                continue
             if not self._slots.acquire(blocking=False):
                 connection.close()
                 continue

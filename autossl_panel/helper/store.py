@@ -9,7 +9,7 @@ import os
 import re
 import time
 from collections.abc import Collection, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ class Version:
     @property
     def target(self) -> str:
         """What live/<key> points at: relative, so that the helper's folder may move."""
-        return f"../versions/{self.request.key}/{self.serial}"
+        return f"../versions/{self.request.key}/{self.folder.name}"
 
 
 class Store:
@@ -157,6 +157,10 @@ class Store:
         chain, key_pem = (folder / CHAIN).read_bytes(), (folder / KEY).read_bytes()
         facts = self._checked(chain, key_pem, request)
         version = Version(request, facts.serial, facts.fingerprint, self.versions / request.key / facts.serial)
+        if version.folder.exists() and (version.folder / CHAIN).read_bytes() != chain:
+            # A CA that counts anew, or another CA: a number is not enough to tell two certificates apart.
+            other = version.folder.with_name(f"{facts.serial}.{facts.fingerprint[:8]}")
+            version = replace(version, folder=other)
         if not version.folder.exists():
             self._make_version(version, chain, key_pem)
         if not (self.done / order).is_symlink():
@@ -182,6 +186,10 @@ class Store:
         files.sync_folder(site)
         files.sync_folder(self.versions)
 
+    def has(self, path: Path) -> bool:
+        """Whether a certificate's path is one that we give to a web server."""
+        return path.is_relative_to(self.live)
+
     def live_target(self, key: str) -> str | None:
         """What live/<key> points at now."""
         try:
@@ -191,7 +199,7 @@ class Store:
 
     def live_serial(self, key: str) -> str:
         """The serial that is live for a site, '' for none."""
-        return (self.live_target(key) or "").rsplit("/", 1)[-1]
+        return (self.live_target(key) or "").rsplit("/", 1)[-1].partition(".")[0]
 
     def is_live(self, order: str) -> bool:
         """Whether a live link points at the order's version."""

@@ -4,10 +4,12 @@ import logging
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
+from autossl_panel.helper import files
 from autossl_panel.helper.batch import Batch
 from autossl_panel.helper.changer import Changer, Item
-from autossl_panel.helper.inventory import Inventory, fingerprint
+from autossl_panel.helper.inventory import Inventory, fingerprint, sound
 from autossl_panel.helper.nginx import Nginx
 from autossl_panel.helper.protocol import Activation, HelperProblem, Result
 from autossl_panel.helper.settings import Settings
@@ -72,12 +74,24 @@ class WebServer:
                 for site in configurations.sites(configuration).sites
                 if site.redirects_only and site.key in self.state.sites and self.state.sites[site.key].tls
             ]
+            given_up = [
+                Item(site.key, site.key, replace(self.state.sites[site.key], tls=False))
+                for site in configurations.sites(configuration).sites
+                if site.attached and self._replaced(site) and not self._listens_for(site) and sound(site)
+            ]
+            if given_up:
+                # Ours would go on being served beside the admin's, and would not be renewed any more.
+                for key, result in self._run(given_up, (), good="given_up", bad="refused").items():
+                    log.info("the admin has installed another certificate: %s: %s %s", key, result.code, result.text)
             if repeated and self._changer.differs(repeated):
                 for key, result in self._run(repeated, (), good="in_step", bad="refused").items():
                     log.info("kept in step with the admin's block: %s: %s %s", key, result.code, result.text)
             self._in_step = self._inventory.read()
         except ConfigurationProblem as problem:
             log.info("nothing is kept in step while the configuration does not parse: %s", problem)
+        except (HelperProblem, OSError) as problem:
+            # Reading must not fail because nothing can be written; the next reading tries again.
+            log.warning("nothing could be kept in step: %s", problem)
 
     def attach(
         self, keys: Collection[str], extra_names: Mapping[str, tuple[str, ...]], addresses: Sequence[str]
@@ -86,12 +100,31 @@ class WebServer:
         with self.lock:
             self._changer.settle()
             sites, results = self._sites(keys)
-            items = [Item(key, key, self._attached_site(key, extra_names.get(key))) for key in keys if key in sites]
+            # Where an admin has put a certificate beside ours nothing is switched off, or on, without a decision.
+            kept = {key for key, site in sites.items() if site.attached and self._replaced(site)}
+            items = [
+                Item(key, key, self._attached_site(sites[key], extra_names.get(key)))
+                for key in keys
+                if key in sites and key not in kept
+            ]
+            results |= {key: Result(True, "attached") for key in keys if key in kept}
             return results | self._run(items, addresses, good="attached", bad="refused")
 
-    def _attached_site(self, key: str, extra_names: tuple[str, ...] | None) -> SiteState:
-        before = self.state.sites.get(key, SiteState())
+    def _attached_site(self, site: Site, extra_names: tuple[str, ...] | None) -> SiteState:
+        before = self.state.sites.get(site.key, SiteState())
+        if self._replaced(site):
+            before = replace(before, tls=False)
         return before if extra_names is None else replace(before, extra_names=extra_names)
+
+    def _replaced(self, site: Site) -> bool:
+        """Whether the admin has given a site of ours another certificate since."""
+        ours = self.state.sites.get(site.key, SiteState()).tls
+        return ours and site.certificate_path is not None and not self._store.has(Path(site.certificate_path))
+
+    def _listens_for(self, site: Site) -> bool:
+        """Whether the site has its TLS listener from us alone."""
+        snippet = files.read_public(self._store.folder / "snippets" / f"{site.key}.conf") or b""
+        return snippet.startswith(b"listen ")
 
     def detach(self, keys: Collection[str] | None) -> dict[str, Result]:
         """Take everything of ours out of these sites, or of all."""

@@ -32,6 +32,7 @@ class Issuer:
         key: CertificatePublicKeyTypes,
         names: Sequence[str] | None,
         life: datetime.timedelta,
+        serial: int | None = None,
     ) -> x509.Certificate:
         now = datetime.datetime.now(datetime.UTC)
         builder = (
@@ -39,7 +40,7 @@ class Issuer:
             .subject_name(subject)
             .issuer_name(self._name)
             .public_key(key)
-            .serial_number(x509.random_serial_number())
+            .serial_number(serial or x509.random_serial_number())
             .not_valid_before(now - datetime.timedelta(hours=1))
             .not_valid_after(now + life)
             .add_extension(x509.BasicConstraints(ca=names is None, path_length=None), critical=True)
@@ -49,10 +50,12 @@ class Issuer:
             builder = builder.add_extension(sans, critical=False)
         return builder.sign(self._key, hashes.SHA256())
 
-    def issue(self, csr_pem: bytes, *, life: datetime.timedelta = datetime.timedelta(days=90)) -> bytes:
+    def issue(
+        self, csr_pem: bytes, *, life: datetime.timedelta = datetime.timedelta(days=90), serial: int | None = None
+    ) -> bytes:
         """The chain for a CSR, root included."""
         csr = x509.load_pem_x509_csr(csr_pem)
-        leaf = self._certificate(_named("leaf"), csr.public_key(), pki.csr_names(csr_pem), life)
+        leaf = self._certificate(_named("leaf"), csr.public_key(), pki.csr_names(csr_pem), life, serial)
         return b"".join(one.public_bytes(serialization.Encoding.PEM) for one in (leaf, self._root))
 
     def pair(self, *names: str, life: datetime.timedelta = datetime.timedelta(days=90)) -> tuple[bytes, bytes]:
