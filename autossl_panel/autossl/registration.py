@@ -1,5 +1,6 @@
 """The network half of providers: reading a directory, registering an account. Run by workers and commands only."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -84,17 +85,17 @@ def register(account: Account) -> Account:
     eab = (provider.eab_kid, provider.eab_hmac_key) if provider.eab_hmac_key else None
     contact = [f"mailto:{account.contact}"] if account.contact else []
     key = account_key(account)
-    client = ca.Client(provider.directory_url, key, None, ca_bundle=ca_bundle_path(provider))
     try:
-        url = client.register(contact=contact, agree_terms=account.terms_agreed_at is not None, eab=eab)
+        with contextlib.closing(
+            ca.Client(provider.directory_url, key, None, ca_bundle=ca_bundle_path(provider))
+        ) as new:
+            url = new.register(contact=contact, agree_terms=account.terms_agreed_at is not None, eab=eab)
     except ca.CaProblem as problem:
         field, code = FIELDS.get(problem.kind, ("provider", str(problem.kind)))
         account.status = AccountStatus.REFUSED
         account.problem = {"field": field, "code": code, "text": str(problem)}
         account.save(update_fields=["status", "problem"])
         return account
-    finally:
-        client.close()
     with transaction.atomic():
         account.url = url
         account.status = AccountStatus.VALID
@@ -109,16 +110,25 @@ def register(account: Account) -> Account:
 
 def account_key(account: Account) -> bytes:
     """The account's private key in PEM form, from its file in the state directory (0600), made there when missing."""
-    path = accounts_dir() / f"{account.provider_id}-{account.server_id}.pem"
+    path = _key_path(account)
     if not path.exists():
         _write_once(path, ca_account.new_account_key())
     return path.read_bytes()
 
 
+def _key_path(account: Account) -> Path:
+    return accounts_dir() / f"{account.provider_id}-{account.server_id}.pem"
+
+
 def client(account: Account) -> ca.Client:
-    """A client for one thread, on the account."""
+    """A client for one thread, on the account. Raises CaProblem (ACCOUNT) where its key is lost or cannot be read."""
     provider = account.provider
-    return ca.Client(provider.directory_url, account_key(account), account.url, ca_bundle=ca_bundle_path(provider))
+    try:
+        key = _key_path(account).read_bytes()
+    except OSError as error:
+        text = f"The account key cannot be read ({error}). Choose the provider again to register a new account."
+        raise ca.CaProblem(ca.ProblemKind.ACCOUNT, type="urn:autossl-panel:error:key", detail=text) from error
+    return ca.Client(provider.directory_url, key, account.url, ca_bundle=ca_bundle_path(provider))
 
 
 def accounts_dir() -> Path:

@@ -124,8 +124,9 @@ def _standing(site: Site, one: Ending, options: PolicyOptions, now: datetime) ->
         return site, replace(standing.of(site, need, options), next_at=None, next_reason="cancelled")
     moment, reason = None, None
     if need.action in ACTIONABLE:
+        # What is tried next: after a failure the same again, else what is left to do.
+        reason = need.reason if one.outcome in (JobOutcome.SECURED, JobOutcome.KEPT) else one.reason
         site, need, moment = _hold(site, need, one, options, now)
-        reason = one.reason
     stands = standing.of(site, need, options)
     if moment is None and one.until is not None and need.until is not None and need.until <= one.until:
         reason = one.reason

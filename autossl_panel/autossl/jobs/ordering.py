@@ -2,6 +2,7 @@
 job. One thread, one client of the CA.
 """
 
+import logging
 import threading
 import uuid
 from collections.abc import Iterable, Mapping
@@ -9,21 +10,25 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.db.models import Q
 from django.utils import timezone
 
 from autossl_panel import ca, dcv
+from autossl_panel.helper.client import HelperGone, HelperProblem
 from autossl_panel.hosting.models import VirtualHost
 
 from .. import orders, policy, registration, sites, verdicts
 from ..facts import Action, Plan
 from ..models import JobOutcome, JobState, Level, LogLine, Order, Phase, Provider, Verdict
 from ..orders import State
+from ..patience import patiently
 from ..policy import Remedy
 from .claims import ClaimLost, writing
 from .proving import ENDS
 from .work import Bench, Task
+
+log = logging.getLogger("autossl_panel.jobs")
 
 # A first order, and one more for what the CA left of it
 MOST_ORDERS = 2
@@ -87,6 +92,13 @@ class Orderer(threading.Thread):
                 self._plan(task)
         except ClaimLost:
             self.bench.left(task.claim)
+        except DatabaseError:
+            raise
+        except Exception as error:
+            # One site's trouble: given back, it would be claimed first again and again, and no other ever worked.
+            log.exception("job %s of %s", task.job.pk, task.name)
+            problem = _problem("internal", task.name, f"{type(error).__name__}: {error}"[:500])
+            self.bench.end(task, JobOutcome.FAILED, "internal", problem=problem)
 
     # --- what the plan says ------------------------------------------------------------------------------------------
 
@@ -114,7 +126,9 @@ class Orderer(threading.Thread):
         """The order that a plan asks for, saved; None where the job ends instead."""
         told = {name for name, finding in task.findings.items() if finding.outcome != dcv.Outcome.PASS}
         lines += [
-            task.line("site:name_left_out", name=name, reason=code) for name, code in plan.left_out if name not in told
+            task.line("site:name_left_out", _left_out_level(code), name=name, reason=code)
+            for name, code in plan.left_out
+            if name not in told
         ]
         if plan.action == Action.ORDER:
             return self._order(task, plan, lines, now)
@@ -233,7 +247,16 @@ class Orderer(threading.Thread):
         if self.bench.breaker.problem is not None:
             self._ca_trouble(task, self.bench.breaker.problem, None, [])
             return
-        client = self._client_of(order)
+        try:
+            client = self._client_of(order)
+        except ca.CaProblem as problem:
+            # The account's key is lost: nothing can be asked in its name.
+            self._ca_trouble(task, problem, orders.Progress(State.TROUBLE, problem=problem), [])
+            return
+        except (HelperGone, HelperProblem) as problem:
+            code = "helper_gone" if isinstance(problem, HelperGone) else problem.code
+            self._ca_trouble(task, None, orders.Progress(State.TROUBLE, code=code, text=str(problem)), [])
+            return
         before = client.requests
         try:
             tools = orders.Tools(
@@ -345,7 +368,8 @@ class Orderer(threading.Thread):
             until = problem.retry_after or now + timedelta(hours=1)
             self.bench.end(task, JobOutcome.WAITING, code, *lines, problem=stored, until=until, held=True)
         else:
-            self.bench.end(task, JobOutcome.FAILED, code, *lines, problem=stored, until=problem.retry_after)
+            until = problem.retry_after
+            self.bench.end(task, JobOutcome.FAILED, code, *lines, problem=stored, until=until, held=until is not None)
 
     # --- the CA's client ---------------------------------------------------------------------------------------------
 
@@ -354,7 +378,8 @@ class Orderer(threading.Thread):
         if self._client is None or self._account != order.account_id:
             self._drop_client()
             account = order.account
-            self.bench.helper.register_thumbprint(account.thumbprint)
+            stop = self.bench.stopping.is_set
+            patiently(lambda: self.bench.helper.register_thumbprint(account.thumbprint), stop=stop)
             self._client, self._account = registration.client(account), account.pk
         return self._client
 
@@ -372,6 +397,11 @@ class Orderer(threading.Thread):
 
 
 STAGED: Mapping[str, Any] = {"state": JobState.STAGED, "holder": "", "lease_until": None}
+
+
+def _left_out_level(code: str) -> Level:
+    """What somebody wished away is no news; what does not fit stays unsecured."""
+    return Level.WARN if code == "over_limit" else Level.OUT
 
 
 def _problem(code: str, domain: str, text: str) -> dict[str, Any]:

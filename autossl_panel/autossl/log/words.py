@@ -80,6 +80,7 @@ REASONS: dict[str, "_StrPromise"] = {
     "ca_order": _("the CA refused the order"),
     "order_stuck": _("the CA is still working on the order"),
     "worker_died": _("three workers died at it"),
+    "internal": _("an error in the panel itself"),
     "helper_gone": _("the helper does not answer"),
     "foreign_broken": _("somebody else's configuration is broken"),
     "quarantined": _("the web server refuses this certificate"),

@@ -1,0 +1,87 @@
+"""What goes wrong at one site, or in the panel itself, ends that site's job and holds up nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from autossl_panel import ca
+from autossl_panel.autossl import orders, registration
+from autossl_panel.autossl.models import JobOutcome, Order
+from autossl_panel.sandbox.box import Box
+from autossl_panel.sandbox.sites import Site
+from tests.autossl.parts import Parts, parts_of
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+MAIN, OTHER = "amber.example", "birch.example"
+
+
+@pytest.fixture(scope="module")
+def box() -> Iterator[Box]:
+    with Box(sites=[Site("amber", (MAIN,)), Site("birch", (OTHER,))]) as started:
+        yield started
+
+
+@pytest.fixture
+def parts(box: Box, settings: Any) -> Iterator[Parts]:
+    with parts_of(box, settings) as found:
+        yield found
+
+
+def test_an_error_of_ours_at_one_site_fails_that_job_and_no_other(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    advance = orders.advance
+
+    def trips(order: Order, tools: orders.Tools) -> orders.Progress:
+        if MAIN in order.names:
+            raise KeyError("tripped")
+        return advance(order, tools)
+
+    monkeypatch.setattr(orders, "advance", trips)
+    run = parts.run()
+    failed, good = parts.job(run, MAIN), parts.job(run, OTHER)
+    assert (failed.outcome, failed.outcome_reason) == (JobOutcome.FAILED, "internal")
+    assert failed.problem is not None
+    assert failed.problem["data"]["text"] == "KeyError: 'tripped'"
+    assert good.outcome == JobOutcome.SECURED
+    # It is tried again as any failure is, not in a loop.
+    next_at = parts.site(MAIN).next_at
+    assert next_at is not None
+    assert next_at > datetime.now(UTC) + timedelta(seconds=30)
+
+
+@pytest.mark.parametrize("content", [None, b"no key"], ids=["lost", "unreadable"])
+def test_an_account_key_that_is_lost_is_told_and_not_replaced_in_silence(parts: Parts, content: bytes | None) -> None:
+    account = parts.provider.accounts.get()
+    path = registration.accounts_dir() / f"{account.provider_id}-{account.server_id}.pem"
+    key = path.read_bytes()
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    run = parts.run()
+    for name in (MAIN, OTHER):
+        job = parts.job(run, name)
+        assert (job.outcome, job.outcome_reason) == (JobOutcome.FAILED, "ca_account")
+        assert job.problem is not None
+        assert "account key" in job.problem["data"]["text"]
+    assert path.exists() == (content is not None)
+    path.write_bytes(key)
+    assert parts.job(parts.run(), MAIN).outcome == JobOutcome.SECURED
+
+
+def test_a_ca_that_says_when_to_come_again_is_not_asked_before(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    later = datetime.now(UTC) + timedelta(hours=3)
+
+    def busy(client: ca.Client, *_names: object, **_more: object) -> ca.OrderState:
+        raise ca.CaProblem(ca.ProblemKind.SERVER, type="urn:x", detail="busy", status=503, retry_after=later)
+
+    monkeypatch.setattr(ca.Client, "new_order", busy)
+    run = parts.run()
+    assert parts.job(run, MAIN).outcome_reason == "ca_server"
+    site = parts.site(MAIN)
+    assert (site.next_at, site.held_until) == (later, later)
