@@ -15,9 +15,11 @@ def work(run_id: int) -> None:
 
 def beat(server_id: int) -> None:
     """Show that the queue is alive; ring again for work that nobody is at, and sweep when that is due."""
-    signs.give(server_id)
     server = Server.objects.filter(pk=server_id).first()
-    if server is None or lifeline.ended():
+    if server is None:
+        return
+    signs.give(server.pk)
+    if lifeline.ended():
         return
     jobs.ring_where_needed(server)
     with signs.given(server):

@@ -1,0 +1,155 @@
+"""What the minute sweep starts, gives up and forgets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from django_q.models import OrmQ
+
+from autossl_panel.autossl import leases, options, runs, sweep, tasks
+from autossl_panel.autossl.models import Beat, Job, JobState, Lease, LogLine, Options, Order, Provider, Run
+from autossl_panel.hosting.models import Server, Setting, VirtualHost
+
+pytestmark = pytest.mark.django_db
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+Make = Callable[..., Any]
+
+
+def swept(server: Server, now: datetime = NOON) -> list[str]:
+    """The scopes of the runs that a sweep starts."""
+    before = set(Run.objects.values_list("pk", flat=True))
+    Lease.objects.all().delete()
+    assert sweep.sweep(server, now=now)
+    return sorted(Run.objects.exclude(pk__in=before).values_list("scope", flat=True))
+
+
+@pytest.fixture(autouse=True)
+def _daily_is_done(server: Server) -> None:
+    options.current(server)
+    Options.objects.update(daily_at=time(3), daily_done_on=NOON.date())
+
+
+@pytest.fixture
+def host(provider: Provider, make_user: Make, make_site: Make) -> VirtualHost:
+    made: VirtualHost = make_site(make_user("amber"), "amber.example", next_at=NOON - timedelta(minutes=1))
+    return made
+
+
+def test_it_is_made_once_a_minute_whoever_asks(server: Server) -> None:
+    assert sweep.sweep(server, now=NOON)
+    assert not sweep.sweep(server, now=NOON)
+
+
+def test_a_site_whose_moment_has_come_gets_a_run(server: Server, host: VirtualHost) -> None:
+    assert swept(server) == [runs.DUE]
+    assert OrmQ.objects.count() >= 1
+
+
+def test_a_site_whose_moment_is_ahead_gets_none(server: Server, host: VirtualHost) -> None:
+    VirtualHost.objects.update(next_at=NOON + timedelta(minutes=1))
+    assert swept(server) == []
+
+
+def test_without_a_provider_nothing_is_started(server: Server, host: VirtualHost) -> None:
+    Provider.objects.update(active=False)
+    assert swept(server) == []
+
+
+def test_a_site_that_somebody_works_on_is_left_to_them(server: Server, host: VirtualHost) -> None:
+    run = runs.start(runs.ALL, by=None, asked_from="command", server=server)
+    Run.objects.update(surveyed_at=NOON)
+    Job.objects.create(
+        run=run, server=server, virtual_host=host, user=host.user, action="new", reason="missing", job_class=1,
+        queued_at=NOON, state=JobState.QUEUED,
+    )  # fmt: skip
+    assert swept(server) == []
+
+
+@pytest.mark.parametrize(
+    ("done_on", "at", "started"),
+    [
+        (date(2026, 11, 22), time(3), [runs.ALL]),
+        (date(2026, 11, 22), time(12), [runs.ALL]),
+        (date(2026, 11, 22), time(12, 1), []),
+        (date(2026, 11, 23), time(3), []),
+        (date(2026, 11, 18), time(3), [runs.ALL]),
+        (None, time(3), []),
+        (None, time(15), []),
+    ],
+)
+def test_the_daily_check_begins_once_when_its_minute_has_come(
+    server: Server, done_on: date | None, at: time, started: list[str]
+) -> None:
+    Options.objects.update(daily_at=at, daily_done_on=done_on)
+    assert swept(server) == started
+    Run.objects.update(ended_at=NOON)
+    assert swept(server) == [], "not twice"
+
+
+def test_a_new_panel_whose_minute_is_still_ahead_begins_today(server: Server) -> None:
+    Options.objects.update(daily_at=time(15), daily_done_on=None)
+    assert swept(server) == []
+    assert swept(server, NOON + timedelta(hours=3)) == [runs.ALL]
+
+
+@pytest.mark.parametrize(
+    ("status", "kept"), [("pending", False), ("ready", False), ("processing", True), ("valid", True)]
+)
+def test_an_open_order_of_a_disabled_user_is_given_up_unless_it_is_being_signed(
+    server: Server, host: VirtualHost, provider: Provider, status: str, kept: bool
+) -> None:
+    order = Order.objects.create(
+        ident="o-1", virtual_host=host, provider=provider, account=provider.accounts.get(), names=["amber.example"],
+        reason="missing", key_type="p256", created_at=NOON, status=status,
+    )  # fmt: skip
+    swept(server)
+    order.refresh_from_db()
+    assert order.closed_at is None, "the user is enabled"
+    type(host.user).objects.update(autossl=Setting.OFF)
+    swept(server)
+    order.refresh_from_db()
+    assert (order.closed_at is None) is kept
+
+
+def test_runs_older_than_the_log_is_kept_are_forgotten(server: Server, host: VirtualHost) -> None:
+    old = Run.objects.create(
+        server=server, scope="*", asked_from="schedule", started_at=NOON - timedelta(days=32), surveyed_at=NOON,
+        ended_at=NOON - timedelta(days=31),
+    )  # fmt: skip
+    young = Run.objects.create(
+        server=server, scope="*", asked_from="schedule", started_at=NOON - timedelta(days=30), surveyed_at=NOON,
+        ended_at=NOON - timedelta(days=29),
+    )  # fmt: skip
+    Job.objects.create(
+        run=old, server=server, virtual_host=host, user=host.user, action="new", reason="missing", job_class=1,
+        queued_at=NOON, state=JobState.ENDED,
+    )  # fmt: skip
+    LogLine.objects.create(run=old, seq=1, at=NOON, level="out", event="run:ended")
+    swept(server)
+    assert not Run.objects.filter(pk=old.pk).exists()
+    assert not LogLine.objects.filter(run_id=old.pk).exists()
+    assert Run.objects.filter(pk=young.pk).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_beat_says_that_the_queue_is_alive_and_sweeps_in_passing(server: Server) -> None:
+    tasks.beat(server.pk)
+    first = Beat.objects.get(server=server).at
+    assert abs(timezone.now() - first) < timedelta(seconds=5)
+    assert Lease.objects.filter(name=sweep.sweep_lease(server), until__gt=timezone.now()).exists()
+    tasks.beat(server.pk)
+    assert Beat.objects.get(server=server).at >= first
+    tasks.sweep()
+    tasks.beat(0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_tasks_for_rows_that_are_gone_do_nothing() -> None:
+    tasks.work(0)
+    tasks.check_provider(0)
+    tasks.register_account(0)
+    assert not Run.objects.exists()
