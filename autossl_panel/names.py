@@ -82,6 +82,20 @@ def _why_bad(text: str, base: str) -> str:
     return f"“{shown}” is not a domain name: each part has 1 to {MAX_LABEL} letters, digits or inner hyphens."
 
 
+def sought(text: str) -> str:
+    """What somebody typed to find names by, in the form that names have here; any part of a name will do."""
+    return ".".join(map(_label_sought, text.strip().lower().split(".")))
+
+
+def _label_sought(label: str) -> str:
+    if label.isascii():
+        return label
+    try:
+        return idna.encode(label, uts46=True, transitional=False).decode("ascii")
+    except (idna.IDNAError, UnicodeError):
+        return label
+
+
 def to_unicode(name: str) -> str:
     """The name as people read it; a label that does not decode stays an A-label. Wildcards are kept."""
     if "xn--" not in name:

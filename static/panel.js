@@ -137,4 +137,5 @@
   selection();
   unsaved();
   toast();
+  afterLines();
 })();

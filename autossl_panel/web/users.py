@@ -19,7 +19,7 @@ from autossl_panel.hosting.users import Change
 from . import access, messages, shell, undo, user_table
 from .paging import paginate
 from .shell import STOP_POLLING
-from .user_table import Filter
+from .user_table import Attention, Filter
 
 
 @require_safe
@@ -38,10 +38,11 @@ def users(request: access.PanelRequest) -> HttpResponse:
         return _post(request)
     moment = access.now()
     mine = user_table.present(visible.users(request.user))
+    attention = Attention.of(visible.virtual_hosts(request.user), moment)
     wish = Filter.of(request)
-    matching = user_table.narrowed(mine, wish, moment)
+    matching = user_table.narrowed(mine, wish, attention)
     listed = user_table.ordered(matching, wish.sort).select_related("owner", "feature_list")
-    counts = user_table.counts(mine, moment)
+    counts = user_table.counts(mine, attention)
     feature_lists, owners = user_table.menus(mine)
     only_state = not (wish.q or wish.feature_list or wish.owner)
     paging = paginate(request, listed, total=counts[wish.state or "all"] if only_state else None)
@@ -94,7 +95,8 @@ def _chosen(request: access.PanelRequest) -> QuerySet[HostingUser]:
     if request.POST.get("matching") != "1":
         return mine.filter(pk__in=ticked)
     unticked = set(_ids(request.POST.getlist("shown"))) - set(ticked)
-    return user_table.narrowed(mine, Filter.of(request), access.now()).exclude(pk__in=unticked)
+    attention = Attention.of(visible.virtual_hosts(request.user), access.now())
+    return user_table.narrowed(mine, Filter.of(request), attention).exclude(pk__in=unticked)
 
 
 def _save_rows(request: access.PanelRequest) -> list[Change]:
