@@ -28,6 +28,12 @@ CLOSED_AS = {
     "rolled_back": "rolled_back",
     "changed_meanwhile": "given_up",
     "no_such_site": "given_up",
+    # The helper has lost the pair, or it is none any more: expired while it waited for a broken site to be mended
+    "unknown_order": "given_up",
+    "not_staged": "given_up",
+    "pair_dates": "given_up",
+    "pair_mismatch": "given_up",
+    "pair_unreadable": "given_up",
 }
 FILE = "fullchain.pem"
 

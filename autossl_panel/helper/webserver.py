@@ -172,7 +172,7 @@ class WebServer:
         try:
             version = self._store.version(one.order)
         except HelperProblem as problem:
-            return Result(False, "refused", problem.text)
+            return Result(False, problem.code, problem.text)
         if version.request.key != one.key:
             return Result(False, "refused", f"Order {one.order} was made for {version.request.key}.")
         installed = fingerprint(site.certificate_path)

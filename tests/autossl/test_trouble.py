@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 import pytest
 
 from autossl_panel import ca
-from autossl_panel.autossl import orders, registration
+from autossl_panel.autossl import jobs, orders, registration, runs
 from autossl_panel.autossl.models import JobOutcome, Order
 from autossl_panel.sandbox.box import Box
 from autossl_panel.sandbox.sites import Site
@@ -30,6 +32,42 @@ def box() -> Iterator[Box]:
 def parts(box: Box, settings: Any) -> Iterator[Parts]:
     with parts_of(box, settings) as found:
         yield found
+
+
+@pytest.fixture
+def staged(parts: Parts, box: Box) -> Parts:
+    """Both sites have a certificate that is staged, because somebody else's configuration was broken."""
+    run = runs.start(runs.ALL, by=None, asked_from="command", server=parts.server)
+    broken = box.nginx.folder / "sites-enabled" / "zz-broken.conf"
+    download = ca.Client.download
+
+    def then_break(client: ca.Client, url: str) -> bytes:
+        broken.write_text("server { no_such_directive; }\n")
+        return download(client, url)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ca.Client, "download", then_break)
+        jobs.work_through(run.pk, stop=threading.Event())
+    broken.unlink()
+    assert Order.objects.filter(closed_at__isnull=True, staged_at__isnull=False).count() == 2
+    return parts
+
+
+def test_a_staged_certificate_that_the_helper_lost_is_ordered_again(staged: Parts) -> None:
+    parts = staged
+    lost = Order.objects.get(virtual_host__name=MAIN)
+    for folder in ("staged", "done"):
+        path = parts.folder / "helper" / folder / lost.ident
+        if path.is_symlink():
+            path.unlink()
+        elif path.is_dir():
+            shutil.rmtree(path)
+    run = parts.run()
+    assert (parts.job(run, MAIN).outcome, parts.job(run, MAIN).outcome_reason) == (JobOutcome.FAILED, "unknown_order")
+    assert parts.job(run, OTHER).outcome == JobOutcome.SECURED
+    lost.refresh_from_db()
+    assert lost.closed_as == "given_up"
+    assert parts.job(parts.run(), MAIN).outcome == JobOutcome.SECURED
 
 
 def test_an_error_of_ours_at_one_site_fails_that_job_and_no_other(

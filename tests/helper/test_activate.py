@@ -239,7 +239,7 @@ def test_order_of_another_site_is_refused(caller: Client, issuer: Issuer) -> Non
     )
     assert {order: result.code for order, result in results.items()} == {
         "o1": "refused",
-        "o2": "refused",
+        "o2": "unknown_order",
         "o3": "no_such_site",
     }
     assert caller.confirm(["o1"])["o1"].code == "not_active"
@@ -308,7 +308,7 @@ def test_expired_pair_is_not_activated(web: Web, caller: Client, issuer: Issuer)
     caller.stage("o1", issuer.issue(csr, life=timedelta(seconds=2)))
     time.sleep(2.1)
     result = caller.activate([Activation("o1", key)])["o1"]
-    assert (result.ok, result.code) == (False, "refused")
+    assert (result.ok, result.code) == (False, "pair_dates")
     assert "valid" in result.text
 
 

@@ -368,8 +368,8 @@ class Orderer(threading.Thread):
             until = problem.retry_after or now + timedelta(hours=1)
             self.bench.end(task, JobOutcome.WAITING, code, *lines, problem=stored, until=until, held=True)
         else:
-            until = problem.retry_after
-            self.bench.end(task, JobOutcome.FAILED, code, *lines, problem=stored, until=until, held=until is not None)
+            wait = problem.retry_after
+            self.bench.end(task, JobOutcome.FAILED, code, *lines, problem=stored, until=wait, held=wait is not None)
 
     # --- the CA's client ---------------------------------------------------------------------------------------------
 
