@@ -167,3 +167,18 @@ def test_ranked_puts_the_main_domain_first_and_service_names_last() -> None:
         "example.com", "www.example.com", "old.org", "ab.net", "zeta.net", "www.zeta.net", "blog.example.com",
         "a.b.example.com", "mail.example.com",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("typed", "found"),
+    [
+        ("Shop", "shop"),
+        (" grüne-Küche.example ", "xn--grne-kche-r9ae.example"),
+        ("www.grüne-küche", "www.xn--grne-kche-r9ae"),
+        (".example", ".example"),
+        ("ü" * 80, "ü" * 80),
+        ("", ""),
+    ],
+)
+def test_what_is_typed_is_sought_in_the_form_of_the_rows(typed: str, found: str) -> None:
+    assert names.sought(typed) == found

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from autossl_panel.autossl import log
 from autossl_panel.autossl.models import Job, JobOutcome, JobState, Level, LogLine, Phase, Run
 from autossl_panel.hosting import visible
+from autossl_panel.names import sought
 from autossl_panel.people.models import User
 
 from .runs import jobs_of
@@ -79,6 +80,12 @@ class Site:
         proof = self.job.phase in (Phase.ATTACH, Phase.PROVE) or self.job.outcome_reason == "ca_refused"
         return log.problem_advice(self.job.problem) if self.job.problem and proof else ""
 
+    @property
+    def closing_advice(self) -> str:
+        """The advice on a site that failed, where no line of its own gives any."""
+        told = self.job.outcome != JobOutcome.FAILED or any(line.advice for line in self.lines)
+        return "" if told else self.advice
+
 
 def of_run(run: Run, person: User) -> QuerySet[Job]:
     """The jobs of a run that a person may read."""
@@ -91,12 +98,13 @@ def own_lines(run: Run, person: User) -> QuerySet[LogLine]:
     return lines if person.is_root else lines.filter(user__in=visible.users(person))
 
 
-def phases(run: Run, person: User, kept: int) -> list[PhaseBar]:
-    """How many sites are through each phase. `kept` needed no work."""
+def phases(run: Run, person: User, sites: int) -> list[PhaseBar]:
+    """How many of the run's `sites` are through each phase."""
     rows = of_run(run, person).values_list("state", "outcome", "phase").annotate(n=Count("pk")).order_by()
     groups = [(state, outcome, phase, n) for state, outcome, phase, n in rows]
     total = sum(n for *_rest, n in groups)
-    surveyed = total + kept
+    surveyed = max(total, sites)
+    kept = surveyed - total
     text = _("%(n)d need nothing") % {"n": kept} if kept else ""
     if run.surveyed_at is None:
         text = _("going on")
@@ -161,8 +169,9 @@ def matching(jobs: QuerySet[Job], *, group: str = "", level: str = "", q: str = 
     if level in LEVELS:
         jobs = jobs.filter(Exists(LogLine.objects.filter(job=OuterRef("pk"), level=level)))
     if q:
-        names = Q(user__name__icontains=q) | Q(virtual_host__name__contains=q) | Q(virtual_host__domains__name=q)
-        jobs = jobs.filter(names).distinct()
+        name = sought(q)
+        wanted = Q(user__name__icontains=q) | Q(virtual_host__name__contains=name) | Q(virtual_host__domains__name=name)
+        jobs = jobs.filter(wanted).distinct()
     if job.isdecimal() and len(job) < 19:
         jobs = jobs.filter(pk=int(job))
     return jobs.order_by("user__name", "virtual_host__name", "pk").select_related("user", "virtual_host")
@@ -214,14 +223,14 @@ def quiet_lines(run: Run, person: User, level: str = "", q: str = "") -> QuerySe
     if level in LEVELS:
         rows = rows.filter(level=level)
     if q:
-        rows = rows.filter(user__name__icontains=q)
+        rows = rows.filter(Q(user__name__icontains=q) | Q(data__site__icontains=sought(q)))
     return rows.order_by("seq")
 
 
 def level_counts(run: Run, person: User) -> dict[str, int]:
-    """How many sites have a line of each level."""
-    rows = own_lines(run, person).filter(job__isnull=False, level__in=LEVELS).values_list("level")
-    return dict(rows.annotate(n=Count("job", distinct=True)).order_by())
+    """How many sites have a line of each level: those with a job, and those that the survey warned of."""
+    rows = own_lines(run, person).filter(level__in=LEVELS, user__isnull=False).values_list("level")
+    return dict(rows.annotate(n=Count("job", distinct=True) + Count("pk", filter=Q(job__isnull=True))).order_by())
 
 
 def as_text(run: Run, person: User, title: str) -> Iterable[str]:
@@ -244,4 +253,6 @@ def as_text(run: Run, person: User, title: str) -> Iterable[str]:
 
 def _text(one: log.Line) -> str:
     level = {Level.WARN: "WARNING", Level.SUCCESS: "success", Level.FAILURE: "FAILURE"}.get(one.level, "")
-    return f"{one.at:%Y-%m-%d %H:%M:%S}Z  {level:7}  {'  ' * one.depth}{one.text}\n"
+    indent = "  " * one.depth
+    advice = f"{'':31}{indent}→ {one.advice}\n" if one.advice else ""
+    return f"{one.at:%Y-%m-%d %H:%M:%S}Z  {level:7}  {indent}{one.text}\n{advice}"

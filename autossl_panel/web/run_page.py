@@ -112,7 +112,7 @@ def _state(request: access.PanelRequest, found: Run) -> dict[str, object]:
         "progress": progress,
         "row": runs.described(found),
         "took": moment - found.started_at,
-        "phases": run_data.phases(found, request.user, progress.kept + progress.skipped + progress.waiting),
+        "phases": run_data.phases(found, request.user, progress.total),
         "failures": run_data.failures(found, request.user, MOST_FAILURES) if progress.failed else [],
         "more_failures": max(0, progress.failed - MOST_FAILURES),
         "in_hand": progress.running + progress.staged,

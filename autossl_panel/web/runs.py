@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from autossl_panel.autossl import runs as heart
 from autossl_panel.autossl.models import Account, Job, JobOutcome, JobState, Provider, Run
 from autossl_panel.hosting import servers, visible
+from autossl_panel.names import sought
 from autossl_panel.people.models import User
 
 from . import access, messages, shell
@@ -91,7 +92,7 @@ def runs(request: access.PanelRequest) -> HttpResponse:
 
 def _about(person: User, q: str) -> Q:
     """Runs that had work for a user or site whose name has `q` in it, or were for that user alone."""
-    jobs = jobs_of(person).filter(Q(user__name__icontains=q) | Q(virtual_host__domains__name__contains=q))
+    jobs = jobs_of(person).filter(Q(user__name__icontains=q) | Q(virtual_host__domains__name__contains=sought(q)))
     return Q(pk__in=jobs.values("run_id")) | Q(scope__startswith="user:", scope__icontains=q)
 
 

@@ -9,7 +9,8 @@ FETCH = ["elsewhere", "ipv6_elsewhere", "http_status", "wrong_body", "connect_re
 REDIRECTS = ["redirect_loop", "redirect_refused"]
 OTHERS = ["unknown", "ca_refused", "wildcard_unsupported", "not_public", "bad_name", "excluded"]
 LISTS = ["www_not_served", "over_limit"]
-CODES = [*DNS, *FETCH, *REDIRECTS, *OTHERS, *LISTS]
+SITES = ["foreign_defective", "foreign_expiring", "clock", "loop", "no_names", "all_excluded"]
+CODES = [*DNS, *FETCH, *REDIRECTS, *OTHERS, *LISTS, *SITES]
 
 
 @pytest.mark.parametrize("code", CODES)
@@ -37,6 +38,10 @@ def test_an_unknown_code_still_says_something() -> None:
         ("ca_refused", {"type": "urn:ietf:params:acme:error:caa", "detail": "no."}, "CAA records"),
         ("ipv6_elsewhere", {"ours": True, "address": "::1"}, "is this server"),
         ("unknown", {"reason": "no_route", "record": "AAAA"}, "no IPv6 connection"),
+        ("foreign_defective", {"defects": ["expired"], "not_after": "2026-11-13T00:00:00+00:00"}, "on 2026-11-13"),
+        ("foreign_defective", {"defects": ["weak"]}, "weak key"),
+        ("foreign_defective", {}, "replace_foreign=yes"),
+        ("foreign_expiring", {"not_after": "2026-11-24T22:03:00+00:00"}, "expires on 2026-11-24"),
         ("unknown", {"reason": "stopped"}, "stopped"),
         ("connect_refused", {"reason": "not_http"}, "does not speak HTTP"),
         ("connect_timeout", {"reason": "answer"}, "took the connection"),

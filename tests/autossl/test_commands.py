@@ -137,7 +137,7 @@ def test_status_as_json_has_the_promised_form(provider, make_user, make_site, ma
         "amber.example",
         "www.amber.example",
         state=SiteState.PARTLY,
-        problem={"code": "elsewhere", "domain": "www.amber.example", "data": {}},
+        problem={"code": "no_address", "domain": "www.amber.example", "data": {}},
     )
     make_installed(host, "amber.example", provider=provider)
     found = json.loads(run("autossl_status", "--json"))
@@ -147,11 +147,14 @@ def test_status_as_json_has_the_promised_form(provider, make_user, make_site, ma
     assert row["wanted"] == ["amber.example", "www.amber.example"]
     assert row["covered"] == ["amber.example"]
     assert row["provider"] == "pebble"
-    assert row["problem"] == {"code": "elsewhere", "domain": "www.amber.example", "text": "points to another server"}
+    fix = "www.amber.example has no address in DNS. Create an A record for it in its DNS zone."
+    assert row["problem"] == {"code": "no_address", "domain": "www.amber.example", "text": fix}
     assert set(row) == {
         "user", "name", "wanted", "covered", "state", "provider", "not_after", "problem", "next_at", "next_reason",
     }  # fmt: skip
-    assert "amber.example" in run("autossl_status")
+    text = run("autossl_status")
+    assert "www.amber.example: the name has no address in DNS" in text
+    assert f"What to do\n  amber.example: {fix}" in text
 
 
 def manage(*argv, **environment):

@@ -63,3 +63,30 @@ def test_writers_of_one_run_in_several_threads_leave_no_gap(server):
     for thread in threads:
         thread.join()
     assert sorted(LogLine.objects.filter(run=run).values_list("seq", flat=True)) == list(range(1, 81))
+
+
+def a_line(event: str, level: Level, **data: object) -> log.Line:
+    return log.line(LogLine(run_id=1, event=event, level=level, depth=0, seq=1, data=data))
+
+
+def test_a_warning_says_what_to_do():
+    found = {"status": 404, "from": "192.0.2.9", "to": "192.0.2.1"}
+    line = a_line("dcv:failed", Level.WARN, name="a.example", reason="elsewhere", found=found)
+    assert line.advice.endswith("Change its A record from 192.0.2.9 to 192.0.2.1.")
+    kept = a_line("site:kept", Level.WARN, site="b.example", reason="foreign_defective", found={"defects": ["weak"]})
+    assert kept.advice.startswith("b.example has a certificate from elsewhere, which has a weak key")
+    left_out = a_line("site:name_left_out", Level.WARN, name="c.example", reason="over_limit")
+    assert "choose a provider that takes more" in left_out.advice
+
+
+@pytest.mark.parametrize(
+    ("event", "level", "reason"),
+    [
+        ("dcv:failed", Level.OUT, "no_address"),  # an added www. is left out quietly
+        ("site:kept", Level.OUT, "foreign"),
+        ("dcv:passed", Level.OUT, ""),
+        ("job:failed", Level.FAILURE, "dcv_all_failed"),
+    ],
+)
+def test_where_nothing_is_to_be_done_nothing_is_said(event, level, reason):
+    assert a_line(event, level, name="a.example", site="a.example", reason=reason, addresses="x").advice == ""

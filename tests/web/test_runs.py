@@ -8,7 +8,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from autossl_panel.autossl import log
 from autossl_panel.autossl.models import Job, JobState, Level, LogLine, Run
+from autossl_panel.hosting.models import HostingUser
 from tests.web.scene import Scene
 
 
@@ -92,12 +94,43 @@ def test_a_run_shows_failures_first_then_the_rest(as_root, scene: Scene):
 
 def test_lines_are_grouped_by_user_and_site(as_root, scene: Scene):
     html = as_root.get(f"/runs/{scene.past.pk}/?q=brandtlaw").content.decode()
-    log = html.split('<ol class="log">')[1]
-    assert log.count(">brandtlaw</a>") == 1
-    assert log.index(">brandtlaw</a>") < log.index("blog1.brandtlaw.example") < log.index("What to do")
-    assert "northwind" not in log
-    only = as_root.get(f"/runs/{scene.past.pk}/?level=warn").content.decode().split('<ol class="log">')[1]
+    lines = html.split('<ol class="lines">')[1]
+    assert lines.count(">brandtlaw</a>") == 1
+    assert lines.index(">brandtlaw</a>") < lines.index("blog1.brandtlaw.example") < lines.index("What to do")
+    assert "northwind" not in lines
+    only = as_root.get(f"/runs/{scene.past.pk}/?level=warn").content.decode().split('<ol class="lines">')[1]
     assert only.count('class="site">') == only.count('class="warn')
+
+
+def test_a_kept_site_is_found_by_its_name_with_what_to_do(as_root, scene: Scene):
+    user = HostingUser.objects.get(name="dockside")
+    found = {"not_after": "2026-11-13T00:00:00+00:00", "defects": ["expired"]}
+    log.for_run(scene.past.pk).lines(
+        log.for_run(scene.past.pk).make(
+            "site:kept", Level.WARN, depth=2, user_id=user.pk, site=name, reason="foreign_defective", found=found
+        )
+        for name in ("xn--grne-kche-r9ae.example", "other.example")
+    )
+    page = f"/runs/{scene.past.pk}/"
+    html = as_root.get(page, {"q": "Grüne-Küche.example"}).content.decode().split('<ol class="log">')[1]
+    assert "which has expired on 2026-11-13. Renew it" in html
+    assert "other.example" not in html
+    text = b"".join(as_root.get(f"{page}log.txt").streaming_content).decode()
+    assert "→ other.example has a certificate from elsewhere" in text
+    sites = LogLine.objects.filter(run=scene.past, level="warn", job__isnull=False).values("job").distinct().count()
+    chip = re.search(r'Warnings <span class="n">(\d+)</span>', as_root.get(page).content.decode())
+    assert int(chip[1]) == sites + 2
+
+
+def test_the_survey_counts_each_site_once(as_root, scene: Scene):
+    kept = Job.objects.filter(run=scene.past, outcome="kept").first()
+    if kept is None:
+        kept = Job.objects.filter(run=scene.past, outcome="secured").first()
+        Job.objects.filter(pk=kept.pk).update(outcome="kept")
+    counts = scene.past.counts
+    rest = sum(counts.get(name, 0) for name in ("kept", "skipped", "waiting"))
+    total = Job.objects.filter(run=scene.past).count() + rest
+    assert f"{total} of {total}" in re.sub(r"<[^>]+>", "", as_root.get(f"/runs/{scene.past.pk}/").content.decode())
 
 
 def test_groups_open_as_fragments(as_root, scene: Scene):

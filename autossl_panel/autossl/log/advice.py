@@ -1,4 +1,4 @@
-"""Plain English for a code of DCV: what is wrong and what to change, with the facts filled in.
+"""Plain English for a problem's code: what is wrong and what to change, with the facts filled in.
 Escaping and translation are done where it is shown; facts of strangers were cut and cleaned before."""
 
 from collections.abc import Callable, Mapping
@@ -7,6 +7,11 @@ from typing import Any
 Facts = Mapping[str, Any]
 
 _AGAIN = "AutoSSL tries again by itself."
+
+
+def known(code: str) -> bool:
+    """Whether there are sentences for this code."""
+    return code in _WRITERS
 
 
 def advice(code: str, data: Facts) -> str:
@@ -221,6 +226,39 @@ def _unknown(data: Facts) -> str:
     return f"The check could not be made on this server{f' ({reason})' if reason else ''}. {_AGAIN}"
 
 
+_FOREIGN = {
+    "expired": "has expired",
+    "revoked": "is revoked",
+    "weak": "has a weak key or signature",
+    "chain": "has a broken chain",
+    "mismatch": "does not cover the name or does not match its key",
+}
+_LET_REPLACE = (
+    "Renew it where it comes from, or let AutoSSL replace it: "
+    "on the Options tab, or with options set replace_foreign=yes."
+)
+
+
+def _foreign_defective(data: Facts) -> str:
+    what = _FOREIGN.get(_defect(data), "is defective")
+    since = f" on {_day(data)}" if what == "has expired" and _day(data) else ""
+    return f"{_name(data)} has a certificate from elsewhere, which {what}{since}. {_LET_REPLACE}"
+
+
+def _foreign_expiring(data: Facts) -> str:
+    when = f"on {_day(data)}" if _day(data) else "soon"
+    return f"{_name(data)} has a certificate from elsewhere, which expires {when}. {_LET_REPLACE}"
+
+
+def _defect(data: Facts) -> str:
+    defects = data.get("defects")
+    return str(defects[0]) if isinstance(defects, list | tuple) and defects else ""
+
+
+def _day(data: Facts) -> str:
+    return _text(data, "not_after")[:10]
+
+
 def _ca_refused(data: Facts) -> str:
     fixes = {
         "dns": "Check the name's DNS records as seen from outside.",
@@ -261,5 +299,23 @@ _WRITERS: dict[str, Callable[[Facts], str]] = {
     "bad_name": lambda data: f"{_name(data)} is not a valid host name.",
     "excluded": lambda data: f"{_name(data)} is excluded from AutoSSL.",
     "www_not_served": lambda data: f"{_name(data)} does not reach this site. Add it to the site's names.",
-    "over_limit": lambda data: f"{_name(data)} does not fit: the provider takes no more names in one certificate.",
+    "over_limit": lambda data: (
+        f"{_name(data)} does not fit: the provider takes no more names in one certificate. Give some of the site's "
+        "names a server block of their own, exclude names, or choose a provider that takes more."
+    ),
+    "foreign_defective": _foreign_defective,
+    "foreign_expiring": _foreign_expiring,
+    "clock": lambda data: (
+        "This server's clock is more than five minutes off the CA's, so no expiry can be judged. Set it right (NTP)."
+    ),
+    "loop": lambda data: (
+        f"The last certificate of {_name(data)} did not mend what it was ordered for, so none is ordered again. See "
+        "which certificate the web server gives for it, then check its user."
+    ),
+    "no_names": lambda data: (
+        f"{_name(data)} has no name that a CA could certify. Give its server block a public server_name."
+    ),
+    "all_excluded": lambda data: (
+        f"Every name of {_name(data)} is excluded. Include one again with: exclude remove NAME."
+    ),
 }

@@ -8,14 +8,19 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from ..models import Level, LogLine
-from .advice import advice
+from .advice import advice, known
 from .events import EVENTS
 from .words import REASONS
 
 # Problems whose words come from the CA, the helper or the web server
 SAID = frozenset(code for code in REASONS if code.startswith("ca_")) | {
-    "attach_refused", "foreign_broken", "helper_gone", "inventory", "nginx_not_running", "quarantined", "rolled_back",
+    "attach_refused", "foreign_broken", "helper_gone", "internal", "inventory", "nginx_not_running", "quarantined",
+    "rolled_back",
 }  # fmt: skip
+
+
+# Lines whose reason somebody can mend, with the key of the name that it is about
+MENDED = {"dcv:failed": "name", "dcv:unknown": "name", "site:name_left_out": "name", "site:kept": "site"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,14 @@ class Line:
     job_id: int | None
     user_id: int | None
     seq: int
+
+    @property
+    def advice(self) -> str:
+        """What a person can do about a warning or a failure; empty where there is nothing to say."""
+        key, reason = MENDED.get(self.event), str(self.data.get("reason", ""))
+        if key is None or self.level not in (Level.WARN, Level.FAILURE) or not known(reason):
+            return ""
+        return advice(reason, {**(self.data.get("found") or {}), "name": self.data.get(key, "")})
 
 
 def reason_text(code: str) -> str:
@@ -62,6 +75,11 @@ def problem_text(problem: Mapping[str, Any]) -> str:
 def problem_advice(problem: Mapping[str, Any]) -> str:
     """What a person can do about a stored problem, with its facts filled in."""
     return advice(str(problem["code"]), {"name": problem.get("domain", ""), **(problem.get("data") or {})})
+
+
+def problem_told(problem: Mapping[str, Any]) -> str:
+    """A stored problem in full: its cause and its fix where we know one, else what was said."""
+    return problem_advice(problem) if known(str(problem["code"])) else problem_text(problem)
 
 
 def line(row: LogLine) -> Line:

@@ -18,10 +18,20 @@ from autossl_panel.hosting import servers
 MARKS = {Level.OUT: " ", Level.SUCCESS: "+", Level.WARN: "!", Level.FAILURE: "x"}
 
 
+def _unfinished(run: Run) -> int:
+    """How many sites ended otherwise than secured, kept, skipped or deferred as the rules say."""
+    done = runs.progress(run)
+    return done.failed + done.waiting + done.cancelled
+
+
 class Command(Base):
     help = (
         "Run AutoSSL for all users or for one. Exit status 0: every site ended as the rules say; 1: something failed."
     )
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.sites: dict[int | None, str] = {}
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         scope = parser.add_mutually_exclusive_group(required=True)
@@ -41,8 +51,7 @@ class Command(Base):
         else:
             self._work(run)
         run.refresh_from_db()
-        done = runs.progress(run)
-        return FAILED if done.failed or run.problem or run.cancelled_at else 0
+        return FAILED if run.ended_at is None or run.cancelled_at or run.problem or _unfinished(run) else 0
 
     @staticmethod
     def _discover() -> None:
@@ -97,5 +106,15 @@ class Command(Base):
 
     def _print(self, tail: log.Tail) -> None:
         for line in tail.read():
-            self.stdout.write(f"{line.at:%H:%M:%S} {MARKS[line.level]} {'  ' * line.depth}{line.text}")
+            indent = "  " * line.depth
+            self.stdout.write(f"{line.at:%H:%M:%S} {MARKS[line.level]} {indent}{self._named(line)}")
+            if line.advice:
+                self.stdout.write(f"           {indent}→ {line.advice}")
         self.stdout.flush()
+
+    def _named(self, line: log.Line) -> str:
+        """The line's text; with its site, where it does not say so itself: several sites are in hand at once."""
+        site = self.sites.get(line.job_id)
+        if site is None and line.job_id is not None and "site" in line.data:
+            site = self.sites[line.job_id] = str(line.data["site"])
+        return line.text if site is None or site in line.text else f"{site}: {line.text}"

@@ -41,11 +41,18 @@ class Command(Base):
                     f"{len(row['covered'])}/{len(row['wanted'])}",
                     (row["not_after"] or "-")[:10],
                     f"{(row['next_at'] or '-')[:16].replace('T', ' ')} {row['next_reason'] or ''}".strip(),
-                    f"{row['problem']['domain']}: {row['problem']['text']}" if row["problem"] else "-",
+                    f"{row['problem']['domain']}: {log.reason_text(row['problem']['code'])}" if row["problem"] else "-",
                 )
                 for row in rows
             ],
         )
+        told = [row for row in rows if row["problem"]]
+        if told:
+            self.stdout.write("\nWhat to do")
+        for row in told:
+            self.stdout.write(f"  {domain_names.to_unicode(row['name'])}: {row['problem']['text']}")
+        if told:
+            self.stdout.write("")
         self.stdout.write(", ".join(f"{number} {state}" for state, number in sorted(summary.items())) or "No sites.")
         return 0
 
@@ -83,7 +90,7 @@ def status(server: Server) -> list[dict[str, Any]]:
                 "problem": {
                     "code": problem["code"],
                     "domain": problem["domain"],
-                    "text": log.problem_text(problem),
+                    "text": log.problem_told(problem),
                 }
                 if problem
                 else None,
