@@ -1,5 +1,6 @@
 """Rows read into the frozen facts that `policy` decides over; set-based, for one site or for fifty thousand."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -8,7 +9,7 @@ from typing import Any
 from autossl_panel.hosting.models import Domain, Exclusion, Server, Setting, VirtualHost
 
 from . import options as option_rows
-from . import providers
+from . import providers, quick
 from .facts import InstalledFacts, NameFacts, PolicyOptions, ProviderFacts, SiteFacts
 from .models import Installation, Order, Outcome, Verdict
 
@@ -63,6 +64,7 @@ ROW = (
     "stored_pair", "retry_at", "held_until", "held_reason", "takeover", "last_extend_at",
     "state", "names_wanted", "names_covered", "next_at", "next_reason", "problem",
 )  # fmt: skip
+MOMENTS = ("retry_at", "held_until", "last_extend_at", "next_at")
 
 
 def read(
@@ -72,10 +74,7 @@ def read(
 
     Passing verdicts are read only where `whole`: a survey needs none of them.
     """
-    rows = [
-        dict(zip(ROW, values, strict=True))
-        for values in VirtualHost.objects.filter(**hosts).order_by("user_id", "pk").values_list(*ROW)
-    ]
+    rows = _rows(hosts)
     private = options.provider is not None and options.provider.private_ca
     excluded = set(
         Exclusion.objects.filter(user__in={row["user_id"] for row in rows}).values_list("user_id", "name")
@@ -136,6 +135,19 @@ def _excluded(excluded: set[tuple[int, str]], user_id: int, name: str, added: bo
     return (user_id, name) in excluded or (added and (user_id, name.removeprefix("www.")) in excluded)
 
 
+def _rows(hosts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    found = []
+    for values in quick.rows(VirtualHost.objects.filter(**hosts).order_by("user_id", "pk").values_list(*ROW)):
+        row = dict(zip(ROW, values, strict=True))
+        for name in MOMENTS:
+            if row[name] is not None:
+                row[name] = quick.moment(row[name])
+        if row["problem"] is not None:
+            row["problem"] = json.loads(row["problem"])
+        found.append(row)
+    return found
+
+
 def _gone(hosts: Mapping[str, Any]) -> set[int]:
     return set(VirtualHost.objects.filter(**hosts, gone_at__isnull=False).values_list("pk", flat=True))
 
@@ -191,7 +203,7 @@ def _of(hosts: Mapping[str, Any], path: str = "virtual_host") -> dict[str, Any]:
 def _domains(hosts: Mapping[str, Any]) -> dict[int, list[tuple[str, bool, str]]]:
     found: dict[int, list[tuple[str, bool, str]]] = {}
     rows = Domain.objects.filter(**_of(hosts)).order_by("virtual_host_id", "position")
-    for host, name, added, unfit in rows.values_list("virtual_host_id", "name", "added", "unfit").iterator(5000):
+    for host, name, added, unfit in quick.rows(rows.values_list("virtual_host_id", "name", "added", "unfit")):
         found.setdefault(host, []).append((name, added, unfit))
     return found
 
@@ -221,11 +233,12 @@ def _installed(hosts: Mapping[str, Any], now: datetime) -> dict[int, tuple[int, 
     for (
         host, certificate, matches, names, not_before, not_after, ours, self_signed, links, weak, revoked_at, kind,
         bits, serial, fingerprint, renewal_at,
-    ) in rows.iterator(5000):  # fmt: skip
+    ) in quick.rows(rows):  # fmt: skip
+        since, until, renewal = quick.moment(not_before), quick.moment(not_after), quick.moment(renewal_at)
         defects: tuple[str, ...] = ()
-        if not_after <= now or matches is False or weak or not links:
+        if until <= now or matches is False or weak or not links:
             judged = (
-                ("expired", not_after <= now),
+                ("expired", until <= now),
                 ("mismatch", matches is False),
                 ("weak", weak),
                 ("chain", not links),
@@ -234,9 +247,9 @@ def _installed(hosts: Mapping[str, Any], now: datetime) -> dict[int, tuple[int, 
         found[host] = (
             certificate,
             InstalledFacts(
-                names=tuple(names),
-                not_before=not_before,
-                not_after=not_after,
+                names=tuple(json.loads(names)),
+                not_before=since,
+                not_after=until,
                 ours=ours,
                 self_signed=self_signed,
                 defects=defects,
@@ -244,7 +257,7 @@ def _installed(hosts: Mapping[str, Any], now: datetime) -> dict[int, tuple[int, 
                 key_type=KEY_TYPES.get((kind, bits)),
                 serial=serial,
                 fingerprint=fingerprint,
-                renewal_at=renewal_at,
+                renewal_at=renewal,
             ),
         )
     return found

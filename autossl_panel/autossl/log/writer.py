@@ -1,13 +1,18 @@
 """Writing lines. A job has one writer, the holder of its claim; a run's own lines may come from several processes."""
 
+import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Max
 
 from ..models import Job, Level, LogLine
+
+COLUMNS = ("run_id", "job_id", "user_id", "seq", "at", "level", "depth", "event", "data")
+# From here on rows are written past Django's preparation of each value
+MANY = 100
 
 
 class Writer:
@@ -85,8 +90,34 @@ class Writer:
             row.seq = number
         if len(rows) == 1:
             rows[0].save(force_insert=True)
+        elif len(rows) < MANY:
+            LogLine.objects.bulk_create(rows)
         else:
-            LogLine.objects.bulk_create(rows, batch_size=2000)
+            _insert_many(rows)
+
+
+def _insert_many(rows: list[LogLine]) -> None:
+    """A survey's thousands of lines, in a third of the time that bulk_create takes to prepare them."""
+    quote, moment = connection.ops.quote_name, connection.ops.adapt_datetimefield_value
+    columns = ", ".join(quote(column) for column in COLUMNS)
+    marks = ", ".join(["%s"] * len(COLUMNS))
+    values = [
+        (
+            row.run_id,
+            row.job_id,
+            row.user_id,
+            row.seq,
+            moment(row.at),
+            str(row.level),
+            row.depth,
+            row.event,
+            json.dumps(row.data),
+        )
+        for row in rows
+    ]
+    with connection.cursor() as cursor:
+        table = quote(LogLine._meta.db_table)
+        cursor.executemany(f"INSERT INTO {table} ({columns}) VALUES ({marks})", values)  # noqa: S608 (names of our own)
 
 
 def for_run(run_id: int) -> Writer:
