@@ -52,7 +52,11 @@ def sync(server: Server, sites: Sequence[FoundSite], *, now: datetime) -> None:
         if wanted is not None and certificate is not None:
             begun.append(
                 Installation(
-                    virtual_host_id=host, certificate_id=wanted, since=now, path=certificate.path, key_matches=matches
+                    virtual_host_id=host,
+                    certificate_id=wanted,
+                    since=now,
+                    path=certificate.path[:1024],
+                    key_matches=matches,
                 )
             )
     ended.extend(pk for pk, _certificate, _matches in current.values())

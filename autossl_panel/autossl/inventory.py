@@ -23,6 +23,8 @@ from . import installed, policy, standing
 CHUNK = 500
 # Characters of each half of `seen`
 DIGEST = 32
+# No domain name is longer (RFC 1035, section 2.3.4): what is can be no name, and has no row
+NAME = 253
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ def refresh(server: Server, helper: Client, *, now: datetime) -> Changes:
         Server.objects.select_for_update().get(pk=server.pk)
         changes = _Sync(server, answer.sites, owners, now).run()
         told = [
-            {"name": one.name, "text": one.text or one.reason, "file": one.file, "line": one.line}
+            {"name": _text(one.name), "text": _text(one.text or one.reason), "file": _text(one.file), "line": one.line}
             for one in (*answer.skipped, *answer.told)
         ] + [dict(item) for item in changes.told]
         Server.objects.filter(pk=server.pk).update(
@@ -86,6 +88,7 @@ def refresh(server: Server, helper: Client, *, now: datetime) -> Changes:
 
 
 def _failed(server: Server, problem: dict[str, object]) -> Changes:
+    problem = {key: _text(value) if isinstance(value, str) else value for key, value in problem.items()}
     Server.objects.filter(pk=server.pk).update(inventory_problem=problem)
     server.inventory_problem = problem
     return Changes(problem=problem)
@@ -119,7 +122,11 @@ class _Sync:
         moved: list[VirtualHost] = []
         wishes: dict[str, list[tuple[str, bool]]] = {}
         for site in self.sites:
-            wished = policy.wished_names(site.names, taken_elsewhere=self.all_names.__contains__)
+            wished = [
+                (name, added)
+                for name, added in policy.wished_names(site.names, taken_elsewhere=self.all_names.__contains__)
+                if len(name) <= NAME
+            ]
             row = self._row(site, users[owner_of[site.key]], wished)
             before = known.get(site.key)
             if before is None:
@@ -132,7 +139,7 @@ class _Sync:
                     row.pk = before[0]
                     moved.append(row)
                 continue
-            wishes[site.key] = list(wished)
+            wishes[site.key] = wished
         found = {site.key for site in self.sites}
         gone = [(pk, key) for key, (pk, _seen, gone_at) in known.items() if gone_at is None and key not in found]
         self._write(appeared, changed, moved, [pk for pk, _key in gone])
@@ -153,8 +160,8 @@ class _Sync:
         name, by_default = self.owners.of(site)
         if by_default:
             text = "its docroot tells no hosting user; it was given to one named after the site"
-            self.told.append({"name": site.name, "text": text, "file": site.file, "line": site.line})
-        return name
+            self.told.append({"name": site.name, "text": text, "file": _text(site.file), "line": site.line})
+        return _text(name, 64)
 
     def _users(self, wanted: set[str]) -> dict[str, HostingUser]:
         """The hosting users of these names, made where missing; one that lost its last site is gone."""
@@ -183,9 +190,9 @@ class _Sync:
             server=self.server,
             user=user,
             key=site.key,
-            name=site.name,
-            docroot=site.docroot or "",
-            file=site.file,
+            name=site.name[:NAME],
+            docroot=_text(site.docroot or "", 1024),
+            file=_text(site.file, 1024),
             line=site.line,
             listens=listens,
             tls=site.tls,
@@ -285,6 +292,11 @@ def read_user_map(path: str) -> dict[str, str]:
 
 class UserMapProblem(ValueError):
     """The file that AUTOSSL_USER_MAP names has a line that cannot be read."""
+
+
+def _text(said: str, most: int = 2000) -> str:
+    """What a file of somebody else's says, as a database takes it: cut, bytes that are no UTF-8 written out."""
+    return said.encode("utf-8", "backslashreplace").decode().replace("\0", "")[:most]
 
 
 def _digest(said: object) -> str:

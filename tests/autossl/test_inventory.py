@@ -1,5 +1,6 @@
 """Rows keep step with the configuration: appear, change, vanish, come back; and whose a site is."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ from autossl_panel.autossl import inventory
 from autossl_panel.autossl.models import Certificate, Installation
 from autossl_panel.helper.protocol import InstalledCertificate, InventoryAnswer, Listen, Remark, SiteFacts
 from autossl_panel.hosting.models import Domain, HostingUser, SiteState, VirtualHost
+from autossl_panel.webservers import nginx
 from tests.test_pki import make as make_certificate
 
 pytestmark = pytest.mark.django_db
@@ -210,3 +212,30 @@ def test_a_user_map_that_cannot_be_read_is_told_and_leaves_the_rows_as_they_are(
     assert changes.problem is not None
     assert str(path) in str(changes.problem["text"])
     assert [host.name for host in VirtualHost.objects.filter(gone_at__isnull=True)] == ["a.example"]
+
+
+def test_whatever_stands_in_a_configuration_fits_into_rows(server, now):
+    """One odd site must not keep all others from being read; PostgreSQL holds columns to their length."""
+    long, deep = "a" * 60 + ".", "/d" * 600
+    main = (long * 5)[:242] + ".example"
+    odd = site(
+        main,
+        long * 5 + "example",
+        key=nginx.key_of(main),
+        docroot=f"/home/{'u' * 100}/\udcff{deep}",
+        file=f"/etc/nginx/\udcff{deep}",
+    )
+    changes = refresh(
+        server, now, odd, site("a.example"), skipped=(Remark("~\udcff", "regex", "/etc/\udcff", 1, "\udcff"),)
+    )
+    assert changes.sites == 2
+    server.refresh_from_db()
+    json.dumps([server.inventory_told, changes.told], ensure_ascii=False).encode()
+    for row in [*VirtualHost.objects.all(), *Domain.objects.all(), *HostingUser.objects.all()]:
+        for field in row._meta.concrete_fields:
+            value = field.value_from_object(row)
+            if isinstance(value, str):
+                value.encode()
+                assert field.max_length is None or len(value) <= field.max_length, field.name
+    host = VirtualHost.objects.get(key=odd.key)
+    assert (host.name, [domain.name for domain in host.domains.all()]) == (main, [main])

@@ -11,7 +11,8 @@ from autossl_panel.webservers.nginx.blocks import Block, blocks, inherited
 from autossl_panel.webservers.nginx.read import Configuration
 
 _KEY = re.compile(r"[^a-z0-9.-]")
-_KEY_LENGTH = 100
+# With the hash it fits into 80, which is what rows have for it.
+_KEY_LENGTH = 71
 _NAMELESS = ("", "_")
 
 
