@@ -130,7 +130,7 @@ def test_root_runs_autossl_for_all_users_and_a_reseller_disables_one(panel: Pane
     page.wait_for_url("**/runs/*/")
     expect(page.locator("#run-head")).to_contain_text("Ended in")
     page.reload()
-    page.get_by_text("Without work").click()
+    page.get_by_text("Left as they are").click()
     expect(page.locator("details[open]")).to_contain_text("goran: skipped, AutoSSL is off for this user")
     assert serial_of(box, secured.name) == before, "what is installed stays"
     page.goto("/users/")

@@ -94,11 +94,11 @@ def test_a_run_shows_failures_first_then_the_rest(as_root, scene: Scene):
 
 def test_lines_are_grouped_by_user_and_site(as_root, scene: Scene):
     html = as_root.get(f"/runs/{scene.past.pk}/?q=brandtlaw").content.decode()
-    lines = html.split('<ol class="lines">')[1]
+    lines = html.split('<ol class="log">')[1]
     assert lines.count(">brandtlaw</a>") == 1
     assert lines.index(">brandtlaw</a>") < lines.index("blog1.brandtlaw.example") < lines.index("What to do")
     assert "northwind" not in lines
-    only = as_root.get(f"/runs/{scene.past.pk}/?level=warn").content.decode().split('<ol class="lines">')[1]
+    only = as_root.get(f"/runs/{scene.past.pk}/?level=warn").content.decode().split('<ol class="log">')[1]
     assert only.count('class="site">') == only.count('class="warn')
 
 
@@ -199,6 +199,14 @@ def test_the_polls_end_with_the_run(as_root, scene: Scene):
 )
 def test_a_cursor_that_is_none_does_no_harm(cursor, as_root, scene: Scene):
     assert as_root.get(f"/runs/{scene.live.pk}/live/", {"cursor": cursor}).status_code == 200
+
+
+def test_a_poll_has_a_place_on_the_page_for_all_that_it_brings(as_root, as_reseller, scene: Scene):
+    for client in (as_root, as_reseller):
+        page = client.get(f"/runs/{scene.live.pk}/").content.decode()
+        fresh = client.get(f"/runs/{scene.live.pk}/live/").content.decode()
+        for one in re.findall(r'<[^>]*id="([^"]+)"[^>]*hx-swap-oob', fresh):
+            assert f'id="{one}"' in page
 
 
 def test_a_cursor_never_opens_another_ones_lines(as_reseller, scene: Scene):
