@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import threading
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 
 from autossl_panel import ca
 from autossl_panel.autossl import jobs, orders, registration, runs
@@ -123,3 +125,21 @@ def test_a_ca_that_says_when_to_come_again_is_not_asked_before(parts: Parts, mon
     assert parts.job(run, MAIN).outcome_reason == "ca_server"
     site = parts.site(MAIN)
     assert (site.next_at, site.held_until) == (later, later)
+
+
+def test_the_commands_exit_status_says_that_certificates_wait(parts: Parts, box: Box) -> None:
+    broken = box.nginx.folder / "sites-enabled" / "zz-broken.conf"
+    download = ca.Client.download
+
+    def then_break(client: ca.Client, url: str) -> bytes:
+        broken.write_text("server { no_such_directive; }\n")
+        return download(client, url)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ca.Client, "download", then_break)
+        with pytest.raises(SystemExit) as ended:
+            call_command("autossl_check", "--all", stdout=io.StringIO())
+    broken.unlink()
+    assert ended.value.code == 1
+    call_command("autossl_check", "--all", stdout=io.StringIO())
+    assert Order.objects.filter(closed_as="installed").count() == 2
