@@ -170,6 +170,7 @@ class Serve:
     def _web_command(self) -> list[str]:
         return [
             *(sys.executable, "-m", "gunicorn", "autossl_panel.wsgi"),
+            *("--config", "python:autossl_panel.autossl.gunicorn_hooks"),
             *("--bind", _netloc(self.address, self.port)),
             *("--worker-class", "gthread", "--workers", "1", "--threads", str(WEB_THREADS)),
             *("--graceful-timeout", "5", "--log-level", "warning", "--no-control-socket"),

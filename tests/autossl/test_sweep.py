@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone
 from django_q.models import OrmQ
 
-from autossl_panel.autossl import leases, options, runs, sweep, tasks
+from autossl_panel.autossl import options, runs, sweep, tasks
 from autossl_panel.autossl.models import Beat, Job, JobState, Lease, LogLine, Options, Order, Provider, Run
 from autossl_panel.hosting.models import Server, Setting, VirtualHost
 

@@ -41,6 +41,10 @@ class Served:
                 row = database.execute(query).fetchone()
         return str(row[0]) if row else ""
 
+    def count(self, query: str) -> int:
+        """A number that a query answers."""
+        return int(self._one(query))
+
     def pid_of(self, victim: str) -> int:
         """The process id of a victim by its role."""
         serve = self.panel.panel.serve_pid
@@ -138,6 +142,40 @@ def test_a_killed_process_costs_a_moment_and_no_certificate(victim: str, served:
     helper = panel.folder / "state" / "helper"
     assert list((helper / "staged").iterdir()) == []
     assert not (helper / "journal.json").exists()
+
+
+@pytest.mark.parametrize("served", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_panel_that_is_stopped_in_the_middle_leaves_nothing_and_goes_on_later(
+    served: Served, number: signal.Signals
+) -> None:
+    box, panel = served.box, served.panel
+    check = subprocess.Popen([*panel.panel.argv, "autossl_check", "--all"], env=panel.panel.environment)
+    try:
+        wait_for_certificates(box, 5)
+        serve = panel.panel.serve_pid
+        assert serve is not None
+        begun = time.monotonic()
+        os.kill(serve, number)
+        while panel.panel.serving:
+            assert time.monotonic() - begun < 20, "it does not end"
+            time.sleep(0.05)
+        time.sleep(0.3)
+        running = [line for line in left_behind(panel.folder) if "autossl_check" not in line]
+        assert running == []
+        if number == signal.SIGTERM:
+            # Given back, not abandoned
+            assert served.count("select count(*) from autossl_job where state = 'running'") == 0
+        panel.panel.stop()
+        panel.serve()
+        assert check.wait(timeout=SECONDS) == 0, panel.panel.log_tail()
+    finally:
+        if check.poll() is None:
+            check.kill()
+            check.wait()
+    assert set(box.issued().values()) == {1}
+    assert len(box.issued()) == SITES
+    assert {row["state"] for row in panel.status().values()} == {"secured"}
 
 
 def wait_for_certificates(box: Box, number: int, seconds: float = 60) -> None:
