@@ -1,6 +1,7 @@
 """The network half of providers: reading a directory, registering an account. Run by workers and commands only."""
 
 import contextlib
+import logging
 import os
 from pathlib import Path
 
@@ -11,9 +12,13 @@ from django.utils import timezone
 from autossl_panel import ca
 from autossl_panel.ca import account as ca_account
 from autossl_panel.ca import directory, presets
+from autossl_panel.hosting.models import Server
 
 from . import providers
 from .models import Account, AccountStatus, Provider, ProviderState
+from .policy.needs import CLOCK_TOLERANCE
+
+log = logging.getLogger("autossl_panel.registration")
 
 FIELDS = {
     ca.ProblemKind.TERMS: ("agree_terms", "terms"),
@@ -77,6 +82,23 @@ def probe(provider: Provider) -> Provider:
         ]
     )
     return provider
+
+
+def look_at_clock(server: Server) -> None:
+    """Ask the CA for the time again where this host's clock was off when it last was: nothing else would tell.
+
+    A CA that does not answer leaves it as it was.
+    """
+    found = providers.active(server)
+    if found is None or abs(found[0].clock_offset) <= CLOCK_TOLERANCE.total_seconds():
+        return
+    provider = found[0]
+    try:
+        facts = directory.probe(provider.directory_url, ca_bundle=ca_bundle_path(provider), now=timezone.now())
+    except ca.CaProblem as problem:
+        log.warning("the clock of %s could not be asked for: %s", provider, problem)
+        return
+    Provider.objects.filter(pk=provider.pk).update(clock_offset=facts.date_offset.total_seconds())
 
 
 def register(account: Account) -> Account:

@@ -14,7 +14,7 @@ from django.core.management import call_command
 
 from autossl_panel import ca
 from autossl_panel.autossl import jobs, orders, registration, runs
-from autossl_panel.autossl.models import JobOutcome, Order
+from autossl_panel.autossl.models import JobOutcome, Order, Provider
 from autossl_panel.sandbox.box import Box
 from autossl_panel.sandbox.sites import Site
 from tests.autossl.parts import Parts, parts_of
@@ -143,3 +143,9 @@ def test_the_commands_exit_status_says_that_certificates_wait(parts: Parts, box:
     assert ended.value.code == 1
     call_command("autossl_check", "--all", stdout=io.StringIO())
     assert Order.objects.filter(closed_as="installed").count() == 2
+
+
+def test_a_clock_that_was_set_right_holds_nothing_back_any_longer(parts: Parts) -> None:
+    Provider.objects.update(clock_offset=3600)
+    assert parts.job(parts.run(), MAIN).outcome == JobOutcome.SECURED
+    assert abs(Provider.objects.get(pk=parts.provider.pk).clock_offset) < 60

@@ -14,7 +14,7 @@ from autossl_panel.helper.client import Client as Helper
 from autossl_panel.helper.client import HelperGone
 from autossl_panel.hosting.models import Server
 
-from .. import foreground, helpers, leases, runs
+from .. import foreground, helpers, leases, registration, runs
 from ..models import Beat, Job, JobState, Lease, Run, Slot
 from ..survey import survey
 from .claims import lost_jobs
@@ -90,6 +90,7 @@ def _survey(run: Run, helper: Helper, *, beat: bool) -> None:
         if not ours:
             return
         run.refresh_from_db()
+        registration.look_at_clock(server)
         try:
             survey(run, helper)
         except HelperGone as problem:

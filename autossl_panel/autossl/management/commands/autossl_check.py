@@ -16,6 +16,8 @@ from autossl_panel.helper.client import HelperGone
 from autossl_panel.hosting import servers
 
 MARKS = {Level.OUT: " ", Level.SUCCESS: "+", Level.WARN: "!", Level.FAILURE: "x"}
+# Seconds without a sign of the workers: longer than a restart of them takes
+SILENT = 90.0
 
 
 def _unfinished(run: Run) -> int:
@@ -46,9 +48,7 @@ class Command(Base):
             hosting_user(server, user)
         scope = runs.user_scope(user) if user is not None else runs.ALL
         run = runs.start(scope, by=None, asked_from="command", server=server)
-        if foreground.workers_alive(server):
-            self._follow(run)
-        else:
+        if not (foreground.workers_alive(server) and self._follow(run)):
             self._work(run)
         run.refresh_from_db()
         return FAILED if run.ended_at is None or run.cancelled_at or run.problem or _unfinished(run) else 0
@@ -94,14 +94,20 @@ class Command(Base):
                 raise problems[0]
             self.stderr.write(f"The helper does not answer: {problems[0]}")
 
-    def _follow(self, run: Run) -> None:
-        """Workers are at it: print what they log until the run ends."""
+    def _follow(self, run: Run) -> bool:
+        """Workers are at it: print what they log until the run ends. False where they have been silent for long."""
         tail = log.Tail(run.pk)
+        alive_at = time.monotonic()
         while True:
             ended = Run.objects.filter(pk=run.pk, ended_at__isnull=False).exists()
             self._print(tail)
             if ended:
-                return
+                return True
+            if foreground.workers_alive(run.server):
+                alive_at = time.monotonic()
+            elif time.monotonic() - alive_at > SILENT:
+                self.stderr.write("The workers give no sign any more; going on without them.")
+                return False
             time.sleep(0.3)
 
     def _print(self, tail: log.Tail) -> None:
