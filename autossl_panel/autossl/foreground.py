@@ -31,7 +31,7 @@ def helper() -> Iterator[Client]:
     """A client of the helper that answers; where none does, one is started for as long as this lasts."""
     client = helpers.client()
     try:
-        client.status()
+        client.ping()
     except HelperGone:
         process = subprocess.Popen(helper_command(), stdin=subprocess.DEVNULL)
         try:
@@ -73,7 +73,7 @@ def _wait_for(client: Client, process: subprocess.Popen[bytes], seconds: float =
     deadline = time.monotonic() + seconds
     while True:
         try:
-            client.status()
+            client.ping()
             return
         except HelperGone:
             if process.poll() is not None:

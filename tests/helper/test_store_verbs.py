@@ -13,7 +13,7 @@ import pytest
 
 from autossl_panel import pki
 from autossl_panel.helper import files
-from autossl_panel.helper.client import Client, HelperProblem
+from autossl_panel.helper.client import Client, HelperGone, HelperProblem
 from autossl_panel.helper.server import Server
 from autossl_panel.helper.settings import Settings
 from tests.helper.issuer import Issuer
@@ -116,6 +116,15 @@ def test_challenge_is_answered_until_removed(client: Client, settings: Settings)
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o755
     client.challenge_del([TOKEN, "never-was-there-at-all"])
     assert not path.exists()
+
+
+def test_a_ping_changes_nothing(client: Client, settings: Settings) -> None:
+    path = settings.folder / "challenges" / TOKEN
+    client.challenge_put(TOKEN, "0f" * 32)
+    client.ping()
+    assert path.exists()
+    with Client(settings.folder / "nobody.sock") as other, pytest.raises(HelperGone):
+        other.ping()
 
 
 def test_challenge_body_is_a_registered_thumbprint(client: Client, settings: Settings) -> None:
