@@ -245,7 +245,16 @@ class Changer:
     def base_fault(self) -> Fault | None:
         """What is wrong with the configuration without any change of ours."""
         complaint = self._nginx.test()
-        return None if complaint is None else fault_of("foreign_broken", complaint)
+        if complaint is None:
+            return None
+        fault = fault_of("foreign_broken", complaint)
+        if fault.file:
+            return fault
+        try:
+            place = configurations.place_of(self._inventory.read(), fault.text)
+        except ConfigurationProblem as problem:
+            return Fault("foreign_broken", problem.text, problem.file, problem.line)
+        return fault if place is None else replace(fault, file=place[0], line=place[1])
 
     def _undo(self, changes: Changes) -> None:
         self._inventory.forget()

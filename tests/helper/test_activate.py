@@ -246,6 +246,17 @@ def test_order_of_another_site_is_refused(caller: Client, issuer: Issuer) -> Non
     assert set(caller.status().staged) == {"o1"}
 
 
+def test_a_file_that_nginx_misses_is_told_with_the_line_that_names_it(web: Web, caller: Client, issuer: Issuer) -> None:
+    key = keys(caller)["a.example.com"]
+    caller.attach([key])
+    staged(caller, issuer, "o1", key, "a.example.com")
+    text = "server {\n    server_name bad.example.com;\n    listen 127.0.0.1:4433 ssl;\n    ssl_certificate gone.pem;\n"
+    path = web.nginx.put_site("bad", text + "    ssl_certificate_key gone.key;\n}\n")
+    result = caller.activate([Activation("o1", key)])["o1"]
+    assert (result.code, Path(result.file).name, result.line) == ("foreign_broken", path.name, 4)
+    assert "gone.pem" in result.text
+
+
 def test_admins_edit_is_kept_through_roll_back(web: Web, caller: Client, issuer: Issuer) -> None:
     key = keys(caller)["a.example.com"]
     staged(caller, issuer, "o1", key, "a.example.com")
