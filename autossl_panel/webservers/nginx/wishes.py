@@ -31,6 +31,8 @@ def _attempt(
 ) -> tuple[Edits, dict[str, Refusal]]:
     work = Work(configuration, layout)
     more: dict[str, Refusal] = {}
+    # A block that two sites of the batch share belongs to the one whose main it is, whichever comes first.
+    work.claim(key for key, one in wish.items() if one.challenge or one.tls is not None)
     for key, one in wish.items():
         if (whole := work.sites.get(key)) is None:
             more[key] = Refusal("gone", "The configuration has no such site any more.")
@@ -65,7 +67,19 @@ def _judge(work: Work, wish: Mapping[str, SiteWish], edits: Edits) -> dict[str, 
     if not edits.files and edits.http_conf is None and not edits.snippets:
         return {}
     after = blocks(preview(work.configuration, edits, work.layout))
-    return _blame(work, wish, compare(work.blocks, after), after)
+    return _bared(work, wish, after) or _blame(work, wish, compare(work.blocks, after), after)
+
+
+def _bared(work: Work, wish: Mapping[str, SiteWish], after: list[Block]) -> dict[str, Refusal]:
+    """No block with a certificate ends without one, whatever went before: the last look at an edit."""
+    served = {block.id for block in after if block.all("ssl_certificate") or not block.tls}
+    found: dict[str, Refusal] = {}
+    for block in work.blocks:
+        if block.tls and block.id not in served and block.admins.all("ssl_certificate"):
+            text = "The server block would be left without a certificate."
+            refusal = Refusal("no_certificate", text, block.placed.file, block.statement.line)
+            found.update({k: refusal for k in wish if (w := work.sites.get(k)) and block in w.parts})
+    return found
 
 
 def _blame(work: Work, wish: Mapping[str, SiteWish], rows: tuple[Moved, ...], after: list[Block]) -> dict[str, Refusal]:

@@ -2,12 +2,12 @@
 
 import itertools
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from autossl_panel.webservers.model import ConfigurationProblem, Edits, Layout, Refusal, SiteWish, TlsWish
 from autossl_panel.webservers.nginx import render
 from autossl_panel.webservers.nginx.blocks import IMPLIED, Block, blocks, inherited, stem_of
-from autossl_panel.webservers.nginx.edit import Drafts
+from autossl_panel.webservers.nginx.edit import OFF, Drafts
 from autossl_panel.webservers.nginx.listening import Sockets
 from autossl_panel.webservers.nginx.read import Configuration, Placed
 from autossl_panel.webservers.nginx.routing import listeners
@@ -54,6 +54,7 @@ class Work:
         self.left_out: dict[str, tuple[str, ...]] = {}
         self.taken: dict[str, str] = {}
         self.refusing: set[str] = set()
+        self.paired: dict[int, bool] = {}  # the blocks that this edit gives our pair, or takes it from
 
     def http_text(self) -> str:
         path = self.layout.helper_dir / "http.conf"
@@ -82,6 +83,12 @@ class Work:
             stem = next(free for n in itertools.count(1) if (free := f"{whole.key}.{n}") not in used)
         self.stems[where] = stem
         return stem
+
+    def claim(self, keys: Iterable[str]) -> None:
+        """Keep the main blocks of these sites for their own snippets."""
+        for key in keys:
+            if (whole := self.sites.get(key)) is not None:
+                self.stem(whole, whole.main)
 
     def put_include(self, part: Block, stem: str, names: bool) -> None:
         """The lines that bring a part's snippets in; those of another site or of no use any more go."""
@@ -181,6 +188,7 @@ class Work:
                 if part.admins.tls and mine:
                     self.switch_off(whole, part)
                     text[part.number] = pair + text[part.number]
+                    self.paired[part.number] = True
                     https = [s.listen for s in part.admins.sockets if s.listen.port == self.layout.https_port]
                     self.refusing.update(listen.address for listen in https)
             return None
@@ -211,6 +219,7 @@ class Work:
                 implied = f"listen {IMPLIED};\n" if part.admins.implied else ""
                 own = "".join(listens[address] for address in addresses[part.number])
                 text[part.number] = implied + own + pair + text[part.number]
+                self.paired[part.number] = True
         return None
 
     def switch_off(self, whole: Whole, part: Block) -> None:
@@ -239,9 +248,12 @@ class Work:
 
     def restore(self, whole: Whole, part: Block) -> None:
         """Put the admin's own certificate lines back, in the part and in the files that only it includes."""
+        draft = self.drafts.at(part.placed)
+        own = OFF in draft.content[part.statement.start : part.statement.end] or bool(self.quiet(part))
+        self.paired[part.number] = own or bool(part.admins.all("ssl_certificate"))
         # Beside a certificate that the admin has put there since, the old one must not come back.
         replaced = bool(part.admins.all("ssl_certificate"))
-        self.drafts.at(part.placed).comment_in(part.statement.start, part.statement.end, for_good=replaced)
+        draft.comment_in(part.statement.start, part.statement.end, for_good=replaced)
         for real_path in {one.real_path for one in part.admins.statements} | self.quiet(part):
             if real_path != part.placed.real_path and self.configuration.includes.get(real_path, 0) <= len(whole.parts):
                 draft = self.drafts.of(real_path)
@@ -316,12 +328,29 @@ class Work:
             else:
                 del self.sections[key]
         port = self.layout.https_port
+        bare = self.without_certificate()
         refusing = [
             render.listen(address, port, self.sockets.flags(address), default=True)
             for address in sorted(self.refusing)
-            if self.sockets.needs_refusal(address) and not address.startswith("unix:")
+            if self.sockets.needs_refusal(address) and address not in bare and not address.startswith("unix:")
         ]
         return render.http_file(refusing, (self.sections[key] for key in sorted(self.sections)))
+
+    def without_certificate(self) -> set[str]:
+        """Addresses at the HTTPS port where a block has no certificate: it lives from the default's, as nginx has it.
+
+        With a refusing default the configuration test would fail for everybody on that socket.
+        """
+        if self.refused_above or next(inherited(self.configuration, "ssl_certificate"), None) is not None:
+            return set()
+        return {
+            socket.listen.address
+            for block in self.blocks
+            if not block.panels and not self.paired.get(block.number, bool(block.all("ssl_certificate")))
+            for socket in block.admins.sockets
+            if socket.listen.port == self.layout.https_port
+            and not any("on" in one.statement.args for one in block.all("ssl_reject_handshake"))
+        }
 
     def include_http(self) -> None:
         http = self.configuration.http

@@ -149,3 +149,40 @@ def test_a_block_on_one_line_keeps_its_text_when_the_old_certificate_stays_off(g
     assert path.read_text() == (
         "server { listen 443 ssl; server_name a.example; # ssl_certificate c;\n root /x; ssl_certificate bought; }\n"
     )
+
+
+def test_a_block_that_two_sites_of_a_batch_share_keeps_a_certificate(ground: Ground) -> None:
+    pair = "ssl_certificate c; ssl_certificate_key k;"
+    ground.put(
+        "a.conf",
+        f"server {{ listen 10.0.0.1:443 ssl; server_name a.example; {pair} }}\n"
+        f"server {{ listen 10.0.0.2:443 ssl; server_name b.example a.example; {pair} }}\n",
+    )
+    live = ground.layout.helper_dir / "live"
+    for keys in ((KEY, key_of("b.example")), (key_of("b.example"), KEY)):
+        wish = {key: SiteWish(True, TlsWish(live / key)) for key in keys}
+        ground.write(desired(ground.read(), wish, ground.layout))
+        for server in ground.read().servers[:2]:
+            shown = [one.statement.args[0] for one in server.statements if one.statement.name == "ssl_certificate"]
+            assert len(shown) == 1
+            assert "/live/" in shown[0]
+        ground.write(without(ground.read(), None, ground.layout))
+
+
+def test_no_refusing_default_where_a_block_lives_from_the_certificate_of_the_default(ground: Ground) -> None:
+    ground.put(
+        "a.conf",
+        "server { listen 443 ssl; server_name a.example; ssl_certificate c; ssl_certificate_key k; }\n"
+        "server { listen 443 ssl; server_name none.example; }\n",
+    )
+    # With ssl_reject_handshake in the default, nginx -t wants a certificate in every other block of the socket.
+    edits = secure(ground)
+    assert edits.refused == {}
+    assert edits.http_conf is None
+    ground.write(edits)
+    ground.put("b.conf", "server { listen 80; server_name b.example; }\n")
+    key = key_of("b.example")
+    wish = {key: SiteWish(True, TlsWish(ground.layout.helper_dir / "live" / key))}
+    assert desired(ground.read(), wish, ground.layout).http_conf is None
+    both = {**wish, key_of("none.example"): SiteWish(True, TlsWish(ground.layout.helper_dir / "live" / "x"))}
+    assert "ssl_reject_handshake" in (desired(ground.read(), both, ground.layout).http_conf or "")
