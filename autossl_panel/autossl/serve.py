@@ -21,10 +21,11 @@ from types import FrameType
 from typing import IO, Any
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import Error as DatabaseTrouble
+from django.db import connection
 from django.db.models.functions import Now
 from django.utils import timezone
-from django_q.models import Schedule
+from django_q.models import OrmQ, Schedule
 from django_q.tasks import async_task
 
 from autossl_panel.helper.client import HelperGone
@@ -39,6 +40,7 @@ BEAT = "autossl_panel.autossl.tasks.beat"
 SWEEP = "autossl_panel.autossl.tasks.sweep"
 SWEEP_NAME = "autossl-sweep"
 BEAT_EVERY = 5.0
+MOST_WAITING = 50
 # Without a beat for so long the workers are deaf, whatever they look like
 DEAF_AFTER = 20.0
 # What a cluster needs until it can answer its first beat
@@ -187,7 +189,7 @@ class Serve:
             self._tell_when_ready()
             try:
                 self._beat()
-            except DatabaseError as problem:
+            except DatabaseTrouble as problem:
                 self.say(f"the database: {problem}")
                 connection.close()
             self.stopping.wait(LOOK_EVERY)
@@ -197,7 +199,9 @@ class Serve:
         now = time.monotonic()
         if now - self._rung_at >= BEAT_EVERY:
             self._rung_at = now
-            async_task(BEAT, self.server.pk)
+            # Nobody reads the queue while the workers start again and again.
+            if OrmQ.objects.count() < MOST_WAITING:
+                async_task(BEAT, self.server.pk)
         if not self._cluster.alive or now - self._cluster.started_at < STARTING:
             return
         if not Beat.objects.filter(server=self.server, at__gt=Now() - timedelta(seconds=DEAF_AFTER)).exists():

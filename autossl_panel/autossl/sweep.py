@@ -3,15 +3,16 @@
 import logging
 from datetime import datetime, timedelta
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from autossl_panel.helper.client import Client, HelperGone, HelperProblem
-from autossl_panel.hosting.models import Server, Setting, VirtualHost
+from autossl_panel.hosting import users as hosting_users
+from autossl_panel.hosting.models import Server, VirtualHost
 
 from . import helpers, inventory, jobs, leases, providers, runs
 from . import options as option_rows
-from .models import Job, JobState, LogLine, Options, Order, OrderStatus, Run
+from .models import Job, JobOutcome, JobState, LogLine, Options, Order, OrderStatus, Run
 
 log = logging.getLogger("autossl_panel.sweep")
 
@@ -70,6 +71,7 @@ def _start_due(server: Server, now: datetime) -> None:
     """Start a run for the sites whose moment has come and that nobody works on."""
     if providers.active(server) is None:
         return
+    _heed_cancelling(server, now)
     live = Job.objects.filter(virtual_host=OuterRef("pk")).exclude(state=JobState.ENDED)
     due = VirtualHost.objects.filter(server=server, gone_at__isnull=True, next_at__lte=now).exclude(Exists(live))
     unsurveyed = Run.objects.filter(server=server, scope=runs.ALL, ended_at__isnull=True, surveyed_at__isnull=True)
@@ -77,14 +79,20 @@ def _start_due(server: Server, now: datetime) -> None:
         runs.start(runs.DUE, by=None, asked_from="sweep", server=server)
 
 
+def _heed_cancelling(server: Server, now: datetime) -> None:
+    """Sites whose work a person cancelled wait for the next daily check, unless something new came up since."""
+    cancelled = Job.objects.filter(
+        virtual_host=OuterRef("pk"), outcome=JobOutcome.CANCELLED, ended_at__gte=OuterRef("next_at")
+    )
+    due = VirtualHost.objects.filter(server=server, next_at__lte=now)
+    due.filter(Exists(cancelled)).update(next_at=None, next_reason="cancelled")
+
+
 def _give_up_orders(server: Server, now: datetime) -> None:
     """Open orders of sites that AutoSSL is off for: what is not signed yet is given up."""
-    off = Q(virtual_host__gone_at__isnull=False) | Q(virtual_host__user__suspended=True)
-    off |= Q(virtual_host__user__autossl=Setting.OFF)
-    off |= Q(virtual_host__user__autossl=Setting.FEATURE_LIST, virtual_host__user__feature_list__autossl=False)
     live = Job.objects.filter(order=OuterRef("pk")).exclude(state=JobState.ENDED)
     unsigned = Order.objects.filter(
-        off,
+        hosting_users.off("virtual_host__"),
         virtual_host__server=server,
         closed_at__isnull=True,
         staged_at__isnull=True,

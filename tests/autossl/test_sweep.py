@@ -69,6 +69,21 @@ def test_a_site_that_somebody_works_on_is_left_to_them(server: Server, host: Vir
     assert swept(server) == []
 
 
+def test_what_a_person_cancelled_does_not_begin_again_a_minute_later(server: Server, host: VirtualHost) -> None:
+    run = runs.start(runs.ALL, by=None, asked_from="command", server=server)
+    Job.objects.create(
+        run=run, server=server, virtual_host=host, user=host.user, action="new", reason="missing", job_class=1,
+        queued_at=NOON, state=JobState.QUEUED,
+    )  # fmt: skip
+    runs.cancel(run, by=None)
+    Job.objects.update(ended_at=NOON)
+    assert swept(server) == []
+    host.refresh_from_db()
+    assert host.next_at is None
+    VirtualHost.objects.update(next_at=NOON + timedelta(minutes=2))
+    assert swept(server, NOON + timedelta(minutes=3)) == [runs.DUE], "its configuration changed since"
+
+
 @pytest.mark.parametrize(
     ("done_on", "at", "started"),
     [

@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import Error as DatabaseTrouble
+from django.db import connection
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -119,7 +120,7 @@ class Runner:
             while not self._through.wait(RENEW_EVERY):
                 try:
                     self._renew()
-                except DatabaseError as problem:
+                except DatabaseTrouble as problem:
                     # A database that is restarted: leases outlast several of these.
                     log.warning("leases could not be renewed: %s", problem)
                     connection.close()

@@ -1,0 +1,32 @@
+"""Leases, claims and endings once more, over PostgreSQL: the same tests in a process of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support.postgresql import PostgreSQL
+
+HERE = Path(__file__).parent
+AGAIN = ["test_leases.py", "test_jobs.py", "test_orders.py", "test_sweep.py", "test_verdicts.py"]
+
+
+def test_the_same_holds_over_postgresql(postgresql: PostgreSQL) -> None:
+    environment = {**os.environ, "DATABASE_URL": postgresql.url("again")}
+    # Of an outer run with several workers or coverage, this one knows nothing.
+    for name in [name for name in environment if name.startswith(("PYTEST_", "COV_", "COVERAGE_"))]:
+        del environment[name]
+    files = [str(HERE / name) for name in AGAIN]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files],
+        env=environment,
+        cwd=HERE.parents[1],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-6000:]
+    assert "passed" in done.stdout
