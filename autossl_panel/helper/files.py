@@ -130,6 +130,16 @@ def sha256(content: bytes) -> str:
 
 def must_be_trusted(path: Path) -> None:
     """Raise ForeignOwner unless `path`, no symlink, and each folder above belong to root or to ourselves alone."""
+    must_be_ours(path)
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise ForeignOwner(path, "is not a plain file")
+    # What even root may not write is immutable, or its file system is read-only.
+    if not os.access(path.parent, os.W_OK) or (os.geteuid() == 0 and not os.access(path, os.W_OK)):
+        raise ForeignOwner(path, "cannot be written: read-only or immutable")
+
+
+def must_be_ours(path: Path) -> None:
+    """Raise ForeignOwner when a step of `path`, which has no symlinks, is in the hands of somebody else."""
     for step in (path, *path.parents):
         state = step.lstat()
         if stat.S_ISLNK(state.st_mode):
@@ -141,11 +151,6 @@ def must_be_trusted(path: Path) -> None:
             raise ForeignOwner(step, "may be written by everybody")
         if state.st_mode & stat.S_IWGRP and state.st_gid not in (0, os.getegid()) and not shared_folder:
             raise ForeignOwner(step, f"may be written by group {state.st_gid}")
-    if not stat.S_ISREG(path.lstat().st_mode):
-        raise ForeignOwner(path, "is not a plain file")
-    # What even root may not write is immutable, or its file system is read-only.
-    if not os.access(path.parent, os.W_OK) or (os.geteuid() == 0 and not os.access(path, os.W_OK)):
-        raise ForeignOwner(path, "cannot be written: read-only or immutable")
 
 
 def read_public(path: Path, limit: int = 1024 * 1024) -> bytes | None:

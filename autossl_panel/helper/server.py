@@ -14,7 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from autossl_panel.helper import protocol, verbs
+from autossl_panel.helper import files, protocol, verbs
+from autossl_panel.helper.files import ForeignOwner
 from autossl_panel.helper.protocol import HelperProblem
 from autossl_panel.helper.service import Service
 from autossl_panel.helper.settings import Settings
@@ -55,6 +56,12 @@ class Server:
 
     def _take_lock(self) -> Any:
         folder = self._settings.folder
+        if set(self._settings.allow_uids) - {0, os.geteuid()}:
+            # Who may only ask us must not be able to put another folder in the place of ours.
+            try:
+                files.must_be_ours(next(one for one in (folder, *folder.parents) if one.exists()).resolve())
+            except ForeignOwner as refusal:
+                raise PermissionError(errno.EPERM, refusal.text, str(refusal.path)) from refusal
         folder.mkdir(mode=0o711, parents=True, exist_ok=True)
         if folder.stat().st_uid != os.geteuid():
             raise PermissionError(errno.EPERM, "belongs to another user than the helper's", str(folder))

@@ -252,3 +252,13 @@ def test_a_folder_made_for_the_socket_lets_the_worker_through(settings: Settings
             assert settings.socket.parent.stat().st_mode & 0o777 == 0o755
     finally:
         os.umask(before)
+
+
+def test_keys_are_not_kept_in_a_folder_that_callers_could_exchange(settings: Settings) -> None:
+    settings.folder.parent.chmod(0o777)
+    with pytest.raises(PermissionError, match="written by everybody"):
+        Server(replace(settings, allow_uids=(12345,)))
+    assert not settings.folder.exists()
+    settings.folder.parent.chmod(0o755)
+    with Server(replace(settings, allow_uids=(12345,))):
+        assert settings.folder.exists()
