@@ -184,8 +184,7 @@ class Work:
         pair = render.certificate(tls.live_folder, refused_above=self.refused_above)
         if whole.main.admins.tls:
             for part in whole.parts:
-                mine = part is whole.main or set(part.admins.names) <= set(whole.names)
-                if part.admins.tls and mine:
+                if part.admins.tls and self.alone(whole, part):
                     self.switch_off(whole, part)
                     text[part.number] = pair + text[part.number]
                     self.paired[part.number] = True
@@ -222,6 +221,11 @@ class Work:
                 self.paired[part.number] = True
         return None
 
+    @staticmethod
+    def alone(whole: Whole, part: Block) -> bool:
+        """Whether the part answers for no other site, so that it gets the site's certificate."""
+        return part is whole.main or set(part.admins.names) - {"", "_"} <= set(whole.names)
+
     def switch_off(self, whole: Whole, part: Block) -> None:
         """Comment out the certificate that the part has: beside ours it would go on being served."""
         admins = part.admins
@@ -233,7 +237,11 @@ class Work:
                 text = "The server block chooses its certificate by a variable; what it serves cannot be known."
                 raise Refused("variable_certificate", text, one)
             if one.via:
-                own = [p for p in whole.parts if any(o.real_path == one.real_path for o in p.admins.statements)]
+                own = [
+                    p
+                    for p in whole.parts
+                    if self.alone(whole, p) and any(o.real_path == one.real_path for o in p.admins.statements)
+                ]
                 others = self.configuration.includes.get(one.real_path, 0) - len(own)
                 if others > 0:
                     raise Refused(

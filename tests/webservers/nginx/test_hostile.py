@@ -186,3 +186,20 @@ def test_no_refusing_default_where_a_block_lives_from_the_certificate_of_the_def
     assert desired(ground.read(), wish, ground.layout).http_conf is None
     both = {**wish, key_of("none.example"): SiteWish(True, TlsWish(ground.layout.helper_dir / "live" / "x"))}
     assert "ssl_reject_handshake" in (desired(ground.read(), both, ground.layout).http_conf or "")
+
+
+@pytest.mark.parametrize(("name", "code"), [("b.example", "shared_certificate"), ("_", None)])
+def test_a_certificate_shared_with_a_block_that_does_not_get_ours_is_not_switched_off(
+    ground: Ground, name: str, code: str | None
+) -> None:
+    (ground.folder / "pair.inc").write_text("ssl_certificate c;\nssl_certificate_key k;\n")
+    ground.put(
+        "a.conf",
+        "server { listen 10.0.0.1:443 ssl; server_name a.example; include pair.inc; }\n"
+        f"server {{ listen 10.0.0.2:443 ssl; server_name {name} a.example; include pair.inc; }}\n",
+    )
+    edits = secure(ground)
+    assert (edits.refused[KEY].code if KEY in edits.refused else None) == code
+    ground.write(edits)
+    for server in ground.read().servers[:2]:
+        assert any(one.statement.name == "ssl_certificate" for one in server.statements)
