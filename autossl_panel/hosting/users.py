@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from autossl_panel import names
 from autossl_panel.people.models import User
@@ -47,6 +47,18 @@ def set_autossl(users: QuerySet[HostingUser], value: str, *, by: User | None, no
             HostingUser.objects.filter(pk__in=chunk).update(autossl=value)
             _recheck(VirtualHost.objects.filter(user_id__in=chunk), now)
     return [Change(pk, before, value) for pk, before in rows]
+
+
+def off(path: str = "") -> Q:
+    """Filter: AutoSSL does nothing for the virtual host at `path`, because it is gone or its user suspended or off."""
+    user = f"{path}user__"
+    by_list = Q(**{f"{user}autossl": Setting.FEATURE_LIST, f"{user}feature_list__autossl": False})
+    return (
+        Q(**{f"{path}gone_at__isnull": False})
+        | Q(**{f"{user}suspended": True})
+        | Q(**{f"{user}autossl": Setting.OFF})
+        | by_list
+    )
 
 
 def undo_autossl(users: QuerySet[HostingUser], changes: Iterable[Change], *, by: User | None, now: datetime) -> int:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import io
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.core.management import call_command
 
-from autossl_panel import ca
+from autossl_panel import ca, dcv
 from autossl_panel.autossl import jobs, orders, registration, runs
 from autossl_panel.autossl.models import JobOutcome, Order, Provider
+from autossl_panel.hosting import users
+from autossl_panel.hosting.models import HostingUser, Setting
 from autossl_panel.sandbox.box import Box
 from autossl_panel.sandbox.sites import Site
 from tests.autossl.parts import Parts, parts_of
@@ -149,3 +151,49 @@ def test_a_clock_that_was_set_right_holds_nothing_back_any_longer(parts: Parts) 
     Provider.objects.update(clock_offset=3600)
     assert parts.job(parts.run(), MAIN).outcome == JobOutcome.SECURED
     assert abs(Provider.objects.get(pk=parts.provider.pk).clock_offset) < 60
+
+
+@pytest.mark.parametrize(
+    ("withdraw", "reason"),
+    [
+        (lambda: HostingUser.objects.filter(name="amber").update(suspended=True), "suspended"),
+        (lambda: HostingUser.objects.filter(name="amber").update(autossl=Setting.OFF), "disabled"),
+        (lambda: users.exclude([MAIN], by=None, now=datetime.now(UTC)), "all_excluded"),
+    ],
+    ids=["suspended", "disabled", "excluded"],
+)
+def test_what_is_withdrawn_while_its_names_are_proven_is_not_ordered(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch, withdraw: Callable[[], object], reason: str
+) -> None:
+    check = dcv.check
+
+    def then_withdraw(*given: Any, **named: Any) -> Any:
+        withdraw()
+        return check(*given, **named)
+
+    monkeypatch.setattr(dcv, "check", then_withdraw)
+    run = parts.run()
+    job = parts.job(run, MAIN)
+    assert (job.outcome, job.outcome_reason) == (JobOutcome.SKIPPED, reason)
+    assert not Order.objects.filter(virtual_host__name=MAIN).exists()
+    assert parts.job(run, OTHER).outcome == JobOutcome.SECURED
+
+
+def test_a_site_that_leaves_nginx_before_its_certificate_is_installed_has_not_failed(
+    parts: Parts, box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enabled = next((box.nginx.folder / "sites-enabled").glob(f"amber-{MAIN}*"))
+    target = enabled.readlink()
+    download = ca.Client.download
+
+    def then_vanish(client: ca.Client, url: str) -> bytes:
+        enabled.unlink(missing_ok=True)
+        return download(client, url)
+
+    monkeypatch.setattr(ca.Client, "download", then_vanish)
+    run = parts.run()
+    enabled.symlink_to(target)
+    job = parts.job(run, MAIN)
+    assert (job.outcome, job.outcome_reason) == (JobOutcome.SKIPPED, "gone")
+    assert "install:stays_staged" not in parts.events(run, MAIN)
+    assert parts.job(run, OTHER).outcome == JobOutcome.SECURED

@@ -156,9 +156,11 @@ class Installer(threading.Thread):
                 lines.append(_line(job, "install:remark", Level.WARN, text=one.remark))
             extended = one.order.reason == "coverage"
             return Ending(None, job, JobOutcome.SECURED, one.order.reason, extended=extended, lines=lines)
-        level = Level.WARN if one.code in WAITS | KEEPS else Level.FAILURE
-        event = EVENTS.get(one.code, "install:stays_staged")
+        level = Level.WARN if one.code in WAITS | KEEPS | {"no_such_site"} else Level.FAILURE
+        event = EVENTS.get(one.code, "install:stays_staged" if one.stays else "install:given_up")
         line = _line(job, event, level, reason=one.code, text=one.text, where=where)
+        if one.code == "no_such_site":
+            return Ending(None, job, JobOutcome.SKIPPED, "gone", lines=[line])
         if one.code in KEEPS:
             return Ending(None, job, JobOutcome.KEPT, one.code, lines=[line])
         outcome = JobOutcome.WAITING if one.code in WAITS else JobOutcome.FAILED

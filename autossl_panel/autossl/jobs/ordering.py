@@ -11,12 +11,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import DatabaseError, connection
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from autossl_panel import ca, dcv
 from autossl_panel.helper.client import HelperGone, HelperProblem
-from autossl_panel.hosting.models import VirtualHost
+from autossl_panel.hosting import users as hosting_users
+from autossl_panel.hosting.models import Exclusion, VirtualHost
 
 from .. import orders, policy, registration, sites, verdicts
 from ..facts import Action, Plan
@@ -113,9 +114,16 @@ class Orderer(threading.Thread):
         # Verdicts, plan and the order that follows from it are one step: one transaction.
         with writing():
             verdicts.record(host, task.findings.values(), installed, now)
-            task.site = self._with_failures(task, now)
-            order = self._follow(task, self._planned(task, now), lines, now)
-        if order is not None:
+            withdrawn = _withdrawn(task)
+            if withdrawn:
+                task.claim.save(lines=lines)
+                order = None
+            else:
+                task.site = self._with_failures(task, now)
+                order = self._follow(task, self._planned(task, now), lines, now)
+        if withdrawn:
+            self._again(task)
+        elif order is not None:
             self._advance(task, order)
 
     def _planned(self, task: Task, now: datetime) -> Plan:
@@ -397,6 +405,13 @@ class Orderer(threading.Thread):
 
 
 STAGED: Mapping[str, Any] = {"state": JobState.STAGED, "holder": "", "lease_until": None}
+
+
+def _withdrawn(task: Task) -> bool:
+    """Whether somebody ended the wish since the site was looked at: it can wait for its turn at the CA for minutes."""
+    excluded = Exclusion.objects.filter(user=OuterRef("user"), name__in=task.need.names)
+    host = VirtualHost.objects.filter(pk=task.job.virtual_host_id)
+    return host.filter(hosting_users.off() | Exists(excluded)).exists()
 
 
 def _left_out_level(code: str) -> Level:

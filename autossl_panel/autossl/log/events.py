@@ -62,6 +62,7 @@ EVENTS: dict[str, "_StrPromise"] = {
     "install:quarantined": _("The web server refuses this certificate; it is put aside. %(text)s %(where)s"),
     "install:changed_meanwhile": _("Another certificate was installed meanwhile; it stays. %(text)s"),
     "install:stays_staged": _("The certificate stays staged: %(reason_text)s. %(text)s %(where)s"),
+    "install:given_up": _("The certificate is not installed: %(reason_text)s. %(text)s %(where)s"),
     "install:failed": _("The certificate stays staged: %(reason_text)s. %(text)s"),
     "job:secured": _("%(site)s is secured"),
     "job:kept": _("%(site)s is kept as it is: %(reason_text)s"),

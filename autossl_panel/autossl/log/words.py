@@ -84,6 +84,7 @@ REASONS: dict[str, "_StrPromise"] = {
     "helper_gone": _("the helper does not answer"),
     "foreign_broken": _("somebody else's configuration is broken"),
     "quarantined": _("the web server refuses this certificate"),
+    "no_such_site": _("the site is no longer in the web server's configuration"),
     "unknown_order": _("the helper has no key for it any more"),
     "not_staged": _("the helper has no certificate for it any more"),
     "pair_dates": _("the certificate expired before it could be installed"),
