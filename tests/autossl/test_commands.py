@@ -8,7 +8,9 @@ import sys
 import pytest
 from django.core.management import CommandError, call_command
 
+from autossl_panel.autossl.management.base import Command
 from autossl_panel.autossl.models import Options, Provider
+from autossl_panel.helper.client import HelperGone, HelperProblem
 from autossl_panel.hosting.models import Exclusion, FeatureList, HostingUser, SiteState
 from autossl_panel.people.models import Role, User
 
@@ -114,12 +116,12 @@ def test_providers_are_listed_with_those_that_come_along(server, provider):
         (
             ("add", "x", "--directory", "http://ca.example/dir"),
             2,
-            "directory_url: “http://ca.example/dir” is not an https",
+            "--directory: “http://ca.example/dir” is not an https",
         ),
         (("add", "x", "--directory", "https://127.0.0.1:1/dir"), 1, "127.0.0.1"),
         (("add", "x", "--directory", "https://127.0.0.1:1/dir", "--ca-bundle", "/nowhere"), 2, "--ca-bundle /nowhere"),
-        (("add", "x", "--directory", "https://127.0.0.1:1/dir", "--eab-kid", "k"), 2, "eab_hmac_key: "),
-        (("add", "x", "--directory", "https://127.0.0.1:1/dir", "--max-names", "0"), 2, "max_names: "),
+        (("add", "x", "--directory", "https://127.0.0.1:1/dir", "--eab-kid", "k"), 2, "--eab-hmac-key: "),
+        (("add", "x", "--directory", "https://127.0.0.1:1/dir", "--max-names", "0"), 2, "--max-names: "),
         (("add", "../x", "--directory", "https://127.0.0.1:1/dir"), 2, "name: "),
         (("use", "nobody"), 2, "There is no provider “nobody”"),
     ],
@@ -154,7 +156,7 @@ def test_status_as_json_has_the_promised_form(provider, make_user, make_site, ma
     }  # fmt: skip
     text = run("autossl_status")
     assert "www.amber.example: the name has no address in DNS" in text
-    assert f"What to do\n  amber.example: {fix}" in text
+    assert f"What to do\n  {fix}" in text
 
 
 def manage(*argv, **environment):
@@ -163,6 +165,7 @@ def manage(*argv, **environment):
         capture_output=True,
         text=True,
         check=False,
+        stdin=subprocess.DEVNULL,
         env={"PATH": "/usr/bin:/bin", **environment},
     )
 
@@ -196,3 +199,47 @@ def test_a_database_that_is_not_set_up_says_how(tmp_path):
     assert done.returncode == 1
     assert "Set it up with: autossl-panel migrate" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("argv", "status", "says"),
+    [
+        ((), 2, "feature-list    what a feature list says"),
+        (("help",), 0, "autossl_check   run AutoSSL now"),
+        (("nosuch",), 2, "There is no command “nosuch”."),
+        (("user", "set", "--help"), 0, "a reseller's login, or root"),
+        (("serve", "--bind", "nonsense"), 2, "--bind: “nonsense” is not ADDRESS:PORT"),
+        (("person", "add", "ann", "--role", "root"), 2, "give it in a line with --password-stdin"),
+    ],
+)
+def test_the_console_script_says_what_there_is(tmp_path, argv, status, says):
+    done = manage(*argv, AUTOSSL_STATE_DIR=str(tmp_path))
+    assert done.returncode == status
+    assert says in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert "--pythonpath" not in done.stdout
+
+
+class Asking(Command):
+    """A command whose helper answers with a problem."""
+
+    def __init__(self, problem):
+        super().__init__()
+        self.problem = problem
+
+    def work(self, **_):
+        raise self.problem
+
+
+@pytest.mark.parametrize(
+    ("problem", "says"),
+    [
+        (HelperProblem("nginx_missing", "There is no program /x/nginx.", None, None), "There is no program /x/nginx."),
+        (HelperProblem("config", "unexpected “}”", "/etc/nginx/a.conf", 3), "unexpected “}” (/etc/nginx/a.conf:3)"),
+        (HelperGone("it ended at once"), "The helper does not answer: it ended at once"),
+    ],
+)
+def test_a_helper_that_refuses_is_one_clear_line(problem, says):
+    with pytest.raises(CommandError) as raised:
+        Asking(problem).handle()
+    assert (raised.value.returncode, str(raised.value)) == (1, says)

@@ -10,6 +10,7 @@ from django.db import DatabaseError, OperationalError, ProgrammingError
 from autossl_panel.autossl.inventory import UserMapProblem
 from autossl_panel.autossl.options import OptionProblem
 from autossl_panel.autossl.providers import ProviderProblem
+from autossl_panel.helper.client import HelperGone, HelperProblem
 from autossl_panel.hosting.models import HostingUser, Server
 from autossl_panel.hosting.users import UserProblem
 from autossl_panel.people.persons import PersonProblem
@@ -19,23 +20,53 @@ FAILED = 1
 T = TypeVar("T")
 
 
+# How the command line calls what the forms of the panel have as fields
+FLAGS = {
+    "directory_url": "--directory",
+    "ca_bundle": "--ca-bundle",
+    "eab_kid": "--eab-kid",
+    "eab_hmac_key": "--eab-hmac-key",
+    "max_names": "--max-names",
+    "agree_terms": "--agree-tos",
+    "contact": "--contact",
+}
+
+
+class Refused(CommandError):
+    """What a command says before it ends; Django puts the class's name before the text."""
+
+
+Refused.__name__ = "autossl-panel"
+
+
 class Command(BaseCommand):
     """A command whose `work` returns the exit status; what cannot be taken is one line and status 2."""
 
     requires_migrations_checks = False
+    # Django's own arguments work, but say nothing to an admin.
+    suppressed_base_arguments = {
+        "--version", "--verbosity", "--settings", "--pythonpath", "--traceback", "--no-color", "--force-color",
+        "--skip-checks",
+    }  # fmt: skip
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             status = self.work(**options)
         except (OptionProblem, UserProblem, PersonProblem, ProviderProblem) as problem:
-            raise CommandError(f"{problem.field}: {problem.text}", returncode=USAGE) from problem
+            field = FLAGS.get(problem.field, problem.field)
+            raise Refused(f"{field}: {problem.text}", returncode=USAGE) from problem
         except UserMapProblem as problem:
-            raise CommandError(f"AUTOSSL_USER_MAP: {problem}", returncode=USAGE) from problem
+            raise Refused(f"AUTOSSL_USER_MAP: {problem}", returncode=USAGE) from problem
+        except HelperGone as problem:
+            raise Refused(f"The helper does not answer: {problem}", returncode=FAILED) from problem
+        except HelperProblem as problem:
+            where = f" ({problem.file}:{problem.line})" if problem.file else ""
+            raise Refused(f"{problem.text}{where}", returncode=FAILED) from problem
         except DatabaseError as problem:
             hint = ""
             if isinstance(problem, (OperationalError, ProgrammingError)) and _no_table(str(problem)):
                 hint = " Set it up with: autossl-panel migrate"
-            raise CommandError(f"The database: {str(problem).strip()}.{hint}", returncode=FAILED) from problem
+            raise Refused(f"The database: {str(problem).strip()}.{hint}", returncode=FAILED) from problem
         except BrokenPipeError:
             # The reader of our output went away (| head); that is its right.
             sys.stderr.close()
@@ -54,12 +85,12 @@ def _no_table(text: str) -> bool:
 
 def usage(text: str) -> NoReturn:
     """End with a usage problem."""
-    raise CommandError(text, returncode=USAGE)
+    raise Refused(text, returncode=USAGE)
 
 
 def failed(text: str) -> NoReturn:
     """End with a failure."""
-    raise CommandError(text, returncode=FAILED)
+    raise Refused(text, returncode=FAILED)
 
 
 def hosting_user(server: Server, name: str) -> HostingUser:

@@ -50,7 +50,8 @@ class Command(Base):
         if told:
             self.stdout.write("\nWhat to do")
         for row in told:
-            self.stdout.write(f"  {domain_names.to_unicode(row['name'])}: {row['problem']['text']}")
+            name, text = row["name"], row["problem"]["text"]
+            self.stdout.write(f"  {text}" if name in text else f"  {domain_names.to_unicode(name)}: {text}")
         if told:
             self.stdout.write("")
         self.stdout.write(", ".join(f"{number} {state}" for state, number in sorted(summary.items())) or "No sites.")

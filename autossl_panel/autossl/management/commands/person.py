@@ -6,6 +6,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from autossl_panel.autossl.management.base import Command as Base
+from autossl_panel.autossl.management.base import usage
 from autossl_panel.people import persons
 
 
@@ -20,7 +21,12 @@ class Command(Base):
         add.add_argument("--password-stdin", action="store_true", help="read the password's line from standard input")
 
     def work(self, *, name: str, role: str, password_stdin: bool, **_: Any) -> int:
-        password = sys.stdin.readline().rstrip("\r\n") if password_stdin else getpass.getpass(f"Password of {name}: ")
+        if password_stdin:
+            password = sys.stdin.readline().rstrip("\r\n")
+        elif sys.stdin.isatty():
+            password = getpass.getpass(f"Password of {name}: ")
+        else:
+            usage("There is no terminal to ask for the password; give it in a line with --password-stdin.")
         person, new = persons.add(name, role, password)
         self.stdout.write(f"{person.username}: {person.role}, {'added' if new else 'password set'}")
         return 0

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management import call_command
 
 from autossl_panel.autossl.management.base import Command as Base
-from autossl_panel.autossl.management.base import failed
+from autossl_panel.autossl.management.base import failed, usage
 from autossl_panel.autossl.serve import Serve, ServeProblem, parse_bind
 from autossl_panel.hosting import servers
 
@@ -20,6 +20,9 @@ class Command(Base):
     def work(self, *, bind: str, **_: Any) -> int:
         try:
             address, port = parse_bind(bind)
+        except ServeProblem as problem:
+            usage(f"--bind: {problem}")
+        try:
             call_command("migrate", verbosity=0, interactive=False)
             return Serve(servers.this(), address, port, self._say).run()
         except ServeProblem as problem:
