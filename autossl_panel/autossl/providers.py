@@ -86,6 +86,11 @@ def draft(wish: Draft, *, by: User | None, ring: bool = True) -> Provider:
                 "problem": None,
             },
         )
+        if known is not None and known.directory_url != wish.directory_url:
+            # An account of another CA: this one has to be registered with, and agreed to, first.
+            Account.objects.filter(provider=provider).delete()
+            Provider.objects.filter(pk=provider.pk).update(active=False)
+            provider.active = False
         if ring:
             async_task(CHECK, provider.pk)
     return provider
