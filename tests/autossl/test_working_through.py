@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from autossl_panel import ca
-from autossl_panel.autossl import jobs, orders, registration, runs
+from autossl_panel import ca, dcv
+from autossl_panel.autossl import jobs, orders, registration, runs, shaking
 from autossl_panel.autossl.jobs import ordering, proving
 from autossl_panel.autossl.jobs.work import Bench
 from autossl_panel.autossl.models import Installation, Job, JobOutcome, JobState, Order, Provider, Verdict
@@ -213,18 +214,26 @@ def test_a_broken_site_of_somebody_else_holds_the_certificate_back_and_loses_not
     parts.discover()
     parts.helper.attach([parts.site(MAIN).key])
     VirtualHost.objects.filter(name=MAIN).update(attached=True)
-    path = box.nginx_conf.parent / "sites-enabled" / "zz-broken.conf"
-    path.write_text("server {\n    listen 127.0.0.1:1;\n    server_name b.example;\n    frobnicate on;\n}\n")
+    # The run will not wait for a reload that was not its own.
+    token, body = dcv.new_token()
+    parts.helper.challenge_put(token, body)
+    row = 0
+    while row < shaking.IN_A_ROW:
+        path = f"/.well-known/acme-challenge/{token}"
+        row = row + 1 if shaking.http_answers(MAIN, box.address, box.http_port, path, body) else 0
+        time.sleep(0.05)
+    broken = box.nginx_conf.parent / "sites-enabled" / "zz-broken.conf"
+    broken.write_text("server {\n    listen 127.0.0.1:1;\n    server_name b.example;\n    frobnicate on;\n}\n")
     issued = parts.issued(MAIN, WWW)
     try:
         run = parts.run()
     finally:
-        path.unlink()
+        broken.unlink()
     job = parts.job(run, MAIN)
     assert outcome(job) == (JobOutcome.WAITING, "staged")
     assert job.problem is not None
     assert job.problem["code"] == "foreign_broken"
-    assert (job.problem["data"]["file"], job.problem["data"]["line"]) == (str(path), 4)
+    assert (job.problem["data"]["file"], job.problem["data"]["line"]) == (str(broken), 4)
     host = parts.site(MAIN)
     assert host.problem == job.problem
     assert host.next_at is not None
