@@ -245,7 +245,8 @@ def read(
         conf=conf,
         prefix=prefix or Path("/usr/share/nginx"),
         files=tuple(reader.states.values()),
-        watched=tuple(reader.watched.values()),
+        # A file that was read is looked at as a file already.
+        watched=tuple(one for path, one in reader.watched.items() if path not in reader.states),
         http=reader.http,
         http_statements=tuple(reader.http_statements),
         servers=reader.numbered(),
