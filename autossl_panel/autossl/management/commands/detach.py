@@ -8,6 +8,7 @@ from autossl_panel.autossl.management.base import FAILED, plural, usage
 from autossl_panel.autossl.management.base import Command as Base
 from autossl_panel.hosting import servers
 from autossl_panel.hosting.models import VirtualHost
+from autossl_panel.names import sought
 
 
 class Command(Base):
@@ -23,9 +24,9 @@ class Command(Base):
         server = servers.this()
         keys = None
         if name is not None:
-            keys = list(VirtualHost.objects.filter(server=server, name=name.lower()).values_list("key", flat=True))
+            keys = list(VirtualHost.objects.filter(server=server, name=sought(name)).values_list("key", flat=True))
             if not keys:
-                usage(f"There is no site “{name}”.")
+                usage(f"There is no site “{name}”. See autossl_status for what there is.")
         with foreground.helper() as helper:
             results = helper.detach(keys)
         bad = {key: result for key, result in results.items() if not result.ok}
@@ -35,4 +36,6 @@ class Command(Base):
         done = [key for key in results if key not in bad]
         VirtualHost.objects.filter(server=server, key__in=done).update(attached=False)
         self.stdout.write(f"{plural(len(done), 'site')} detached.")
+        if done and foreground.workers_alive(server):
+            self.stderr.write("The panel is running: its next check attaches them again, unless you stop it first.")
         return FAILED if bad else 0
