@@ -22,6 +22,7 @@ from autossl_panel.webservers.nginx import Configuration
 log = logging.getLogger("autossl_panel.helper")
 
 Targets = tuple[tuple[str, int], ...]
+_GONE = Result(False, "no_such_site", "The web server's configuration has no such site any more.")
 
 
 class WebServer:
@@ -215,7 +216,13 @@ class WebServer:
             self._changer.settle()
             waiting = self.state.unconfirmed
             results = {order: Result(True, "not_active") for order in orders if order not in waiting}
-            items = [self._way_back(waiting[order]) for order in orders if order in waiting]
+            chosen = {order: waiting[order] for order in orders if order in waiting}
+            _sites, missing = self._sites([one.key for one in chosen.values()])
+            gone = [order for order, one in chosen.items() if one.key in missing and missing[one.key] is _GONE]
+            # Nobody is served by a block that is not there any more: nothing to go back to, and nothing to wait for.
+            self._changer.record(self.state.without_unconfirmed(gone))
+            results |= {order: replace(_GONE, ok=True, code="not_active") for order in gone}
+            items = [self._way_back(one) for order, one in chosen.items() if order not in gone]
             return results | self._run(items, (), good="rolled_back", bad="refused")
 
     def _way_back(self, one: Unconfirmed) -> Item:
@@ -246,8 +253,7 @@ class WebServer:
             fault = Result(False, "foreign_broken", problem.text, problem.file, problem.line)
             return {}, dict.fromkeys(keys, fault)
         sites = {site.key: site for site in found.sites}
-        gone = Result(False, "no_such_site", "The web server's configuration has no such site any more.")
-        return sites, {key: gone for key in keys if key not in sites}
+        return sites, {key: _GONE for key in keys if key not in sites}
 
 
 def _not_running() -> Result:

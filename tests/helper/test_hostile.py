@@ -262,3 +262,16 @@ def test_keys_are_not_kept_in_a_folder_that_callers_could_exchange(settings: Set
     settings.folder.parent.chmod(0o755)
     with Server(replace(settings, allow_uids=(12345,))):
         assert settings.folder.exists()
+
+
+def test_a_site_that_is_gone_leaves_nothing_to_be_settled(web: Web, caller: Client, issuer: Issuer) -> None:
+    found = keys(caller)
+    orders = [Activation(f"o{n}", found[name]) for n, name in enumerate(("a.example.com", "b.example.com"))]
+    for one, name in zip(orders, found, strict=False):
+        staged(caller, issuer, one.order, one.key, name)
+    assert all(result.ok for result in caller.activate(orders).values())
+    web.nginx.remove_site("a.example.com")
+    results = caller.rollback(["o0", "o1"])
+    assert {order: result.code for order, result in results.items()} == {"o0": "not_active", "o1": "rolled_back"}
+    assert all(result.ok for result in results.values())
+    assert caller.status().unconfirmed == {}
