@@ -14,7 +14,7 @@ from django.core.management import call_command
 
 from autossl_panel import ca, dcv
 from autossl_panel.autossl import jobs, orders, registration, runs
-from autossl_panel.autossl.models import JobOutcome, Order, Provider
+from autossl_panel.autossl.models import Account, JobOutcome, Order, Provider
 from autossl_panel.hosting import users
 from autossl_panel.hosting.models import HostingUser, Setting
 from autossl_panel.sandbox.box import Box
@@ -197,3 +197,25 @@ def test_a_site_that_leaves_nginx_before_its_certificate_is_installed_has_not_fa
     assert (job.outcome, job.outcome_reason) == (JobOutcome.SKIPPED, "gone")
     assert "install:stays_staged" not in parts.events(run, MAIN)
     assert parts.job(run, OTHER).outcome == JobOutcome.SECURED
+
+
+def test_an_unsigned_order_at_a_provider_that_is_no_longer_used_holds_nothing_up(parts: Parts) -> None:
+    parts.discover()
+    old = Provider.objects.create(name="old", directory_url="https://127.0.0.1:1/dir", private_ca=True)
+    account = Account.objects.create(provider=old, server=parts.server, url="https://127.0.0.1:1/acct/1")
+    order = orders.new(
+        "o-old",
+        parts.site(MAIN),
+        names=[MAIN],
+        reason="missing",
+        key_type="p256",
+        provider_id=old.pk,
+        account_id=account.pk,
+        installed=None,
+        now=datetime.now(UTC),
+    )
+    order.url = "https://127.0.0.1:1/order/1"
+    order.save()
+    assert parts.job(parts.run(), MAIN).outcome == JobOutcome.SECURED
+    order.refresh_from_db()
+    assert order.closed_as == "given_up"

@@ -21,7 +21,7 @@ from autossl_panel.hosting.models import Exclusion, VirtualHost
 
 from .. import orders, policy, registration, sites, verdicts
 from ..facts import Action, Plan
-from ..models import JobOutcome, JobState, Level, LogLine, Order, Phase, Provider, Verdict
+from ..models import JobOutcome, JobState, Level, LogLine, Order, OrderStatus, Phase, Provider, Verdict
 from ..orders import State
 from ..patience import patiently
 from ..policy import Remedy
@@ -210,6 +210,12 @@ class Orderer(threading.Thread):
         if order is None:
             self._again(task)
             return
+        if self._at_another_provider(order):
+            orders.close(order, "given_up")
+            line = task.line("order:given_up", Level.WARN, reason="provider_changed", text="")
+            task.claim.save(order, ["closed_at", "closed_as"], [line])
+            self._again(task)
+            return
         now = timezone.now()
         if order.staged_at is None and order.retry_at is not None and order.retry_at > now:
             self.bench.end(task, JobOutcome.WAITING, "order_stuck", until=order.retry_at)
@@ -219,6 +225,11 @@ class Orderer(threading.Thread):
         task.claim.save(order, lines=[line], phase=Phase.ORDER)
         task.orders_placed += 1
         self._advance(task, order)
+
+    def _at_another_provider(self, order: Order) -> bool:
+        """Whether it is unsigned at a provider that is no longer in use, perhaps because it never signs."""
+        unsigned = order.staged_at is None and order.status not in (OrderStatus.PROCESSING, OrderStatus.VALID)
+        return unsigned and self.bench.found is not None and order.account_id != self.bench.found[1].pk
 
     def _install(self, task: Task) -> None:
         """Our store holds a sound pair that the web server no longer names: its order is installed again."""

@@ -130,7 +130,7 @@ class Bench:
     policy_options: PolicyOptions = field(init=False)
     serve_www: bool = field(init=False)
     reload_gap: int = field(init=False)
-    found: tuple[Provider, Account] | None = field(init=False)
+    found: tuple[Provider, Account] | None = None
     settings: dcv.Settings = field(init=False)
     cancelled: frozenset[int] = frozenset()
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -144,7 +144,11 @@ class Bench:
         row = option_rows.current(self.server)
         self.policy_options = sites.policy_options(self.server)
         self.serve_www, self.reload_gap = row.serve_www, row.reload_gap
-        self.found = providers.active(self.server)
+        found = providers.active(self.server)
+        if (found and found[1].pk) != (self.found and self.found[1].pk):
+            # What one CA says stops no order at another.
+            self.breaker = Breaker()
+        self.found = found
         provider = self.found[0] if self.found else None
         self.settings = dcv.Settings(
             resolvers=tuple(row.resolvers),

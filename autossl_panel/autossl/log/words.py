@@ -78,6 +78,7 @@ REASONS: dict[str, "_StrPromise"] = {
     "ca_terms": _("the CA's terms of service have changed"),
     "ca_eab": _("the CA refuses the external account binding"),
     "ca_order": _("the CA refused the order"),
+    "provider_changed": _("another provider is in use now"),
     "order_stuck": _("the CA is still working on the order"),
     "worker_died": _("three workers died at it"),
     "internal": _("an error in the panel itself"),
