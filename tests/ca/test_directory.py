@@ -108,7 +108,8 @@ def test_a_name_that_does_not_resolve() -> None:
 
 def test_nobody_listens(mini_ca: MiniCa) -> None:
     port = free_ports(1)[0]
-    assert f"{ADDRESS}:{port}" in _refused(f"https://{ADDRESS}:{port}/dir", mini_ca.bundle, "refused")
+    sentence = _refused(f"https://{ADDRESS}:{port}/dir", mini_ca.bundle, "refused")
+    assert sentence == f"{ADDRESS} refuses connections on port {port}."
 
 
 def test_a_listener_that_says_nothing(mini_ca: MiniCa) -> None:
