@@ -53,8 +53,10 @@ def _chain(value: Any) -> bytes:
 
 
 def _address(value: Any) -> str:
+    # What stands behind a % may be any text at all, and addresses are written into configurations.
+    plain = value if isinstance(value, str) and "%" not in value else ""
     try:
-        return str(ipaddress.ip_address(value if isinstance(value, str) else ""))
+        return str(ipaddress.ip_address(plain))
     except ValueError as error:
         raise _Shape("is not an IP address") from error
 

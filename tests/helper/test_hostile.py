@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from autossl_panel import pki
-from autossl_panel.helper import files
+from autossl_panel.helper import files, verbs
 from autossl_panel.helper.changer import Attempt, Changer, Fault, Item
-from autossl_panel.helper.client import Activation, Client
+from autossl_panel.helper.client import Activation, Client, HelperProblem
 from autossl_panel.helper.journal import Changes, FileChange
 from autossl_panel.helper.nginx import Nginx
 from autossl_panel.helper.server import Server
@@ -275,3 +275,9 @@ def test_a_site_that_is_gone_leaves_nothing_to_be_settled(web: Web, caller: Clie
     assert {order: result.code for order, result in results.items()} == {"o0": "not_active", "o1": "rolled_back"}
     assert all(result.ok for result in results.values())
     assert caller.status().unconfirmed == {}
+
+
+@pytest.mark.parametrize("address", ["fe80::1%1]:443 ssl; include /tmp/x; #", "fe80::1%eth0", "fe80::1%}\n"])
+def test_an_address_carries_no_text_into_a_configuration(address: str) -> None:
+    with pytest.raises(HelperProblem, match="server_addresses"):
+        verbs.arguments("attach", {"keys": [], "extra_names": {}, "server_addresses": [address]})
