@@ -117,7 +117,9 @@ def advance(order: Order, tools: Tools) -> Progress:
     except HelperProblem as problem:
         return _helper_says_no(order, tools, problem)
     finally:
-        _forget(tokens, tools)
+        # While it is pending the CA may still come and look, whether we wait for it or not; age removes what is left.
+        if order.status != OrderStatus.PENDING or order.closed_at is not None:
+            _forget(tokens, tools)
 
 
 def _advance(order: Order, tools: Tools, tokens: list[str]) -> Progress:

@@ -316,6 +316,18 @@ def test_told_to_stop_it_stops_between_two_steps(order: Order) -> None:
     assert "finalize" not in client.asked
 
 
+@pytest.mark.parametrize("stop", [True, False])
+def test_answers_stay_in_place_while_the_ca_may_still_look_at_them(order: Order, stop: bool) -> None:
+    helper = Helper()
+    client = Ca(
+        new_order=state("pending"), authorization=_authorization("", "pending"), answer=None, poll=state("pending")
+    )
+    found = advance(order, client, helper, stop=stop)
+    assert found.state == (State.STOPPED if stop else State.WAITS)
+    assert len(helper.put) == 2
+    assert helper.deleted == []
+
+
 def test_what_is_staged_asks_nobody(order: Order) -> None:
     order.staged_at = timezone.now()
     order.save()
