@@ -14,7 +14,7 @@ from django.core.management import call_command
 
 from autossl_panel import ca, dcv
 from autossl_panel.autossl import jobs, orders, registration, runs
-from autossl_panel.autossl.models import Account, JobOutcome, Order, Provider
+from autossl_panel.autossl.models import Account, JobOutcome, JobState, Order, Provider
 from autossl_panel.hosting import users
 from autossl_panel.hosting.models import HostingUser, Setting
 from autossl_panel.sandbox.box import Box
@@ -219,3 +219,16 @@ def test_an_unsigned_order_at_a_provider_that_is_no_longer_used_holds_nothing_up
     assert parts.job(parts.run(), MAIN).outcome == JobOutcome.SECURED
     order.refresh_from_db()
     assert order.closed_as == "given_up"
+
+
+def test_an_error_of_ours_in_preflight_leaves_the_names_to_the_ca(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def trips(*_given: Any, **_named: Any) -> Any:
+        raise KeyError("tripped")
+
+    monkeypatch.setattr(dcv, "check", trips)
+    run = parts.run()
+    # Unknown is our trouble, not the name's: a first issue is tried, and no job stays in hand.
+    assert parts.events(run, MAIN)[1:5] == ["dcv:unknown", "dcv:unknown", "plan:order", "order:placed"]
+    assert parts.job(run, OTHER).state == JobState.ENDED

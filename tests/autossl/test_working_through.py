@@ -335,7 +335,7 @@ def _work_until_killed(parts: Parts, user: str, number: int) -> None:
     try:
         worker._work(bench.ready.get()[2])  # type: ignore[arg-type]
     finally:
-        worker._drop_client()
+        worker._caller.close()
     assert saves >= number, "it was through before"
 
 

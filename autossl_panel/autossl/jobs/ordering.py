@@ -11,22 +11,20 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import DatabaseError, connection
-from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from autossl_panel import ca, dcv
 from autossl_panel.helper.client import HelperGone, HelperProblem
-from autossl_panel.hosting import users as hosting_users
-from autossl_panel.hosting.models import Exclusion, VirtualHost
+from autossl_panel.hosting.models import VirtualHost
 
-from .. import orders, policy, registration, sites, verdicts
+from .. import orders, policy, sites, verdicts
 from ..facts import Action, Plan
-from ..models import JobOutcome, JobState, Level, LogLine, Order, OrderStatus, Phase, Provider, Verdict
+from ..models import JobOutcome, JobState, Level, LogLine, Order, OrderStatus, Phase, Verdict
 from ..orders import State
-from ..patience import patiently
 from ..policy import Remedy
+from .calling import Caller
 from .claims import ClaimLost, writing
-from .proving import ENDS
+from .proving import ENDS, withdrawn
 from .work import Bench, Task
 
 log = logging.getLogger("autossl_panel.jobs")
@@ -37,8 +35,6 @@ MOST_ORDERS = 2
 FAULTS = 3
 PAUSE = timedelta(minutes=2)
 LONG_PAUSE = timedelta(minutes=10)
-# A clock that is off by more than this is written down
-CLOCK_STEP = 2.0
 
 # What a problem of the CA is called on a job and a virtual host
 CODES: Mapping[str, str] = {
@@ -64,8 +60,7 @@ class Orderer(threading.Thread):
         super().__init__(name=f"orderer-{number}")
         self.bench = bench
         self.requests = 0
-        self._client: ca.Client | None = None
-        self._account: int | None = None
+        self._caller = Caller(bench)
         self.error: BaseException | None = None
 
     def run(self) -> None:
@@ -78,7 +73,7 @@ class Orderer(threading.Thread):
             self.error = error
             self.bench.stopping.set()
         finally:
-            self._drop_client()
+            self._caller.close()
             connection.close()
 
     def _work(self, task: Task) -> None:
@@ -114,14 +109,14 @@ class Orderer(threading.Thread):
         # Verdicts, plan and the order that follows from it are one step: one transaction.
         with writing():
             verdicts.record(host, task.findings.values(), installed, now)
-            withdrawn = _withdrawn(task)
-            if withdrawn:
+            over = withdrawn(task)
+            if over:
                 task.claim.save(lines=lines)
                 order = None
             else:
                 task.site = self._with_failures(task, now)
                 order = self._follow(task, self._planned(task, now), lines, now)
-        if withdrawn:
+        if over:
             self._again(task)
         elif order is not None:
             self._advance(task, order)
@@ -267,7 +262,7 @@ class Orderer(threading.Thread):
             self._ca_trouble(task, self.bench.breaker.problem, None, [])
             return
         try:
-            client = self._client_of(order)
+            client = self._caller.client_of(order)
         except ca.CaProblem as problem:
             # The account's key is lost: nothing can be asked in its name.
             self._ca_trouble(task, problem, orders.Progress(State.TROUBLE, problem=problem), [])
@@ -390,39 +385,8 @@ class Orderer(threading.Thread):
             wait = problem.retry_after
             self.bench.end(task, JobOutcome.FAILED, code, *lines, problem=stored, until=wait, held=wait is not None)
 
-    # --- the CA's client ---------------------------------------------------------------------------------------------
-
-    def _client_of(self, order: Order) -> ca.Client:
-        """This thread's client for the order's account."""
-        if self._client is None or self._account != order.account_id:
-            self._drop_client()
-            account = order.account
-            stop = self.bench.stopping.is_set
-            patiently(lambda: self.bench.helper.register_thumbprint(account.thumbprint), stop=stop)
-            self._client, self._account = registration.client(account), account.pk
-        return self._client
-
-    def _drop_client(self) -> None:
-        if self._client is None:
-            return
-        offset = self._client.date_offset
-        if offset is not None and self._account is not None:
-            seconds = offset.total_seconds()
-            Provider.objects.filter(accounts=self._account).filter(
-                Q(clock_offset__lt=seconds - CLOCK_STEP) | Q(clock_offset__gt=seconds + CLOCK_STEP)
-            ).update(clock_offset=seconds)
-        self._client.close()
-        self._client = None
-
 
 STAGED: Mapping[str, Any] = {"state": JobState.STAGED, "holder": "", "lease_until": None}
-
-
-def _withdrawn(task: Task) -> bool:
-    """Whether somebody ended the wish since the site was looked at: it can wait for its turn at the CA for minutes."""
-    excluded = Exclusion.objects.filter(user=OuterRef("user"), name__in=task.need.names)
-    host = VirtualHost.objects.filter(pk=task.job.virtual_host_id)
-    return host.filter(hosting_users.off() | Exists(excluded)).exists()
 
 
 def _left_out_level(code: str) -> Level:

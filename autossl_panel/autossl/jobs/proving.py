@@ -2,17 +2,20 @@
 names are judged. Dead names hold up nobody but their own site.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import connection
+from django.db.models import Exists, OuterRef
 
 from autossl_panel import dcv
 from autossl_panel.helper.client import HelperGone, HelperProblem
 from autossl_panel.helper.protocol import Result
-from autossl_panel.hosting.models import VirtualHost
+from autossl_panel.hosting import users as hosting_users
+from autossl_panel.hosting.models import Exclusion, VirtualHost
 
 from .. import install, policy, shaking, sites
 from ..facts import Action
@@ -20,6 +23,8 @@ from ..models import Job, JobOutcome, JobState, Level, Phase
 from ..patience import patiently
 from .claims import Claim, writing
 from .work import Bench, Task
+
+log = logging.getLogger("autossl_panel.jobs")
 
 # Of the queue behind what is claimed: a batch of any size costs one test and one reload
 ATTACH_AHEAD = 5000
@@ -162,8 +167,16 @@ class Prover(threading.Thread):
         """Never raises: what cannot be asked is unknown, and the plan says what that means."""
         try:
             self._prove()
+        except Exception as error:
+            # Names that nobody judges would keep their jobs in hand until the runner's time is up, again and again.
+            log.exception("%s names could not be asked", len(self._of))
+            self._all_unknown("internal", f"{type(error).__name__}: {error}")
         finally:
             connection.close()
+
+    def _all_unknown(self, reason: str, text: str) -> None:
+        for name in self._of:
+            self._settled(dcv.Finding(name, dcv.Outcome.UNKNOWN, "unknown", {"reason": reason, "text": text}))
 
     def _prove(self) -> None:
         for task in self.tasks:
@@ -182,8 +195,8 @@ class Prover(threading.Thread):
             )
             forget(self.bench, token)
         except (HelperGone, HelperProblem, OSError) as problem:
-            reason = {"reason": "helper", "text": str(problem)}
-            found = {name: dcv.Finding(name, dcv.Outcome.UNKNOWN, "unknown", reason) for name in self._of}
+            self._all_unknown("helper", str(problem))
+            return
         for name in self._of:
             self._settled(found[name])
 
@@ -197,6 +210,13 @@ class Prover(threading.Thread):
             task.waiting_for.discard(finding.name)
             if not task.waiting_for:
                 go_on(self.bench, task)
+
+
+def withdrawn(task: Task) -> bool:
+    """Whether somebody ended the wish since the site was looked at: it can wait for its turn at the CA for minutes."""
+    excluded = Exclusion.objects.filter(user=OuterRef("user"), name__in=task.need.names)
+    host = VirtualHost.objects.filter(pk=task.job.virtual_host_id)
+    return host.filter(hosting_users.off() | Exists(excluded)).exists()
 
 
 def go_on(bench: Bench, task: Task) -> None:
