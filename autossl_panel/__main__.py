@@ -1,5 +1,6 @@
 """The console script: `autossl-panel COMMAND`, also `python -m autossl_panel COMMAND`."""
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -26,7 +27,9 @@ def main() -> int:
     name = Path(sys.argv[0]).name.replace("__main__.py", "autossl-panel")
     if sys.argv[1:] in ([], ["help"], ["--help"], ["-h"]):
         lines = [f"{command:15} {text}" for command, text in COMMANDS.items()]
-        print(f"usage: {name} COMMAND", "", *lines, "", f"{name} COMMAND --help says more.", sep="\n")  # noqa: T201
+        with contextlib.suppress(BrokenPipeError):  # the reader may have seen enough (| head)
+            text = "\n".join((f"usage: {name} COMMAND", "", *lines, "", f"{name} COMMAND --help says more."))
+            print(text, flush=True)  # noqa: T201
         return 0 if sys.argv[1:] else 2
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "autossl_panel.settings")
     import django  # noqa: PLC0415

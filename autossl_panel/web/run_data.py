@@ -107,7 +107,7 @@ def phases(run: Run, person: User, sites: int) -> list[PhaseBar]:
     kept = surveyed - total
     text = _("%(n)d need nothing") % {"n": kept} if kept else ""
     if run.surveyed_at is None:
-        text = _("going on")
+        text = _("going on") if run.ended_at is None else _("stopped")
     elif not text:
         text = _("in %(n).1f s") % {"n": (run.surveyed_at - run.started_at).total_seconds()}
     bars = [PhaseBar(_("Survey"), surveyed, surveyed, (Segment("ok", 0, surveyed),), text)]

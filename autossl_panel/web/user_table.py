@@ -97,8 +97,9 @@ class Attention:
     @classmethod
     def of(cls, hosts: QuerySet[VirtualHost], now: datetime) -> "Attention":
         """Look at `hosts`, the sites that the person may see."""
-        # Sites that are gone have a state of their own; so the index on user and state says it all.
-        unsecured = hosts.filter(state__in=[SiteState.UNSECURED, SiteState.PARTLY])
+        # Sites that are gone have a state of their own; so the index on user and state says nearly all.
+        failing = Q(state=SiteState.FOREIGN, problem__isnull=False)  # another's, defective or about to expire
+        unsecured = hosts.filter(failing | Q(state__in=[SiteState.UNSECURED, SiteState.PARTLY]))
         # From the index on not_after: few rows are looked at.
         near = (
             Installation.objects.filter(until__isnull=True, certificate__not_after__lt=now + SOON)

@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from autossl_panel.autossl.models import Run
-from autossl_panel.hosting.models import HostingUser, VirtualHost
+from autossl_panel.hosting.models import HostingUser, SiteState, VirtualHost
 from tests.web.scene import Scene
 
 
@@ -44,6 +44,19 @@ def test_filters(as_root, scene: Scene):
     assert shown(as_root, f"?list={parked}") == ["eastgate", "northwind"]
     assert shown(as_root, "?owner=brightpeak") == ["greenmile", "hallsteadt"]
     assert "northwind" not in shown(as_root, "?owner=root")
+
+
+def test_anothers_certificate_that_has_expired_secures_nothing_and_is_a_problem(as_root, scene: Scene):
+    host = VirtualHost.objects.get(user__name="dockside", state=SiteState.FOREIGN)
+    host.names_covered, host.problem = 2, None
+    host.save()
+    frac = re.compile(r'<span class="frac">(\d+)<span> / 3</span>')
+    assert frac.search(as_root.get("/users/?q=dockside").content.decode())[1] == "3"
+    assert "dockside" not in shown(as_root, "?state=problems")
+    host.names_covered, host.problem = 0, {"code": "foreign_defective", "domain": host.name, "data": {}}
+    host.save()
+    assert frac.search(as_root.get("/users/?q=dockside").content.decode())[1] == "2"
+    assert "dockside" in shown(as_root, "?state=problems")
 
 
 def test_the_chips_say_what_the_filters_find(as_root):
