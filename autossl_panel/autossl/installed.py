@@ -1,6 +1,7 @@
 """What the inventory says is installed, as rows: certificates that others put there, and ours that are in use."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
@@ -15,8 +16,16 @@ CHUNK = 500
 T = TypeVar("T")
 
 
-def sync(server: Server, sites: Sequence[FoundSite], *, now: datetime) -> None:
-    """Bring the current installations of a server in step with what its configuration names."""
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """Virtual hosts whose certificate is another than it was: `another` has one now, `none` lost it."""
+
+    another: tuple[int, ...]
+    none: tuple[int, ...]
+
+
+def sync(server: Server, sites: Sequence[FoundSite], *, now: datetime) -> Moves:
+    """Bring the current installations of a server in step with what its configuration names; says which changed."""
     ids = dict(VirtualHost.objects.filter(server=server).values_list("key", "pk"))
     facts = {site.key: _facts(site) for site in sites}
     _record(facts[site.key] for site in sites)
@@ -35,6 +44,7 @@ def sync(server: Server, sites: Sequence[FoundSite], *, now: datetime) -> None:
     )
     ended: list[int] = []
     begun: list[Installation] = []
+    lost: list[int] = []
     pairs: dict[str, list[int]] = {"": [], "detached": []}
     for site in sites:
         host, found = ids[site.key], facts[site.key]
@@ -49,6 +59,8 @@ def sync(server: Server, sites: Sequence[FoundSite], *, now: datetime) -> None:
             continue
         if before is not None:
             ended.append(before[0])
+            if wanted is None:
+                lost.append(host)
         if wanted is not None and certificate is not None:
             begun.append(
                 Installation(
@@ -66,6 +78,7 @@ def sync(server: Server, sites: Sequence[FoundSite], *, now: datetime) -> None:
     for value, hosts in pairs.items():
         for chunk in _chunks(hosts):
             VirtualHost.objects.filter(pk__in=chunk).exclude(stored_pair=value).update(stored_pair=value)
+    return Moves(tuple(one.virtual_host_id for one in begun), tuple(lost))
 
 
 def _facts(site: FoundSite) -> tuple[pki.CertificateFacts, bytes, bool] | None:

@@ -112,14 +112,15 @@ class _Sync:
         owner_of = {site.key: self._owner(site) for site in self.sites}
         users = self._users(set(owner_of.values()))
         known = {
-            key: (pk, seen, gone_at)
-            for pk, key, seen, gone_at in VirtualHost.objects.filter(server=self.server).values_list(
-                "pk", "key", "seen", "gone_at"
+            key: (pk, seen, gone_at, attached)
+            for pk, key, seen, gone_at, attached in VirtualHost.objects.filter(server=self.server).values_list(
+                "pk", "key", "seen", "gone_at", "attached"
             )
         }
         appeared: list[VirtualHost] = []
         changed: list[VirtualHost] = []
         moved: list[VirtualHost] = []
+        wiped: list[int] = []
         wishes: dict[str, list[tuple[str, bool]]] = {}
         for site in self.sites:
             wished = [
@@ -135,17 +136,24 @@ class _Sync:
                 row.pk = before[0]
                 changed.append(row)
             else:
+                if before[3] and not site.attached:
+                    wiped.append(before[0])
                 if before[1] != row.seen:
                     row.pk = before[0]
                     moved.append(row)
                 continue
             wishes[site.key] = wished
         found = {site.key for site in self.sites}
-        gone = [(pk, key) for key, (pk, _seen, gone_at) in known.items() if gone_at is None and key not in found]
+        gone = [
+            (pk, key) for key, (pk, _seen, gone_at, _attached) in known.items() if gone_at is None and key not in found
+        ]
         self._write(appeared, changed, moved, [pk for pk, _key in gone])
         self._write_domains([*appeared, *changed], {row.key for row in appeared}, wishes)
-        installed.sync(self.server, self.sites, now=self.now)
-        for chunk in _chunks([row.pk for row in (*appeared, *changed)]):
+        moves = installed.sync(self.server, self.sites, now=self.now)
+        # Another's certificate, or our lines wiped by another tool: what was decided no longer holds.
+        for chunk in _chunks([*moves.another, *wiped]):
+            VirtualHost.objects.filter(pk__in=chunk).update(next_at=self.now, next_reason="changed")
+        for chunk in _chunks([*(row.pk for row in (*appeared, *changed)), *moves.another, *moves.none]):
             standing.show(self.server, chunk, self.now)
         return Changes(
             sites=len(self.sites),

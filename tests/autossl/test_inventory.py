@@ -239,3 +239,18 @@ def test_whatever_stands_in_a_configuration_fits_into_rows(server, now):
                 assert field.max_length is None or len(value) <= field.max_length, field.name
     host = VirtualHost.objects.get(key=odd.key)
     assert (host.name, [domain.name for domain in host.domains.all()]) == (main, [main])
+
+
+def test_lines_of_ours_that_another_tool_wiped_make_the_site_due_at_once(server, now, make_installed):
+    refresh(server, now, site("a.example", attached=True), site("b.example", attached=True))
+    VirtualHost.objects.update(next_at=None, state=SiteState.SECURED, attached=True)
+    for host in VirtualHost.objects.all():
+        make_installed(host, host.name)
+    Installation.objects.update(since=now - timedelta(hours=1))
+    # What `detach` takes out, it notes in the rows first.
+    VirtualHost.objects.filter(name="b.example").update(attached=False)
+    refresh(server, now, site("a.example", live_serial="1"), site("b.example", live_serial="2"))
+    wiped, detached = VirtualHost.objects.order_by("name")
+    assert (wiped.next_at, wiped.stored_pair) == (now, "detached")
+    assert (detached.next_at, detached.stored_pair) == (None, "detached")
+    assert (wiped.state, detached.state) == (SiteState.UNSECURED, SiteState.UNSECURED)

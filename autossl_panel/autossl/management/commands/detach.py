@@ -3,7 +3,9 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from autossl_panel.autossl import foreground
+from django.utils import timezone
+
+from autossl_panel.autossl import foreground, inventory
 from autossl_panel.autossl.management.base import FAILED, plural, usage
 from autossl_panel.autossl.management.base import Command as Base
 from autossl_panel.hosting import servers
@@ -27,14 +29,17 @@ class Command(Base):
             keys = list(VirtualHost.objects.filter(server=server, name=sought(name)).values_list("key", flat=True))
             if not keys:
                 usage(f"There is no site “{name}”. See autossl_status for what there is.")
+        hosts = VirtualHost.objects.filter(server=server)
+        # First of all: what is found detached without this, another tool has done, and is mended within a minute.
+        (hosts if keys is None else hosts.filter(key__in=keys)).update(attached=False)
         with foreground.helper() as helper:
             results = helper.detach(keys)
+            inventory.refresh(server, helper, now=timezone.now())
         bad = {key: result for key, result in results.items() if not result.ok}
         for key, result in sorted(bad.items()):
             where = f" ({result.file}:{result.line})" if result.file else ""
             self.stderr.write(f"{key}: {result.text}{where}")
         done = [key for key in results if key not in bad]
-        VirtualHost.objects.filter(server=server, key__in=done).update(attached=False)
         self.stdout.write(f"{plural(len(done), 'site')} detached.")
         if done and foreground.workers_alive(server):
             self.stderr.write("The panel is running: its next check attaches them again, unless you stop it first.")
