@@ -33,7 +33,8 @@ def helper() -> Iterator[Client]:
     try:
         client.ping()
     except HelperGone:
-        process = subprocess.Popen(helper_command(), stdin=subprocess.DEVNULL)
+        quiet = {**os.environ, "AUTOSSL_HELPER_QUIET": "1"}
+        process = subprocess.Popen(helper_command(), stdin=subprocess.DEVNULL, env=quiet)
         try:
             _wait_for(client, process)
             yield client

@@ -12,7 +12,9 @@ from autossl_panel.helper.server import AlreadyRunning, Server
 
 def main() -> int:
     """Serve until SIGTERM or SIGINT. Status 3: another helper runs; 1: the folder or socket cannot be used."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s helper %(levelname)s %(message)s")
+    # A helper that serves one command only speaks up when something is wrong.
+    level = logging.WARNING if os.environ.get("AUTOSSL_HELPER_QUIET") else logging.INFO
+    logging.basicConfig(level=level, format="%(asctime)s helper %(levelname)s %(message)s")
     os.umask(0o077)
     chosen = settings.from_command_line(sys.argv[1:])
     try:

@@ -52,6 +52,8 @@ class Site:
     """A site of a run with its lines."""
 
     job: Job
+    # Root reads what the web server and the helper said, which may name files of others
+    whole: bool
     lines: list[log.Line] = field(default_factory=list)
     last_seq: int = 0
     new_user: bool = False
@@ -70,7 +72,7 @@ class Site:
         problem = self.job.problem
         if not problem:
             return self.outcome_reason
-        text = log.problem_text(problem)
+        text = log.problem_text(problem) if self.whole else log.reason_text(problem["code"])
         domain = problem.get("domain")
         return f"{domain}: {text}" if domain and domain != self.job.virtual_host.name else text
 
@@ -159,7 +161,7 @@ def _phase(phase: Phase, name: str, groups: Sequence[tuple[str, str, str, int]])
 def failures(run: Run, person: User, most: int = 20) -> list[Site]:
     """The first sites that failed, in the order in which they did, so that none moves when another fails."""
     jobs = of_run(run, person).filter(outcome=JobOutcome.FAILED).select_related("user", "virtual_host")
-    return [Site(job) for job in jobs.order_by("ended_at", "pk")[:most]]
+    return [Site(job, person.is_root) for job in jobs.order_by("ended_at", "pk")[:most]]
 
 
 def matching(jobs: QuerySet[Job], *, group: str = "", level: str = "", q: str = "", job: str = "") -> QuerySet[Job]:
@@ -177,9 +179,9 @@ def matching(jobs: QuerySet[Job], *, group: str = "", level: str = "", q: str = 
     return jobs.order_by("user__name", "virtual_host__name", "pk").select_related("user", "virtual_host")
 
 
-def sites(jobs: Iterable[Job], cursor: dict[int, int] | None = None) -> list[Site]:
+def sites(jobs: Iterable[Job], person: User, cursor: dict[int, int] | None = None) -> list[Site]:
     """Sites with their lines, those after `cursor` only; the first site of each user is marked."""
-    found = {job.pk: Site(job) for job in jobs}
+    found = {job.pk: Site(job, person.is_root) for job in jobs}
     wanted = LogLine.objects.filter(job__in=list(found))
     after = {pk: seq for pk, seq in (cursor or {}).items() if seq and pk in found}
     if after:
@@ -192,7 +194,7 @@ def sites(jobs: Iterable[Job], cursor: dict[int, int] | None = None) -> list[Sit
             found[row.job_id].last_seq = row.seq
             # The site's own heading says that already.
             if row.event != "site:begins":
-                found[row.job_id].lines.append(log.line(row))
+                found[row.job_id].lines.append(log.line(row, whole=person.is_root))
     last = None
     for site in found.values():
         site.new_user = site.job.user_id != last
@@ -242,7 +244,7 @@ def as_text(run: Run, person: User, title: str) -> Iterable[str]:
     user = None
     for start in range(0, len(ids), 200):
         part = Job.objects.filter(pk__in=ids[start : start + 200]).select_related("user", "virtual_host")
-        for site in sites(part.order_by("user__name", "virtual_host__name", "pk")):
+        for site in sites(part.order_by("user__name", "virtual_host__name", "pk"), person):
             if site.job.user_id != user:
                 user = site.job.user_id
                 yield f"\n{site.job.user.name}\n"

@@ -35,7 +35,7 @@ def run(request: access.PanelRequest, pk: int) -> HttpResponse:
         run_lines = run_data.run_lines(found, request.user)
         context["run_lines"] = run_lines
         if found.ended_at is None:
-            sites = run_data.sites(run_data.followed(found, request.user, moment))
+            sites = run_data.sites(run_data.followed(found, request.user, moment), request.user)
             context |= {"sites": sites, "cursor": _cursor(sites, run_lines)}
     return shell.page(request, "run.html", "logs", context)
 
@@ -52,7 +52,7 @@ def live(request: access.PanelRequest, pk: int) -> HttpResponse:
         # What was followed a moment ago may have said its last words since.
         rest = run_data.of_run(found, request.user).filter(pk__in=gone).select_related("user", "virtual_host")
         jobs = {job.pk: job for job in rest} | jobs
-    sites = run_data.sites(jobs.values(), cursor)
+    sites = run_data.sites(jobs.values(), request.user, cursor)
     run_lines = run_data.run_lines(found, request.user, after=cursor.get(0, 0))
     context = _state(request, found)
     context |= {"sites": sites, "run_lines": run_lines, "oob": True}
@@ -93,7 +93,7 @@ def _log(request: access.PanelRequest, found: Run, narrowed: Mapping[str, str]) 
         return {"quiet": [log.line(row) for row in paging.rows], "paging": paging, "run": found}
     jobs = run_data.matching(run_data.of_run(found, person), **narrowed)
     sites = paginate(request, jobs, size=25)
-    context: dict[str, object] = {"sites": run_data.sites(sites.rows), "paging": sites, "run": found}
+    context: dict[str, object] = {"sites": run_data.sites(sites.rows, request.user), "paging": sites, "run": found}
     if narrowed["q"] or narrowed["level"]:
         quiet = run_data.quiet_lines(found, person, narrowed["level"], narrowed["q"])[:100]
         context["quiet"] = [log.line(row) for row in quiet]

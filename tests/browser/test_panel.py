@@ -140,14 +140,14 @@ def test_a_live_run_is_followed_to_its_end(visit, scene: Scene):
     failed = page.locator("#run-tiles .tile").first
     expect(failed).to_contain_text("4")
     page.get_by_text("Done", exact=True).click()
-    expect(page.locator("details[open] ol.log")).to_contain_text("is secured")
+    expect(page.locator("details[open] ol.log")).to_contain_text("the new certificate is served")
     Job.objects.filter(run=scene.live).exclude(state=JobState.ENDED).update(
         state=JobState.ENDED, outcome="failed", ended_at=timezone.now()
     )
     Run.objects.filter(pk=scene.live.pk).update(ended_at=timezone.now())
     expect(page.locator("#run-head")).to_contain_text("Ended in")
     expect(page.get_by_role("button", name="Run AutoSSL For All Users")).to_be_visible()
-    expect(page.locator("details[open] ol.log")).to_contain_text("is secured")
+    expect(page.locator("details[open] ol.log")).to_contain_text("the new certificate is served")
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.wait_for_timeout(4500)
@@ -250,7 +250,7 @@ def test_everything_goes_without_script(visit, scene: Scene):
     page.get_by_role("link", name="Reload").click()
     page.get_by_text("Done", exact=True).click()
     page.locator("details[open]").get_by_role("link", name="Show them").click()
-    expect(page.locator("ol.log")).to_contain_text("is secured")
+    expect(page.locator("ol.log")).to_contain_text("the new certificate is served")
     page.goto(f"/runs/{scene.live.pk}/")
     page.get_by_role("link", name="Cancel").first.click()
     page.get_by_role("button", name="Cancel the run").click()

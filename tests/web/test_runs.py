@@ -283,3 +283,18 @@ def test_a_configuration_that_does_not_parse_is_told_to_root_with_file_and_line(
     assert "/etc/nginx/sites-enabled/x.conf:7" in html
     assert "unexpected }" in html
     assert "/etc/nginx" not in as_reseller.get("/users/").content.decode()
+
+
+def test_only_root_reads_which_file_of_others_is_broken(as_root, as_reseller, scene: Scene):
+    job = Job.objects.filter(run=scene.past, user__owner__isnull=False).first()
+    assert job is not None
+    assert job.user.owner == scene.reseller
+    where = "/etc/nginx/sites-enabled/someone-elses.conf:3"
+    log.for_job(job).warn(
+        "install:stays_staged", reason="foreign_broken", text="unexpected “}” in someone-elses.conf", where=where
+    )
+    url = f"/runs/{scene.past.pk}/log.txt"
+    root, reseller = (b"".join(client.get(url)).decode() for client in (as_root, as_reseller))
+    assert where in root
+    assert "The certificate stays staged: somebody else's configuration is broken" in reseller
+    assert "someone-elses" not in reseller

@@ -64,7 +64,7 @@ EVENTS: dict[str, "_StrPromise"] = {
     "install:stays_staged": _("The certificate stays staged: %(reason_text)s. %(text)s %(where)s"),
     "install:given_up": _("The certificate is not installed: %(reason_text)s. %(text)s %(where)s"),
     "install:failed": _("The certificate stays staged: %(reason_text)s. %(text)s"),
-    "job:secured": _("%(site)s is secured"),
+    "job:secured": _("%(site)s: the new certificate is served"),
     "job:kept": _("%(site)s is kept as it is: %(reason_text)s"),
     "job:skipped": _("%(site)s is skipped: %(reason_text)s"),
     "job:deferred": _("%(site)s is deferred: %(reason_text)s"),

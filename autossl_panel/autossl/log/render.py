@@ -23,6 +23,12 @@ SAID = frozenset(code for code in REASONS if code.startswith("ca_")) | {
 MENDED = {"dcv:failed": "name", "dcv:unknown": "name", "site:name_left_out": "name", "site:kept": "site"}
 
 
+# Lines whose `text` and `where` may name somebody else's file
+NAMES_FILES = frozenset(
+    {"attach:failed", "install:failed", "install:quarantined", "install:rolled_back", "install:stays_staged"}
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """One log line, ready to be shown."""
@@ -82,15 +88,16 @@ def problem_told(problem: Mapping[str, Any]) -> str:
     return problem_advice(problem) if known(str(problem["code"])) else problem_text(problem)
 
 
-def line(row: LogLine) -> Line:
-    """A row as it is shown."""
+def line(row: LogLine, *, whole: bool = True) -> Line:
+    """A row as it is shown. Not `whole`: for people who are not root, without what names files of the server."""
+    data = row.data if whole or row.event not in NAMES_FILES else {**row.data, "where": "", "text": ""}
     return Line(
         row.at,
         Level(row.level),
         row.depth,
-        render(row.event, row.data),
+        render(row.event, data).rstrip(),
         row.event,
-        row.data,
+        data,
         row.job_id,
         row.user_id,
         row.seq,
