@@ -19,14 +19,16 @@ class Tail:
 
     def read(self, limit: int = 5000) -> list[Line]:
         """The lines that are new since the last call, oldest first; at most `limit` rows are looked at."""
-        rows = LogLine.objects.filter(run_id=self.run_id, pk__gt=self.last_id - OVERLAP).order_by("pk")[
-            : limit + OVERLAP
-        ]
-        found = []
-        for row in rows:
-            writer = row.job_id or 0
-            if row.seq > self.seen.get(writer, 0):
-                self.seen[writer] = row.seq
-                found.append(line(row))
-            self.last_id = max(self.last_id, row.pk)
-        return found
+        rows = LogLine.objects.filter(run_id=self.run_id).order_by("pk")
+        keys = rows.filter(pk__gt=self.last_id - OVERLAP).values_list("pk", "job_id", "seq")[: limit + OVERLAP]
+        new: set[int] = set()
+        for pk, job, seq in keys:
+            if seq > self.seen.get(job or 0, 0):
+                self.seen[job or 0] = seq
+                new.add(pk)
+            self.last_id = max(self.last_id, pk)
+        if not new:
+            return []
+        # What was read before and lies in between is read again only by its numbers.
+        first, last = min(new), max(new)
+        return [line(row) for row in rows.filter(pk__gte=first, pk__lte=last) if row.pk in new]
