@@ -90,3 +90,31 @@ def test_a_warning_says_what_to_do():
 )
 def test_where_nothing_is_to_be_done_nothing_is_said(event, level, reason):
     assert a_line(event, level, name="a.example", site="a.example", reason=reason, addresses="x").advice == ""
+
+
+@pytest.mark.django_db
+def test_many_lines_at_once_are_what_single_ones_are(server):
+    run = runs.start(runs.ALL, by=None, asked_from="command")
+    writer = log.for_run(run.pk)
+    odd = {"user": 'tab\t, line\n, \\N, "quotes"', "sites": 3, "kept": None, "ä": [1, True]}
+    writer.lines([writer.make("user:begins", Level.WARN, depth=1, **odd) for _ in range(150)])
+    writer.line("user:begins", Level.WARN, depth=1, **odd)
+    rows = list(LogLine.objects.filter(run=run).order_by("seq"))
+    assert [row.seq for row in rows] == list(range(1, 152))
+    assert {(row.level, row.depth, row.event, row.job_id, row.user_id) for row in rows} == {
+        ("warn", 1, "user:begins", None, None)
+    }
+    assert all(row.data == odd for row in rows)
+    assert all(row.at.tzinfo is not None for row in rows)
+
+
+@pytest.mark.django_db
+def test_many_lines_beside_another_writers_are_numbered_again(server, monkeypatch):
+    run = runs.start(runs.ALL, by=None, asked_from="command")
+    log.for_run(run.pk).out("run:started")
+    writer = log.for_run(run.pk)
+    stale, last = iter([0]), writer._last
+    # What it reads first is out of date by the time it writes.
+    monkeypatch.setattr(writer, "_last", lambda: next(stale, last()))
+    writer.lines([writer.make("run:failed", text="x") for _ in range(120)])
+    assert sorted(LogLine.objects.filter(run=run).values_list("seq", flat=True)) == list(range(1, 122))

@@ -115,9 +115,16 @@ def _insert_many(rows: list[LogLine]) -> None:
         )
         for row in rows
     ]
+    table = quote(LogLine._meta.db_table)
     with connection.cursor() as cursor:
-        table = quote(LogLine._meta.db_table)
-        cursor.executemany(f"INSERT INTO {table} ({columns}) VALUES ({marks})", values)  # noqa: S608 (names of our own)
+        if connection.vendor != "postgresql":
+            # Names of our own only
+            cursor.executemany(f"INSERT INTO {table} ({columns}) VALUES ({marks})", values)  # noqa: S608
+            return
+        # COPY takes a third of the time again. Django does not know it, so its errors are made Django's here.
+        with connection.wrap_database_errors, cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
+            for value in values:
+                copy.write_row(value)
 
 
 def for_run(run_id: int) -> Writer:
