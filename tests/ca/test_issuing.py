@@ -136,7 +136,8 @@ def test_nine_requests_for_a_certificate_of_two_names(pebble: Authority, account
             issue(client, pebble, f"c{number}.count.example.com", f"www.c{number}.count.example.com")
             counts.append(client.requests - before)
     # 9 is the floor. A poll that comes too early adds one, on a busy machine more often: so the mean is the bench's.
-    assert min(counts) == 9
+    # A CA that signs while it answers finalize saves the last poll.
+    assert min(counts) in (8, 9)
 
 
 def test_a_name_that_answers_wrongly(client: Client, pebble: Authority) -> None:
