@@ -10,7 +10,15 @@ from pathlib import Path
 from tests.support.postgresql import PostgreSQL
 
 HERE = Path(__file__).parent
-AGAIN = ["test_leases.py", "test_jobs.py", "test_orders.py", "test_sweep.py", "test_verdicts.py", "test_log.py", "test_survey.py"]
+AGAIN = [
+    "test_leases.py",
+    "test_jobs.py",
+    "test_orders.py",
+    "test_sweep.py",
+    "test_verdicts.py",
+    "test_log.py",
+    "test_survey.py",
+]
 
 
 def test_the_same_holds_over_postgresql(postgresql: PostgreSQL) -> None:
