@@ -29,8 +29,9 @@ class Command(BaseCommand):
         def interrupt(*_: object) -> None:
             raise KeyboardInterrupt
 
-        signal.signal(signal.SIGTERM, interrupt)
-        signal.signal(signal.SIGHUP, interrupt)
+        # SIGINT too: a shell starts what it puts into the background with it ignored.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, interrupt)
         try:
             status = Demo(folder, self._say).run(once=once)
         except SandboxProblem as problem:
