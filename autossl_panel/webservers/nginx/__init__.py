@@ -17,10 +17,10 @@ from autossl_panel.webservers.model import (
     Told,
     Watched,
 )
+from autossl_panel.webservers.nginx.diagnosis import has_auth_request, parse_test_output, place_of
 from autossl_panel.webservers.nginx.read import Configuration, read, unchanged
 from autossl_panel.webservers.nginx.routing import answers, moved, routing
 from autossl_panel.webservers.nginx.sites import key_of, sites
-from autossl_panel.webservers.nginx.test_output import has_auth_request, parse_test_output, place_of
 from autossl_panel.webservers.nginx.wishes import desired, preview, without
 
 __all__ = [
