@@ -152,3 +152,16 @@ def test_asking_the_directory_again(as_root, scene: Scene):
     as_root.post(f"/providers/{scene.provider.pk}/check/")
     as_root.post(f"/providers/{scene.provider.pk}/check/")
     assert OrmQ.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    "terms", ["javascript:alert(1)", "data:text/plain,Do%20what%20<b>thou", "https://ca.example/terms"]
+)
+def test_only_an_address_for_people_becomes_a_link(as_root, terms: str):
+    """What a CA gives as its terms is a stranger's text."""
+    Provider.objects.filter(active=True).update(terms_url=terms)
+    Account.objects.update(terms_url=terms, terms_agreed_at=timezone.now())
+    html = as_root.get("/providers/").content.decode()
+    assert html.count(f'href="{terms}"') == (2 if terms.startswith("https:") else 0)
+    assert "<b>thou" not in html
+    assert "terms of service" in html.lower()

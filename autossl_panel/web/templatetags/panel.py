@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from django import template
 from django.contrib.staticfiles import finders
@@ -176,3 +177,11 @@ def here_with(context: RequestContext, **changes: object) -> str:
             query[name] = str(value)
     encoded = query.urlencode()
     return f"?{encoded}" if encoded else "?"
+
+
+@register.simple_tag
+def terms_link(url: str, text: str) -> SafeString:
+    """A CA's terms: a link where it is one for people; anything else is a stranger's text, shown and never linked."""
+    if url.startswith(("https://", "http://")):
+        return format_html('<a class="inline" href="{}" rel="noreferrer">{}</a>', url, text)
+    return format_html('{} <span class="dim">({})</span>', text, unquote(url)[:200])
