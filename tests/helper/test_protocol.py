@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -29,8 +30,10 @@ def _raw(settings: Settings, line: bytes) -> dict[str, dict[str, str]]:
     with socket.socket(socket.AF_UNIX) as caller:
         caller.settimeout(10)
         caller.connect(str(settings.socket))
-        caller.sendall(line)
-        caller.shutdown(socket.SHUT_WR)
+        # A refusal may come, and the helper hang up, before all of it is sent.
+        with contextlib.suppress(BrokenPipeError):
+            caller.sendall(line)
+            caller.shutdown(socket.SHUT_WR)
         with caller.makefile("rb") as stream:
             answer: dict[str, dict[str, str]] = json.loads(stream.readline())
     return answer
@@ -200,8 +203,10 @@ def _all_lines(settings: Settings, line: bytes) -> bytes:
     with socket.socket(socket.AF_UNIX) as caller:
         caller.settimeout(30)
         caller.connect(str(settings.socket))
-        caller.sendall(line)
-        caller.shutdown(socket.SHUT_WR)
+        # A refusal may come, and the helper hang up, before all of it is sent.
+        with contextlib.suppress(BrokenPipeError):
+            caller.sendall(line)
+            caller.shutdown(socket.SHUT_WR)
         with caller.makefile("rb") as stream:
             return stream.read()
 
