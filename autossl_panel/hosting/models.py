@@ -47,6 +47,10 @@ class HostingUser(models.Model):
     feature_list = models.ForeignKey(FeatureList, models.PROTECT, related_name="users")
     autossl = models.CharField(max_length=16, choices=Setting, default=Setting.FEATURE_LIST)
     suspended = models.BooleanField(default=False)
+    # Who signs in to see this user's own sites
+    login = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="hosting_logins")
+    # Where notifications for the user go
+    email = models.EmailField(max_length=254, default="", blank=True)
     gone_at = models.DateTimeField(null=True)
     last_check_at = models.DateTimeField(null=True)
     # The level and event of the line that sums up the last check, rendered like a log line
@@ -167,3 +171,21 @@ class Exclusion(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class ExclusionPattern(models.Model):
+    """Names that are never asked for, by a pattern (`*` any text, `?` one character), at one of four levels.
+
+    Exactly one of owner, feature_list and user is set, or none of them: then it holds for the whole server.
+    """
+
+    server = models.ForeignKey(Server, models.CASCADE, related_name="exclusion_patterns")
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, related_name="exclusion_patterns")
+    feature_list = models.ForeignKey(FeatureList, models.CASCADE, null=True, related_name="exclusion_patterns")
+    user = models.ForeignKey(HostingUser, models.CASCADE, null=True, related_name="exclusion_patterns")
+    pattern = models.CharField(max_length=253)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.pattern

@@ -8,12 +8,12 @@ from .models import HostingUser, VirtualHost
 
 
 def users(person: User) -> QuerySet[HostingUser]:
-    """The hosting users that `person` may see and change: root all, a reseller own ones."""
+    """The hosting users that `person` may see: root all, a reseller own ones, a hosting user's login itself."""
     if person.is_root:
         return HostingUser.objects.all()
     if person.is_reseller:
         return HostingUser.objects.filter(owner=person)
-    return HostingUser.objects.none()
+    return HostingUser.objects.filter(login=person)
 
 
 def virtual_hosts(person: User) -> QuerySet[VirtualHost]:
@@ -22,4 +22,4 @@ def virtual_hosts(person: User) -> QuerySet[VirtualHost]:
         return VirtualHost.objects.all()
     if person.is_reseller:
         return VirtualHost.objects.filter(user__owner=person)
-    return VirtualHost.objects.none()
+    return VirtualHost.objects.filter(user__login=person)

@@ -21,6 +21,7 @@ class User(AbstractBaseUser):
 
     username = models.CharField(max_length=64, unique=True, validators=[ASCIIUsernameValidator()])
     role = models.CharField(max_length=16, choices=Role)
+    email = models.EmailField(max_length=254, default="", blank=True)
     is_active = models.BooleanField(default=True)
     added_at = models.DateTimeField(auto_now_add=True)
     theme = models.CharField(
@@ -42,6 +43,33 @@ class User(AbstractBaseUser):
     @property
     def is_reseller(self) -> bool:
         return self.role == Role.RESELLER
+
+
+class AuditEntry(models.Model):
+    """One change that somebody made: who, from where, what, before and after. Never changed, never a secret."""
+
+    at = models.DateTimeField()
+    # NULL: the system, or a person who was removed since; the name stays
+    person = models.ForeignKey("people.User", models.SET_NULL, null=True, related_name="+")
+    person_name = models.CharField(max_length=64, default="", blank=True)
+    # "panel" | "command" | "api" | "system"
+    source = models.CharField(max_length=16)
+    address = models.CharField(max_length=64, default="", blank=True)
+    # "subject:verb", as `options:changed`
+    event = models.CharField(max_length=64)
+    # What it was done to, as people call it: a user's, a provider's, a site's name
+    subject = models.CharField(max_length=253, default="", blank=True)
+    before = models.JSONField(null=True)
+    after = models.JSONField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["-at"], name="people_audit_at"),
+            models.Index(fields=["subject"], name="people_audit_subject"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event} {self.subject}"
 
 
 class SignInTries(models.Model):

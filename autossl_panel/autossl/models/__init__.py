@@ -1,7 +1,7 @@
 """Rows of the heart: providers and options, certificates and orders, runs with their jobs and log lines."""
 
-from .certificates import Certificate, Installation, Order, OrderStatus, Outcome, Verdict
-from .providers import Account, AccountStatus, Options, Provider, ProviderState
+from .certificates import Certificate, Installation, Order, OrderStatus, Outcome, RevocationList, Verdict
+from .providers import Account, AccountStatus, NotifyLevel, Options, Provider, ProviderChoice, ProviderState
 from .runs import Beat, Job, JobOutcome, JobState, Lease, Level, LogLine, Phase, Run, Slot
 
 __all__ = [
@@ -16,13 +16,16 @@ __all__ = [
     "Lease",
     "Level",
     "LogLine",
+    "NotifyLevel",
     "Options",
     "Order",
     "OrderStatus",
     "Outcome",
     "Phase",
     "Provider",
+    "ProviderChoice",
     "ProviderState",
+    "RevocationList",
     "Run",
     "Slot",
     "Verdict",

@@ -29,14 +29,48 @@ class Certificate(models.Model):
     # NULL: another's certificate
     provider = models.ForeignKey(Provider, models.SET_NULL, null=True, related_name="certificates")
     ours = models.BooleanField(default=False)
+    # By which account it was ordered; only that one may replace it (RFC 9773 §5)
+    account = models.ForeignKey(Account, models.SET_NULL, null=True, related_name="certificates")
+    profile = models.CharField(max_length=64, default="", blank=True)
+    # The CA's renewal information (RFC 9773): its window, the moment drawn inside it, when to ask again
+    ari_start = models.DateTimeField(null=True)
+    ari_end = models.DateTimeField(null=True)
+    ari_explanation = models.CharField(max_length=500, default="", blank=True)
+    ari_next_at = models.DateTimeField(null=True)
     renewal_at = models.DateTimeField(null=True)
+    # The end of a window that the CA brought forward: a renewal defers no longer
+    forward_until = models.DateTimeField(null=True)
+    # An order that names it as replaced was accepted: no second one is free
+    replaced_at = models.DateTimeField(null=True)
     revoked_at = models.DateTimeField(null=True)
+    # RFC 5280 §5.3.1, by us or as the CA's list says
+    revoked_reason = models.PositiveSmallIntegerField(null=True)
+    # A person asked for it; a worker does it. {"reason", "by"} until then
+    revoke_wish = models.JSONField(null=True)
+    revoke_problem = models.JSONField(null=True)
+    # Where its CA lists what it revoked
+    crl_url = models.CharField(max_length=500, default="", blank=True)
 
     class Meta:
-        indexes = [models.Index(fields=["not_after"])]
+        indexes = [
+            models.Index(fields=["not_after"]),
+            models.Index(fields=["ari_next_at"]),
+        ]
 
     def __str__(self) -> str:
         return self.serial
+
+
+class RevocationList(models.Model):
+    """A CA's list of revoked certificates (RFC 5280 §5): when it was read, and when next."""
+
+    url = models.CharField(max_length=500, unique=True)
+    read_at = models.DateTimeField(null=True)
+    next_at = models.DateTimeField(null=True)
+    problem = models.JSONField(null=True)
+
+    def __str__(self) -> str:
+        return self.url
 
 
 class Installation(models.Model):
@@ -81,6 +115,7 @@ class Order(models.Model):
     reason = models.CharField(max_length=32)
     # What was wrong with the certificate that this order replaces, for the loop breaker
     key_type = models.CharField(max_length=16)
+    profile = models.CharField(max_length=64, default="", blank=True)
     replaces = models.CharField(max_length=200, default="", blank=True)
     # Fingerprint that was installed when the order was decided on; "" for none
     expect_fingerprint = models.CharField(max_length=64, default="", blank=True)

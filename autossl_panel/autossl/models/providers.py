@@ -2,10 +2,11 @@
 
 from datetime import time
 
+from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from autossl_panel.hosting.models import Server
+from autossl_panel.hosting.models import FeatureList, HostingUser, Server
 
 KEY_TYPES = ["p256", "p384", "rsa2048", "rsa4096"]
 
@@ -42,6 +43,16 @@ class Provider(models.Model):
     profiles = models.JSONField(default=dict)
     renewal_info_url = models.CharField(max_length=500, default="", blank=True)
     active = models.BooleanField(default=False)
+    # Place among the providers that are used where the active one fails, 1 first; NULL: none of them
+    fallback = models.PositiveSmallIntegerField(null=True)
+    # One of `profiles`; "" leaves the choice to the CA
+    profile = models.CharField(max_length=64, default="", blank=True)
+    # What the CA publishes: [{"kind", "number", "seconds"}]; NULL: what its preset says
+    limits = models.JSONField(null=True)
+    # Part of the lifetime left at which a certificate is renewed; NULL: the rules' own
+    renew_fraction = models.FloatField(null=True)
+    # seconds, of the certificate that it issued last
+    issued_lifetime = models.PositiveIntegerField(null=True)
     position = models.PositiveIntegerField(default=0)
     checked_at = models.DateTimeField(null=True)
     # seconds that the CA's Date header was ahead of this host's clock when last heard
@@ -76,13 +87,43 @@ class Account(models.Model):
     contact = models.CharField(max_length=254, default="", blank=True)
     terms_url = models.CharField(max_length=500, default="", blank=True)
     terms_agreed_at = models.DateTimeField(null=True)
+    registered_at = models.DateTimeField(null=True)
     problem = models.JSONField(null=True)
+    # CA-side faults in a row; from the third on the next provider is asked until `down_until`
+    faults = models.PositiveIntegerField(default=0)
+    down_since = models.DateTimeField(null=True)
+    down_until = models.DateTimeField(null=True)
+    down_problem = models.JSONField(null=True)
+    # What tells that this database is not an old copy: see limits
+    ledger_stamp = models.CharField(max_length=64, default="", blank=True)
+    ledger_count = models.PositiveBigIntegerField(default=0)
+    ledger_spent_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["provider", "server"], name="autossl_account_unique")]
 
     def __str__(self) -> str:
         return self.url or f"{self.provider_id}"
+
+
+class ProviderChoice(models.Model):
+    """A provider that one hosting user, or the users of a feature list, have instead of the active one."""
+
+    user = models.OneToOneField(HostingUser, models.CASCADE, null=True, related_name="provider_choice")
+    feature_list = models.OneToOneField(FeatureList, models.CASCADE, null=True, related_name="provider_choice")
+    provider = models.ForeignKey(Provider, models.CASCADE, related_name="choices")
+
+    def __str__(self) -> str:
+        return f"{self.provider_id}"
+
+
+class NotifyLevel(models.TextChoices):
+    """What somebody wants to be told (rules §8)."""
+
+    ALL = "all", _("Everything")
+    WARNINGS = "warnings", _("Failures, warnings and deferrals")
+    FAILURES = "failures", _("Failures only")
+    NONE = "none", _("Nothing")
 
 
 class Options(models.Model):
@@ -98,6 +139,15 @@ class Options(models.Model):
     # seconds between two reloads of the web server
     reload_gap = models.PositiveIntegerField(default=30)
     serve_www = models.BooleanField(default=True)
+    notify_user = models.CharField(max_length=16, choices=NotifyLevel, default=NotifyLevel.WARNINGS)
+    notify_admin = models.CharField(max_length=16, choices=NotifyLevel, default=NotifyLevel.WARNINGS)
+    # Where notifications for the administrator go
+    admin_addresses = models.JSONField(default=list)
+    # Whether certificates of another key type are issued anew; asked for anew at each change of key_type
+    reissue = models.BooleanField(default=False)
+    # While set nothing is ordered or installed
+    paused_at = models.DateTimeField(null=True)
+    paused_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     # Not set by people: when the daily check last began
     daily_done_on = models.DateField(null=True)
 

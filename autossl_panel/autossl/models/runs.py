@@ -87,6 +87,8 @@ class Job(models.Model):
     phase = models.CharField(max_length=16, choices=Phase, default=Phase.SURVEY)
     outcome = models.CharField(max_length=16, choices=JobOutcome, default="", blank=True)
     outcome_reason = models.CharField(max_length=32, default="", blank=True)
+    # When it is tried again, where it waits
+    until = models.DateTimeField(null=True)
     # {"code", "domain", "data"} of what failed
     problem = models.JSONField(null=True)
     holder = models.CharField(max_length=64, default="", blank=True)

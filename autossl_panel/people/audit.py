@@ -1,0 +1,65 @@
+"""The audit trail: every change is recorded here, in the transaction that makes it. Entries are only ever added."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils import timezone
+
+from .models import AuditEntry, User
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a change comes from: `panel`, `command`, `api` or `system`, and the address of who made it."""
+
+    source: str = "system"
+    address: str = ""
+
+
+_SYSTEM = Origin()
+_origin: ContextVar[Origin] = ContextVar("origin", default=_SYSTEM)
+
+
+@contextmanager
+def coming_from(source: str, address: str = "") -> Iterator[None]:
+    """Changes made inside come from there; set once by what receives a request or a command."""
+    token = _origin.set(Origin(source, address))
+    try:
+        yield
+    finally:
+        _origin.reset(token)
+
+
+def record(
+    by: User | None,
+    event: str,
+    subject: str,
+    *,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+) -> None:
+    """Add an entry; the caller is in the transaction of the change. Of `before` and `after` only what differs is kept.
+
+    `event` is “subject:verb”. Secrets (passwords, HMAC keys, tokens) are never passed here.
+    """
+    if before is not None and after is not None:
+        changed = {name for name in {*before, *after} if before.get(name) != after.get(name)}
+        if not changed:
+            return
+        before = {name: value for name, value in before.items() if name in changed}
+        after = {name: value for name, value in after.items() if name in changed}
+    origin = _origin.get()
+    AuditEntry.objects.create(
+        at=timezone.now(),
+        person=by,
+        person_name=by.username if by is not None else "",
+        source=origin.source,
+        address=origin.address,
+        event=event,
+        subject=subject[:253],
+        before=dict(before) if before is not None else None,
+        after=dict(after) if after is not None else None,
+    )
