@@ -127,8 +127,8 @@ def order(provider: Provider, make_user: Callable[..., Any], make_site: Callable
         names=NAMES,
         reason="missing",
         key_type="p256",
-        provider_id=provider.pk,
-        account_id=provider.accounts.get().pk,
+        provider=provider,
+        account=provider.accounts.get(),
         installed=None,
         now=timezone.now(),
     )

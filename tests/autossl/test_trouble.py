@@ -100,7 +100,7 @@ def test_an_error_of_ours_at_one_site_fails_that_job_and_no_other(
 @pytest.mark.parametrize("content", [None, b"no key"], ids=["lost", "unreadable"])
 def test_an_account_key_that_is_lost_is_told_and_not_replaced_in_silence(parts: Parts, content: bytes | None) -> None:
     account = parts.provider.accounts.get()
-    path = registration.accounts_dir() / f"{account.provider_id}-{account.server_id}.pem"
+    path = registration.keys.path(account)
     key = path.read_bytes()
     path.unlink()
     if content is not None:

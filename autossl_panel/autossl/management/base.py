@@ -10,6 +10,7 @@ from django.db import DatabaseError, OperationalError, ProgrammingError
 from autossl_panel.autossl.inventory import UserMapProblem
 from autossl_panel.autossl.options import OptionProblem
 from autossl_panel.autossl.providers import ProviderProblem
+from autossl_panel.autossl.revocation import RevocationProblem
 from autossl_panel.helper.client import HelperGone, HelperProblem
 from autossl_panel.hosting.models import HostingUser, Server
 from autossl_panel.hosting.users import UserProblem
@@ -29,6 +30,7 @@ FLAGS = {
     "max_names": "--max-names",
     "agree_terms": "--agree-tos",
     "contact": "--contact",
+    "reason": "--reason",
 }
 
 
@@ -52,7 +54,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             status = self.work(**options)
-        except (OptionProblem, UserProblem, PersonProblem, ProviderProblem) as problem:
+        except (OptionProblem, UserProblem, PersonProblem, ProviderProblem, RevocationProblem) as problem:
             field = FLAGS.get(problem.field, problem.field)
             raise Refused(f"{field}: {problem.text}", returncode=USAGE) from problem
         except UserMapProblem as problem:

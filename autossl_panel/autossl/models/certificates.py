@@ -40,7 +40,7 @@ class Certificate(models.Model):
     renewal_at = models.DateTimeField(null=True)
     # The end of a window that the CA brought forward: a renewal defers no longer
     forward_until = models.DateTimeField(null=True)
-    # An order that names it as replaced was accepted: no second one is free
+    # An order that says it replaces this one was taken, or refused for saying so: no other one says it
     replaced_at = models.DateTimeField(null=True)
     revoked_at = models.DateTimeField(null=True)
     # RFC 5280 §5.3.1, by us or as the CA's list says
