@@ -44,6 +44,7 @@ class Ca:
     def __init__(self, **answers: Any) -> None:
         self._answers = {name: list(value) if isinstance(value, list) else value for name, value in answers.items()}
         self.asked: list[str] = []
+        self.wishes: list[Mapping[str, Any]] = []
 
     def _give(self, name: str) -> Any:
         self.asked.append(name)
@@ -54,7 +55,8 @@ class Ca:
             raise answer
         return answer
 
-    def new_order(self, names: Sequence[str], **_: Any) -> OrderState:
+    def new_order(self, names: Sequence[str], **more: Any) -> OrderState:
+        self.wishes.append({"names": list(names), **{name: value for name, value in more.items() if value}})
         return self._give("new_order")  # type: ignore[no-any-return]
 
     def order(self, _url: str) -> OrderState:

@@ -9,7 +9,10 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.x509.oid import NameOID
+
+from autossl_panel import pki
 
 
 class ListingCa:
@@ -20,32 +23,34 @@ class ListingCa:
         self._key = ec.generate_private_key(ec.SECP256R1())
         usage = x509.KeyUsage(True, False, False, False, False, True, crl_sign, False, False)
         self._root = (
-            self._builder(self.name, self._key)
+            self._builder(self.name, self._key.public_key())
             .add_extension(x509.BasicConstraints(True, None), True)
             .add_extension(usage, True)
             .sign(self._key, hashes.SHA256())
         )
 
-    def _builder(
-        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, serial: int | None = None
-    ) -> x509.CertificateBuilder:
+    def _builder(self, subject: x509.Name, key: CertificatePublicKeyTypes) -> x509.CertificateBuilder:
         now = datetime.now(UTC)
         return (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(self.name)
-            .public_key(key.public_key())
-            .serial_number(serial or x509.random_serial_number())
+            .public_key(key)
+            .serial_number(x509.random_serial_number())
             .not_valid_before(now - timedelta(days=1))
             .not_valid_after(now + timedelta(days=89))
         )
 
     def chain(self, *names: str, points: tuple[str, ...] = (), whole: bool = True) -> bytes:
         """A certificate whose list is at these places, with its issuer's behind it where `whole`."""
-        key = ec.generate_private_key(ec.SECP256R1())
+        key = pki.new_key(pki.KeyType.P256)
+        return self.certify(pki.make_csr(key, names), points=points, whole=whole)
+
+    def certify(self, csr_pem: bytes, *, points: tuple[str, ...] = (), whole: bool = True) -> bytes:
+        """As `chain`, for a CSR."""
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "leaf")])
-        builder = self._builder(subject, key).add_extension(
-            x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), False
+        builder = self._builder(subject, x509.load_pem_x509_csr(csr_pem).public_key()).add_extension(
+            x509.SubjectAlternativeName([x509.DNSName(name) for name in pki.csr_names(csr_pem)]), False
         )
         if points:
             full = [x509.UniformResourceIdentifier(url) for url in points]
