@@ -209,8 +209,8 @@ def test_an_unsigned_order_at_a_provider_that_is_no_longer_used_holds_nothing_up
         names=[MAIN],
         reason="missing",
         key_type="p256",
-        provider_id=old.pk,
-        account_id=account.pk,
+        provider=old,
+        account=account,
         installed=None,
         now=datetime.now(UTC),
     )

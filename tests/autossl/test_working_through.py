@@ -162,7 +162,7 @@ def _refusing(account: Any, names: Sequence[str]) -> ca.Client:
         account.provider.directory_url,
         registration.keys.made(account),
         account.url,
-        ca_bundle=registration.ca_bundle_path(account.provider),
+        ca_bundle=registration.keys.bundle(account.provider),
     )
     made.refused = names
     return made
@@ -196,7 +196,7 @@ def test_a_limit_of_the_ca_is_waited_for_as_long_as_it_says(parts: Parts, monkey
             account.provider.directory_url,
             registration.keys.made(account),
             account.url,
-            ca_bundle=registration.ca_bundle_path(account.provider),
+            ca_bundle=registration.keys.bundle(account.provider),
         ),
     )
     run = parts.run()
