@@ -245,9 +245,8 @@ def _download(order: Order, tools: Tools, _tokens: list[str]) -> Progress:
         facts = pki.read_chain(chain)
     except pki.PairProblem as problem:
         return _unwanted(order, tools, problem.code, problem.text)
-    refusal = policy.accept_issued(
-        facts, names=order.names, spki=pki.csr_spki(_csr(order, tools)), replaced=tools.installed
-    )
+    replaced = tools.installed if placing.of_the_same_kind(order) else None
+    refusal = policy.accept_issued(facts, names=order.names, spki=pki.csr_spki(_csr(order, tools)), replaced=replaced)
     if refusal is not None:
         return _unwanted(order, tools, str(refusal), "")
     _ask(tools, lambda: tools.helper.stage(order.ident, chain))

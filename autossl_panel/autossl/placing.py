@@ -43,6 +43,15 @@ def replaced_freely(order: Order, now: datetime) -> str:
     return row.ari_id if free else ""
 
 
+def of_the_same_kind(order: Order) -> bool:
+    """Whether the installed certificate is of the order's provider and profile: only then must the new one live longer.
+
+    Another profile's certificates may be made for six days where the last one had a month left.
+    """
+    kind = Certificate.objects.filter(fingerprint=order.expect_fingerprint).values_list("provider_id", "profile")
+    return kind.first() in (None, (order.provider_id, order.profile))
+
+
 def note_replaced(order: Order, ari_id: str, at: datetime | None) -> None:
     """Note that no other order may say that it replaces the installed certificate, or (None) that one may again.
 

@@ -266,6 +266,25 @@ def test_an_issued_certificate_knows_where_it_comes_from(
     assert provider.issued_lifetime == 90 * 86400
 
 
+@pytest.mark.parametrize(
+    ("profile", "state_then", "code"), [("short", State.STAGED, ""), ("", State.UNWANTED, "not_later")]
+)
+def test_a_certificate_of_another_profile_may_expire_sooner(
+    server: Server, site: VirtualHost, provider: Provider, profile: str, state_then: State, code: str
+) -> None:
+    Certificate.objects.update(not_after=timezone.now() + 200 * DAY)
+    provider.profile, provider.profiles = profile, {"short": ""}
+    provider.save()
+    order = place(server, site, provider)
+    helper = Helper()
+    helper.stage = lambda *_: None  # type: ignore[attr-defined]
+    chain = ListingCa().certify(helper.gen_csr(order.ident, site.key, NAMES, "p256"))
+    installed = sites.read_ids([site.pk], sites.policy_options(server), timezone.now())[site.pk].facts.installed
+    client = Ca(new_order=state("valid"), download=chain)
+    found = orders.advance(order, Tools(client, helper, Saves(), lambda: False, installed))  # type: ignore[arg-type]
+    assert (found.state, found.code) == (state_then, code)
+
+
 # --- what the CA says of the account on the way ----------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import threading
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from autossl_panel import ca
@@ -178,7 +180,7 @@ def test_a_key_in_use_is_not_changed_and_the_wish_waits(account: Account, server
     with keys.in_use(account) as first, keys.in_use(account) as second:
         assert first
         assert second
-        registration.carry_out_all(server)
+        registration.carry_out_all(server, seconds=0)
         account.refresh_from_db()
         assert account.wish is not None
         assert account.thumbprint == before
@@ -436,3 +438,56 @@ def test_a_profile_that_is_no_longer_offered_is_told(server: Server, provider: P
         meta["profiles"]["short"] = "again"
         registration.probe(provider)
         assert (provider.problem, providers.profile_in_use(provider)) == (None, "short")
+
+
+# --- commands --------------------------------------------------------------------------------------------------------
+
+
+def test_keys_are_changed_and_accounts_made_by_command(account: Account) -> None:
+    out = io.StringIO()
+    call_command("provider", "roll-key", "pebble", stdout=out)
+    account.refresh_from_db()
+    key, url = keys.path(account).read_bytes(), account.url
+    assert account.thumbprint == ca.thumbprint(key)
+    call_command("provider", "register-anew", "pebble", "--agree-tos", stdout=out)
+    account.refresh_from_db()
+    assert account.url != url
+    assert out.getvalue() == f"pebble: {url} has another key\npebble: registered anew as {account.url}\n"
+    assert works(account)
+
+
+@pytest.mark.parametrize(
+    ("argv", "status", "says"),
+    [
+        (("roll-key", "nobody"), 2, "There is no provider “nobody”"),
+        (("register-anew", "pebble"), 2, "--agree-tos: “pebble” registers only who agrees"),
+        (("roll-key", "letsencrypt"), 2, "There is no account with “Let’s Encrypt” yet"),
+        (("profile", "pebble", "short"), 2, "offers no profile “short”"),
+    ],
+)
+def test_a_command_that_cannot_be_done_says_why(
+    account: Account, argv: tuple[str, ...], status: int, says: str
+) -> None:
+    with pytest.raises(CommandError) as caught:
+        call_command("provider", *argv)
+    assert caught.value.returncode == status
+    assert says in str(caught.value)
+
+
+def test_a_key_in_use_is_changed_later_says_the_command(account: Account, server: Server) -> None:
+    providers.ask_to_roll(account.provider, server, by=None, ring=False)
+    with keys.in_use(account):
+        assert not registration.carry_out(Account.objects.get(), seconds=0)
+    assert Account.objects.get().wish is not None
+
+
+def test_a_profile_that_the_ca_refuses_makes_its_directory_be_read_again(account: Account) -> None:
+    Provider.objects.update(profile="short", profiles={"short": ""})
+    account.refresh_from_db()
+    refused = ca.CaProblem(ca.ProblemKind.ORDER, type="urn:ietf:params:acme:error:invalidProfile", detail="No.")
+    registration.heard_problem(account, refused)
+    row = Provider.objects.get()
+    assert (row.profile, row.profiles, providers.profile_in_use(row)) == ("short", {}, "")
+    assert row.problem is not None
+    assert row.problem["code"] == "profile_gone"
+    assert Account.objects.get().problem is None

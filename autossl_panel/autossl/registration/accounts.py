@@ -8,11 +8,13 @@ from django.utils import timezone
 
 from autossl_panel import ca
 from autossl_panel.ca import account as ca_account
+from autossl_panel.ca.transport import no_gate
 
 from .. import providers
 from ..models import Account, AccountStatus, Certificate, Job, JobState, Order, OrderStatus, Provider
 from . import keys
-from .settling import new_client, settle
+from .directories import refresh
+from .settling import Gate, new_client, settle
 
 # Which input a problem of the account belongs to, and what it is called
 FIELDS = {
@@ -103,10 +105,10 @@ def refused(account: Account, problem: ca.CaProblem) -> Account:
     return account
 
 
-def client(account: Account) -> ca.Client:
+def client(account: Account, *, gate: Gate = no_gate) -> ca.Client:
     """A client for one thread, on the account. Raises CaProblem (ACCOUNT) where its key is lost or cannot be read.
 
-    Whoever uses it does so inside `keys.in_use`.
+    Whoever uses it does so inside `keys.in_use`. `gate` is passed by each request.
     """
     settle(account)
     try:
@@ -118,7 +120,7 @@ def client(account: Account) -> ca.Client:
     if account.thumbprint != thumbprint:
         account.thumbprint = thumbprint
         account.save(update_fields=["thumbprint"])
-    return new_client(account.provider, key, account.url)
+    return new_client(account.provider, key, account.url, gate=gate)
 
 
 def _key(account: Account) -> bytes:
@@ -129,15 +131,20 @@ def _key(account: Account) -> bytes:
         raise ca.CaProblem(ca.ProblemKind.ACCOUNT, type="urn:autossl-panel:error:key", detail=text) from error
 
 
-def reader(provider: Provider) -> ca.Reader:
-    """What reads from the provider's CA without an account, for one thread."""
+def reader(provider: Provider, *, gate: Gate = no_gate) -> ca.Reader:
+    """What reads from the provider's CA without an account, for one thread. `gate` is passed by each request."""
     return ca.Reader(
-        provider.directory_url, ca_bundle=keys.bundle(provider), connect_timeout=5, read_timeout=ANSWERED_IN
+        provider.directory_url, ca_bundle=keys.bundle(provider), connect_timeout=5, read_timeout=ANSWERED_IN, gate=gate
     )
 
 
 def heard_problem(account: Account, problem: ca.CaProblem) -> None:
-    """Say on the account's row what a CA wants of a person before it goes on; other problems are not the account's."""
+    """Say on the account's row what a CA wants of a person before it goes on; other problems are not the account's.
+
+    A profile that is refused makes the directory be read again: it may no longer be offered.
+    """
+    if problem.short_type == "invalidProfile":
+        refresh(account.provider, timezone.now())
     if problem.kind not in FIELDS:
         return
     field, code = FIELDS[problem.kind]

@@ -82,12 +82,17 @@ def look_again(server: Server, now: datetime) -> None:
     used = Q(active=True) | Q(fallback__isnull=False)
     old = Q(checked_at__isnull=True) | Q(checked_at__lte=now - LOOKED_AT_EVERY)
     for provider in Provider.objects.filter(used & old, state=ProviderState.READY, accounts__server=server):
-        try:
-            facts = directory.probe(provider.directory_url, ca_bundle=keys.bundle(provider), now=now)
-        except ca.CaProblem as problem:
-            log.warning("the directory of %s could not be read: %s", provider, problem)
-        else:
-            _take_in(provider, facts, now)
+        refresh(provider, now)
+
+
+def refresh(provider: Provider, now: datetime) -> None:
+    """Read the directory of a provider in use again, where it answers."""
+    try:
+        facts = directory.probe(provider.directory_url, ca_bundle=keys.bundle(provider), now=now)
+    except ca.CaProblem as problem:
+        log.warning("the directory of %s could not be read: %s", provider, problem)
+    else:
+        _take_in(provider, facts, now)
 
 
 def _take_in(provider: Provider, facts: ca.DirectoryFacts, now: datetime) -> None:

@@ -1,10 +1,12 @@
 """Which key counts, where a change of an account's key was broken off; and clients made with a key at hand."""
 
 import time
+from collections.abc import Callable
 from contextlib import closing, suppress
 
 from autossl_panel import ca
 from autossl_panel.ca import account as ca_account
+from autossl_panel.ca.transport import no_gate
 
 from ..models import Account, Provider
 from . import keys
@@ -14,9 +16,13 @@ from .keys import Next
 UNDER_WAY = 600.0
 
 
-def new_client(provider: Provider, key: bytes, url: str | None = None) -> ca.Client:
+# What is called before each request with the name of what it is for
+Gate = Callable[[str], None]
+
+
+def new_client(provider: Provider, key: bytes, url: str | None = None, *, gate: Gate = no_gate) -> ca.Client:
     """A client of the provider's CA that signs with `key`."""
-    return ca.Client(provider.directory_url, key, url, ca_bundle=keys.bundle(provider))
+    return ca.Client(provider.directory_url, key, url, ca_bundle=keys.bundle(provider), gate=gate)
 
 
 def take_over(account: Account, following: Next) -> None:

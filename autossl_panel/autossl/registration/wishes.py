@@ -38,10 +38,10 @@ def carry_out(account: Account, *, seconds: float = PATIENCE) -> bool:
     return steps[wish](account, seconds=seconds) if wish in steps else True
 
 
-def carry_out_all(server: Server) -> None:
+def carry_out_all(server: Server, *, seconds: float = 10.0) -> None:
     """Take up the wishes whose task was lost, or that had to wait."""
     for account in Account.objects.select_related("provider").filter(server=server, wish__isnull=False):
-        carry_out(account, seconds=0)
+        carry_out(account, seconds=seconds)
 
 
 def _tell_agreement(account: Account) -> None:
