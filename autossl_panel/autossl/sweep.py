@@ -18,6 +18,8 @@ log = logging.getLogger("autossl_panel.sweep")
 
 # A little less than the minute after which the bell for it comes again
 PAUSE = 50.0
+# Seconds between two looks for lists of revoked certificates
+LISTS_EVERY = 600.0
 # Old runs removed in one sweep
 REMOVED = 100
 
@@ -45,7 +47,9 @@ def sweep(server: Server, *, now: datetime | None = None) -> bool:
     registration.carry_out_all(server)
     revoking.carry_out_all(server, now)
     renewal_info.ask(server, now)
-    revoked_lists.look(server, now)
+    # Which lists there are takes as long to find out as the rest of a sweep, and none is read more than once an hour.
+    if leases.take(f"lists:{server.pk}", holder, LISTS_EVERY):
+        revoked_lists.look(server, now)
     return True
 
 

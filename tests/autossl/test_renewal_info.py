@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from autossl_panel.autossl import policy, renewal_info, sites
+from autossl_panel.autossl import policy, renewal_info, sites, sweep
 from autossl_panel.autossl.facts import Action
 from autossl_panel.autossl.models import Certificate, Provider
 from autossl_panel.hosting.models import Server, VirtualHost
@@ -283,3 +283,11 @@ def test_one_sweep_asks_for_so_many_and_the_next_goes_on(
     assert len({one.connection for one in authority.asked}) == 2  # one a sweep
     # What was asked together drifts apart.
     assert Certificate.objects.values("ari_next_at").distinct().count() > renewal_info.MOST
+
+
+def test_the_sweep_asks(server: Server, make: Site, hinting: Provider, authority: RogueCa, now: datetime) -> None:
+    _host, certificate = make("amber.example")
+    window(authority, certificate, now + 48 * DAY, now + 49 * DAY)
+    assert sweep.sweep(server, now=now)
+    certificate.refresh_from_db()
+    assert certificate.ari_start == now + 48 * DAY

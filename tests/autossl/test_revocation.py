@@ -22,6 +22,7 @@ from autossl_panel.autossl import (
     revoking,
     runs,
     sites,
+    sweep,
     tasks,
 )
 from autossl_panel.autossl.facts import Action
@@ -381,3 +382,16 @@ def test_only_lists_of_installed_certificates_are_read_and_remembered(
     assert revoked_lists.look(server, now + 2 * DAY) == 0
     revoked_lists.forget_unused()
     assert not RevocationList.objects.exists()
+
+
+def test_the_sweep_reads_lists_and_takes_up_wishes_that_were_lost(
+    listed: Listed, server: Server, rogue: RogueCa, now: datetime
+) -> None:
+    bad, unwanted = listed.add("bad.example"), listed.add("unwanted.example")
+    listed.put(bad)
+    rogue.say("/revoke", 200)
+    revocation.ask(unwanted, "cessationOfOperation", by=None)  # and the task never comes
+    assert sweep.sweep(server, now=now)
+    assert fresh(bad).revoked_reason == 1
+    assert fresh(unwanted).revoked_reason == 5
+    assert fresh(unwanted).revoke_wish is None
