@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from django.utils import timezone
 
 from autossl_panel import ca
 from autossl_panel.autossl import providers, registration, tasks
+from autossl_panel.autossl.jobs.calling import Caller
 from autossl_panel.autossl.models import Account, AccountStatus, Certificate, Job, Order, Provider, ProviderState, Run
 from autossl_panel.autossl.providers import ProviderProblem
 from autossl_panel.autossl.registration import keys
@@ -220,6 +222,23 @@ def test_who_wants_to_change_a_key_lets_nobody_new_at_it(account: Account) -> No
 def _gate_is_free(account: Account) -> bool:
     with keys.in_use(account, stop=lambda: True) as ours:
         return ours
+
+
+def test_an_orderer_takes_the_new_key_and_tells_the_helper_for_its_next_order(account: Account) -> None:
+    told: list[str] = []
+    helper = SimpleNamespace(register_thumbprint=told.append)
+    caller = Caller(SimpleNamespace(helper=helper, stopping=threading.Event()))  # type: ignore[arg-type]
+    order = Order(provider=account.provider, account=Account.objects.get())
+    first = caller.client_of(order)
+    assert caller.client_of(order) is first
+    open_order = first.new_order(["before.example.com"]).url
+    assert registration.roll_key(account)
+    second = caller.client_of(order)
+    assert second is not first
+    assert second.order(open_order).status == "pending"
+    assert told == [first._signer.thumbprint, account.thumbprint]
+    assert order.account.thumbprint == account.thumbprint
+    caller.close()
 
 
 def test_who_is_told_to_stop_does_not_wait_for_a_key(account: Account) -> None:
