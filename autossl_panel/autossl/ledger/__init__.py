@@ -12,7 +12,7 @@ now and then. `fork` is a copy to try things on. Rows and locks are in `limits`.
 """
 
 from .book import FOREVER, Block, Book, Failures, Loss
-from .hearing import Asked, Scope, scopes
+from .hearing import Asked, Problem, Scope, scopes
 from .ledger import Granted, Ledger, Use, Wait
 from .limit import COUNTED, PROVIDER_WIDE, Kind, Limit
 from .wish import HEADROOM, Key, OrderKind, Purpose, Wish, digest, order, order_kind, registration
@@ -33,6 +33,7 @@ __all__ = [
     "Limit",
     "Loss",
     "OrderKind",
+    "Problem",
     "Purpose",
     "Scope",
     "Use",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -51,16 +51,27 @@ class Use:
 class Ledger:
     """All that one account of a CA has spent. Moments are POSIX seconds by **the CA's clock**, never running back.
 
-    `shared`: the ledger of another account at the same provider, whose provider-wide books are this one's too.
+    `losses` are the account's own, `others` those of other accounts at the provider, which share its provider-wide
+    books. `shared`: the ledger of such an account, whose provider-wide books are this one's too.
     """
 
-    __slots__ = ("_account", "failures", "_lag", "_requests", "books", "mark")
+    __slots__ = ("_account", "_lag", "_requests", "books", "failures", "mark")
 
-    def __init__(self, limits: Iterable[Limit], *, losses: Collection[Loss] = (), shared: Ledger | None = None) -> None:
+    def __init__(
+        self,
+        limits: Iterable[Limit],
+        *,
+        losses: Sequence[Loss] = (),
+        others: Sequence[Loss] = (),
+        shared: Ledger | None = None,
+    ) -> None:
         given = {limit.kind: limit for limit in limits}
-        self.mark = max((loss.at for loss in losses), default=0.0)
+        everybodys = [*losses, *others]
+        self.mark = max((loss.at for loss in everybodys), default=0.0)
         self.failures = Failures(given.get(Kind.FAILURES), given.get(Kind.CONSECUTIVE), losses)
-        self.books = {kind: Book(kind, given.get(kind), losses) for kind in Kind}
+        self.books = {
+            kind: Book(kind, given.get(kind), everybodys if kind in PROVIDER_WIDE else losses) for kind in Kind
+        }
         self.books[Kind.FAILURES] = self.failures
         if shared is not None:
             self.books.update({kind: shared.books[kind] for kind in PROVIDER_WIDE})

@@ -4,9 +4,11 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from autossl_panel.autossl import providers, registration
+from autossl_panel.autossl import limits, providers, registration
+from autossl_panel.autossl.limits import changing
 from autossl_panel.autossl.management.base import Command as Base
 from autossl_panel.autossl.management.base import failed, table, usage
+from autossl_panel.autossl.management.limits import show_limits
 from autossl_panel.autossl.models import Account, AccountStatus, Provider, ProviderState
 from autossl_panel.hosting import servers
 
@@ -30,6 +32,14 @@ class Command(Base):
         use.add_argument(
             "--contact", default="", metavar="MAIL", help="the account's address, if the CA shall have one"
         )
+        limits = verbs.add_parser("limits", help="what a CA allows, and how much of it is used")
+        limits.add_argument("name", metavar="NAME")
+        limits.add_argument(
+            "--set", dest="values", nargs="+", default=[], metavar="KIND=LIMIT",
+            help="what this CA allows you: orders=300/3h, consecutive=1152, domain=none",
+        )  # fmt: skip
+        limits.add_argument("--reset", action="store_true", help="go by what the CA publishes again")
+        limits.add_argument("--unpause", metavar="DOMAIN", help="a paused name is mended at the CA")
         verbs.add_parser("list", help="all providers")
 
     def work(self, *, verb: str, **options: Any) -> int:
@@ -38,6 +48,8 @@ class Command(Base):
             return self._add(**options)
         if verb == "use":
             return self._use(**options)
+        if verb == "limits":
+            return self._limits(**options)
         return self._list()
 
     def _add(self, *, name: str, directory: str, ca_bundle: str | None, **options: Any) -> int:
@@ -78,10 +90,7 @@ class Command(Base):
         return "".join(f", {note}" for note in notes)
 
     def _use(self, *, name: str, agree_tos: bool, contact: str, **_: Any) -> int:
-        provider = Provider.objects.filter(name=name).first()
-        if provider is None:
-            known = ", ".join(Provider.objects.values_list("name", flat=True))
-            usage(f"There is no provider “{name}”. There are: {known}.")
+        provider = _named(name)
         if provider.state != ProviderState.READY and registration.probe(provider).state != ProviderState.READY:
             failed(f"{provider.directory_url}: {_text(provider.problem)}")
         account = providers.ask_to_use(
@@ -91,6 +100,20 @@ class Command(Base):
         if account.status != AccountStatus.VALID:
             failed(f"{provider.name}: {_text(account.problem)}")
         self.stdout.write(f"{provider.name}: registered as {account.url}, in use from now on")
+        return 0
+
+    def _limits(self, *, name: str, values: list[str], reset: bool, unpause: str | None, **_: Any) -> int:
+        provider = _named(name)
+        account = Account.objects.select_related("provider").filter(provider=provider, server=servers.this()).first()
+        if reset and values:
+            usage("--set and --reset do not go together.")
+        if reset:
+            changing.reset(provider, by=None)
+        elif values:
+            changing.change(provider, dict(_pair(value) for value in values), by=None)
+        if unpause and (account is None or not limits.unpause(account, unpause.strip().lower(), by=None)):
+            usage(f"“{unpause}” is not paused at {provider.name}.")
+        show_limits(self.stdout, provider, account)
         return 0
 
     def _list(self) -> int:
@@ -111,6 +134,21 @@ class Command(Base):
             ],
         )
         return 0
+
+
+def _named(name: str) -> Provider:
+    provider = Provider.objects.filter(name=name).first()
+    if provider is None:
+        known = ", ".join(Provider.objects.values_list("name", flat=True))
+        usage(f"There is no provider “{name}”. There are: {known}.")
+    return provider
+
+
+def _pair(value: str) -> tuple[str, str]:
+    kind, equals, limit = value.partition("=")
+    if not equals:
+        usage(f"--set {value}: write it like orders=300/3h.")
+    return kind.strip(), limit
 
 
 def _text(problem: dict[str, str] | None) -> str:
