@@ -117,12 +117,13 @@ class Ledger:
             book = self.books[kind]
             if book.limit is None:
                 continue
-            if book.losses:
-                book.log(subject, now)
             moment = now + book.lag
             if book.grain:
                 moment = -(-moment // book.grain) * book.grain
             log = book.logs.get(subject)
+            if book.losses or (log is not None and log[0] <= now - book.span):
+                # What was asked before was looked at then; what is free was not.
+                log = book.log(subject, now)
             if log is None:
                 book.logs[subject] = [moment]
             elif moment >= log[-1]:

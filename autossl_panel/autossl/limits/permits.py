@@ -225,7 +225,11 @@ def _locked(account: Account, now: datetime, span: timedelta) -> Account:
     """The account's row, locked until the transaction ends, its stamp compared."""
     # Not FOR UPDATE: whoever has just inserted an order of this account holds a share of the row's key.
     row = Account.objects.select_for_update(no_key=True, of=("self",)).select_related("provider").get(pk=account.pk)
+    before = row.ledger_spent_at
     stamps.look(row, now=now, keep=span)
+    if row.ledger_spent_at != before:
+        # Read again by whoever makes a sheet
+        _save_stamp(row)
     return row
 
 
