@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 from django.db import DatabaseError, OperationalError, ProgrammingError
 
 from autossl_panel.autossl.inventory import UserMapProblem
+from autossl_panel.autossl.limits import LimitProblem
 from autossl_panel.autossl.options import OptionProblem
 from autossl_panel.autossl.providers import ProviderProblem
 from autossl_panel.autossl.revocation import RevocationProblem
@@ -40,6 +41,8 @@ class Refused(CommandError):
 
 Refused.__name__ = "autossl-panel"
 
+PROBLEMS = (OptionProblem, UserProblem, PersonProblem, ProviderProblem, RevocationProblem, LimitProblem)
+
 
 class Command(BaseCommand):
     """A command whose `work` returns the exit status; what cannot be taken is one line and status 2."""
@@ -54,7 +57,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             status = self.work(**options)
-        except (OptionProblem, UserProblem, PersonProblem, ProviderProblem, RevocationProblem) as problem:
+        except PROBLEMS as problem:
             field = FLAGS.get(problem.field, problem.field)
             raise Refused(f"{field}: {problem.text}", returncode=USAGE) from problem
         except UserMapProblem as problem:

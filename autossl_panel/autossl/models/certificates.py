@@ -117,6 +117,8 @@ class Order(models.Model):
     key_type = models.CharField(max_length=16)
     profile = models.CharField(max_length=64, default="", blank=True)
     replaces = models.CharField(max_length=200, default="", blank=True)
+    # What the ledger let it pass with (limits.Permit.as_json); NULL where the CA limits nothing
+    permit = models.JSONField(null=True)
     # Fingerprint that was installed when the order was decided on; "" for none
     expect_fingerprint = models.CharField(max_length=64, default="", blank=True)
     created_at = models.DateTimeField()

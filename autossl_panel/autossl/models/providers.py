@@ -51,7 +51,7 @@ class Provider(models.Model):
     fallback = models.PositiveSmallIntegerField(null=True)
     # One of `profiles`; "" leaves the choice to the CA
     profile = models.CharField(max_length=64, default="", blank=True)
-    # What the CA publishes: [{"kind", "number", "seconds"}]; NULL: what its preset says
+    # What the CA publishes: [{"kind", "number", "seconds", "continuous"}]; NULL: what its preset says
     limits = models.JSONField(null=True)
     # Part of the lifetime left at which a certificate is renewed; NULL: the rules' own
     renew_fraction = models.FloatField(null=True)
@@ -105,6 +105,8 @@ class Account(models.Model):
     ledger_stamp = models.CharField(max_length=64, default="", blank=True)
     ledger_count = models.PositiveBigIntegerField(default=0)
     ledger_spent_at = models.DateTimeField(null=True)
+    # How many permits were lost by then; NULL: any number
+    ledger_lost = models.PositiveBigIntegerField(null=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["provider", "server"], name="autossl_account_unique")]

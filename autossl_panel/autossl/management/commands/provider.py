@@ -4,9 +4,11 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from autossl_panel.autossl import providers, registration
+from autossl_panel.autossl import limits, providers, registration
+from autossl_panel.autossl.limits import changing
 from autossl_panel.autossl.management.base import Command as Base
 from autossl_panel.autossl.management.base import failed, plural, table, usage
+from autossl_panel.autossl.management.limits import show_limits
 from autossl_panel.autossl.models import Account, AccountStatus, Provider, ProviderState
 from autossl_panel.hosting import servers
 
@@ -40,6 +42,14 @@ class Command(Base):
         anew.add_argument("--agree-tos", action="store_true", help="agree to its terms of service")
         anew.add_argument("--eab-kid", default="", metavar="K")
         anew.add_argument("--eab-hmac-key", default="", metavar="H")
+        limits = verbs.add_parser("limits", help="what a CA allows, and how much of it is used")
+        limits.add_argument("name", metavar="NAME")
+        limits.add_argument(
+            "--set", dest="values", nargs="+", default=[], metavar="KIND=LIMIT",
+            help="what this CA allows you: orders=300/3h, consecutive=1152, domain=none",
+        )  # fmt: skip
+        limits.add_argument("--reset", action="store_true", help="go by what the CA publishes again")
+        limits.add_argument("--unpause", metavar="DOMAIN", help="a paused name is mended at the CA")
         verbs.add_parser("list", help="all providers")
 
     def work(self, *, verb: str, **options: Any) -> int:
@@ -54,6 +64,8 @@ class Command(Base):
             return self._roll_key(**options)
         if verb == "register-anew":
             return self._register_anew(**options)
+        if verb == "limits":
+            return self._limits(**options)
         return self._list()
 
     def _add(self, *, name: str, directory: str, ca_bundle: str | None, **options: Any) -> int:
@@ -145,6 +157,19 @@ class Command(Base):
         if not registration.carry_out(account):
             failed("Orders are in hand with this account's key. It is done as soon as they have ended.")
 
+    def _limits(self, *, name: str, values: list[str], reset: bool, unpause: str | None, **_: Any) -> int:
+        provider = _provider(name)
+        account = Account.objects.select_related("provider").filter(provider=provider, server=servers.this()).first()
+        if reset and values:
+            usage("--set and --reset do not go together.")
+        if reset:
+            changing.reset(provider, by=None)
+        elif values:
+            changing.change(provider, dict(_pair(value) for value in values), by=None)
+        if unpause and (account is None or not limits.unpause(account, unpause.strip().lower(), by=None)):
+            usage(f"“{unpause}” is not paused at {provider.name}.")
+        show_limits(self.stdout, provider, account)
+
     def _list(self) -> int:
         accounts = {account.provider_id: account for account in Account.objects.filter(server=servers.this())}
         table(
@@ -172,6 +197,13 @@ def _provider(name: str) -> Provider:
         known = ", ".join(Provider.objects.values_list("name", flat=True))
         usage(f"There is no provider “{name}”. There are: {known}.")
     return provider
+
+
+def _pair(value: str) -> tuple[str, str]:
+    kind, equals, limit = value.partition("=")
+    if not equals:
+        usage(f"--set {value}: write it like orders=300/3h.")
+    return kind.strip(), limit
 
 
 def _text(problem: dict[str, str] | None) -> str:
