@@ -38,7 +38,12 @@ def seed() -> int:
                 "directory_url": preset.directory_url,
                 "private_ca": preset.private_ca,
                 "max_names": preset.max_names,
-                "stated": {"validity_days": preset.validity_days, "eab": preset.eab, "note": preset.note},
+                "stated": {
+                    "validity_days": preset.validity_days,
+                    "wildcard": preset.wildcard,
+                    "eab": preset.eab,
+                    "note": preset.note,
+                },
                 "state": ProviderState.NEW,
                 "position": place,
             },

@@ -14,7 +14,7 @@ from autossl_panel.hosting.models import Server, SiteState, VirtualHost
 
 from . import options as option_rows
 from . import policy
-from .facts import Action, InstalledFacts, Need, PolicyOptions
+from .facts import Action, InstalledFacts, Need
 from .models import Outcome
 from .sites import Site, policy_options, read_ids
 
@@ -53,14 +53,14 @@ def covered_names(site: Site, wanted: Iterable[str]) -> list[str]:
     return [name for name in wanted if domain_names.covers(installed.names, name)]
 
 
-def of(site: Site, need: Need, options: PolicyOptions) -> Standing:
+def of(site: Site, need: Need) -> Standing:
     """How `site` stands after `need` was asked."""
     wanted = wanted_names(site)
     covered = covered_names(site, wanted)
     state = _state(site, len(wanted), len(covered))
     problem = None
     if state not in (SiteState.OFF, SiteState.GONE):
-        problem = _problem(site, need, wanted, covered, options)
+        problem = _problem(site, need, wanted, covered)
     # A hold without an end (a wrong clock, a loop) is looked at again with every daily check.
     next_at, next_reason = need.until, need.reason
     if need.action == Action.KEEP and next_at is not None:
@@ -91,9 +91,7 @@ def _failed(site: Site, name: str) -> bool:
     return found is not None and found.outcome == Outcome.FAIL
 
 
-def _problem(
-    site: Site, need: Need, wanted: list[str], covered: list[str], options: PolicyOptions
-) -> dict[str, Any] | None:
+def _problem(site: Site, need: Need, wanted: list[str], covered: list[str]) -> dict[str, Any] | None:
     if need.reason in ("foreign_defective", "foreign_expiring", "clock", "loop", "no_names", "all_excluded"):
         return {"code": need.reason, "domain": site.facts.main, "data": _evidence(site, need)}
     secured = set(covered)
@@ -103,8 +101,9 @@ def _problem(
         found = site.failing.get(name)
         if found is not None:
             return {"code": found.code, "domain": name, "data": dict(found.data)}
-    if missing and options.provider is not None and len(wanted) > options.provider.max_names:
-        limit = options.provider.max_names
+    provider = site.options.provider
+    if missing and provider is not None and len(wanted) > provider.max_names:
+        limit = provider.max_names
         return {"code": "over_limit", "domain": missing[0], "data": {"limit": limit, "missing": missing[:20]}}
     return None
 
@@ -153,7 +152,7 @@ def show(server: Server, ids: Iterable[int], now: datetime) -> None:
     serve_www = option_rows.current(server).serve_www
     rows = []
     for site in read_ids(ids, options, now, serve_www=serve_www).values():
-        found = of(site, policy.need(site.facts, options, now), options)
+        found = of(site, policy.need(site.facts, site.options, now))
         rows.append((site, replace(found, next_at=site.row["next_at"], next_reason=site.row["next_reason"])))
     save(rows)
 
@@ -176,8 +175,8 @@ def record(
     problems, reasons = problems or {}, reasons or {}
     found = []
     for pk, site in read_ids(ids, options, now, serve_www=serve_www).items():
-        need = policy.need(site.facts, options, now)
-        standing = of(site, need, options)
+        need = policy.need(site.facts, site.options, now)
+        standing = of(site, need)
         found.append(
             (
                 site,

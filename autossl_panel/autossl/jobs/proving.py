@@ -47,7 +47,7 @@ def begin(bench: Bench, claims: list[Claim], now: Any) -> list[Task]:
     tasks = []
     for host, claim in hosts.items():
         site = found[host]
-        need = policy.need(site.facts, bench.policy_options, now)
+        need = policy.need(site.facts, site.options, now)
         task = Task(claim, site, need)
         if claim.job.run_id in bench.cancelled:
             bench.end(task, JobOutcome.CANCELLED, "cancelled")
