@@ -92,7 +92,9 @@ def _failed(site: Site, name: str) -> bool:
 
 
 def _problem(site: Site, need: Need, wanted: list[str], covered: list[str]) -> dict[str, Any] | None:
-    if need.reason in ("foreign_defective", "foreign_expiring", "clock", "loop", "no_names", "all_excluded"):
+    if need.reason == "all_excluded":
+        return {"code": need.reason, "domain": site.facts.main, "data": _excluded_by(site)}
+    if need.reason in ("foreign_defective", "foreign_expiring", "clock", "loop", "no_names"):
         return {"code": need.reason, "domain": site.facts.main, "data": _evidence(site, need)}
     secured = set(covered)
     missing = [name for name in wanted if name not in secured]
@@ -106,6 +108,14 @@ def _problem(site: Site, need: Need, wanted: list[str], covered: list[str]) -> d
         limit = provider.max_names
         return {"code": "over_limit", "domain": missing[0], "data": {"limit": limit, "missing": missing[:20]}}
     return None
+
+
+def _excluded_by(site: Site) -> dict[str, Any]:
+    """The pattern that excludes the main domain, else any of the names; nothing where each is excluded by name."""
+    for name in sorted(site.facts.names, key=lambda name: not name.main):
+        if name.excluded_by is not None:
+            return {"pattern": name.excluded_by.pattern, "level": name.excluded_by.level}
+    return {}
 
 
 def _evidence(site: Site, need: Need) -> dict[str, Any]:

@@ -287,6 +287,16 @@ def _excluded(data: Facts) -> str:
     return f"{_name(data)} is excluded from AutoSSL."
 
 
+def _all_excluded(data: Facts) -> str:
+    pattern, level = _text(data, "pattern"), _text(data, "level").replace("_", " ")
+    if pattern:
+        return (
+            f"Every name of {_name(data)} is excluded, by the {level or 'server'}'s pattern {pattern}. “exclude list” shows "
+            "it, “exclude remove --pattern” takes it away."
+        )
+    return f"Every name of {_name(data)} is excluded. Include one again with: exclude remove NAME."
+
+
 def _no_route(data: Facts) -> str:
     family = _text(data, "family") or "IPv6"
     return (
@@ -377,7 +387,5 @@ _WRITERS: dict[str, Callable[[Facts], str]] = {
     "no_names": lambda data: (
         f"{_name(data)} has no name that a CA could certify. Give its server block a public server_name."
     ),
-    "all_excluded": lambda data: (
-        f"Every name of {_name(data)} is excluded. Include one again with: exclude remove NAME."
-    ),
+    "all_excluded": _all_excluded,
 }

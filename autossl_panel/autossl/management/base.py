@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 from django.db import DatabaseError, OperationalError, ProgrammingError
 
 from autossl_panel.autossl.inventory import UserMapProblem
+from autossl_panel.autossl.models import Provider
 from autossl_panel.autossl.options import OptionProblem
 from autossl_panel.autossl.providers import ProviderProblem
 from autossl_panel.helper.client import HelperGone, HelperProblem
@@ -15,6 +16,8 @@ from autossl_panel.hosting.models import HostingUser, Server
 from autossl_panel.hosting.users import UserProblem
 from autossl_panel.people.persons import PersonProblem
 
+# Instead of a provider's name: no choice of one's own
+DEFAULT = "default"
 USAGE = 2
 FAILED = 1
 T = TypeVar("T")
@@ -29,6 +32,7 @@ FLAGS = {
     "max_names": "--max-names",
     "agree_terms": "--agree-tos",
     "contact": "--contact",
+    "pattern": "--pattern",
 }
 
 
@@ -98,6 +102,15 @@ def hosting_user(server: Server, name: str) -> HostingUser:
     found = HostingUser.objects.select_related("feature_list", "owner").filter(server=server, name=name).first()
     if found is None:
         usage(f"There is no hosting user “{name}”. Run discover if it is new.")
+    return found
+
+
+def provider_named(name: str) -> Provider:
+    """The provider of that name, or a usage problem that says which there are."""
+    found = Provider.objects.filter(name=name).first()
+    if found is None:
+        known = ", ".join(Provider.objects.values_list("name", flat=True)) or "none yet"
+        usage(f"There is no provider “{name}”. There are: {known}.")
     return found
 
 

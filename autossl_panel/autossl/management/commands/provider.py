@@ -4,9 +4,9 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from autossl_panel.autossl import providers, registration
+from autossl_panel.autossl import choices, providers, registration
 from autossl_panel.autossl.management.base import Command as Base
-from autossl_panel.autossl.management.base import failed, table, usage
+from autossl_panel.autossl.management.base import failed, provider_named, table, usage
 from autossl_panel.autossl.models import Account, AccountStatus, Provider, ProviderState
 from autossl_panel.hosting import servers
 
@@ -30,6 +30,9 @@ class Command(Base):
         use.add_argument(
             "--contact", default="", metavar="MAIL", help="the account's address, if the CA shall have one"
         )
+        fallback = verbs.add_parser("fallback", help="which providers are asked, in order, where a site's own fails")
+        fallback.add_argument("names", nargs="*", metavar="NAME", help="without any: show the order")
+        fallback.add_argument("--none", action="store_true", help="no other provider is asked")
         verbs.add_parser("list", help="all providers")
 
     def work(self, *, verb: str, **options: Any) -> int:
@@ -38,6 +41,8 @@ class Command(Base):
             return self._add(**options)
         if verb == "use":
             return self._use(**options)
+        if verb == "fallback":
+            return self._fallback(**options)
         return self._list()
 
     def _add(self, *, name: str, directory: str, ca_bundle: str | None, **options: Any) -> int:
@@ -78,10 +83,7 @@ class Command(Base):
         return "".join(f", {note}" for note in notes)
 
     def _use(self, *, name: str, agree_tos: bool, contact: str, **_: Any) -> int:
-        provider = Provider.objects.filter(name=name).first()
-        if provider is None:
-            known = ", ".join(Provider.objects.values_list("name", flat=True))
-            usage(f"There is no provider “{name}”. There are: {known}.")
+        provider = provider_named(name)
         if provider.state != ProviderState.READY and registration.probe(provider).state != ProviderState.READY:
             failed(f"{provider.directory_url}: {_text(provider.problem)}")
         account = providers.ask_to_use(
@@ -93,11 +95,20 @@ class Command(Base):
         self.stdout.write(f"{provider.name}: registered as {account.url}, in use from now on")
         return 0
 
+    def _fallback(self, *, names: list[str], none: bool, **_: Any) -> int:
+        if names and none:
+            usage("Give names or --none.")
+        if names or none:
+            choices.set_fallbacks([provider_named(name) for name in names], by=None)
+        order = [provider.name for provider in choices.fallbacks()]
+        self.stdout.write(f"Where a site's own provider fails: {', '.join(order) or 'no other is asked'}")
+        return 0
+
     def _list(self) -> int:
         accounts = {account.provider_id: account for account in Account.objects.filter(server=servers.this())}
         table(
             self.stdout,
-            ("", "NAME", "STATE", "NAMES", "ACCOUNT", "DIRECTORY"),
+            ("", "NAME", "STATE", "NAMES", "ACCOUNT", "FALLBACK", "DIRECTORY"),
             [
                 (
                     "*" if provider.active else "",
@@ -105,6 +116,7 @@ class Command(Base):
                     provider.state,
                     provider.max_names,
                     accounts[provider.pk].status if provider.pk in accounts else "-",
+                    provider.fallback or "-",
                     provider.directory_url,
                 )
                 for provider in Provider.objects.all()
