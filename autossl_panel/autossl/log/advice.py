@@ -280,19 +280,24 @@ def _told(data: Facts, what: str, fix: str) -> str:
     return f"{what}: {said}. {fix}" if said else f"{what}. {fix}"
 
 
+def _pattern(data: Facts) -> str:
+    pattern, level = _text(data, "pattern"), _text(data, "level").replace("_", " ") or "server"
+    return f"{level}'s pattern {pattern}" if pattern else ""
+
+
 def _excluded(data: Facts) -> str:
-    pattern, level = _text(data, "pattern"), _text(data, "level").replace("_", " ")
+    pattern = _pattern(data)
     if pattern:
-        return f"{_name(data)} is excluded from AutoSSL by the {level or 'server'}'s pattern {pattern}."
+        return f"{_name(data)} is excluded from AutoSSL by the {pattern}."
     return f"{_name(data)} is excluded from AutoSSL."
 
 
 def _all_excluded(data: Facts) -> str:
-    pattern, level = _text(data, "pattern"), _text(data, "level").replace("_", " ")
+    pattern = _pattern(data)
     if pattern:
         return (
-            f"Every name of {_name(data)} is excluded, by the {level or 'server'}'s pattern {pattern}. “exclude list” shows "
-            "it, “exclude remove --pattern” takes it away."
+            f"Every name of {_name(data)} is excluded, by the {pattern}. “exclude list” shows it, and “exclude remove "
+            "--pattern” takes it away."
         )
     return f"Every name of {_name(data)} is excluded. Include one again with: exclude remove NAME."
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from autossl_panel.autossl.facts import (
@@ -55,9 +56,14 @@ def _need(site: SiteFacts, options: PolicyOptions, now: datetime) -> Need:
     if not installed.ours:  # 7, 8
         return _foreign(site, installed, options, names, missing, now)
     defect = _defect(installed, len(missing) == len(names), now)
-    if defect is not None:  # 9
-        return _new(site, names, missing, defect, provider, now)
     renews_at, reason = renewal(installed, provider)
+    if defect is not None:  # 9
+        found = _new(site, names, missing, defect, provider, now)
+        if found.reason != "loop" or found.until is not None:
+            return found
+        # An order that does not mend the defect is not placed again for it; the renewal that is due is.
+        if now < renews_at:
+            return replace(found, until=renews_at)
     if now >= renews_at:  # 10
         return _order(site, Action.RENEW, reason, wanted, _texts(missing), now)
     if _reissues(installed, options, renews_at, now):  # 11
