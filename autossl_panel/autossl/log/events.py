@@ -14,7 +14,7 @@ EVENTS: dict[str, "_StrPromise"] = {
     "run:paused": _(
         "AutoSSL is paused since %(since)s by %(by)s. Sites are looked at; nothing is ordered or installed"
     ),
-    "run:trouble": _("This server: %(reason_text)s. Names that could not be judged: %(names)s"),
+    "run:trouble": _("Trouble of this server: %(reason_text)s. Names that could not be judged: %(names)s"),
     "run:cancelled": _("Cancelled by %(by)s. What is in hand finishes its step"),
     "run:failed": _("The run stopped: %(text)s"),
     "run:ended": _("Ended after %(seconds)s s: %(summary)s"),

@@ -79,10 +79,10 @@ REASONS: dict[str, "_StrPromise"] = {
     "unknown": _("could not be checked from here"),
     "ca_refused": _("the CA refused the name"),
     # our own trouble, told once for the server
-    "resolver_dead": _("this server's DNS resolvers do not answer"),
-    "no_route": _("this server has no connection of one kind"),
-    "own_address": _("this server does not reach its own address"),
-    "local_fault": _("this server has run out of something"),
+    "resolver_dead": _("no DNS resolver answers"),
+    "no_route": _("no IPv6 or no IPv4 connection"),
+    "own_address": _("its own address cannot be reached from it"),
+    "local_fault": _("it has run out of open files or ports"),
     "failing_alike": _("many names that passed before fail alike"),
     # the CA and the install
     "ca_unreachable": _("the CA cannot be reached"),

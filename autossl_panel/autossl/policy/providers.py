@@ -145,7 +145,8 @@ def probe_at(until: datetime, installed: InstalledFacts | None, now: datetime) -
 def fault(health: ProviderHealth, now: datetime) -> ProviderHealth:
     """The CA failed once more: from the third time in a row it is left alone, longer with each probe that fails.
 
-    Orders that began before that and fail too say nothing new.
+    Whoever met the fault chooses anew at once: a probe that fails must not cost the site its turn at the next provider.
+    Orders that began before the pause and fail in it say nothing new.
     """
     if health.down(now):
         return health
