@@ -73,11 +73,13 @@ def level_of(row: ExclusionPattern) -> Level:
 
 @dataclass(frozen=True, slots=True)
 class Concerned:
-    """How many names a pattern is of at its level, the first of them (A-labels), and the virtual hosts that have any.
+    """How many names a pattern (in its normal form) is of at its level, the first of them (A-labels), and the virtual
+    hosts that have any.
 
     `names` counts the www. that the panel adds, which goes with its domain.
     """
 
+    pattern: str
     names: int
     sample: tuple[str, ...]
     hosts: tuple[int, ...]
@@ -99,7 +101,7 @@ def _concerned(pattern: str, level: Level) -> Concerned:
             hosts[host] = None
             if len(found) < SAMPLE:
                 found.append(name)
-    return Concerned(number, tuple(found), tuple(hosts))
+    return Concerned(pattern, number, tuple(found), tuple(hosts))
 
 
 def _pattern(text: str) -> str:

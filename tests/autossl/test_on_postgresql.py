@@ -18,6 +18,10 @@ AGAIN = [
     "test_verdicts.py",
     "test_log.py",
     "test_survey.py",
+    "test_sites.py",
+    "test_choices.py",
+    "test_options.py",
+    "../hosting/test_exclusions.py",
 ]
 
 

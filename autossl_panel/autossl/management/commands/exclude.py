@@ -53,15 +53,14 @@ class Command(Base):
         if verb == "add":
             found = exclusions.concerned(text, level)
             if not dry:
-                text = exclusions.add_pattern(text, level, by=None, now=now).pattern
+                exclusions.add_pattern(text, level, by=None, now=now)
         else:
             row = exclusions.find_pattern(text, level)
-            text = row.pattern
             found = exclusions.concerned(text, level)
             exclusions.remove_pattern(row, by=None, now=now)
         what = "would be excluded" if dry else "excluded" if verb == "add" else "no longer excluded by it"
         number = plural(found.names, "name")
-        self.stdout.write(f"{domain_names.to_unicode(text)} ({level.name}): {number} {what}")
+        self.stdout.write(f"{domain_names.to_unicode(found.pattern)} ({level.name}): {number} {what}")
         for name in found.sample:
             self.stdout.write(f"  {domain_names.to_unicode(name)}")
         if found.names > len(found.sample):
