@@ -27,7 +27,7 @@ def choose_for_user(user: HostingUser, provider: Provider | None, *, by: User | 
     with transaction.atomic():
         if _choose({"user": user}, provider):
             hosting_users.make_due(VirtualHost.objects.filter(user=user), now)
-            _record(by, "user:provider", user.name, provider)
+            _record(by, "user:provider_set", user.name, provider)
 
 
 def choose_for_feature_list(
@@ -43,7 +43,7 @@ def choose_for_feature_list(
         if _choose({"feature_list": feature_list}, provider):
             users = HostingUser.objects.filter(feature_list=feature_list, provider_choice__isnull=True)
             hosting_users.make_due(VirtualHost.objects.filter(user__in=users), now)
-            _record(by, "feature_list:provider", feature_list.name, provider)
+            _record(by, "feature_list:provider_set", feature_list.name, provider)
 
 
 def _choose(whose: dict[str, Any], provider: Provider | None) -> bool:
@@ -97,7 +97,7 @@ def set_fallbacks(providers: Sequence[Provider], *, by: User | None, server: Ser
         after = [provider.name for provider in providers]
         audit.record(
             by,
-            "provider:fallbacks",
+            "provider:fallbacks_set",
             server.name,
             before={"fallbacks": [provider.name for provider in before]},
             after={"fallbacks": after},

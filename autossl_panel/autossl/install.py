@@ -14,7 +14,7 @@ from django.db.models import Q
 
 from autossl_panel.helper.client import Activation, Client
 from autossl_panel.helper.protocol import Result
-from autossl_panel.hosting import exclusions
+from autossl_panel.hosting import exclusion_patterns
 from autossl_panel.hosting.models import Domain, Exclusion, Server, VirtualHost
 
 from . import certificates, shaking, verdicts
@@ -77,7 +77,7 @@ def extra_names(hosts: Iterable[VirtualHost]) -> dict[str, tuple[str, ...]]:
         return {}
     users = {host.user_id for host in by_id.values()}
     excluded = set(Exclusion.objects.filter(user__in=users).values_list("user_id", "name"))
-    by_pattern = exclusions.load(server)
+    by_pattern = exclusion_patterns.load(server)
     found: dict[str, list[str]] = {}
     rows = Domain.objects.filter(virtual_host__in=by_id, added=True).order_by("virtual_host_id", "position")
     whose = ("virtual_host__user__owner_id", "virtual_host__user__feature_list_id")

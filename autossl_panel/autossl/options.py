@@ -61,7 +61,7 @@ def change(server: Server, values: Mapping[str, Any], *, by: User | None) -> Opt
         row.save(update_fields=list(clean) or None)
         if row.replace_foreign and not replaced:
             _look_again(server)
-        audit.record(by, "options:change", server.name, before=before, after=texts(row))
+        audit.record(by, "options:changed", server.name, before=before, after=texts(row))
     return row
 
 
@@ -72,7 +72,7 @@ def pause(server: Server, *, by: User | None, now: datetime) -> bool:
         rows = Options.objects.filter(server=server, paused_at__isnull=True)
         if not rows.update(paused_at=now, paused_by=by):
             return False
-        audit.record(by, "autossl:pause", server.name, after={"paused": now.isoformat()})
+        audit.record(by, "autossl:paused", server.name, after={"paused": now.isoformat()})
     return True
 
 
@@ -84,7 +84,7 @@ def resume(server: Server, *, by: User | None, now: datetime) -> bool:
             return False
         Options.objects.filter(pk=row.pk).update(paused_at=None, paused_by=None)
         hosting_users.make_due(VirtualHost.objects.filter(server=server, next_reason="paused"), now)
-        audit.record(by, "autossl:resume", server.name, before={"paused": row.paused_at.isoformat()})
+        audit.record(by, "autossl:resumed", server.name, before={"paused": row.paused_at.isoformat()})
     return True
 
 

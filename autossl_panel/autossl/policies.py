@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from autossl_panel.hosting import exclusions
+from autossl_panel.hosting import exclusion_patterns
 from autossl_panel.hosting.models import Server
 
 from . import options as option_rows
@@ -28,7 +28,7 @@ class Policies:
     by_provider: Mapping[str, PolicyOptions] = field(default_factory=dict)
     fallbacks: tuple[str, ...] = ()
     health: Mapping[str, ProviderHealth] = field(default_factory=dict)
-    patterns: exclusions.Patterns = field(default_factory=exclusions.Patterns)
+    patterns: exclusion_patterns.Patterns = field(default_factory=exclusion_patterns.Patterns)
 
     @property
     def provider(self) -> ProviderFacts | None:
@@ -70,7 +70,7 @@ def read(server: Server) -> Policies:
         clock_offset=timedelta(seconds=active.provider.clock_offset if active is not None else 0),
         paused=row.paused_at is not None,
     )
-    patterns = exclusions.load(server)
+    patterns = exclusion_patterns.load(server)
     if active is None:
         # Disabled is disabled, whoever chose a provider for whom.
         return Policies(default, patterns=patterns)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from autossl_panel.hosting.exclusions import Scope
+from autossl_panel.hosting.exclusion_patterns import Scope
 from autossl_panel.hosting.models import Domain, Exclusion, Server, Setting, VirtualHost
 
 from . import policies, quick

@@ -1,25 +1,21 @@
-"""A site's own “let AutoSSL take over”: its certificate of somebody else's may be replaced once it is no good."""
+"""Whether AutoSSL may replace another's certificate at one site, once that is defective or about to expire."""
 
 from datetime import datetime
 
 from django.db import transaction
 
-from autossl_panel.hosting import users as hosting_users
 from autossl_panel.hosting.models import VirtualHost
 from autossl_panel.people import audit
 from autossl_panel.people.models import User
 
 
-def set_takeover(site: VirtualHost, on: bool, *, by: User | None, now: datetime) -> bool:
-    """Let AutoSSL replace another's certificate at this site where it is defective or about to expire, or no longer.
-
-    A sound one is never replaced. The site is due at once; False where it was set so already.
-    """
+def set_takeover(virtual_host: VirtualHost, on: bool, *, by: User | None, now: datetime) -> bool:
+    """Let AutoSSL take this site over, or take that back; False where it was so already. The site becomes due."""
     with transaction.atomic():
-        rows = VirtualHost.objects.filter(pk=site.pk)
-        if not rows.exclude(takeover=on).update(takeover=on):
+        rows = VirtualHost.objects.filter(pk=virtual_host.pk).exclude(takeover=on)
+        if not rows.update(takeover=on):
             return False
-        hosting_users.make_due(rows, now)
-        audit.record(by, "site:takeover", site.name, before={"takeover": not on}, after={"takeover": on})
-    site.takeover = on
+        VirtualHost.objects.filter(pk=virtual_host.pk, gone_at__isnull=True).update(next_at=now, next_reason="changed")
+        audit.record(by, "site:takeover", virtual_host.name, before={"takeover": not on}, after={"takeover": on})
+    virtual_host.takeover = on
     return True

@@ -55,9 +55,9 @@ def test_a_users_choice_is_made_changed_and_taken_back(
     choices.choose_for_user(anna, None, by=root, now=now)
     assert not ProviderChoice.objects.exists()
     assert audited() == [
-        ("user:provider", "anna", {"provider": "second"}),
-        ("user:provider", "anna", {"provider": "pebble"}),
-        ("user:provider", "anna", {"provider": None}),
+        ("user:provider_set", "anna", {"provider": "second"}),
+        ("user:provider_set", "anna", {"provider": "pebble"}),
+        ("user:provider_set", "anna", {"provider": None}),
     ]
 
 
@@ -69,7 +69,7 @@ def test_a_feature_lists_choice_leaves_users_with_their_own_alone(
     choices.choose_for_user(ben, provider, by=None, now=now - timedelta(hours=1))
     choices.choose_for_feature_list(users.default_feature_list(), second, by=None, now=now)
     assert due(now) == ["anna.example"]
-    assert audited()[-1] == ("feature_list:provider", "default", {"provider": "second"})
+    assert audited()[-1] == ("feature_list:provider_set", "default", {"provider": "second"})
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,8 @@ AGAIN = [
     "test_sites.py",
     "test_choices.py",
     "test_options.py",
-    "../hosting/test_exclusions.py",
+    "../hosting/test_exclusion_patterns.py",
+    "../hosting/test_excluded_names.py",
 ]
 
 

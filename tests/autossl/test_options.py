@@ -88,7 +88,7 @@ def test_a_change_is_recorded_with_what_differs(server, root):
     options.change(server, {"log_days": "30"}, by=root)
     entry = AuditEntry.objects.get()
     assert (entry.event, entry.person, entry.before, entry.after) == (
-        "options:change", root, {"key_type": "p256"}, {"key_type": "p384"},
+        "options:changed", root, {"key_type": "p256"}, {"key_type": "p384"},
     )  # fmt: skip
 
 
@@ -108,7 +108,7 @@ def test_pausing_and_going_on(server, root, make_user, make_site, now):
     held.refresh_from_db()
     other.refresh_from_db()
     assert (held.next_at, other.next_at) == (later, None)
-    assert [entry.event for entry in AuditEntry.objects.order_by("pk")] == ["autossl:pause", "autossl:resume"]
+    assert [entry.event for entry in AuditEntry.objects.order_by("pk")] == ["autossl:paused", "autossl:resumed"]
 
 
 def test_what_another_key_type_means_is_counted(server, make_user, make_site, make_installed, now):

@@ -12,8 +12,8 @@ from django.test.utils import CaptureQueriesContext
 
 from autossl_panel.autossl import choices, options, policy, providers, sites, standing
 from autossl_panel.autossl.models import Account, AccountStatus, Outcome, Provider, ProviderState, Verdict
-from autossl_panel.hosting import exclusions
-from autossl_panel.hosting.exclusions import Level
+from autossl_panel.hosting import exclusion_patterns
+from autossl_panel.hosting.exclusion_patterns import Level
 from autossl_panel.hosting.models import FeatureList, HostingUser, Server, VirtualHost
 
 pytestmark = pytest.mark.django_db
@@ -132,7 +132,7 @@ def test_a_pattern_ends_the_wish_and_says_which(
 ) -> None:
     host = make_site(make_user("anna"), "dev.anna.example", "anna.example")
     host.domains.create(name="www.anna.example", added=True, position=2)
-    exclusions.add_pattern("anna.*", Level(server), by=None, now=now)
+    exclusion_patterns.add_pattern("anna.*", Level(server), by=None, now=now)
     site = read(server, now)["dev.anna.example"]
     said = {one.name: (one.not_wanted, one.ended, one.excluded_by) for one in site.facts.names}
     by = policy.ExcludedBy("server", "anna.*")
@@ -141,7 +141,7 @@ def test_a_pattern_ends_the_wish_and_says_which(
         "anna.example": ("excluded", True, by),
         "www.anna.example": ("excluded", True, by),
     }
-    exclusions.add_pattern("*", Level(server, user=host.user), by=None, now=now)
+    exclusion_patterns.add_pattern("*", Level(server, user=host.user), by=None, now=now)
     site = read(server, now)["dev.anna.example"]
     need = policy.need(site.facts, site.options, now)
     assert need.reason == "all_excluded"
@@ -168,7 +168,7 @@ def test_choices_and_patterns_cost_no_question_a_site(
         user = make_user(f"u{number}")
         make_site(user, f"u{number}.example")
         choices.choose_for_user(user, one, by=None, now=now)
-        exclusions.add_pattern(f"x{number}.*", Level(server, user=user), by=None, now=now)
+        exclusion_patterns.add_pattern(f"x{number}.*", Level(server, user=user), by=None, now=now)
         Verdict.objects.create(
             domain=user.virtual_hosts.get().domains.get(), at=now, outcome=Outcome.FAIL, code="caa", barred=["pebble"]
         )
@@ -187,3 +187,17 @@ def test_a_limit_of_one_ca_holds_at_no_other(
     choices.choose_for_user(user, make_provider("one"), by=None, now=now)
     site = read(server, now)["anna.example"]
     assert policy.need(site.facts, site.options, now).action == "new"
+
+
+def test_what_the_ca_said_of_a_pause_stays_to_be_read_until_somebody_acts(
+    server: Server, provider: Provider, make_user: Make, make_site: Make, now: datetime
+) -> None:
+    told = {"code": "ca_paused", "domain": "anna.example", "data": {"text": "see https://ca.example/unpause"}}
+    host = make_site(make_user("anna"), "anna.example", held_reason="ca_paused", problem=told)
+    site = read(server, now)["anna.example"]
+    need = policy.need(site.facts, site.options, now)
+    stands = standing.of(site, need)
+    assert (need.action, stands.next_at, stands.next_reason, stands.problem) == ("hold", None, "ca_paused", told)
+    VirtualHost.objects.filter(pk=host.pk).update(problem=None)
+    site = read(server, now)["anna.example"]
+    assert standing.of(site, need).problem == {"code": "ca_paused", "domain": "anna.example", "data": {}}

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from autossl_panel.autossl import log, options, runs, sites, survey
+from autossl_panel.autossl import log, options, runs, sites, survey, verdicts
 from autossl_panel.autossl.jobs import claims
 from autossl_panel.autossl.models import Job, JobState, LogLine, Order, Outcome, Provider, Run, Verdict
 from autossl_panel.helper.client import HelperGone
@@ -112,6 +112,23 @@ def test_a_persons_check_clears_our_holds_and_leaves_the_cas(provider, make_user
     assert asked.counts["waiting"] == 1
     waits.refresh_from_db()
     assert waits.next_reason == "rate_limited"
+
+
+def test_a_persons_check_ends_the_cas_pause_for_which_a_person_had_to_act(provider, make_user, make_site):
+    make_site(make_user("amber"), "amber.example", held_reason="ca_paused", held_provider="pebble")
+    assert surveyed().counts["waiting"] == 1
+    surveyed(asked_from="panel")
+    assert [job.reason for job in Job.objects.all()] == ["missing"]
+
+
+def test_a_persons_check_clears_a_refusal_of_the_ca(provider, make_user, make_site, now):
+    host = make_site(make_user("amber"), "amber.example")
+    verdicts.record_refused(host.pk, {"amber.example": ("caa", "no")}, now, provider="pebble")
+    assert surveyed().counts["waiting"] == 1
+    host.refresh_from_db()
+    assert (host.next_reason, host.problem["code"]) == ("ca_refused", "ca_refused")
+    surveyed(asked_from="panel")
+    assert [job.reason for job in Job.objects.all()] == ["missing"]
 
 
 def test_a_survey_that_died_goes_on_where_it_stood(provider, make_user, make_site):

@@ -8,8 +8,8 @@ from django.utils import timezone
 from autossl_panel import names as domain_names
 from autossl_panel.autossl.management.base import Command as Base
 from autossl_panel.autossl.management.base import hosting_user, plural, usage
-from autossl_panel.hosting import exclusions, servers, users
-from autossl_panel.hosting.exclusions import Level
+from autossl_panel.hosting import exclusion_patterns, servers, users
+from autossl_panel.hosting.exclusion_patterns import Level
 from autossl_panel.hosting.models import Exclusion, ExclusionPattern, FeatureList, Server
 from autossl_panel.people.models import User
 
@@ -51,13 +51,13 @@ class Command(Base):
     def _pattern(self, verb: str, text: str, level: Level, dry: bool) -> int:
         now = timezone.now()
         if verb == "add":
-            found = exclusions.concerned(text, level)
+            found = exclusion_patterns.concerned(text, level)
             if not dry:
-                exclusions.add_pattern(text, level, by=None, now=now)
+                exclusion_patterns.add_pattern(text, level, by=None, now=now)
         else:
-            row = exclusions.find_pattern(text, level)
-            found = exclusions.concerned(text, level)
-            exclusions.remove_pattern(row, by=None, now=now)
+            row = exclusion_patterns.find_pattern(text, level)
+            found = exclusion_patterns.concerned(text, level)
+            exclusion_patterns.remove_pattern(row, by=None, now=now)
         what = "would be excluded" if dry else "excluded" if verb == "add" else "no longer excluded by it"
         number = plural(found.names, "name")
         self.stdout.write(f"{domain_names.to_unicode(found.pattern)} ({level.name}): {number} {what}")
@@ -76,7 +76,9 @@ class Command(Base):
             return 0
         rows = ExclusionPattern.objects.filter(server=servers.this()).order_by("pattern", "pk")
         for one in rows.select_related("server", "owner", "feature_list", "user"):
-            self.stdout.write(f"{domain_names.to_unicode(one.pattern)}  pattern, {exclusions.level_of(one).name}")
+            self.stdout.write(
+                f"{domain_names.to_unicode(one.pattern)}  pattern, {exclusion_patterns.level_of(one).name}"
+            )
         return 0
 
 
