@@ -92,6 +92,11 @@ def _failed(site: Site, name: str) -> bool:
 
 
 def _problem(site: Site, need: Need, wanted: list[str], covered: list[str]) -> dict[str, Any] | None:
+    if need.reason in policy.PERSON_ENDS:
+        # The CA's own words, with where to go, stand on the row since it said so.
+        known: dict[str, Any] | None = site.row["problem"]
+        own = known is not None and known["code"] == need.reason
+        return known if own else {"code": need.reason, "domain": site.facts.main, "data": {}}
     if need.reason == "all_excluded":
         return {"code": need.reason, "domain": site.facts.main, "data": _excluded_by(site)}
     if need.reason in ("foreign_defective", "foreign_expiring", "clock", "loop", "no_names"):

@@ -267,6 +267,7 @@ any_options = st.builds(
     replace_foreign=st.booleans(),
     key_type=st.sampled_from(["p256", "rsa2048"]),
     reissue_confirmed=st.booleans(),
+    paused=st.sampled_from([False, False, False, True]),
 )
 any_findings = st.fixed_dictionaries(
     {
@@ -294,6 +295,8 @@ def test_any_need_has_a_reason_and_a_moment_ahead(facts: SiteFacts, settings: Po
     wanted = need(facts, settings, NOW)
     assert wanted.until is None or wanted.until > NOW
     assert wanted.reason
+    if settings.paused:
+        assert wanted.action in ("skip", "hold", "wait", "keep")
     assert set(wanted.missing) <= set(wanted.names)
 
 
@@ -309,6 +312,7 @@ def test_any_plan_orders_only_what_may_be_ordered_and_costs_no_coverage_early(
     assert provider is not None
     assert len(decided.names) <= provider.max_names
     assert (decided.action == "order") == bool(decided.names)
+    assert not (settings.paused and decided.names)
     if decided.action == "order":
         _costs_no_coverage(facts, decided.names, decided.left_out)
 

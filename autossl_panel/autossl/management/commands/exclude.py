@@ -76,9 +76,8 @@ class Command(Base):
             return 0
         rows = ExclusionPattern.objects.filter(server=servers.this()).order_by("pattern", "pk")
         for one in rows.select_related("server", "owner", "feature_list", "user"):
-            self.stdout.write(
-                f"{domain_names.to_unicode(one.pattern)}  pattern, {exclusion_patterns.level_of(one).name}"
-            )
+            level = exclusion_patterns.level_of(one)
+            self.stdout.write(f"{domain_names.to_unicode(one.pattern)}  pattern, {level.name}")
         return 0
 
 
