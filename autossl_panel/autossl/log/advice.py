@@ -353,7 +353,7 @@ _WRITERS: dict[str, Callable[[Facts], str]] = {
         "This server's clock is more than five minutes off the CA's, so no expiry can be judged. Set it right (NTP)."
     ),
     "resolver_dead": lambda data: (
-        "None of the DNS resolvers answers this server, so names cannot be judged and none is given up. Check the "
+        "No DNS resolver answers this server, so names cannot be judged and none is given up. Check the "
         "resolvers in the options, and that this server reaches them on port 53."
     ),
     "no_route": _no_route,
