@@ -45,7 +45,7 @@ def set_autossl(users: QuerySet[HostingUser], value: str, *, by: User | None, no
         changed = [pk for pk, _before in rows]
         for chunk in _chunks(changed):
             HostingUser.objects.filter(pk__in=chunk).update(autossl=value)
-            _recheck(VirtualHost.objects.filter(user_id__in=chunk), now)
+            make_due(VirtualHost.objects.filter(user_id__in=chunk), now)
     return [Change(pk, before, value) for pk, before in rows]
 
 
@@ -72,7 +72,7 @@ def undo_autossl(users: QuerySet[HostingUser], changes: Iterable[Change], *, by:
             for chunk in _chunks(ids):
                 found = list(users.filter(pk__in=chunk, autossl=after).values_list("pk", flat=True))
                 done += HostingUser.objects.filter(pk__in=found, autossl=after).update(autossl=before)
-                _recheck(VirtualHost.objects.filter(user_id__in=found), now)
+                make_due(VirtualHost.objects.filter(user_id__in=found), now)
     return done
 
 
@@ -80,7 +80,7 @@ def set_suspended(user: HostingUser, suspended: bool, *, by: User | None, now: d
     """Suspend a hosting user, or let it be again."""
     with transaction.atomic():
         HostingUser.objects.filter(pk=user.pk).update(suspended=suspended)
-        _recheck(user.virtual_hosts.all(), now)
+        make_due(user.virtual_hosts.all(), now)
     user.suspended = suspended
 
 
@@ -97,7 +97,7 @@ def set_feature_list(name: str, autossl: bool, *, by: User | None, now: datetime
         raise UserProblem("name", "A feature list needs a name of at most 64 characters.")
     with transaction.atomic():
         found, _made = FeatureList.objects.update_or_create(name=name.strip(), defaults={"autossl": autossl})
-        _recheck(VirtualHost.objects.filter(user__feature_list=found, user__autossl=Setting.FEATURE_LIST), now)
+        make_due(VirtualHost.objects.filter(user__feature_list=found, user__autossl=Setting.FEATURE_LIST), now)
     return found
 
 
@@ -114,7 +114,7 @@ def exclude(texts: Iterable[str], *, by: User | None, now: datetime) -> list[str
             Exclusion.objects.get_or_create(
                 user_id=domain.virtual_host.user_id, name=domain.name, defaults={"by": by, "at": now}
             )
-            _recheck(VirtualHost.objects.filter(pk=domain.virtual_host_id), now)
+            make_due(VirtualHost.objects.filter(pk=domain.virtual_host_id), now)
     return [domain.name for domain in wished]
 
 
@@ -126,7 +126,7 @@ def include(texts: Iterable[str], *, by: User | None, now: datetime) -> list[str
             raise UserProblem("name", f"“{names.to_unicode(name)}” is not excluded.")
     with transaction.atomic():
         Exclusion.objects.filter(name__in=wished).delete()
-        _recheck(VirtualHost.objects.filter(domains__name__in=wished), now)
+        make_due(VirtualHost.objects.filter(domains__name__in=wished), now)
     return wished
 
 
@@ -145,8 +145,8 @@ def _domain(text: str) -> Domain:
     return found
 
 
-def _recheck(sites: QuerySet[VirtualHost], now: datetime) -> None:
-    """Make sites due now: the sweep looks at them within a minute."""
+def make_due(sites: QuerySet[VirtualHost], now: datetime) -> None:
+    """Make sites due at `now`: the sweep looks at them within a minute. The caller is in the change's transaction."""
     sites.filter(gone_at__isnull=True).update(next_at=now, next_reason="changed")
 
 

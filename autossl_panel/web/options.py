@@ -23,7 +23,7 @@ KEY_TYPES = (
     ("rsa2048", gettext_lazy("RSA 2048")),
     ("rsa4096", gettext_lazy("RSA 4096")),
 )
-CHECKBOXES = ("replace_foreign", "serve_www")
+CHECKBOXES = ("replace_foreign", "serve_www", "reissue")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,9 @@ def options(request: access.PanelRequest) -> HttpResponse:
     if request.method == "POST":
         values = {name: request.POST.get(name, "") for name in heart.READERS}
         values |= {name: "yes" if name in request.POST else "no" for name in CHECKBOXES}
+        # What was confirmed is the re-issue with the key type whose number stood beside the box.
+        if request.POST.get("reissue_seen") != values["key_type"]:
+            values["reissue"] = "no"
         problems = _problems(values)
         if not problems:
             heart.change(server, values, by=request.user)
@@ -71,6 +74,7 @@ def options(request: access.PanelRequest) -> HttpResponse:
         "key_types": KEY_TYPES,
         "foreign": _foreign(access.now()),
         "installed_keys": installed,
+        "others": 0 if "key_type" in problems else heart.key_type_consequences(server, values["key_type"]).certificates,
         "problem": bool(problems),
     }
     return shell.page(request, "options.html", "options", context)

@@ -20,6 +20,11 @@ AGAIN = [
     "test_survey.py",
     "test_placing.py",
     "test_renewal_info.py",
+    "test_sites.py",
+    "test_choices.py",
+    "test_options.py",
+    "../hosting/test_exclusion_patterns.py",
+    "../hosting/test_excluded_names.py",
 ]
 
 

@@ -28,6 +28,18 @@ def test_options_are_saved(as_root, scene: Scene):
     assert "The options are saved." in as_root.get("/options/").content.decode()
 
 
+def test_a_reissue_is_confirmed_with_its_number_in_sight(as_root, scene: Scene):
+    as_root.post("/options/", {**GOOD, "reissue": "on", "reissue_seen": "p256"})
+    assert not options.current(scene.server).reissue, "the number that was seen was another key type's"
+    html = as_root.get("/options/").content.decode()
+    assert 'name="reissue_seen" value="p384"' in html
+    assert "Re-issue the " in html
+    as_root.post("/options/", {**GOOD, "reissue": "on", "reissue_seen": "p384"})
+    assert options.current(scene.server).reissue
+    as_root.post("/options/", {**GOOD, "reissue": "on", "reissue_seen": "p384", "key_type": "rsa2048"})
+    assert not options.current(scene.server).reissue
+
+
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [

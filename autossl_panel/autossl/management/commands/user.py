@@ -5,15 +5,16 @@ from typing import Any
 
 from django.utils import timezone
 
+from autossl_panel.autossl import choices
+from autossl_panel.autossl.management.base import DEFAULT, hosting_user, provider_named, usage
 from autossl_panel.autossl.management.base import Command as Base
-from autossl_panel.autossl.management.base import hosting_user, usage
 from autossl_panel.hosting import servers, users
 from autossl_panel.hosting.models import HostingUser, Setting
 from autossl_panel.people.models import User
 
 
 class Command(Base):
-    help = "Set a hosting user's AutoSSL, suspension or owner."
+    help = "Set a hosting user's AutoSSL, suspension, owner or provider."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
@@ -22,8 +23,23 @@ class Command(Base):
         set_.add_argument("--autossl", choices=Setting.values)
         set_.add_argument("--suspended", choices=["yes", "no"])
         set_.add_argument("--owner", metavar="PERSON", help="a reseller's login, or root")
+        provider = verbs.add_parser("set-provider", help="the provider of this user's sites")
+        provider.add_argument("name", metavar="NAME")
+        provider.add_argument("provider", metavar="PROVIDER", help="“default”: the one of its feature list, or in use")
 
-    def work(self, *, name: str, autossl: str | None, suspended: str | None, owner: str | None, **_: Any) -> int:
+    def work(self, *, verb: str, name: str, **given: Any) -> int:
+        if verb == "set-provider":
+            return self._set_provider(name, given["provider"])
+        return self._set(name, given["autossl"], given["suspended"], given["owner"])
+
+    def _set_provider(self, name: str, provider: str) -> int:
+        row = hosting_user(servers.this(), name)
+        chosen = None if provider == DEFAULT else provider_named(provider)
+        choices.choose_for_user(row, chosen, by=None, now=timezone.now())
+        self.stdout.write(f"{row.name}: provider {provider}")
+        return 0
+
+    def _set(self, name: str, autossl: str | None, suspended: str | None, owner: str | None) -> int:
         if autossl is None and suspended is None and owner is None:
             usage("Nothing to set: give --autossl, --suspended or --owner.")
         row = hosting_user(servers.this(), name)
