@@ -77,12 +77,14 @@ def read(
     certificates = _installed(hosts, now)
     open_orders, recent, caused = _orders(hosts, now)
     found = {}
+    user_id = 0
     for row in rows:
         pk = row["pk"]
+        if row["user_id"] != user_id:
+            user_id, user = row["user_id"], wishes.of(row)
         mine = verdicts.get(pk, {})
         certificate_id, certificate = certificates.get(pk, (0, None))
         status, staged = open_orders.get(pk, (None, False))
-        user = wishes.of(row)
         facts = SiteFacts(
             off="gone" if pk in gone else _off(row),
             names=tuple(

@@ -118,6 +118,8 @@ class Orderer(threading.Thread):
                 task.site = self._with_failures(task, now)
                 order = self._follow(task, self._planned(task, now), lines, now)
         if over:
+            # What ended the wish may be newer than the bench's last look.
+            bench.policy_options = sites.policy_options(bench.server)
             self._again(task)
         elif order is not None:
             self._advance(task, order)

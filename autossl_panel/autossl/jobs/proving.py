@@ -19,7 +19,7 @@ from autossl_panel.hosting.models import Exclusion, ExclusionPattern, VirtualHos
 
 from .. import install, policy, shaking, sites
 from ..facts import Action
-from ..models import Job, JobOutcome, JobState, Level, Phase
+from ..models import Job, JobOutcome, JobState, Level, Options, Phase
 from ..patience import patiently
 from .claims import Claim, writing
 from .work import Bench, Task
@@ -218,14 +218,14 @@ class Prover(threading.Thread):
 
 
 def withdrawn(task: Task) -> bool:
-    """Whether somebody ended the wish since the site was looked at: it can wait for its turn at the CA for minutes.
-
-    A pattern that is newer than the job may have: the site is looked at again.
+    """Whether somebody ended the wish since the site was looked at, or paused AutoSSL: it can wait for its turn at the
+    CA for minutes. A pattern that is newer than the job may have ended it: the site is looked at again.
     """
     excluded = Exclusion.objects.filter(user=OuterRef("user"), name__in=task.need.names)
     pattern = ExclusionPattern.objects.filter(server=OuterRef("server"), at__gte=task.job.started_at)
+    paused = Options.objects.filter(server=OuterRef("server"), paused_at__isnull=False)
     host = VirtualHost.objects.filter(pk=task.job.virtual_host_id)
-    return host.filter(hosting_users.off() | Exists(excluded) | Exists(pattern)).exists()
+    return host.filter(hosting_users.off() | Exists(excluded) | Exists(pattern) | Exists(paused)).exists()
 
 
 def go_on(bench: Bench, task: Task) -> None:
