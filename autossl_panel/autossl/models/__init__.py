@@ -1,7 +1,16 @@
 """Rows of the heart: providers and options, certificates and orders, runs with their jobs and log lines."""
 
 from .certificates import Certificate, Installation, Order, OrderStatus, Outcome, RevocationList, Verdict
-from .providers import Account, AccountStatus, NotifyLevel, Options, Provider, ProviderChoice, ProviderState
+from .providers import (
+    Account,
+    AccountStatus,
+    NotifyLevel,
+    Options,
+    Provider,
+    ProviderChoice,
+    ProviderState,
+    SecondFactorRule,
+)
 from .runs import Beat, Job, JobOutcome, JobState, Lease, Level, LogLine, Phase, Run, Slot
 
 __all__ = [
@@ -27,6 +36,7 @@ __all__ = [
     "ProviderState",
     "RevocationList",
     "Run",
+    "SecondFactorRule",
     "Slot",
     "Verdict",
 ]

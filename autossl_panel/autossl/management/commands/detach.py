@@ -11,6 +11,7 @@ from autossl_panel.autossl.management.base import Command as Base
 from autossl_panel.hosting import servers
 from autossl_panel.hosting.models import VirtualHost
 from autossl_panel.names import sought
+from autossl_panel.people import audit
 
 
 class Command(Base):
@@ -32,6 +33,7 @@ class Command(Base):
         hosts = VirtualHost.objects.filter(server=server)
         # First of all: what is found detached without this, another tool has done, and is mended within a minute.
         (hosts if keys is None else hosts.filter(key__in=keys)).update(attached=False)
+        audit.record(None, "site:detached", name or "", after=None if name else {"sites": hosts.count()})
         with foreground.helper() as helper:
             results = helper.detach(keys)
             inventory.refresh(server, helper, now=timezone.now())
