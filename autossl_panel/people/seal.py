@@ -13,17 +13,18 @@ class SealBroken(ValueError):
 
 def seal(text: str, purpose: str) -> str:
     """Encrypt and authenticate a text; what is sealed for one purpose does not open for another."""
-    return _cipher(purpose).encrypt(text.encode()).decode()
+    return cipher(purpose).encrypt(text.encode()).decode()
 
 
 def unseal(token: str, purpose: str, max_age: timedelta | None = None) -> str:
     """The text again; raises SealBroken."""
     try:
         seconds = None if max_age is None else round(max_age.total_seconds())
-        return _cipher(purpose).decrypt(token.encode(), ttl=seconds).decode()
+        return cipher(purpose).decrypt(token.encode(), ttl=seconds).decode()
     except (InvalidToken, UnicodeError) as error:
         raise SealBroken(purpose) from error
 
 
-def _cipher(purpose: str) -> Fernet:
+def cipher(purpose: str) -> Fernet:
+    """What seals for one purpose; its key comes from the panel's secret key."""
     return Fernet(urlsafe_b64encode(salted_hmac("autossl_panel.seal", purpose, algorithm="sha256").digest()))
