@@ -44,7 +44,10 @@
     const act = form.dataset.passkey === "make" ? make : use;
     const place = form.querySelector("[role=alert]");
     const say = (words) => { place.textContent = words; place.hidden = !words; };
-    form.hidden = false;
+    if (form.hidden) {
+      form.hidden = false;
+      form.querySelector("[data-focus]")?.focus();
+    }
     form.addEventListener("submit", async (event) => {
       if (form.elements.credential.value) return;
       event.preventDefault();

@@ -81,10 +81,12 @@ class Difference:
 
 
 def differences(entry: AuditEntry) -> Iterator[Difference]:
-    """Before and after, name by name."""
+    """Before and after, name by name; what was nothing and is nothing is left out."""
     before, after = entry.before or {}, entry.after or {}
     for name in dict.fromkeys([*before, *after]):
-        yield Difference(name.replace("_", " "), text(before.get(name)), text(after.get(name)))
+        found = Difference(name.replace("_", " "), text(before.get(name)), text(after.get(name)))
+        if found.before or found.after:
+            yield found
 
 
 def text(value: Any) -> str:

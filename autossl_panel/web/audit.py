@@ -56,7 +56,7 @@ def audit(request: access.PanelRequest) -> HttpResponse:
         "events": _grouped(),
         "sources": audit_words.SOURCES,
     }
-    return shell.plain(request, "audit.html", context)
+    return shell.plain(request, "audit.html", context, section="people")
 
 
 def _row(entry: AuditEntry) -> Row:
