@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 import autossl_panel.autossl
@@ -221,11 +222,24 @@ def mine(by: User) -> list[AuditEntry]:
     return list(AuditEntry.objects.filter(person=by).order_by("pk"))
 
 
+def depth() -> int:
+    """How many transactions stand in one another now."""
+    return sum(savepoint is not None for savepoint in connection.savepoint_ids)
+
+
 @pytest.mark.parametrize("name", sorted(WRITES))
 def test_each_leaves_its_entry(name, scene: Scene):
     act, expected = WRITES[name]
-    with audit.coming_from("panel", "192.0.2.7"):
+    depths = []
+
+    def watch(execute, sql, params, many, context):
+        if sql.startswith("INSERT") and AuditEntry._meta.db_table in sql:
+            depths.append(depth())
+        return execute(sql, params, many, context)
+
+    with audit.coming_from("panel", "192.0.2.7"), connection.execute_wrapper(watch):
         act(scene.root, scene)
+    assert min(depths) > depth(), "in the transaction of the change: both or neither"
     entries = mine(scene.root)
     assert {(entry.event, entry.subject) for entry in entries} == expected
     for entry in entries:

@@ -16,8 +16,6 @@ from autossl_panel.people.models import User
 LOOKED = "second_factor_looked_at_until"
 # Within so long a new requirement reaches who is signed in already: asking at each request would be dear
 LOOK_EVERY = timedelta(minutes=1)
-# Who has a second factor is looked at again when one is removed
-LONG = timedelta(days=400)
 OPEN = "open_without_second_factor"
 AnyView = TypeVar("AnyView", bound=Callable[..., Any])
 
@@ -43,10 +41,9 @@ def misses(request: HttpRequest, person: User) -> bool:
     now = timezone.now()
     if request.session.get(LOOKED, 0) > now.timestamp():
         return False
-    required, has = holds_for(person), factors.has_any(person)
-    if required and not has:
+    if holds_for(person) and not factors.has_any(person):
         return True
-    request.session[LOOKED] = (now + (LONG if has else LOOK_EVERY)).timestamp()
+    request.session[LOOKED] = (now + LOOK_EVERY).timestamp()
     return False
 
 
@@ -62,13 +59,9 @@ class SecondFactorRequired:
     def process_view(
         self, request: HttpRequest, view: Callable[..., Any], _args: Any, _more: Any
     ) -> HttpResponse | None:
-        if (
-            not isinstance(request.user, User)
-            or getattr(view, OPEN, False)
-            or not getattr(view, "login_required", True)
-        ):
+        if getattr(view, OPEN, False) or not getattr(view, "login_required", True):
             return None
-        if not misses(request, request.user):
+        if not isinstance(request.user, User) or not misses(request, request.user):
             return None
         if request.headers.get("HX-Request") == "true":
             return HttpResponse(status=204, headers={"HX-Redirect": resolve_url("security")})
