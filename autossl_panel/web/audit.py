@@ -49,6 +49,7 @@ def audit(request: access.PanelRequest) -> HttpResponse:
         problem, found = refused, AuditEntry.objects.none()
     paging = paginate(request, found)
     context = {
+        "section": "people",
         "wish": wish,
         "problem": problem,
         "paging": paging,
@@ -56,7 +57,7 @@ def audit(request: access.PanelRequest) -> HttpResponse:
         "events": _grouped(),
         "sources": audit_words.SOURCES,
     }
-    return shell.plain(request, "audit.html", context, section="people")
+    return shell.plain(request, "audit.html", context)
 
 
 def _row(entry: AuditEntry) -> Row:

@@ -100,10 +100,10 @@ def page(
 
 
 def plain(
-    request: PanelRequest, template: str, context: Mapping[str, object] | None = None, *, section: str = "own"
+    request: PanelRequest, template: str, context: Mapping[str, object] | None = None, status: int = 200
 ) -> HttpResponse:
-    """Render a page that is not about AutoSSL: the frame with its header; `section` is people or own."""
-    return render(request, template, {**(context or {}), "server": servers.this(), "section": section})
+    """Render a page that is not about AutoSSL: the frame with its header. `section` of the context: own, or people."""
+    return render(request, template, {"section": "own", **(context or {}), "server": servers.this()}, status=status)
 
 
 def _shell(request: PanelRequest, tab: str) -> Shell:
