@@ -8,14 +8,14 @@ from ipaddress import ip_address
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count
+from django.db.models import Count, Max
 
 from autossl_panel.hosting import users as hosting_users
 from autossl_panel.hosting.models import Server, SiteState, VirtualHost
 from autossl_panel.people import audit
-from autossl_panel.people.models import User
+from autossl_panel.people.models import Role, User
 
-from .models import Installation, Options
+from .models import Installation, Options, SecondFactorRule
 from .models.providers import KEY_KINDS, KEY_TYPES
 
 
@@ -37,6 +37,26 @@ def _drawn_time() -> time:
     """A minute between two and five in the morning, drawn once for each server: CAs are not asked all at once."""
     minute = secrets.randbelow(180)
     return time(2 + minute // 60, minute % 60)
+
+
+ROLES = {
+    SecondFactorRule.NOBODY: frozenset[str](),
+    SecondFactorRule.ROOT: frozenset({Role.ROOT}),
+    SecondFactorRule.OPERATORS: frozenset({Role.ROOT, Role.RESELLER}),
+    SecondFactorRule.EVERYBODY: frozenset(Role.values),
+}
+
+
+def second_factor_roles() -> frozenset[str]:
+    """The roles that need a second factor to sign in: persons belong to no server, so the strictest rule holds."""
+    rules = Options.objects.exclude(second_factor=SecondFactorRule.NOBODY).values_list("second_factor", flat=True)
+    return frozenset().union(*(ROLES[SecondFactorRule(rule)] for rule in rules))
+
+
+def audit_days() -> int:
+    """How long entries of the audit trail are kept: they belong to no server, so the longest wish holds."""
+    longest: int | None = Options.objects.aggregate(longest=Max("audit_days"))["longest"]
+    return longest if longest is not None else Options.audit_days.field.default
 
 
 def change(server: Server, values: Mapping[str, Any], *, by: User | None) -> Options:
@@ -134,6 +154,8 @@ def texts(row: Options) -> dict[str, str]:
         "log_days": str(row.log_days),
         "reload_gap": str(row.reload_gap),
         "serve_www": "yes" if row.serve_www else "no",
+        "second_factor": str(row.second_factor),
+        "audit_days": str(row.audit_days),
     }
 
 
@@ -217,6 +239,13 @@ def _key_type(field: str, value: Any) -> str:
     return str(value)
 
 
+def _second_factor(field: str, value: Any) -> str:
+    if value not in SecondFactorRule.values:
+        said = ", ".join(SecondFactorRule.values)
+        raise OptionProblem(field, f"“{value}” does not say who needs a second factor. There are: {said}.")
+    return str(value)
+
+
 def _time(field: str, value: Any) -> time:
     if isinstance(value, time):
         return value
@@ -246,4 +275,6 @@ READERS: dict[str, Callable[[str, Any], Any]] = {
     "log_days": _number(1, 3650, "days"),
     "reload_gap": _number(0, 3600, "seconds"),
     "serve_www": _boolean,
+    "second_factor": _second_factor,
+    "audit_days": _number(366, 36500, "days"),
 }

@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from autossl_panel import names
+from autossl_panel.people import audit
 from autossl_panel.people.models import User
 
 from .models import Domain, Exclusion, FeatureList, HostingUser, Setting, VirtualHost
@@ -41,12 +42,17 @@ def set_autossl(users: QuerySet[HostingUser], value: str, *, by: User | None, no
     if value not in Setting.values:
         raise UserProblem("autossl", f"“{value}” is not a setting: on, off or feature-list.")
     with transaction.atomic():
-        rows = list(users.exclude(autossl=value).values_list("pk", "autossl").order_by("pk"))
-        changed = [pk for pk, _before in rows]
-        for chunk in _chunks(changed):
+        rows = list(users.exclude(autossl=value).values_list("pk", "name", "autossl").order_by("pk"))
+        for chunk in _chunks([pk for pk, _name, _before in rows]):
             HostingUser.objects.filter(pk__in=chunk).update(autossl=value)
             make_due(VirtualHost.objects.filter(user_id__in=chunk), now)
-    return [Change(pk, before, value) for pk, before in rows]
+        _record_autossl([(name, before) for _pk, name, before in rows], value, by)
+    return [Change(pk, before, value) for pk, _name, before in rows]
+
+
+def _record_autossl(users: Iterable[tuple[str, str]], value: str, by: User | None) -> None:
+    """(name, what it was) of users whose setting is `value` now."""
+    audit.record_each(by, "user:autossl_set", ((name, {"autossl": was}, {"autossl": value}) for name, was in users))
 
 
 def off(path: str = "") -> Q:
@@ -70,17 +76,22 @@ def undo_autossl(users: QuerySet[HostingUser], changes: Iterable[Change], *, by:
     with transaction.atomic():
         for (before, after), ids in groups.items():
             for chunk in _chunks(ids):
-                found = list(users.filter(pk__in=chunk, autossl=after).values_list("pk", flat=True))
+                rows = list(users.filter(pk__in=chunk, autossl=after).values_list("pk", "name"))
+                found = [pk for pk, _name in rows]
                 done += HostingUser.objects.filter(pk__in=found, autossl=after).update(autossl=before)
                 make_due(VirtualHost.objects.filter(user_id__in=found), now)
+                _record_autossl([(name, after) for _pk, name in rows], before, by)
     return done
 
 
 def set_suspended(user: HostingUser, suspended: bool, *, by: User | None, now: datetime) -> None:
     """Suspend a hosting user, or let it be again."""
     with transaction.atomic():
+        before = HostingUser.objects.select_for_update().get(pk=user.pk).suspended
         HostingUser.objects.filter(pk=user.pk).update(suspended=suspended)
         make_due(user.virtual_hosts.all(), now)
+        event = "user:suspended" if suspended else "user:unsuspended"
+        audit.record(by, event, user.name, before={"suspended": before}, after={"suspended": suspended})
     user.suspended = suspended
 
 
@@ -88,7 +99,12 @@ def set_owner(user: HostingUser, owner: User | None, *, by: User | None) -> None
     """Give a hosting user to a reseller, or back to root (None)."""
     if owner is not None and not (owner.is_reseller or owner.is_root):
         raise UserProblem("owner", f"“{owner.username}” is neither root nor a reseller.")
-    HostingUser.objects.filter(pk=user.pk).update(owner=None if owner is None or owner.is_root else owner)
+    new = None if owner is None or owner.is_root else owner
+    with transaction.atomic():
+        was = HostingUser.objects.select_for_update(of=("self",)).select_related("owner").get(pk=user.pk).owner
+        HostingUser.objects.filter(pk=user.pk).update(owner=new)
+        before, after = ({"owner": person.username if person else "root"} for person in (was, new))
+        audit.record(by, "user:owner_set", user.name, before=before, after=after)
 
 
 def set_feature_list(name: str, autossl: bool, *, by: User | None, now: datetime) -> FeatureList:
@@ -96,7 +112,11 @@ def set_feature_list(name: str, autossl: bool, *, by: User | None, now: datetime
     if not name.strip() or len(name) > 64:
         raise UserProblem("name", "A feature list needs a name of at most 64 characters.")
     with transaction.atomic():
-        found, _made = FeatureList.objects.update_or_create(name=name.strip(), defaults={"autossl": autossl})
+        known = FeatureList.objects.select_for_update().filter(name=name.strip()).first()
+        found, made = FeatureList.objects.update_or_create(name=name.strip(), defaults={"autossl": autossl})
+        before = {"autossl": known.autossl} if known else None
+        event = "feature_list:added" if made else "feature_list:changed"
+        audit.record(by, event, found.name, before=before, after={"autossl": autossl})
         make_due(VirtualHost.objects.filter(user__feature_list=found, user__autossl=Setting.FEATURE_LIST), now)
     return found
 
@@ -111,9 +131,11 @@ def exclude(texts: Iterable[str], *, by: User | None, now: datetime) -> list[str
     wished = [_domain(text) for text in texts]
     with transaction.atomic():
         for domain in wished:
-            Exclusion.objects.get_or_create(
+            _row, made = Exclusion.objects.get_or_create(
                 user_id=domain.virtual_host.user_id, name=domain.name, defaults={"by": by, "at": now}
             )
+            if made:
+                audit.record(by, "name:excluded", domain.name, after={"user": domain.virtual_host.user.name})
             make_due(VirtualHost.objects.filter(pk=domain.virtual_host_id), now)
     return [domain.name for domain in wished]
 
@@ -125,7 +147,9 @@ def include(texts: Iterable[str], *, by: User | None, now: datetime) -> list[str
         if not Exclusion.objects.filter(name=name).exists():
             raise UserProblem("name", f"“{names.to_unicode(name)}” is not excluded.")
     with transaction.atomic():
-        Exclusion.objects.filter(name__in=wished).delete()
+        rows = Exclusion.objects.select_related("user").filter(name__in=wished)
+        audit.record_each(by, "name:included", [(row.name, {"user": row.user.name}, None) for row in rows])
+        rows.delete()
         make_due(VirtualHost.objects.filter(domains__name__in=wished), now)
     return wished
 
@@ -139,7 +163,11 @@ def _name(text: str) -> str:
 
 def _domain(text: str) -> Domain:
     name = _name(text)
-    found = Domain.objects.filter(name=name, virtual_host__gone_at__isnull=True).select_related("virtual_host").first()
+    found = (
+        Domain.objects.filter(name=name, virtual_host__gone_at__isnull=True)
+        .select_related("virtual_host__user")
+        .first()
+    )
     if found is None:
         raise UserProblem("name", f"No site has the name “{names.to_unicode(name)}”. Run discover if it is new.")
     return found

@@ -95,7 +95,15 @@ def page(
     request: PanelRequest, template: str, tab: str, context: Mapping[str, object] | None = None, status: int = 200
 ) -> HttpResponse:
     """Render a full page with its shell."""
-    return render(request, template, {**(context or {}), "shell": _shell(request, tab)}, status=status)
+    around = _shell(request, tab)
+    return render(request, template, {**(context or {}), "shell": around, "server": around.server}, status=status)
+
+
+def plain(
+    request: PanelRequest, template: str, context: Mapping[str, object] | None = None, status: int = 200
+) -> HttpResponse:
+    """Render a page that is not about AutoSSL: the frame with its header. `section` of the context: own, or people."""
+    return render(request, template, {"section": "own", **(context or {}), "server": servers.this()}, status=status)
 
 
 def _shell(request: PanelRequest, tab: str) -> Shell:

@@ -3,6 +3,7 @@
 from django.db.models import Count, Min, QuerySet
 from django.http import HttpResponse, HttpResponseBadRequest
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import NoReverseMatch
 from django.utils.formats import date_format
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
@@ -15,6 +16,7 @@ from autossl_panel.hosting import servers, visible
 from autossl_panel.hosting import users as hosting_users
 from autossl_panel.hosting.models import HostingUser, Setting
 from autossl_panel.hosting.users import Change
+from autossl_panel.people.models import Role
 
 from . import access, messages, shell, undo, user_table
 from .paging import paginate
@@ -23,9 +25,14 @@ from .user_table import Attention, Filter
 
 
 @require_safe
-@access.operator
+@access.person
 def home(request: access.PanelRequest) -> HttpResponse:
-    """The first page: Manage Users; for root, Providers while none is chosen."""
+    """The first page: Manage Users; for root, Providers while none is chosen; for hosting users SSL/TLS Status."""
+    if request.user.role == Role.USER:
+        try:
+            return redirect("status")
+        except NoReverseMatch:
+            return redirect("security")
     chosen = not request.user.is_root or Provider.objects.filter(active=True).exists()
     return redirect("users" if chosen else "providers")
 
