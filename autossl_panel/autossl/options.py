@@ -9,10 +9,13 @@ from typing import Any
 from django.db import transaction
 
 from autossl_panel.hosting.models import Server, SiteState, VirtualHost
+from autossl_panel.people import mail
 from autossl_panel.people.models import User
 
-from .models import Options
+from .models import NotifyLevel, Options
 from .models.providers import KEY_TYPES
+
+MOST_ADDRESSES = 20
 
 
 class OptionProblem(ValueError):
@@ -73,6 +76,9 @@ def texts(row: Options) -> dict[str, str]:
         "log_days": str(row.log_days),
         "reload_gap": str(row.reload_gap),
         "serve_www": "yes" if row.serve_www else "no",
+        "notify_user": row.notify_user,
+        "notify_admin": row.notify_admin,
+        "admin_addresses": ",".join(row.admin_addresses),
     }
 
 
@@ -175,6 +181,28 @@ def _number(least: int, most: int, unit: str) -> Callable[[str, Any], int]:
     return read
 
 
+def _level(field: str, value: Any) -> str:
+    text = str(value).strip().lower()
+    if text not in NotifyLevel.values:
+        raise OptionProblem(field, f"“{value}” is not a level. There are: {', '.join(NotifyLevel.values)}.")
+    return text
+
+
+def _mail_addresses(field: str, value: Any) -> list[str]:
+    found: dict[str, str] = {}
+    for item in _items(value):
+        try:
+            address = mail.address(item)
+        except mail.AddressProblem as problem:
+            raise OptionProblem(field, problem.text) from problem
+        found.setdefault(address.casefold(), address)
+    if len(found) > MOST_ADDRESSES:
+        raise OptionProblem(
+            field, f"{len(found)} addresses are too many: {MOST_ADDRESSES} at most; use a list address."
+        )
+    return list(found.values())
+
+
 READERS: dict[str, Callable[[str, Any], Any]] = {
     "resolvers": _resolvers,
     "server_addresses": _addresses,
@@ -184,4 +212,7 @@ READERS: dict[str, Callable[[str, Any], Any]] = {
     "log_days": _number(1, 3650, "days"),
     "reload_gap": _number(0, 3600, "seconds"),
     "serve_www": _boolean,
+    "notify_user": _level,
+    "notify_admin": _level,
+    "admin_addresses": _mail_addresses,
 }

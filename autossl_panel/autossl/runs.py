@@ -17,7 +17,7 @@ from autossl_panel.hosting.models import HostingUser, Server, VirtualHost
 from autossl_panel.people.models import User
 
 from . import log
-from .models import Job, JobOutcome, JobState, Level, LogLine, Phase, Run
+from .models import Job, JobOutcome, JobState, Level, LogLine, Phase, Run, UntoldRun
 
 ALL = "*"
 DUE = "due"
@@ -130,6 +130,8 @@ def end_if_done(run_id: int) -> bool:
         level = Level.FAILURE if done.failed or run.problem else Level.WARN if run.cancelled_at else Level.SUCCESS
         seconds = round((now - run.started_at).total_seconds(), 1)
         log.for_run(run_id).line("run:ended", level, seconds=seconds, summary=done.summary())
+        # The sweep tells of it (`notify.telling`), whoever dies here.
+        UntoldRun.objects.create(run=run)
     return True
 
 

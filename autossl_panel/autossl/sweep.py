@@ -13,6 +13,7 @@ from autossl_panel.hosting.models import Server, VirtualHost
 from . import helpers, inventory, jobs, leases, providers, runs
 from . import options as option_rows
 from .models import Job, JobOutcome, JobState, LogLine, Options, Order, OrderStatus, Run
+from .notify import post, telling
 
 log = logging.getLogger("autossl_panel.sweep")
 
@@ -37,6 +38,8 @@ def sweep(server: Server, *, now: datetime | None = None) -> bool:
     _start_due(server, now)
     jobs.ring_where_needed(server)
     _forget(server, now)
+    telling.sweep(server, now=now)
+    post.deliver(server)
     return True
 
 

@@ -6,6 +6,7 @@ from autossl_panel.hosting.models import Server
 from . import jobs, lifeline, registration, signs
 from . import sweep as sweeping
 from .models import Account, Provider
+from .notify import post
 
 
 def work(run_id: int) -> None:
@@ -47,3 +48,11 @@ def register_account(account_id: int) -> None:
     if account is not None:
         with signs.given(servers.this()):
             registration.register(account)
+
+
+def deliver(server_id: int) -> None:
+    """Send what is in the outbox of a server."""
+    server = Server.objects.filter(pk=server_id).first()
+    if server is not None:
+        with signs.given(server):
+            post.deliver(server, stop=lifeline.ended)

@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from autossl_panel import names
+from autossl_panel.people import audit, mail
 from autossl_panel.people.models import User
 
 from .models import Domain, Exclusion, FeatureList, HostingUser, Setting, VirtualHost
@@ -89,6 +90,19 @@ def set_owner(user: HostingUser, owner: User | None, *, by: User | None) -> None
     if owner is not None and not (owner.is_reseller or owner.is_root):
         raise UserProblem("owner", f"“{owner.username}” is neither root nor a reseller.")
     HostingUser.objects.filter(pk=user.pk).update(owner=None if owner is None or owner.is_root else owner)
+
+
+def set_email(user: HostingUser, email: str, *, by: User | None) -> None:
+    """Where notifications for a hosting user go; "" for nowhere. Raises UserProblem (email)."""
+    try:
+        address = mail.address(email) if email.strip() else ""
+    except mail.AddressProblem as problem:
+        raise UserProblem("email", problem.text) from problem
+    with transaction.atomic():
+        before = HostingUser.objects.select_for_update().get(pk=user.pk).email
+        HostingUser.objects.filter(pk=user.pk).update(email=address)
+        audit.record(by, "user:changed", user.name, before={"email": before}, after={"email": address})
+    user.email = address
 
 
 def set_feature_list(name: str, autossl: bool, *, by: User | None, now: datetime) -> FeatureList:

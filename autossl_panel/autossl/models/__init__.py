@@ -1,6 +1,7 @@
-"""Rows of the heart: providers and options, certificates and orders, runs with their jobs and log lines."""
+"""Rows of the heart: providers and options, certificates and orders, runs with jobs and log lines, notifications."""
 
 from .certificates import Certificate, Installation, Order, OrderStatus, Outcome, RevocationList, Verdict
+from .notices import Channel, Kind, Message, MessageState, Notice, UntoldRun, Way
 from .providers import Account, AccountStatus, NotifyLevel, Options, Provider, ProviderChoice, ProviderState
 from .runs import Beat, Job, JobOutcome, JobState, Lease, Level, LogLine, Phase, Run, Slot
 
@@ -9,13 +10,18 @@ __all__ = [
     "AccountStatus",
     "Beat",
     "Certificate",
+    "Channel",
     "Installation",
     "Job",
     "JobOutcome",
     "JobState",
+    "Kind",
     "Lease",
     "Level",
     "LogLine",
+    "Message",
+    "MessageState",
+    "Notice",
     "NotifyLevel",
     "Options",
     "Order",
@@ -28,5 +34,7 @@ __all__ = [
     "RevocationList",
     "Run",
     "Slot",
+    "UntoldRun",
     "Verdict",
+    "Way",
 ]

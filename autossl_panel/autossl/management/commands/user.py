@@ -13,7 +13,7 @@ from autossl_panel.people.models import User
 
 
 class Command(Base):
-    help = "Set a hosting user's AutoSSL, suspension or owner."
+    help = "Set a hosting user's AutoSSL, suspension or owner, or where its notifications go."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
@@ -22,8 +22,19 @@ class Command(Base):
         set_.add_argument("--autossl", choices=Setting.values)
         set_.add_argument("--suspended", choices=["yes", "no"])
         set_.add_argument("--owner", metavar="PERSON", help="a reseller's login, or root")
+        email = verbs.add_parser("email", help="where notifications for the user go")
+        email.add_argument("name", metavar="NAME")
+        email.add_argument("address", metavar="ADDRESS", help='an e-mail address, or "" for none')
 
-    def work(self, *, name: str, autossl: str | None, suspended: str | None, owner: str | None, **_: Any) -> int:
+    def work(self, *, verb: str, name: str, **options: Any) -> int:
+        if verb == "set":
+            return self._set(name=name, **options)
+        row = hosting_user(servers.this(), name)
+        users.set_email(row, options["address"], by=None)
+        self.stdout.write(f"{row.name}: notifications go to {row.email or 'nobody'}")
+        return 0
+
+    def _set(self, *, name: str, autossl: str | None, suspended: str | None, owner: str | None, **_: Any) -> int:
         if autossl is None and suspended is None and owner is None:
             usage("Nothing to set: give --autossl, --suspended or --owner.")
         row = hosting_user(servers.this(), name)
