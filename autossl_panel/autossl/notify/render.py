@@ -107,8 +107,8 @@ def brief(payload: Payload) -> str:
     for section in view.sections:
         for group in section.groups:
             names = ", ".join(site.name for site in group.sites[:3])
-            about = f" ({names}{', …' if group.more or len(group.sites) > 3 else ''})" if names else ""
-            lines.append(f"{section.title}: {group.count}{about}. {group.cause}".rstrip(" ."))
+            count = f" ({group.count})" if group.count else ""
+            lines.append(f"{section.title}: {names}{count}. {group.cause}".rstrip(" ."))
     kept: list[str] = []
     while lines and sum(map(len, kept)) + len(lines[0]) < BRIEF_LENGTH:
         kept.append(lines.pop(0))
@@ -192,7 +192,7 @@ def _facts(notice: Mapping[str, Any], kind: Kind) -> list[str]:
         facts.append(_("Next try: %(at)s") % {"at": _moment(again)})
     elif kind in TRIED:
         facts.append(_("Next try: with the daily check"))
-    if notice["expires"]:
+    if notice["expires"] and kind not in (Kind.EXPIRED, Kind.EXPIRING):  # their sentence says it
         facts.append(_("Certificate expires: %(at)s") % {"at": _moment(notice["expires"])})
     return facts
 

@@ -153,8 +153,7 @@ FIXES: dict[str, "_StrPromise"] = {
     "internal": gettext_lazy("This is an error of the panel. The workers' log has it in full."),
     "worker_died": gettext_lazy("Three workers died at this site. The workers' log may tell of what."),
     "revoked": gettext_lazy("AutoSSL orders a new one. If the key was compromised, find out how."),
-    "expired": gettext_lazy("AutoSSL tries again by itself; the run's log says what it met."),
-    "held_back": gettext_lazy("AutoSSL tries again by itself; the run's log says what it met."),
+    "reduced_coverage": gettext_lazy("Mend these names, or exclude them. What works again is covered again by itself."),
 }
 
 
@@ -185,7 +184,7 @@ def cause(matter: Matter, audience: Audience) -> str:
 
 
 def fix(matter: Matter, audience: Audience) -> str:
-    """What to do about it; empty where there is nothing to be done."""
+    """What to do about it, with the facts filled in."""
     code = matter.code
     if audience != Audience.ADMIN and (code in OF_THE_SERVER or code in OF_THE_CA):
         return _("The administrator of this server has to mend this; there is nothing for you to do.")
@@ -193,4 +192,4 @@ def fix(matter: Matter, audience: Audience) -> str:
         return str(FIXES[code])
     if advice.known(code):
         return clean(advice.advice(code, {**matter.data, "name": shown(matter.domain)}), FIX_LENGTH)
-    return ""
+    return _("AutoSSL tries again by itself; the run's log says what it met.")

@@ -1,5 +1,6 @@
 """Rows of runs and sites as the workers leave them, for tests of notifications."""
 
+import uuid
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ from autossl_panel.autossl.models import (
     Job,
     JobOutcome,
     JobState,
+    Message,
     Order,
     Outcome,
     Provider,
@@ -16,6 +18,7 @@ from autossl_panel.autossl.models import (
     UntoldRun,
     Verdict,
 )
+from autossl_panel.autossl.notify import digest
 from autossl_panel.hosting.models import Domain, Server, SiteState, VirtualHost
 
 ADMIN = "admin@example.org"
@@ -125,3 +128,10 @@ def installed(site: VirtualHost, now: datetime, *names: str, days_left: float = 
     )  # fmt: skip
     Installation.objects.create(virtual_host=site, certificate=certificate, since=now, key_matches=True)
     return certificate
+
+
+def queued(server: Server, now: datetime, address: str, **fields: Any) -> Message:
+    """A message that waits to be sent: a small one."""
+    payload = {**digest.of_test(digest.Frame(server.name, now, (), {})), "type": "test"}
+    values = {"way": "mail", "payload": payload, "made_at": now, "retry_at": now, **fields}
+    return Message.objects.create(server=server, ident=uuid.uuid4().hex, address=address, **values)
