@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 from django.db import DatabaseError, OperationalError, ProgrammingError
 
 from autossl_panel.autossl.inventory import UserMapProblem
+from autossl_panel.autossl.notify.channels import ChannelProblem
 from autossl_panel.autossl.options import OptionProblem
 from autossl_panel.autossl.providers import ProviderProblem
 from autossl_panel.helper.client import HelperGone, HelperProblem
@@ -29,6 +30,8 @@ FLAGS = {
     "max_names": "--max-names",
     "agree_terms": "--agree-tos",
     "contact": "--contact",
+    "target": "--target",
+    "secret": "--secret-stdin",
 }
 
 
@@ -52,7 +55,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             status = self.work(**options)
-        except (OptionProblem, UserProblem, PersonProblem, ProviderProblem) as problem:
+        except (ChannelProblem, OptionProblem, UserProblem, PersonProblem, ProviderProblem) as problem:
             field = FLAGS.get(problem.field, problem.field)
             raise Refused(f"{field}: {problem.text}", returncode=USAGE) from problem
         except UserMapProblem as problem:

@@ -61,9 +61,13 @@ def due(server: Server, now: datetime) -> QuerySet[Message]:
     return Message.objects.filter(open_to_all, server=server, state=MessageState.QUEUED, retry_at__lte=now)
 
 
-def claim(server: Server, holder: str, now: datetime, *, without: frozenset[str] = frozenset()) -> Claim | None:
-    """Take the message that has waited longest, tests first; by none of the ways `without`."""
+def claim(
+    server: Server, holder: str, now: datetime, *, without: frozenset[str] = frozenset(), only: int | None = None
+) -> Claim | None:
+    """Take the message that has waited longest, tests first; by none of the ways `without`; or `only` this one."""
     waiting = due(server, now).exclude(way__in=without).order_by("-test", "retry_at", "pk")
+    if only is not None:
+        waiting = waiting.filter(pk=only)
     while True:
         held = waiting.exclude(holder="").values_list("holder", flat=True).distinct().order_by()
         dead = [name for name in held if leases.gone(name)]

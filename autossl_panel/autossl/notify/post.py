@@ -68,6 +68,16 @@ def deliver(
     return tally
 
 
+def send_now(message: Message) -> None:
+    """Send one message in the foreground; its row then says what came of it."""
+    holder = leases.new_holder()
+    one = outbox.claim(message.server, holder, timezone.now(), only=message.pk)
+    if one is not None:
+        with Mailer() as mailer:
+            _send(one, mailer, Tally())
+    message.refresh_from_db()
+
+
 def _send(one: Claim, mailer: Mailer, tally: Tally) -> frozenset[str]:
     """Send one message and write what came of it; returns the way by which nothing else goes now, if there is one."""
     try:

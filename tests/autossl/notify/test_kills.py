@@ -45,7 +45,9 @@ class Panel:
 
     def _run(self, *words: object) -> str:
         argv = [sys.executable, *map(str, words)]
-        done = subprocess.run(argv, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(
+            argv, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=120, check=False
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -175,3 +177,26 @@ def test_two_workers_at_once_send_each_message_once(panel, smtp):
         assert worker.wait(60) == 0
     found = Counter(mail.ident for mail in smtp.postbox.taken)
     assert found == {f"<{ident}@panel.example>": 1 for ident in idents}
+
+
+def test_a_worker_that_is_killed_while_it_tells_of_a_run_tells_nobody_twice_and_nobody_nothing(panel, smtp):
+    panel.do("fail", 5)
+    # It can read, and stands before its first write or in the middle of its one transaction.
+    let_go = panel.hold()
+    worker = panel.start("tell")
+    try:
+        with pytest.raises(subprocess.TimeoutExpired):
+            worker.wait(4)
+    finally:
+        os.kill(worker.pid, signal.SIGKILL)
+        worker.wait()
+        let_go()
+    assert panel.do("show") == {"messages": [], "notices": 0, "untold": 1}
+    assert panel.do("tell") == 6
+    assert panel.do("tell") == 0
+    found = panel.do("show")
+    assert (len(found["messages"]), found["notices"], found["untold"]) == (6, 5, 0)
+    assert panel.do("deliver") == 6
+    assert sorted(mail.recipient for mail in smtp.postbox.taken) == [
+        "admin@example.org", *(f"u{n}@example.org" for n in range(5))
+    ]  # fmt: skip
