@@ -12,10 +12,11 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from autossl_panel.autossl import options as heart
-from autossl_panel.autossl.models import Installation
+from autossl_panel.autossl.models import Installation, NotifyLevel
 from autossl_panel.hosting import servers
 
-from . import access, messages, shell
+from . import access, channels, messages, shell
+from .fields import Field
 
 KEY_TYPES = (
     ("p256", gettext_lazy("ECDSA P-256 (default)")),
@@ -24,20 +25,6 @@ KEY_TYPES = (
     ("rsa4096", gettext_lazy("RSA 4096")),
 )
 CHECKBOXES = ("replace_foreign", "serve_www")
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """An option as the form shows it: what was typed, and what is wrong with it."""
-
-    name: str
-    value: str
-    problem: str
-    first_problem: bool
-
-    @property
-    def checked(self) -> bool:
-        return self.value == "yes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +56,8 @@ def options(request: access.PanelRequest) -> HttpResponse:
     context = {
         "fields": fields,
         "key_types": KEY_TYPES,
+        "levels": NotifyLevel.choices,
+        "card": channels.card(server),
         "foreign": _foreign(access.now()),
         "installed_keys": installed,
         "problem": bool(problems),

@@ -14,6 +14,9 @@ PAGES = {
     "users-selected": "/users/?select=page&state=problems",
     "users-none": "/users/?q=norhtwind",
     "options": "/options/",
+    "channel-add": "/options/channels/add/",
+    "channel": "/options/channels/{channel}/",
+    "channel-remove": "/options/channels/{channel}/remove/",
     "providers": "/providers/",
     "provider-add": "/providers/add/",
     "provider-refused": "/providers/{refused}/edit/",
@@ -64,7 +67,12 @@ def shoot(folder: Path, wanted: list[str]) -> None:
     made = scene.build()
     from autossl_panel.autossl.models import Provider
 
-    ids = {"live": made.live.pk, "past": made.past.pk, "refused": Provider.objects.get(state="refused").pk}
+    ids = {
+        "live": made.live.pk,
+        "past": made.past.pk,
+        "channel": made.channel.pk,
+        "refused": Provider.objects.get(state="refused").pk,
+    }
     server = make_server("127.0.0.1", 0, application, server_class=Server, handler_class=Quiet)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_port}"

@@ -23,7 +23,7 @@ class Request:
 
 
 class Receiver:
-    """A started server. `status` is what it answers; `location` where it redirects to; `drip` answers a byte a second."""
+    """A started server. `status` is what it answers, `location` where it redirects to; `drip`: a byte now and then."""
 
     def __init__(self, *, tls: ssl.SSLContext | None = None, host: str = "") -> None:
         self._claim = claim_address()

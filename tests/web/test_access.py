@@ -31,6 +31,14 @@ TABLE: dict[str, dict[str, tuple[int, ...]]] = {
     "provider-register": {"post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
     "provider-remove": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, OK)},
     "options": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, OK)},
+    "channel-add": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, OK)},
+    "channel-edit": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, OK)},
+    "channel-remove": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
+    "channel-test": {"post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
+    "channel-state": {"get": (SIGN_IN, NONE, NONE, NONE, OK)},
+    "mail-test": {"post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
+    "mail-state": {"get": (SIGN_IN, NONE, NONE, NONE, OK)},
+    "messages-again": {"post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
     "users": {"get": (SIGN_IN, NONE, OK, OK, OK), "post": (SIGN_IN, NONE, AWAY, AWAY, AWAY)},
     "users-undo": {"post": (SIGN_IN, NONE, AWAY, AWAY, AWAY)},
     "user-autossl": {"post": (SIGN_IN, NONE, 400, NONE, 400)},
@@ -73,7 +81,9 @@ def clients(scene: Scene, signed_in: Callable[[User], Client]) -> dict[str, Clie
 
 
 def object_of(name: str, scene: Scene) -> int:
-    """Of a user that harborweb owns; of the provider in use."""
+    """Of a user that harborweb owns; of the provider in use; of the one channel."""
+    if name.startswith("channel-"):
+        return scene.channel.pk
     if name.startswith("user-"):
         return HostingUser.objects.get(name="northwind").pk
     if name.startswith("run"):
