@@ -62,6 +62,26 @@ LEAST = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Who can be told what: the hosting users with an address, and the kinds that users and administrator want.
+
+    What nobody can be told, or wants to be, does not count as told: it is when that changes.
+    """
+
+    users: frozenset[int] = frozenset()
+    user_kinds: frozenset[Kind] = frozenset()
+    admin_kinds: frozenset[Kind] = frozenset()
+
+    def user(self, kind: Kind, user_id: int | None) -> bool:
+        """Whether that user is told of this kind."""
+        return kind in self.user_kinds and user_id in self.users
+
+    def admin(self, kind: Kind) -> bool:
+        """Whether anybody is told of it as administrator."""
+        return kind in self.admin_kinds
+
+
 def wanted(kind: Kind, level: str, audience: Audience) -> bool:
     """Whether somebody with this level is told of this kind."""
     least = LEAST.get(NotifyLevel(level))

@@ -10,7 +10,7 @@ from autossl_panel.hosting.models import Server
 from ..models import Kind, Notice
 from . import changes
 from .changes import Change, Known, Stage
-from .kinds import NATURES, SITE_STATES
+from .kinds import NATURES, SITE_STATES, Reach
 from .matters import Matter
 
 CHUNK = 500
@@ -33,8 +33,7 @@ class Ledger:
     """What is known, what becomes of it in one look, and what there is to tell to those who can be told."""
 
     now: datetime
-    users: bool = True
-    admin: bool = True
+    reach: Reach
     known: dict[Key, Known] = field(default_factory=dict)
     told: list[Told] = field(default_factory=list)
     _changed: dict[Key, tuple[Known, int | None]] = field(default_factory=dict)
@@ -62,13 +61,17 @@ class Ledger:
             return
         known = Known(self.now, None, dict.fromkeys(matter.facts), Stage.FIRST, Stage.FIRST)
         self._changed[key] = (known, matter.host_id)
-        self.told.append(Told(matter, Stage.FIRST if self.users else None, Stage.FIRST if self.admin else None))
+        user, admin = self._who(matter)
+        self.told.append(Told(matter, Stage.FIRST if user else None, Stage.FIRST if admin else None))
 
     def _look(self, key: Key, matter: Matter | None) -> None:
         before = self.known.get(key)
         if before is None and matter is None:
             return
-        condition = matter.condition(users=self.users, admin=self.admin) if matter is not None else None
+        condition = None
+        if matter is not None:
+            user, admin = self._who(matter)
+            condition = matter.condition(user=user, admin=admin)
         change: Change = changes.look(before, condition, self.now)
         if change.known is None:
             self._ended.add(key)
@@ -76,6 +79,9 @@ class Ledger:
             self._changed[key] = (change.known, matter.host_id if matter is not None else _host(key[1]))
         if matter is not None and (change.user or change.admin):
             self.told.append(Told(matter, change.user, change.admin))
+
+    def _who(self, matter: Matter) -> tuple[bool, bool]:
+        return self.reach.user(matter.kind, matter.user_id), self.reach.admin(matter.kind)
 
     def save(self, server: Server) -> None:
         """Write what changed; inside the caller's transaction."""

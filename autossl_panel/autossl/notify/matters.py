@@ -7,7 +7,6 @@ from typing import Any
 
 from ..models import Kind
 from .changes import DAY, ZERO, Condition, Fact
-from .kinds import NATURES
 
 HOUR = timedelta(hours=1)
 
@@ -76,12 +75,12 @@ class Matter:
     user_patience: timedelta = ZERO
     admin_patience: timedelta = ZERO
 
-    def condition(self, *, users: bool, admin: bool) -> Condition:
-        """It as what is looked at for changes, for the audiences that can be told."""
+    def condition(self, *, user: bool, admin: bool) -> Condition:
+        """It as what is looked at for changes, for the audiences that can be told and want to be."""
         return Condition(
             self.facts,
             self.not_after,
-            self.user_patience if users and NATURES[self.kind].users else None,
+            self.user_patience if user else None,
             self.admin_patience if admin else None,
         )
 

@@ -4,12 +4,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from django.conf import settings
+from django.db.models import Q, QuerySet
 
 from autossl_panel.hosting.models import HostingUser, Server
 
-from ..models import Channel, NotifyLevel, Options, Way
+from ..models import Channel, Kind, Options, Way
 from .digest import Entry
-from .kinds import Audience, wanted
+from .kinds import Audience, Reach, wanted
 from .ledger import Key, Told
 
 CHUNK = 500
@@ -49,20 +50,26 @@ def owners(ids: Iterable[int]) -> dict[int, Owner]:
     return found
 
 
-def wants_good(server: Server, options: Options) -> bool:
-    """Whether anybody wants to be told of what went well: else it is not even looked for."""
-    if NotifyLevel.ALL in (options.notify_user, options.notify_admin):
-        return True
-    return Channel.objects.filter(server=server, enabled=True, level=NotifyLevel.ALL).exists()
+def reach(server: Server, options: Options) -> Reach:
+    """Who can be told what, by levels, addresses, channels and the mail server as they are now."""
+    levels = set(_channels(server).values_list("level", flat=True))
+    users: frozenset[int] = frozenset()
+    user_kinds: frozenset[Kind] = frozenset()
+    if mail_works():
+        if options.admin_addresses:
+            levels.add(options.notify_admin)
+        user_kinds = frozenset(kind for kind in Kind if wanted(kind, options.notify_user, Audience.USER))
+        if user_kinds:
+            told = Q(owner__is_active=True) & ~Q(owner__email="")
+            rows = HostingUser.objects.filter(~Q(email="") | told, server=server)
+            users = frozenset(rows.values_list("pk", flat=True))
+    admin_kinds = frozenset(kind for kind in Kind if any(wanted(kind, level, Audience.ADMIN) for level in levels))
+    return Reach(users, user_kinds, admin_kinds)
 
 
-def reachable(server: Server, options: Options) -> tuple[bool, bool]:
-    """Whether users, and whether the administrator, can be told anything at all."""
-    users = mail_works() and options.notify_user != NotifyLevel.NONE
-    if mail_works() and options.notify_admin != NotifyLevel.NONE and options.admin_addresses:
-        return users, True
-    listening = Channel.objects.filter(server=server, enabled=True).exclude(level=NotifyLevel.NONE)
-    return users, (listening if mail_works() else listening.exclude(kind=Way.MAIL)).exists()
+def _channels(server: Server) -> QuerySet[Channel]:
+    found = Channel.objects.filter(server=server, enabled=True)
+    return found if mail_works() else found.exclude(kind=Way.MAIL)
 
 
 def mail_works() -> bool:
@@ -74,12 +81,11 @@ def who(told: Iterable[Told], server: Server, options: Options, users: Mapping[i
     """Each recipient with what it is told; who is told nothing is left out. One address is one recipient."""
     found: dict[tuple[Way, str], Recipient] = {}
     told = list(told)
-    for channel in Channel.objects.filter(server=server, enabled=True).exclude(level=NotifyLevel.NONE):
+    for channel in _channels(server):
         address = channel.target if channel.kind == Way.MAIL else ""
         key = (Way.MAIL, _same(address)) if address else (Way(channel.kind), str(channel.pk))
-        if not address or mail_works():
-            recipient = found.setdefault(key, Recipient(Way(channel.kind), address, channel, Audience.ADMIN))
-            _add_admin(recipient, told, channel.level)
+        recipient = found.setdefault(key, Recipient(Way(channel.kind), address, channel, Audience.ADMIN))
+        _add_admin(recipient, told, channel.level)
     if mail_works():
         for address in options.admin_addresses:
             key = (Way.MAIL, _same(address))

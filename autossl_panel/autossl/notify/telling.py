@@ -84,9 +84,8 @@ def _tell(server: Server, run_ids: Sequence[int], now: datetime, *, look: bool =
         whole = look or any(run.scope == runs.ALL for run in ended)
         server.refresh_from_db()
         options = option_rows.current(server)
-        users, admin = recipients.reachable(server, options)
-        found = Ledger(now, users, admin)
-        if users or admin:
+        found = Ledger(now, recipients.reach(server, options))
+        if found.reach.user_kinds or found.reach.admin_kinds:
             _find(found, server, options, ended, whole=whole)
         messages = _messages(server, options, ended, found.told, now)
         with transaction.atomic():
@@ -116,15 +115,16 @@ def _find(found: Ledger, server: Server, options: Options, ended: Sequence[Run],
     if ended:
         all_of_them = any(run.scope == runs.ALL for run in ended)
         found.all_of(Kind.RUN, troubles.of_runs(ended), whole=all_of_them)
-    _events(server, options, ended, found, now)
+    _events(server, ended, found)
     ids = _hosts_to_look_at(server, now) if whole else set()
     for run in ended:
         ids |= set(run.jobs.values_list("virtual_host_id", flat=True))
     _judge(server, options, sorted(ids), facts, found)
 
 
-def _events(server: Server, options: Options, ended: Sequence[Run], found: Ledger, now: datetime) -> None:
-    happened = events.of_runs(ended, good=recipients.wants_good(server, options)) + events.revocations(server, now)
+def _events(server: Server, ended: Sequence[Run], found: Ledger) -> None:
+    good = Kind.RENEWED in found.reach.user_kinds | found.reach.admin_kinds
+    happened = events.of_runs(ended, good=good) + events.revocations(server, found.now)
     subjects = [matter.subject for matter in happened]
     for first in range(0, len(subjects), CHUNK):
         once = [kind for kind, nature in NATURES.items() if nature.once]

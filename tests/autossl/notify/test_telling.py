@@ -178,6 +178,26 @@ def test_without_anybody_to_tell_nothing_counts_as_told(server, site, made, mail
     assert mails() == [(ADMIN, {"unsecured": 1})]
 
 
+def test_who_gets_an_address_is_told_what_is_so_still(server, site, amber, made, mails, now):
+    type(amber).objects.update(email="")
+    telling.after_run(made.failed(now, site).pk, now=now)
+    assert mails() == [(ADMIN, {"unsecured": 1})]
+    type(amber).objects.update(email="late@amber.example")
+    telling.after_run(made.failed(now + DAY, site).pk, now=now + DAY)
+    assert mails() == [("late@amber.example", {"unsecured": 1})]
+
+
+def test_who_wants_more_than_before_is_told_what_is_so_still(server, site, made, mails, now):
+    options.change(server, {"notify_admin": "failures", "notify_user": "none"}, by=None)
+    installed(site, now, "amber.example.com")
+    fail(site, "nxdomain", now, "shop.amber.example.com")
+    telling.look(server, now=now)
+    assert mails() == []
+    options.change(server, {"notify_admin": "warnings"}, by=None)
+    telling.look(server, now=now + DAY)
+    assert mails() == [(ADMIN, {"uncovered": 1})]
+
+
 def test_without_a_mail_server_no_mail_is_made(server, settings, site, made, mails, now):
     settings.AUTOSSL_MAIL_FROM = ""
     Channel.objects.create(server=server, kind="webhook", name="hook", target="https://h.example/")
