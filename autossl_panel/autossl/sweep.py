@@ -38,8 +38,11 @@ def sweep(server: Server, *, now: datetime | None = None) -> bool:
     _start_due(server, now)
     jobs.ring_where_needed(server)
     _forget(server, now)
-    telling.sweep(server, now=now)
-    post.deliver(server)
+    try:
+        telling.sweep(server, now=now)
+    finally:
+        # What was made before leaves in any case.
+        post.deliver(server)
     return True
 
 
