@@ -8,9 +8,11 @@ from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 from django.db import DatabaseError, OperationalError, ProgrammingError
 
 from autossl_panel.autossl.inventory import UserMapProblem
+from autossl_panel.autossl.limits import LimitProblem
 from autossl_panel.autossl.notify.channels import ChannelProblem
 from autossl_panel.autossl.options import OptionProblem
 from autossl_panel.autossl.providers import ProviderProblem
+from autossl_panel.autossl.revocation import RevocationProblem
 from autossl_panel.helper.client import HelperGone, HelperProblem
 from autossl_panel.hosting.models import HostingUser, Server
 from autossl_panel.hosting.users import UserProblem
@@ -32,6 +34,7 @@ FLAGS = {
     "contact": "--contact",
     "target": "--target",
     "secret": "--secret-stdin",
+    "reason": "--reason",
 }
 
 
@@ -40,6 +43,8 @@ class Refused(CommandError):
 
 
 Refused.__name__ = "autossl-panel"
+
+PROBLEMS = (ChannelProblem, OptionProblem, UserProblem, PersonProblem, ProviderProblem, RevocationProblem, LimitProblem)
 
 
 class Command(BaseCommand):
@@ -55,7 +60,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             status = self.work(**options)
-        except (ChannelProblem, OptionProblem, UserProblem, PersonProblem, ProviderProblem) as problem:
+        except PROBLEMS as problem:
             field = FLAGS.get(problem.field, problem.field)
             raise Refused(f"{field}: {problem.text}", returncode=USAGE) from problem
         except UserMapProblem as problem:

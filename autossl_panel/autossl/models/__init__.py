@@ -1,6 +1,7 @@
 """Rows of the heart: providers and options, certificates and orders, runs with jobs and log lines, notifications."""
 
 from .certificates import Certificate, Installation, Order, OrderStatus, Outcome, RevocationList, Verdict
+from .limits import Bucket
 from .notices import Channel, Kind, Message, MessageState, Notice, UntoldRun, Way
 from .providers import Account, AccountStatus, NotifyLevel, Options, Provider, ProviderChoice, ProviderState
 from .runs import Beat, Job, JobOutcome, JobState, Lease, Level, LogLine, Phase, Run, Slot
@@ -9,6 +10,7 @@ __all__ = [
     "Account",
     "AccountStatus",
     "Beat",
+    "Bucket",
     "Certificate",
     "Channel",
     "Installation",

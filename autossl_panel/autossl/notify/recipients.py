@@ -11,7 +11,7 @@ from autossl_panel.hosting.models import HostingUser, Server
 from ..models import Channel, Kind, Options, Way
 from .digest import Entry
 from .kinds import Audience, Reach, wanted
-from .ledger import Key, Told
+from .memory import Key, Told
 
 CHUNK = 500
 

@@ -20,10 +20,10 @@ from .. import leases, quick, runs, sites
 from .. import options as option_rows
 from ..facts import PolicyOptions
 from ..models import Installation, Job, JobState, Kind, Lease, Message, Notice, Options, Run, UntoldRun
-from . import conditions, digest, events, ledger, outbox, recipients, troubles
+from . import conditions, digest, events, memory, outbox, recipients, troubles
 from .conditions import LastJob
 from .kinds import NATURES, SITE_STATES
-from .ledger import Ledger, Told
+from .memory import Memory, Told
 
 log = logging.getLogger("autossl_panel.notify")
 
@@ -84,7 +84,7 @@ def _tell(server: Server, run_ids: Sequence[int], now: datetime, *, look: bool =
         whole = look or any(run.scope == runs.ALL for run in ended)
         server.refresh_from_db()
         options = option_rows.current(server)
-        found = Ledger(now, recipients.reach(server, options))
+        found = Memory(now, recipients.reach(server, options))
         if found.reach.user_kinds or found.reach.admin_kinds:
             _find(found, server, options, ended, whole=whole)
         messages = _messages(server, options, ended, found.told, now)
@@ -106,10 +106,10 @@ def _tell(server: Server, run_ids: Sequence[int], now: datetime, *, look: bool =
 # --- finding what is so -----------------------------------------------------------------------------------------------
 
 
-def _find(found: Ledger, server: Server, options: Options, ended: Sequence[Run], *, whole: bool) -> None:
-    """Have the ledger look at everything that there may be to tell."""
+def _find(found: Memory, server: Server, options: Options, ended: Sequence[Run], *, whole: bool) -> None:
+    """Have the memory look at everything that there may be to tell."""
     now, facts = found.now, sites.policy_options(server)
-    found.known.update(ledger.rows(server, kind__in=[Kind.SERVER, Kind.PROVIDER, Kind.RUN]))
+    found.known.update(memory.rows(server, kind__in=[Kind.SERVER, Kind.PROVIDER, Kind.RUN]))
     found.all_of(Kind.SERVER, troubles.of_server(server, facts, now))
     found.all_of(Kind.PROVIDER, troubles.of_providers(server, now))
     if ended:
@@ -122,13 +122,13 @@ def _find(found: Ledger, server: Server, options: Options, ended: Sequence[Run],
     _judge(server, options, sorted(ids), facts, found)
 
 
-def _events(server: Server, ended: Sequence[Run], found: Ledger) -> None:
+def _events(server: Server, ended: Sequence[Run], found: Memory) -> None:
     good = Kind.RENEWED in found.reach.user_kinds | found.reach.admin_kinds
     happened = events.of_runs(ended, good=good) + events.revocations(server, found.now)
     subjects = [matter.subject for matter in happened]
     for first in range(0, len(subjects), CHUNK):
         once = [kind for kind, nature in NATURES.items() if nature.once]
-        found.known.update(ledger.rows(server, kind__in=once, subject__in=subjects[first : first + CHUNK]))
+        found.known.update(memory.rows(server, kind__in=once, subject__in=subjects[first : first + CHUNK]))
     for matter in happened:
         found.event(matter)
 
@@ -152,7 +152,7 @@ def _hosts_to_look_at(server: Server, now: datetime) -> set[int]:
     return ids | set(told.values_list("virtual_host_id", flat=True))
 
 
-def _judge(server: Server, options: Options, ids: Sequence[int], facts: PolicyOptions, found: Ledger) -> None:
+def _judge(server: Server, options: Options, ids: Sequence[int], facts: PolicyOptions, found: Memory) -> None:
     """Look at these sites, a portion at a time. What somebody works on at this moment is not judged."""
     for first in range(0, len(ids), CHUNK):
         part = ids[first : first + CHUNK]
@@ -162,7 +162,7 @@ def _judge(server: Server, options: Options, ids: Sequence[int], facts: PolicyOp
         live = Job.objects.filter(virtual_host__in=part).exclude(state=JobState.ENDED)
         at_work = set(live.values_list("virtual_host_id", flat=True))
         subjects = [_subject(pk) for pk in part]
-        found.known.update(ledger.rows(server, kind__in=SITE_STATES, subject__in=subjects))
+        found.known.update(memory.rows(server, kind__in=SITE_STATES, subject__in=subjects))
         for pk, site in read.items():
             if pk in at_work:
                 continue

@@ -17,10 +17,18 @@ from .changes import DAY, ZERO, Fact
 from .matters import HOUR, Matter
 
 # What a CA's problem kind is called on a site; as `jobs.ordering` says it
-CODES = {"terms": "ca_terms", "eab": "ca_eab", "account": "ca_account", "unreachable": "ca_unreachable"}
+CODES = {
+    "terms": "ca_terms",
+    "eab": "ca_eab",
+    "account": "ca_account",
+    "account_gone": "ca_account",
+    "key_lost": "ca_account",
+    "unreachable": "ca_unreachable",
+    "profile_gone": "profile_gone",
+}
 # A person has to act on these; the others may be over at the next try
-ACT = frozenset({"ca_terms", "ca_eab", "ca_account"})
-CA_CODES = tuple(sorted(ACT | {"ca_unreachable", "ca_server"}))
+ACT = frozenset({"ca_terms", "ca_eab", "ca_account", "profile_gone"})
+CA_CODES = ("ca_account", "ca_eab", "ca_server", "ca_terms", "ca_unreachable")
 # Our own part of “could not be checked from here”, with its subject
 UNKNOWN = ("resolver", "no_route", "own_address_timeout")
 MOST_VERDICTS = 5000
@@ -80,8 +88,9 @@ def of_providers(server: Server, now: datetime) -> list[Matter]:
         down = account.down_until is not None and account.down_until > now
         if down:
             codes[_code(account.down_problem)] = str((account.down_problem or {}).get("text", ""))
-        if account.status == AccountStatus.REFUSED and account.problem:
-            codes.setdefault(_code(account.problem), str(account.problem.get("text", "")))
+        for problem in (account.problem, account.provider.problem):
+            if problem and account.status != AccountStatus.REGISTERING:
+                codes.setdefault(_code(problem), str(problem.get("text", "")))
         if active is not None and active[1].pk == account.pk:
             for code, (_number, text) in waiting.items():
                 codes.setdefault(code, text)

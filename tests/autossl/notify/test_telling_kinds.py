@@ -110,6 +110,29 @@ def test_a_refused_account_is_told_and_not_again_while_it_lasts(server, admin, m
     assert mails() == []
 
 
+@pytest.mark.parametrize(
+    ("problem", "code"),
+    [
+        ({"field": "provider", "code": "account_gone", "text": "no such account", "link": ""}, "ca_account"),
+        ({"field": "provider", "code": "key_lost", "text": "cannot be read", "link": ""}, "ca_account"),
+        ({"field": "agree_terms", "code": "terms", "text": "changed", "link": "https://ca.example/terms"}, "ca_terms"),
+    ],
+)
+def test_what_the_ca_wants_of_a_person_is_told(server, admin, mails, now, problem, code):
+    Account.objects.update(problem=problem)
+    telling.look(server, now=now)
+    [group] = Message.objects.get().payload["groups"]
+    assert (group["kind"], group["code"]) == ("provider", code)
+
+
+def test_a_profile_that_is_no_longer_offered_is_told(server, admin, now):
+    Provider.objects.update(problem={"field": "profile", "code": "profile_gone", "text": "“short” is gone"})
+    telling.look(server, now=now)
+    [group] = Message.objects.get().payload["groups"]
+    assert group["code"] == "profile_gone"
+    assert "“short” is gone" in group["cause"]
+
+
 def test_a_ca_that_is_down_is_one_matter_and_none_of_the_users(server, amber, make_site, made, mails, now):
     sites = [make_site(amber, f"s{n}.example.com") for n in range(30)]
     for one in sites:

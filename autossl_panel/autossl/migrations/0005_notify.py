@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('autossl', '0002_foundation'),
+        ('autossl', '0004_merge_0003_ca_0003_ledger'),
         ('hosting', '0002_foundation'),
     ]
 

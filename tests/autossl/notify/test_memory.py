@@ -13,8 +13,8 @@ from autossl_panel.autossl.models import Kind, Options
 from autossl_panel.autossl.notify import recipients
 from autossl_panel.autossl.notify.changes import Stage
 from autossl_panel.autossl.notify.kinds import SITE_STATES, Audience, Reach
-from autossl_panel.autossl.notify.ledger import Key, Ledger, Told
 from autossl_panel.autossl.notify.matters import Matter
+from autossl_panel.autossl.notify.memory import Key, Memory, Told
 from autossl_panel.autossl.notify.recipients import Owner
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -28,7 +28,7 @@ def matter(kind: Kind, names: Any = ("a",), user: int = 3, host: int = 7) -> Mat
 
 
 class History:
-    """One site, looked at again and again, its ledger kept between."""
+    """One site, looked at again and again, its memory kept between."""
 
     def __init__(self) -> None:
         self.known: dict[Key, Any] = {}
@@ -36,13 +36,13 @@ class History:
 
     def look(self, state: Matter | None, after: timedelta = HOUR) -> list[Told]:
         self.now += after
-        ledger = Ledger(self.now, EVERYBODY)
-        ledger.known.update(self.known)
-        ledger.site("site:7", state)
-        for key in ledger._ended:
+        memory = Memory(self.now, EVERYBODY)
+        memory.known.update(self.known)
+        memory.site("site:7", state)
+        for key in memory._ended:
             self.known.pop(key, None)
-        self.known |= {key: known for key, (known, _host) in ledger._changed.items()}
-        return ledger.told
+        self.known |= {key: known for key, (known, _host) in memory._changed.items()}
+        return memory.told
 
 
 def test_a_lesser_state_is_no_news_when_a_worse_one_is_over():

@@ -29,7 +29,7 @@ class Told:
 
 
 @dataclass(slots=True)
-class Ledger:
+class Memory:
     """What is known, what becomes of it in one look, and what there is to tell to those who can be told."""
 
     now: datetime
