@@ -12,11 +12,13 @@ from django.db.models import Count, Max
 
 from autossl_panel.hosting import users as hosting_users
 from autossl_panel.hosting.models import Server, SiteState, VirtualHost
-from autossl_panel.people import audit
+from autossl_panel.people import audit, mail
 from autossl_panel.people.models import Role, User
 
-from .models import Installation, Options, SecondFactorRule
+from .models import Installation, NotifyLevel, Options, SecondFactorRule
 from .models.providers import KEY_KINDS, KEY_TYPES
+
+MOST_ADDRESSES = 20
 
 
 class OptionProblem(ValueError):
@@ -156,6 +158,9 @@ def texts(row: Options) -> dict[str, str]:
         "serve_www": "yes" if row.serve_www else "no",
         "second_factor": str(row.second_factor),
         "audit_days": str(row.audit_days),
+        "notify_user": row.notify_user,
+        "notify_admin": row.notify_admin,
+        "admin_addresses": ",".join(row.admin_addresses),
     }
 
 
@@ -265,6 +270,28 @@ def _number(least: int, most: int, unit: str) -> Callable[[str, Any], int]:
     return read
 
 
+def _level(field: str, value: Any) -> str:
+    text = str(value).strip().lower()
+    if text not in NotifyLevel.values:
+        raise OptionProblem(field, f"“{value}” is not a level. There are: {', '.join(NotifyLevel.values)}.")
+    return text
+
+
+def _mail_addresses(field: str, value: Any) -> list[str]:
+    found: dict[str, str] = {}
+    for item in _items(value):
+        try:
+            address = mail.address(item)
+        except mail.AddressProblem as problem:
+            raise OptionProblem(field, problem.text) from problem
+        found.setdefault(address.casefold(), address)
+    if len(found) > MOST_ADDRESSES:
+        raise OptionProblem(
+            field, f"{len(found)} addresses are too many: {MOST_ADDRESSES} at most; use a list address."
+        )
+    return list(found.values())
+
+
 READERS: dict[str, Callable[[str, Any], Any]] = {
     "resolvers": _resolvers,
     "server_addresses": _addresses,
@@ -277,4 +304,7 @@ READERS: dict[str, Callable[[str, Any], Any]] = {
     "serve_www": _boolean,
     "second_factor": _second_factor,
     "audit_days": _number(366, 36500, "days"),
+    "notify_user": _level,
+    "notify_admin": _level,
+    "admin_addresses": _mail_addresses,
 }

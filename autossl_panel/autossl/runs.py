@@ -18,7 +18,7 @@ from autossl_panel.people import audit
 from autossl_panel.people.models import User
 
 from . import log, trouble
-from .models import Job, JobOutcome, JobState, Level, LogLine, Phase, Run
+from .models import Job, JobOutcome, JobState, Level, LogLine, Phase, Run, UntoldRun
 
 ALL = "*"
 DUE = "due"
@@ -141,6 +141,8 @@ def end_if_done(run_id: int, *, now: datetime | None = None) -> bool:
         level = Level.FAILURE if done.failed or run.problem else Level.WARN if warns else Level.SUCCESS
         seconds = round((now - run.started_at).total_seconds(), 1)
         log.for_run(run_id).line("run:ended", level, seconds=seconds, summary=done.summary())
+        # The sweep tells of it (`notify.telling`), whoever dies here.
+        UntoldRun.objects.create(run=run)
     return True
 
 

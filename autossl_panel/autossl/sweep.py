@@ -26,6 +26,7 @@ from . import (
 )
 from . import options as option_rows
 from .models import Job, JobOutcome, JobState, LogLine, Options, Order, OrderStatus, Run
+from .notify import post, telling
 from .policy.needs import CLOCK_TOLERANCE
 
 log = logging.getLogger("autossl_panel.sweep")
@@ -55,6 +56,11 @@ def sweep(server: Server, *, now: datetime | None = None) -> bool:
     _start_due(server, now)
     jobs.ring_where_needed(server)
     _forget(server, now)
+    try:
+        telling.sweep(server, now=now)
+    finally:
+        # What was made before leaves in any case.
+        post.deliver(server)
     # Last, what CAs may keep waiting; each takes seconds at most to begin with, and says what it found on rows.
     if daily:
         registration.look_again(server, now)

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from autossl_panel import names
-from autossl_panel.people import audit
+from autossl_panel.people import audit, mail
 from autossl_panel.people.models import User
 
 from .models import Domain, Exclusion, FeatureList, HostingUser, Setting, VirtualHost
@@ -105,6 +105,19 @@ def set_owner(user: HostingUser, owner: User | None, *, by: User | None) -> None
         HostingUser.objects.filter(pk=user.pk).update(owner=new)
         before, after = ({"owner": person.username if person else "root"} for person in (was, new))
         audit.record(by, "user:owner_set", user.name, before=before, after=after)
+
+
+def set_email(user: HostingUser, email: str, *, by: User | None) -> None:
+    """Where notifications for a hosting user go; "" for nowhere. Raises UserProblem (email)."""
+    try:
+        address = mail.address(email) if email.strip() else ""
+    except mail.AddressProblem as problem:
+        raise UserProblem("email", problem.text) from problem
+    with transaction.atomic():
+        before = HostingUser.objects.select_for_update().get(pk=user.pk).email
+        HostingUser.objects.filter(pk=user.pk).update(email=address)
+        audit.record(by, "user:changed", user.name, before={"email": before}, after={"email": address})
+    user.email = address
 
 
 def set_feature_list(name: str, autossl: bool, *, by: User | None, now: datetime) -> FeatureList:

@@ -64,6 +64,16 @@ def test_a_user_is_set(make_user):
     assert said == "amber: AutoSSL on (feature-list), not suspended, owner root\n"
 
 
+def test_a_user_gets_an_address(make_user):
+    make_user("amber")
+    assert run("user", "email", "amber", "anna@amber.example") == "amber: notifications go to anna@amber.example\n"
+    assert HostingUser.objects.get().email == "anna@amber.example"
+    status, text = refused("user", "email", "amber", "anna")
+    assert (status, "email: “anna” is not an e-mail address" in text) == (2, True)
+    assert refused("user", "email", "nobody", "a@b.example")[0] == 2
+    assert run("user", "email", "amber", "") == "amber: notifications go to nobody\n"
+
+
 @pytest.mark.parametrize(
     ("argv", "says"),
     [

@@ -12,6 +12,7 @@ from django.db import DatabaseError, OperationalError, ProgrammingError
 from autossl_panel.autossl.inventory import UserMapProblem
 from autossl_panel.autossl.limits import LimitProblem
 from autossl_panel.autossl.models import Provider
+from autossl_panel.autossl.notify.channels import ChannelProblem
 from autossl_panel.autossl.options import OptionProblem
 from autossl_panel.autossl.providers import ProviderProblem
 from autossl_panel.autossl.revocation import RevocationProblem
@@ -37,6 +38,8 @@ FLAGS = {
     "max_names": "--max-names",
     "agree_terms": "--agree-tos",
     "contact": "--contact",
+    "target": "--target",
+    "secret": "--secret-stdin",
     "reason": "--reason",
     "pattern": "--pattern",
 }
@@ -48,7 +51,7 @@ class Refused(CommandError):
 
 Refused.__name__ = "autossl-panel"
 
-PROBLEMS = (OptionProblem, UserProblem, PersonProblem, ProviderProblem, RevocationProblem, LimitProblem)
+PROBLEMS = (ChannelProblem, OptionProblem, UserProblem, PersonProblem, ProviderProblem, RevocationProblem, LimitProblem)
 
 
 class Command(BaseCommand):

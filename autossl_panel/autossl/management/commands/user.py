@@ -14,7 +14,7 @@ from autossl_panel.people.models import User
 
 
 class Command(Base):
-    help = "Set a hosting user's AutoSSL, suspension, owner or provider."
+    help = "Set a hosting user's AutoSSL, suspension, owner or provider, or where its notifications go."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
@@ -27,10 +27,22 @@ class Command(Base):
         provider.add_argument("name", metavar="NAME")
         provider.add_argument("provider", metavar="PROVIDER", help="“default”: the one of its feature list, or in use")
 
+        email = verbs.add_parser("email", help="where notifications for the user go")
+        email.add_argument("name", metavar="NAME")
+        email.add_argument("address", metavar="ADDRESS", help='an e-mail address, or "" for none')
+
     def work(self, *, verb: str, name: str, **given: Any) -> int:
         if verb == "set-provider":
             return self._set_provider(name, given["provider"])
+        if verb == "email":
+            return self._set_email(name, given["address"])
         return self._set(name, given["autossl"], given["suspended"], given["owner"])
+
+    def _set_email(self, name: str, address: str) -> int:
+        row = hosting_user(servers.this(), name)
+        users.set_email(row, address, by=None)
+        self.stdout.write(f"{row.name}: notifications go to {row.email or 'nobody'}")
+        return 0
 
     def _set_provider(self, name: str, provider: str) -> int:
         row = hosting_user(servers.this(), name)
