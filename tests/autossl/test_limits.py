@@ -343,10 +343,10 @@ def test_the_lost_ones_come_back_one_by_one(account, old_copy):
     for number in range(200):
         take(account, f"lost{number}.com")
     old_copy()
-    take(account, "c.com")
-    assert used(account)["orders"] == 203
-    assert used(account, NOW + HOUR)["orders"] in range(104, 109), "100 an hour come back"
-    assert used(account, NOW + 3 * HOUR)["orders"] <= 3
+    assert isinstance(take(account, "c.com"), Wait), "any set may have been ordered 200 times"
+    assert used(account)["orders"] == 202
+    assert used(account, NOW + HOUR)["orders"] in range(102, 112), "100 an hour come back"
+    assert used(account, NOW + 3 * HOUR)["orders"] == 0
 
 
 def test_where_a_ca_gives_back_by_windows_the_whole_window_is_lost(account, old_copy):
