@@ -99,6 +99,9 @@ class Sheet:
         """Write what the ledger says of `keys`."""
         changed = []
         for key in sorted(set(keys), key=lambda key: (self.owner(key[0]), *key)):
+            book = self.ledger.books[key[0]]
+            if key not in self.rows and key[1] not in book.logs and key[1] not in book.blocks:
+                continue  # nothing to say of it
             row = self.rows.get(key) or self._fresh(key, labels)
             self._fill(row, key)
             changed.append(row)

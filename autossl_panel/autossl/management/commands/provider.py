@@ -104,13 +104,13 @@ class Command(Base):
 
     def _limits(self, *, name: str, values: list[str], reset: bool, unpause: str | None, **_: Any) -> int:
         provider = _named(name)
-        account = Account.objects.select_related("provider").filter(provider=provider, server=servers.this()).first()
         if reset and values:
             usage("--set and --reset do not go together.")
         if reset:
             changing.reset(provider, by=None)
         elif values:
             changing.change(provider, dict(_pair(value) for value in values), by=None)
+        account = Account.objects.select_related("provider").filter(provider=provider, server=servers.this()).first()
         if unpause and (account is None or not limits.unpause(account, unpause.strip().lower(), by=None)):
             usage(f"“{unpause}” is not paused at {provider.name}.")
         show_limits(self.stdout, provider, account)
