@@ -78,6 +78,7 @@ def take(account: Account, wish: Wish, *, now: datetime) -> Permit | Wait:
     its permit in one): call it last, for the account's other permits wait until then, and send nothing before the
     commit. Raises StampProblem, then and at the commit, where the stamp cannot be kept: then nothing may be sent.
     """
+    # As the caller knows the provider: whether anything is limited. What, is read under the lock.
     found = rows.limits_of(account.provider)
     kinds = {Kind.FAILURES if limit.kind is Kind.CONSECUTIVE else limit.kind for limit in found}
     if not any(kind in kinds for kind, _subject in wish.spends):
@@ -85,7 +86,7 @@ def take(account: Account, wish: Wish, *, now: datetime) -> Permit | Wait:
     at = rows.seconds(now)
     with transaction.atomic():
         row = _locked(account, now, rows.longest(found))
-        paper = rows.sheet(row, found)
+        paper = rows.sheet(row)
         labels = _labels(wish)
         counted = paper.counted(wish.spends)
         paper.make(counted, labels)

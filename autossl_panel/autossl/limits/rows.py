@@ -135,9 +135,9 @@ class Sheet:
         row.blocked_url = block.url[:2000] if block else ""
 
 
-def sheet(account: Account, limits: tuple[Limit, ...] | None = None) -> Sheet:
+def sheet(account: Account) -> Sheet:
     """An empty sheet of an account, with what may have been lost of its buckets and of those it shares."""
-    found = limits_of(account.provider) if limits is None else limits
+    found = limits_of(account.provider)
     losses: list[Loss] = []
     others: list[Loss] = []
     first = account.provider_id
