@@ -15,6 +15,7 @@ from autossl_panel.autossl import limits
 from autossl_panel.autossl.ledger import Kind
 from autossl_panel.autossl.limits import Permit, Wait, stamps
 from autossl_panel.autossl.models import Account, Bucket, Order, Provider
+from autossl_panel.hosting.models import VirtualHost
 from autossl_panel.people.models import AuditEntry
 from tests.autossl.limits_rows import LETS_ENCRYPT, NOW, again, new_account, take, used
 
@@ -176,11 +177,34 @@ def test_an_emptied_database_beside_a_kept_state_directory_knows_how_many_it_los
     assert again(account).ledger_lost == 2
 
 
-def test_a_database_with_orders_that_never_had_a_stamp(account, make_user, make_site):
-    Order.objects.create(
-        ident="o1", virtual_host=make_site(make_user("anna"), "a.com"), provider=account.provider, account=account,
-        names=["a.com"], reason="missing", key_type="p256", created_at=NOW,
+def new_order(account: Account, host: VirtualHost, url: str = "") -> Order:
+    return Order.objects.create(
+        ident="o1", virtual_host=host, provider=account.provider, account=account, names=["a.com"], reason="missing",
+        key_type="p256", created_at=NOW, url=url,
     )  # fmt: skip
+
+
+def test_the_first_order_of_all_is_saved_with_its_permit(account, make_user, make_site):
+    with transaction.atomic():
+        order = new_order(account, make_site(make_user("anna"), "a.com"))
+        permit = take(account, "a.com")
+        assert isinstance(permit, Permit)
+        order.permit = permit.as_json()
+        order.save(update_fields=["permit"])
+    order.refresh_from_db()
+    assert Permit.of(order.permit, order.names) == permit
+    assert again(account).ledger_spent_at is None
+
+
+def test_what_was_written_by_a_clock_a_little_ahead_is_older_than_the_loss(account):
+    take(account, "a.com", now=NOW + timedelta(seconds=20))
+    stamps.path_of(account).unlink()
+    assert isinstance(take(account, "b.com"), Wait)
+    assert used(again(account))["orders"] == 240
+
+
+def test_a_database_with_orders_that_never_had_a_stamp(account, make_user, make_site):
+    new_order(account, make_site(make_user("anna"), "a.com"), "https://ca.example/order/1")
     assert isinstance(take(account, "b.com"), Wait)
     assert again(account).ledger_lost is None
 

@@ -17,17 +17,19 @@ import json
 import os
 import secrets
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Max
 
 from autossl_panel.people import audit
 from autossl_panel.people.models import User
 
-from ..models import Account, Order
+from ..ledger import Kind
+from ..models import Account, Bucket, Order
 
 LENGTH = 256
 
@@ -59,7 +61,8 @@ def look(account: Account, *, now: datetime, keep: timedelta) -> None:
     try:
         found = _read(path)
         virgin = not account.ledger_stamp and not account.ledger_count
-        if virgin and not Order.objects.filter(account=account).exists():
+        # An order without a URL may be the very one that this permit is for, saved in the same transaction.
+        if virgin and not Order.objects.filter(account=account).exclude(url="").exists():
             # Nothing was ever asked by this row; what is lost, if anything, is what the file has counted.
             if found is None and not path.exists():
                 account.ledger_stamp = _make(path, 0)
@@ -95,8 +98,10 @@ def start_spent(account: Account, *, now: datetime, by: User | None) -> None:
 
 
 def _spend_all(account: Account, now: datetime, number: int | None, by: User | None) -> None:
-    # A little later than anything that was written down at `now`
-    account.ledger_spent_at = now + timedelta(milliseconds=1)
+    # Later than anything that is written down, also by who heard the CA's time a little ahead of us.
+    buckets = Bucket.objects.filter(provider__directory_url=account.provider.directory_url).exclude(kind=Kind.REQUESTS)
+    latest = buckets.aggregate(mark=Max("mark"))["mark"] or 0.0
+    account.ledger_spent_at = max(now, datetime.fromtimestamp(latest, UTC)) + timedelta(milliseconds=1)
     account.ledger_lost = number
     audit.record(by, "limits:started_spent", account.provider.name, after={"permits_lost": number})
 
