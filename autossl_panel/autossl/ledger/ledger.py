@@ -86,18 +86,20 @@ class Ledger:
             now = self.mark
         else:
             self.mark = now
-        held = self._room(wish.asks, wish.headroom, now, self._held(wish, now))
+        held = self._room(wish.asks, wish.headroom, now, self._held(wish, now), probe=wish.probe)
         if held is not None:
             return held
         self._spend(wish.spends, now)
         return Granted(wish, now, now + self._lag / 2)
 
-    def _room(self, asks: Iterable[Key], headroom: float, now: float, held: Wait | None) -> Wait | None:
+    def _room(
+        self, asks: Iterable[Key], headroom: float, now: float, held: Wait | None, *, probe: bool = False
+    ) -> Wait | None:
         """What of `asks` has no room now, or is refused; of that and `held` what lasts longest."""
         books = self.books
         for kind, subject in asks:
             book = books[kind]
-            if book.blocks and (block := book.blocked(subject, now)) is not None:
+            if book.blocks and not probe and (block := book.blocked(subject, now)) is not None:
                 held = _longer(held, self._refused(kind, subject, block))
             log = book.logs.get(subject)
             if log is None or log[0] <= now - book.span:
@@ -138,7 +140,7 @@ class Ledger:
             held = self._refused(Kind.REQUESTS, "", block)
         if not wish.names:
             return held
-        if self._account.blocks and (block := self._account.blocked("", now)) is not None:
+        if self._account.blocks and not wish.probe and (block := self._account.blocked("", now)) is not None:
             held = _longer(held, self._refused(Kind.ACCOUNT, "", block))
         paused, failures = self.books[Kind.CONSECUTIVE], self.failures
         if paused.blocks:

@@ -9,13 +9,14 @@ this host's clock alone; a client that has heard nothing yet asks for the direct
         order.save(); answer = take(account, wish, now=client.time)
         Wait → no order: the job waits until answer.until (None: a person has to act)
         Permit → order.permit = answer.as_json(); save
-    …newOrder is sent after the commit. Not accepted with `replaces`: once more, but with a permit of its own.
+    …newOrder is sent after the commit. Sent once more (the answer was lost, `replaces` was refused): another permit.
     permit = Permit.of(order.permit, order.names)        also after a crash, by any worker
     keep(account, permit, now=…)                         before challenges are answered and before finalize
     settle(account, permit, now=…, proven= failed= | issued=True)      with what saves the outcome
     give_back(account, permit)                           only where surely nothing was sent
     heard(provider, problem, asked, account=…, names=…, now=…, skew=client.date_offset)     whenever a CaProblem comes
     take(account, ledger.registration(), now=…)          before newAccount
+    ledger.order(…, probe=True) at ledger.probe_at(…)    where a refusal outlasts the certificate and no other CA helps
 
 Nothing here knows the CA's protocol, so that pages may read it: `usage`, `paused`, `unpause`. Previews: `forecast`.
 The sweep: `prune`. What a provider allows: `limits_of`, changed by `changing`.
@@ -24,7 +25,7 @@ The sweep: `prune`. What a provider allows: `limits_of`, changed by `changing`.
 from .changing import LimitProblem
 from .permits import Heard, Permit, Wait, give_back, heard, keep, settle, take, unpause
 from .rows import limits_of
-from .stamps import StampProblem
+from .stamps import StampProblem, start_spent
 from .using import Refused, Report, Usage, forecast, paused, prune, usage
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "paused",
     "prune",
     "settle",
+    "start_spent",
     "take",
     "unpause",
     "usage",

@@ -78,6 +78,7 @@ def take(account: Account, wish: Wish, *, now: datetime) -> Permit | Wait:
     its permit in one): call it last, for the account's other permits wait until then, and send nothing before the
     commit. Raises StampProblem, then and at the commit, where the stamp cannot be kept: then nothing may be sent.
     """
+    # As the caller knows the provider: whether anything is limited. What, is read under the lock.
     found = rows.limits_of(account.provider)
     kinds = {Kind.FAILURES if limit.kind is Kind.CONSECUTIVE else limit.kind for limit in found}
     if not any(kind in kinds for kind, _subject in wish.spends):
@@ -85,7 +86,7 @@ def take(account: Account, wish: Wish, *, now: datetime) -> Permit | Wait:
     at = rows.seconds(now)
     with transaction.atomic():
         row = _locked(account, now, rows.longest(found))
-        paper = rows.sheet(row, found)
+        paper = rows.sheet(row)
         labels = _labels(wish)
         counted = paper.counted(wish.spends)
         paper.make(counted, labels)
@@ -97,7 +98,8 @@ def take(account: Account, wish: Wish, *, now: datetime) -> Permit | Wait:
         paper.write(counted, labels)
         row.ledger_count += 1
         _save_stamp(row)
-        transaction.on_commit(partial(stamps.note, row.pk, stamps.path_of(row), row.ledger_stamp, row.ledger_count))
+        path, stamp, count = stamps.path_of(row), row.ledger_stamp, row.ledger_count
+        transaction.on_commit(partial(stamps.note, path, stamp, count, sync=bool(wish.asks)))
     return Permit(answer)
 
 
@@ -180,6 +182,7 @@ def heard(
         for scope in found:
             paper.ledger.block(scope.kind, scope.subject, scope.block)
         paper.write(keys, {})
+    stops.look_again()
     for scope in found:
         if scope.kind is Kind.REQUESTS and scope.until is not None:
             stops.stop(paper.shared_owner, scope.until - rows.seconds(now))
@@ -215,6 +218,13 @@ def unpause(account: Account, name: str, *, by: User | None) -> bool:
 
 def _unlimited(account: Account, wish: Wish, now: datetime) -> Permit | Wait:
     """Where nothing that the wish spends is limited: only what the CA refused before."""
+    provider = account.provider
+    if stops.seen_free(provider.pk):
+        return Permit(None)
+    refused = Bucket.objects.filter(provider__directory_url=provider.directory_url, blocked_until__gt=now)
+    if not refused.exists():
+        stops.note_free(provider.pk)
+        return Permit(None)
     paper = rows.sheet(account)
     paper.read([*wish.asks, *_heeded(wish)], lock=False)
     answer = paper.ledger.ask(wish, rows.seconds(now))
@@ -234,7 +244,12 @@ def _locked(account: Account, now: datetime, span: timedelta) -> Account:
 
 
 def _save_stamp(row: Account) -> None:
-    row.save(update_fields=["ledger_stamp", "ledger_count", "ledger_spent_at", "ledger_lost"])
+    Account.objects.filter(pk=row.pk).update(
+        ledger_stamp=row.ledger_stamp,
+        ledger_count=row.ledger_count,
+        ledger_spent_at=row.ledger_spent_at,
+        ledger_lost=row.ledger_lost,
+    )
 
 
 def _opened(account: Account, wish: Wish, *, lock: bool, keys: Iterable[Key] | None = None) -> Sheet:

@@ -68,8 +68,9 @@ class Sheet:
         kind, subject = Kind(row.kind), row.subject
         book = self.ledger.books[kind]
         self.rows[kind, subject] = row
-        self.ledger.mark = max(self.ledger.mark, row.mark)
-        if book.limit is not None:
+        if kind is not Kind.REQUESTS:  # that one goes by another clock: see pacing
+            self.ledger.mark = max(self.ledger.mark, row.mark)
+        if book.limit is not None and kind is not Kind.REQUESTS:
             book.recall(subject, [at for at, number in row.entries for _ in range(number)], row.mark)
         if row.in_a_row and kind is Kind.FAILURES:
             self.ledger.failures.rows[subject] = row.in_a_row
@@ -99,6 +100,9 @@ class Sheet:
         """Write what the ledger says of `keys`."""
         changed = []
         for key in sorted(set(keys), key=lambda key: (self.owner(key[0]), *key)):
+            book = self.ledger.books[key[0]]
+            if key not in self.rows and key[1] not in book.logs and key[1] not in book.blocks:
+                continue  # nothing to say of it
             row = self.rows.get(key) or self._fresh(key, labels)
             self._fill(row, key)
             changed.append(row)
@@ -120,42 +124,39 @@ class Sheet:
     def _fill(self, row: Bucket, key: Key) -> None:
         kind, subject = key
         book = self.ledger.books[kind]
-        log = book.logs.get(subject, [])
-        row.entries = [[at, len(list(same))] for at, same in groupby(log)]
-        row.used = len(log)
-        row.in_a_row = self.ledger.failures.rows.get(subject, 0) if kind is Kind.FAILURES else 0
-        row.mark = self.ledger.mark
-        row.empty_at = moment(log[-1] + book.span) if log else moment(self.ledger.mark)
+        if kind is not Kind.REQUESTS:
+            log = book.logs.get(subject, [])
+            row.entries = [[at, len(list(same))] for at, same in groupby(log)]
+            row.used = len(log)
+            row.in_a_row = self.ledger.failures.rows.get(subject, 0) if kind is Kind.FAILURES else 0
+            row.mark = self.ledger.mark
+            row.empty_at = moment(log[-1] + book.span) if log else moment(self.ledger.mark)
         block = book.blocks.get(subject)
         row.blocked_until = None if block is None else moment(block.until)
         row.blocked_detail = block.detail[:500] if block else ""
         row.blocked_url = block.url[:2000] if block else ""
 
 
-def sheet(account: Account, limits: tuple[Limit, ...] | None = None) -> Sheet:
-    """An empty sheet of an account, with what may have been lost of its buckets."""
-    found = limits_of(account.provider) if limits is None else limits
-    losses, others = _losses(account, found)
-    return Sheet(account, shared_owner(account.provider), found, Ledger(found, losses=losses, others=others))
+def sheet(account: Account) -> Sheet:
+    """An empty sheet of an account, with what may have been lost of its buckets and of those it shares."""
+    found = limits_of(account.provider)
+    losses: list[Loss] = []
+    others: list[Loss] = []
+    first = account.provider_id
+    same = Provider.objects.filter(directory_url=account.provider.directory_url)
+    for provider, pk, at, lost in same.values_list(
+        "pk", "accounts__pk", "accounts__ledger_spent_at", "accounts__ledger_lost"
+    ):
+        first = min(first, provider)
+        if at is not None:
+            (losses if pk == account.pk else others).append(Loss(seconds(at), lost))
+    return Sheet(account, f"p:{first}", found, Ledger(found, losses=losses, others=others))
 
 
 def shared_owner(provider: Provider) -> str:
-    """Whose the provider-wide buckets are."""
+    """Whose the provider-wide buckets are, as a sheet has it."""
     same = Provider.objects.filter(directory_url=provider.directory_url).order_by("pk")
     return f"p:{same.values_list('pk', flat=True).first() or provider.pk}"
-
-
-def _losses(account: Account, limits: Sequence[Limit]) -> tuple[list[Loss], list[Loss]]:
-    """What is lost of the account's permits and of others' at the same CA, as far as it still counts."""
-    if not limits:
-        return [], []
-    known = Account.objects.filter(provider__directory_url=account.provider.directory_url)
-    own: list[Loss] = []
-    others: list[Loss] = []
-    for one in known.exclude(ledger_spent_at=None).only("ledger_spent_at", "ledger_lost"):
-        if one.ledger_spent_at is not None:
-            (own if one.pk == account.pk else others).append(Loss(seconds(one.ledger_spent_at), one.ledger_lost))
-    return own, others
 
 
 def longest(limits: Iterable[Limit]) -> timedelta:

@@ -1,14 +1,15 @@
 """The stamp: what tells that this database is not an old copy, nor a copied one, of what has asked the CA.
 
 A file beside the account keys (0600) and the account's row carry the same random stamp and a count of permits. The
-row counts in the transaction of the permit; the file follows after its commit and **before the request**, synced to
-disk. So for every request ever sent the file counts at least as far as its permit:
+row counts in the transaction of the permit; the file follows after its commit and **before the request**. So for every
+request ever sent the file counts at least as far as its permit:
 
     row ≥ file   nothing that was sent is missing here (the file may lag where a process died before it sent)
     row < file   an older copy of the database: exactly file - row permits are missing, sent or not
     otherwise    (no file, another stamp, a file that was itself copied) nobody knows how many
 
-The file knows its own inode and this machine, so that a copied folder is noticed.
+The file knows its own inode and this machine, so that a copied folder is noticed. A whole machine that is set back or
+copied, disk and all, notices nothing by itself: `start_spent` is for who did it.
 """
 
 import fcntl
@@ -16,15 +17,19 @@ import json
 import os
 import secrets
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
 from django.conf import settings
+from django.db import transaction
+from django.db.models import Max
 
 from autossl_panel.people import audit
+from autossl_panel.people.models import User
 
-from ..models import Account, Order
+from ..ledger import Kind
+from ..models import Account, Bucket, Order
 
 LENGTH = 256
 
@@ -56,7 +61,8 @@ def look(account: Account, *, now: datetime, keep: timedelta) -> None:
     try:
         found = _read(path)
         virgin = not account.ledger_stamp and not account.ledger_count
-        if virgin and not Order.objects.filter(account=account).exists():
+        # An order without a URL may be the very one that this permit is for, saved in the same transaction.
+        if virgin and not Order.objects.filter(account=account).exclude(url="").exists():
             # Nothing was ever asked by this row; what is lost, if anything, is what the file has counted.
             if found is None and not path.exists():
                 account.ledger_stamp = _make(path, 0)
@@ -80,14 +86,32 @@ def _lost(account: Account, now: datetime, number: int | None, count: int, keep:
         # Both losses count; that the older one is dated later costs only time.
         number = None if account.ledger_lost is None else account.ledger_lost + number
     account.ledger_count = count
-    # A little later than anything that was written down at `now`
-    account.ledger_spent_at = now + timedelta(milliseconds=1)
+    _spend_all(account, now, number, None)
+
+
+def start_spent(account: Account, *, now: datetime, by: User | None) -> None:
+    """A person says that permits were given that nothing here can know of: a whole machine was set back, or copied."""
+    with transaction.atomic():
+        row = Account.objects.select_for_update(no_key=True, of=("self",)).select_related("provider").get(pk=account.pk)
+        _spend_all(row, now, None, by)
+        row.save(update_fields=["ledger_spent_at", "ledger_lost"])
+
+
+def _spend_all(account: Account, now: datetime, number: int | None, by: User | None) -> None:
+    # Later than anything that is written down, also by who heard the CA's time a little ahead of us.
+    buckets = Bucket.objects.filter(provider__directory_url=account.provider.directory_url).exclude(kind=Kind.REQUESTS)
+    latest = buckets.aggregate(mark=Max("mark"))["mark"] or 0.0
+    account.ledger_spent_at = max(now, datetime.fromtimestamp(latest, UTC)) + timedelta(milliseconds=1)
     account.ledger_lost = number
-    audit.record(None, "limits:started_spent", account.provider.name, after={"permits_lost": number})
+    audit.record(by, "limits:started_spent", account.provider.name, after={"permits_lost": number})
 
 
-def note(account_id: int, path: Path, stamp: str, count: int) -> None:
-    """Have the file count up to `count`, synced. Called between the commit and the request. Raises StampProblem."""
+def note(path: Path, stamp: str, count: int, *, sync: bool) -> None:
+    """Have the file count up to `count`; called between the commit and the request. Raises StampProblem.
+
+    Without `sync` a power failure may lose it, together with the permit: enough for an order that is free, one of which
+    more or less in a week no limit is too narrow for.
+    """
     try:
         descriptor = os.open(path, os.O_RDWR)
     except FileNotFoundError:
@@ -99,7 +123,7 @@ def note(account_id: int, path: Path, stamp: str, count: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         known = _parse(os.pread(descriptor, LENGTH, 0), descriptor)
         if known is not None and known.stamp == stamp and known.count < count:
-            _write(descriptor, Stamp(stamp, count))
+            _write(descriptor, Stamp(stamp, count), sync=sync)
     except OSError as error:
         raise StampProblem(f"{path}: {error.strerror or error}") from error
     finally:
@@ -113,7 +137,7 @@ def _make(path: Path, count: int) -> str:
     stamp = secrets.token_hex(16)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        _write(descriptor, Stamp(stamp, count))
+        _write(descriptor, Stamp(stamp, count), sync=True)
     finally:
         os.close(descriptor)
     draft.replace(path)
@@ -125,7 +149,7 @@ def _make(path: Path, count: int) -> str:
     return stamp
 
 
-def _write(descriptor: int, stamp: Stamp) -> None:
+def _write(descriptor: int, stamp: Stamp, *, sync: bool) -> None:
     said = {
         "stamp": stamp.stamp,
         "count": stamp.count,
@@ -134,7 +158,8 @@ def _write(descriptor: int, stamp: Stamp) -> None:
     }
     # One write of a fixed length in place: a new file would have a new inode.
     os.pwrite(descriptor, json.dumps(said).encode("ascii").ljust(LENGTH - 1) + b"\n", 0)
-    os.fsync(descriptor)
+    if sync:
+        os.fsync(descriptor)
 
 
 def _read(path: Path) -> Stamp | None:

@@ -93,7 +93,10 @@ class Command(Base):
         )
         provider = registration.probe(providers.draft(wish, by=None, ring=False))
         if provider.state != ProviderState.READY:
-            providers.take_back(provider, before, by=None)
+            if before is None:
+                provider.delete()
+            else:
+                before.save()
             failed(f"{directory}: {_text(provider.problem)}")
         self.stdout.write(f"{provider.name}: ready{self._notes(provider)}")
         return 0
@@ -168,6 +171,7 @@ class Command(Base):
             changing.reset(provider, by=None)
         elif values:
             changing.change(provider, dict(_pair(value) for value in values), by=None)
+        account = Account.objects.select_related("provider").filter(provider=provider, server=servers.this()).first()
         if unpause and (account is None or not limits.unpause(account, unpause.strip().lower(), by=None)):
             usage(f"“{unpause}” is not paused at {provider.name}.")
         show_limits(self.stdout, provider, account)
