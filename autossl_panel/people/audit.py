@@ -1,6 +1,6 @@
 """The audit trail: every change is recorded here, in the transaction that makes it. Entries are only ever added."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -45,21 +45,33 @@ def record(
 
     `event` is “subject:verb”. Secrets (passwords, HMAC keys, tokens) are never passed here.
     """
-    if before is not None and after is not None:
-        changed = {name for name in {*before, *after} if before.get(name) != after.get(name)}
-        if not changed:
-            return
-        before = {name: value for name, value in before.items() if name in changed}
-        after = {name: value for name, value in after.items() if name in changed}
-    origin = _origin.get()
-    AuditEntry.objects.create(
-        at=timezone.now(),
-        person=by,
-        person_name=by.username if by is not None else "",
-        source=origin.source,
-        address=origin.address,
-        event=event,
-        subject=subject[:253],
-        before=dict(before) if before is not None else None,
-        after=dict(after) if after is not None else None,
-    )
+    record_many(by, event, [(subject, before, after)])
+
+
+def record_many(
+    by: User | None, event: str, changes: Iterable[tuple[str, Mapping[str, Any] | None, Mapping[str, Any] | None]]
+) -> None:
+    """Add an entry for each (subject, before, after) of one act, such as a setting for ten thousand users."""
+    origin, moment = _origin.get(), timezone.now()
+    entries = []
+    for subject, before, after in changes:
+        if before is not None and after is not None:
+            changed = {name for name in {*before, *after} if before.get(name) != after.get(name)}
+            if not changed:
+                continue
+            before = {name: value for name, value in before.items() if name in changed}  # noqa: PLW2901
+            after = {name: value for name, value in after.items() if name in changed}  # noqa: PLW2901
+        entries.append(
+            AuditEntry(
+                at=moment,
+                person=by,
+                person_name=by.username if by is not None else "",
+                source=origin.source,
+                address=origin.address,
+                event=event,
+                subject=subject[:253],
+                before=dict(before) if before is not None else None,
+                after=dict(after) if after is not None else None,
+            )
+        )
+    AuditEntry.objects.bulk_create(entries, batch_size=1000)

@@ -1,15 +1,23 @@
-"""Adding people and changing their passwords."""
+"""People who sign in: adding, changing, deactivating and removing them. There is always an active root."""
 
 import re
+import secrets
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import transaction
 
+from . import audit, sessions
 from .models import Role, User
+
+# No letter or digit that could be read as another
+ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
+EMAIL_MOST = 254
 
 
 class PersonProblem(ValueError):
-    """Something about a person that cannot be taken; `field` is username, role or password."""
+    """Something about a person that cannot be taken; `field` is username, role, email, password or person."""
 
     def __init__(self, field: str, text: str) -> None:
         super().__init__(text)
@@ -17,20 +25,124 @@ class PersonProblem(ValueError):
         self.text = text
 
 
-def add(username: str, role: str, password: str) -> tuple[User, bool]:
-    """Add a person, or set role and password of a known one; returns the person and whether it is new."""
+def check_username(username: str) -> None:
+    """Raise PersonProblem where this is no login name."""
     if not re.fullmatch(r"[A-Za-z0-9_.@+-]{1,64}", username):
-        raise PersonProblem("username", f"“{username}” is not a login name: letters, digits and _ . @ + -, at most 64.")
+        raise PersonProblem(
+            "username", f"“{username[:80]}” is not a login name: letters, digits and _ . @ + -, at most 64."
+        )
+
+
+def check_role(role: str) -> None:
+    """Raise PersonProblem where this is no role."""
     if role not in Role.values:
         raise PersonProblem("role", f"“{role}” is not a role. There are: {', '.join(Role.values)}.")
-    person = User.objects.filter(username=username).first() or User(username=username)
+
+
+def check_email(email: str) -> None:
+    """Raise PersonProblem where this is no e-mail address; “” is none, and can be taken."""
+    if not email:
+        return
+    try:
+        validate_email(email)
+    except ValidationError as error:
+        raise PersonProblem("email", f"“{email[:80]}” is not an e-mail address.") from error
+    if len(email) > EMAIL_MOST:
+        raise PersonProblem("email", f"An e-mail address has at most {EMAIL_MOST} characters.")
+
+
+def check_password(password: str, person: User) -> None:
+    """Raise PersonProblem where a password is too weak for `person`."""
     try:
         validate_password(password, person)
     except ValidationError as error:
         raise PersonProblem("password", " ".join(error.messages)) from error
-    new = person.pk is None
-    person.role = role
-    person.is_active = True
+
+
+def add(username: str, role: str, password: str, *, email: str = "", by: User | None = None) -> tuple[User, bool]:
+    """Add a person, or set role and password of a known one; returns the person and whether it is new.
+
+    Whoever may own hosting users or sign in for them changes role through `hosting.ownership` instead.
+    """
+    check_username(username)
+    check_role(role)
+    check_email(email)
+    person = User.objects.filter(username=username).first()
+    check_password(password, person or User(username=username, email=email))
+    if person is not None:
+        with transaction.atomic():
+            set_active(person, True, by=by)
+            set_role(person, role, by=by)
+            set_password(person, password, by=by)
+        return person, False
+    person = User(username=username, role=role, email=email)
     person.set_password(password)
-    person.save()
-    return person, new
+    with transaction.atomic():
+        person.save(force_insert=True)
+        audit.record(by, "person:added", username, after={"role": role, "email": email})
+    return person, True
+
+
+def set_role(person: User, role: str, *, by: User | None) -> None:
+    """Give a person another role; the last active root keeps it."""
+    check_role(role)
+    with transaction.atomic():
+        if role != Role.ROOT:
+            _keep_a_root(person, "role")
+        User.objects.filter(pk=person.pk).update(role=role)
+        audit.record(by, "person:changed", person.username, before={"role": person.role}, after={"role": role})
+    person.role = role
+
+
+def set_email(person: User, email: str, *, by: User | None) -> None:
+    """Set a person's e-mail address; “” for none."""
+    check_email(email)
+    with transaction.atomic():
+        User.objects.filter(pk=person.pk).update(email=email)
+        audit.record(by, "person:changed", person.username, before={"email": person.email}, after={"email": email})
+    person.email = email
+
+
+def set_password(person: User, password: str, *, by: User | None) -> None:
+    """Set a person's password; every session that was opened with the old one ends."""
+    check_password(password, person)
+    person.set_password(password)
+    with transaction.atomic():
+        User.objects.filter(pk=person.pk).update(password=person.password)
+        audit.record(by, "person:password_set", person.username)
+
+
+def generated_password() -> str:
+    """A password that nobody has to think of: four groups of five, 99 bits."""
+    return "-".join("".join(secrets.choice(ALPHABET) for _ in range(5)) for _ in range(4))
+
+
+def set_active(person: User, active: bool, *, by: User | None) -> bool:
+    """Let a person sign in, or no longer: then every session ends at once. False where it is so already."""
+    with transaction.atomic():
+        if not active:
+            _keep_a_root(person, "person")
+        if not User.objects.filter(pk=person.pk).exclude(is_active=active).update(is_active=active):
+            return False
+        if not active:
+            sessions.end_all(person)
+        audit.record(by, "person:reactivated" if active else "person:deactivated", person.username)
+    person.is_active = active
+    return True
+
+
+def remove(person: User, *, by: User | None) -> None:
+    """Remove a person for good. Names in logs and in the audit trail stay."""
+    with transaction.atomic():
+        _keep_a_root(person, "person")
+        sessions.end_all(person)
+        audit.record(by, "person:removed", person.username, before={"role": person.role, "email": person.email})
+        person.delete()
+
+
+def _keep_a_root(person: User, field: str) -> None:
+    """Raise where nobody would be left who may do everything. Locks: two roots cannot end each other at once."""
+    roots = User.objects.select_for_update().filter(role=Role.ROOT, is_active=True)
+    ids = set(roots.order_by("pk").values_list("pk", flat=True))
+    if ids == {person.pk}:
+        raise PersonProblem(field, f"“{person.username}” is the only active root. Make somebody else root first.")
