@@ -160,6 +160,17 @@ def _off(row: Mapping[str, Any]) -> str | None:
     return None if on else "disabled"
 
 
+def not_wanted(name: str, added: bool, unfit: str, *, excluded: bool, private: bool, serve_www: bool) -> str | None:
+    """Why a name of a site cannot be asked for now (rules §1), or None."""
+    if excluded:
+        return "excluded"
+    if unfit and not (private and unfit == PUBLIC_ONLY):
+        return unfit
+    if name.startswith("*."):
+        return "wildcard_unsupported"
+    return "www_not_served" if added and not serve_www else None
+
+
 def _name(
     name: str,
     added: bool,
@@ -170,15 +181,7 @@ def _name(
     private: bool,
     serve_www: bool,
 ) -> NameFacts:
-    code = None
-    if excluded:
-        code = "excluded"
-    elif unfit and not (private and unfit == PUBLIC_ONLY):
-        code = unfit
-    elif name.startswith("*."):
-        code = "wildcard_unsupported"
-    elif added and not serve_www:
-        code = "www_not_served"
+    code = not_wanted(name, added, unfit, excluded=excluded, private=private, serve_www=serve_www)
     if verdict is None:
         return NameFacts(name, main, added, code, None, None, None, None, None, excluded)
     return NameFacts(
@@ -235,15 +238,7 @@ def _installed(hosts: Mapping[str, Any], now: datetime) -> dict[int, tuple[int, 
         bits, serial, fingerprint, renewal_at,
     ) in quick.rows(rows):  # fmt: skip
         since, until, renewal = quick.moment(not_before), quick.moment(not_after), quick.moment(renewal_at)
-        defects: tuple[str, ...] = ()
-        if until <= now or matches is False or weak or not links:
-            judged = (
-                ("expired", until <= now),
-                ("mismatch", matches is False),
-                ("weak", weak),
-                ("chain", not links),
-            )
-            defects = tuple(code for code, is_so in judged if is_so)
+        defects = defects_of(until, matches, weak, links, now)
         found[host] = (
             certificate,
             InstalledFacts(
@@ -261,6 +256,14 @@ def _installed(hosts: Mapping[str, Any], now: datetime) -> dict[int, tuple[int, 
             ),
         )
     return found
+
+
+def defects_of(until: datetime, matches: bool | None, weak: bool, links: bool, now: datetime) -> tuple[str, ...]:
+    """What is wrong with a certificate that is installed, the worst first."""
+    if until > now and matches is not False and not weak and links:
+        return ()
+    judged = (("expired", until <= now), ("mismatch", matches is False), ("weak", weak), ("chain", not links))
+    return tuple(code for code, is_so in judged if is_so)
 
 
 def _orders(

@@ -53,8 +53,8 @@ def names_of(changes: Sequence[Change]) -> dict[int, str]:
     return found
 
 
-def recheck(sites: QuerySet[VirtualHost], now: datetime) -> None:
-    """Make sites due now: the sweep looks at them within a minute."""
+def make_due(sites: QuerySet[VirtualHost], now: datetime) -> None:
+    """Make sites due at `now`: the sweep looks at them within a minute. The caller is in the change's transaction."""
     sites.filter(gone_at__isnull=True).update(next_at=now, next_reason="changed")
 
 

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from autossl_panel.people import audit
 from autossl_panel.people.models import User
 
-from .changes import Change, UserProblem, chunks, names_of, put_back, recheck
+from .changes import Change, UserProblem, chunks, make_due, names_of, put_back
 from .models import FeatureList, HostingUser, Setting, VirtualHost
 
 # What users are given that discovery finds
@@ -28,7 +28,7 @@ def add(name: str, autossl: bool, *, by: User | None) -> FeatureList:
         row, made = FeatureList.objects.get_or_create(name=name, defaults={"autossl": autossl})
         if not made:
             raise UserProblem("name", f"There is a feature list “{name}” already.")
-        audit.record(by, "feature_list:added", name, after={"autossl": _on(autossl)})
+        audit.record(by, "feature_list:added", name, after={"autossl": autossl})
     return row
 
 
@@ -55,9 +55,9 @@ def set_autossl(row: FeatureList, autossl: bool, *, by: User | None, now: dateti
     with transaction.atomic():
         if not FeatureList.objects.filter(pk=row.pk).exclude(autossl=autossl).update(autossl=autossl):
             return False
-        recheck(VirtualHost.objects.filter(user__feature_list=row, user__autossl=Setting.FEATURE_LIST), now)
-        said = {"autossl": _on(not autossl)}
-        audit.record(by, "feature_list:changed", row.name, before=said, after={"autossl": _on(autossl)})
+        make_due(VirtualHost.objects.filter(user__feature_list=row, user__autossl=Setting.FEATURE_LIST), now)
+        said = {"autossl": not autossl}
+        audit.record(by, "feature_list:changed", row.name, before=said, after={"autossl": autossl})
     row.autossl = autossl
     return True
 
@@ -107,7 +107,7 @@ def remove(row: FeatureList, *, move_to: FeatureList | None = None, by: User | N
             moved = 0
         else:
             moved = len(move(users, move_to, by=by, now=now))
-        audit.record(by, "feature_list:removed", row.name, before={"autossl": _on(row.autossl)})
+        audit.record(by, "feature_list:removed", row.name, before={"autossl": row.autossl})
         row.delete()
     return moved
 
@@ -116,18 +116,14 @@ def _moved(changes: list[Change], *, by: User | None, now: datetime) -> None:
     """Have the users' sites looked at, and record each user's change."""
     ids = [change.user_id for change in changes]
     for part in chunks(ids):
-        recheck(VirtualHost.objects.filter(user_id__in=part, user__autossl=Setting.FEATURE_LIST), now)
+        make_due(VirtualHost.objects.filter(user_id__in=part, user__autossl=Setting.FEATURE_LIST), now)
     called = {str(pk): name for pk, name in FeatureList.objects.values_list("pk", "name")}
     users = names_of(changes)
     rows = [
         (users[one.user_id], {"feature_list": called[one.before]}, {"feature_list": called[one.after]})
         for one in changes
     ]
-    audit.record_many(by, "user:changed", rows)
-
-
-def _on(autossl: bool) -> str:
-    return "on" if autossl else "off"
+    audit.record_each(by, "user:feature_list_set", rows)
 
 
 def _name(text: str) -> str:

@@ -1,6 +1,6 @@
 """Whose hosting users are, who signs in for them, and what a person's change of role means for them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -74,6 +74,18 @@ def set_login(user: HostingUser, login: User | None, *, by: User | None) -> None
     user.login = login
 
 
+def set_logins(person: User, users: Sequence[HostingUser], *, by: User | None) -> None:
+    """Say for which hosting users a person signs in: for these, and for no others. One that has a login keeps it."""
+    taken = next((user for user in users if user.login_id not in (None, person.pk)), None)
+    if taken is not None and taken.login is not None:
+        raise UserProblem("hosting_users", f"“{taken.name}” has the login “{taken.login.username}” already.")
+    with transaction.atomic():
+        for user in HostingUser.objects.filter(login=person).exclude(pk__in=[user.pk for user in users]):
+            set_login(user, None, by=by)
+        for user in users:
+            set_login(user, person, by=by)
+
+
 def change_role(person: User, role: str, *, by: User | None) -> Held:
     """Give a person another role. What the role may not hold is let go: owned users go back to root, logins end.
 
@@ -114,7 +126,7 @@ def _record(field: str, changes: list[Change], by: User | None) -> None:
         (users[one.user_id], {field: called.get(one.before, nobody)}, {field: called.get(one.after, nobody)})
         for one in changes
     ]
-    audit.record_many(by, "user:changed", rows)
+    audit.record_each(by, f"user:{field}_set", rows)
 
 
 def _id(pk: int | None) -> str:

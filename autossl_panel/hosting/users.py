@@ -1,6 +1,5 @@
-"""What may be changed about hosting users: AutoSSL, suspension, e-mail. Each write is one named function.
-
-Owners and logins are in `ownership`, feature lists in `feature_lists`, names in `exclusions`.
+"""What may be changed about hosting users: AutoSSL, suspension, e-mail, names whoever has them. Each write is one
+named function. Owners and logins are in `ownership`, feature lists in `feature_lists`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,13 +10,13 @@ from django.core.validators import validate_email
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
+from autossl_panel import names
 from autossl_panel.people import audit
 from autossl_panel.people.models import User
 
-from .changes import Change, UserProblem, chunks, names_of, put_back, recheck
-from .exclusions import exclude, include
+from .changes import Change, UserProblem, chunks, make_due, names_of, put_back
 from .feature_lists import default_feature_list, set_feature_list
-from .models import HostingUser, Setting, VirtualHost
+from .models import Domain, Exclusion, HostingUser, Setting, VirtualHost
 from .ownership import set_owner
 
 __all__ = [
@@ -26,6 +25,7 @@ __all__ = [
     "default_feature_list",
     "exclude",
     "include",
+    "make_due",
     "off",
     "set_autossl",
     "set_email",
@@ -48,8 +48,8 @@ def set_autossl(users: QuerySet[HostingUser], value: str, *, by: User | None, no
         changes = [Change(pk, before, value) for pk, before in rows]
         for chunk in chunks([pk for pk, _before in rows]):
             HostingUser.objects.filter(pk__in=chunk).update(autossl=value)
-            recheck(VirtualHost.objects.filter(user_id__in=chunk), now)
-        _record("autossl", changes, by)
+            make_due(VirtualHost.objects.filter(user_id__in=chunk), now)
+        _record_autossl(changes, by)
     return changes
 
 
@@ -70,8 +70,8 @@ def undo_autossl(users: QuerySet[HostingUser], changes: Iterable[Change], *, by:
     with transaction.atomic():
         done = put_back(users, changes, "autossl")
         for chunk in chunks([change.user_id for change in done]):
-            recheck(VirtualHost.objects.filter(user_id__in=chunk), now)
-        _record("autossl", done, by)
+            make_due(VirtualHost.objects.filter(user_id__in=chunk), now)
+        _record_autossl(done, by)
     return len(done)
 
 
@@ -80,8 +80,9 @@ def set_suspended(user: HostingUser, suspended: bool, *, by: User | None, now: d
     with transaction.atomic():
         before = HostingUser.objects.select_for_update().get(pk=user.pk).suspended
         HostingUser.objects.filter(pk=user.pk).update(suspended=suspended)
-        recheck(user.virtual_hosts.all(), now)
-        audit.record(by, "user:changed", user.name, before={"suspended": before}, after={"suspended": suspended})
+        make_due(user.virtual_hosts.all(), now)
+        event = "user:suspended" if suspended else "user:unsuspended"
+        audit.record(by, event, user.name, before={"suspended": before}, after={"suspended": suspended})
     user.suspended = suspended
 
 
@@ -102,8 +103,52 @@ def set_email(user: HostingUser, email: str, *, by: User | None) -> None:
     user.email = email
 
 
-def _record(field: str, changes: Sequence[Change], by: User | None) -> None:
+def exclude(texts: Iterable[str], *, by: User | None, now: datetime) -> list[str]:
+    """End the wish for names; all of them or, with a problem, none. Returns the names as A-labels."""
+    wished = [_domain(text) for text in texts]
+    with transaction.atomic():
+        for domain in wished:
+            _row, made = Exclusion.objects.get_or_create(
+                user_id=domain.virtual_host.user_id, name=domain.name, defaults={"by": by, "at": now}
+            )
+            if made:
+                audit.record(by, "name:excluded", domain.name, after={"user": domain.virtual_host.user.name})
+            make_due(VirtualHost.objects.filter(pk=domain.virtual_host_id), now)
+    return [domain.name for domain in wished]
+
+
+def include(texts: Iterable[str], *, by: User | None, now: datetime) -> list[str]:
+    """Wish for excluded names again; all of them or, with a problem, none."""
+    wished = [_name(text) for text in texts]
+    for name in wished:
+        if not Exclusion.objects.filter(name=name).exists():
+            raise UserProblem("name", f"“{names.to_unicode(name)}” is not excluded.")
+    with transaction.atomic():
+        rows = Exclusion.objects.select_related("user").filter(name__in=wished)
+        audit.record_each(by, "name:included", [(row.name, {"user": row.user.name}, None) for row in rows])
+        rows.delete()
+        make_due(VirtualHost.objects.filter(domains__name__in=wished), now)
+    return wished
+
+
+def _name(text: str) -> str:
+    try:
+        return names.normalize(text)
+    except names.NameProblem as problem:
+        raise UserProblem("name", problem.text) from problem
+
+
+def _domain(text: str) -> Domain:
+    name = _name(text)
+    found = Domain.objects.filter(name=name, virtual_host__gone_at__isnull=True)
+    domain = found.select_related("virtual_host__user").first()
+    if domain is None:
+        raise UserProblem("name", f"No site has the name “{names.to_unicode(name)}”. Run discover if it is new.")
+    return domain
+
+
+def _record_autossl(changes: Sequence[Change], by: User | None) -> None:
     """An entry of the audit trail for each user that was changed."""
-    names = names_of(changes)
-    rows = [(names[one.user_id], {field: one.before}, {field: one.after}) for one in changes]
-    audit.record_many(by, "user:changed", rows)
+    called = names_of(changes)
+    rows = [(called[one.user_id], {"autossl": one.before}, {"autossl": one.after}) for one in changes]
+    audit.record_each(by, "user:autossl_set", rows)

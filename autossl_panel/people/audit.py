@@ -45,33 +45,45 @@ def record(
 
     `event` is “subject:verb”. Secrets (passwords, HMAC keys, tokens) are never passed here.
     """
-    record_many(by, event, [(subject, before, after)])
+    record_each(by, event, [(subject, before, after)])
 
 
-def record_many(
+def record_each(
     by: User | None, event: str, changes: Iterable[tuple[str, Mapping[str, Any] | None, Mapping[str, Any] | None]]
 ) -> None:
-    """Add an entry for each (subject, before, after) of one act, such as a setting for ten thousand users."""
-    origin, moment = _origin.get(), timezone.now()
+    """The same for many: (subject, before, after) each, in one statement for a thousand."""
+    origin, now = _origin.get(), timezone.now()
     entries = []
     for subject, before, after in changes:
-        if before is not None and after is not None:
-            changed = {name for name in {*before, *after} if before.get(name) != after.get(name)}
-            if not changed:
-                continue
-            before = {name: value for name, value in before.items() if name in changed}  # noqa: PLW2901
-            after = {name: value for name, value in after.items() if name in changed}  # noqa: PLW2901
+        differing = _differing(before, after)
+        if differing is None:
+            continue
         entries.append(
             AuditEntry(
-                at=moment,
+                at=now,
                 person=by,
                 person_name=by.username if by is not None else "",
                 source=origin.source,
-                address=origin.address,
+                address=origin.address[:64],
                 event=event,
                 subject=subject[:253],
-                before=dict(before) if before is not None else None,
-                after=dict(after) if after is not None else None,
+                before=differing[0],
+                after=differing[1],
             )
         )
     AuditEntry.objects.bulk_create(entries, batch_size=1000)
+
+
+def _differing(
+    before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
+) -> tuple[dict[str, Any] | None, dict[str, Any] | None] | None:
+    """What differs of the two; None where nothing does."""
+    if before is None or after is None:
+        return dict(before) if before is not None else None, dict(after) if after is not None else None
+    changed = {name for name in {*before, *after} if before.get(name) != after.get(name)}
+    if not changed:
+        return None
+    return (
+        {name: value for name, value in before.items() if name in changed},
+        {name: value for name, value in after.items() if name in changed},
+    )

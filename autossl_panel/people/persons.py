@@ -73,7 +73,7 @@ def add(username: str, role: str, password: str, *, email: str = "", by: User | 
         with transaction.atomic():
             set_active(person, True, by=by)
             set_role(person, role, by=by)
-            set_password(person, password, by=by)
+            change_password(person, password, by=by)
         return person, False
     person = User(username=username, role=role, email=email)
     person.set_password(password)
@@ -103,13 +103,14 @@ def set_email(person: User, email: str, *, by: User | None) -> None:
     person.email = email
 
 
-def set_password(person: User, password: str, *, by: User | None) -> None:
-    """Set a person's password; every session that was opened with the old one ends."""
+def change_password(person: User, password: str, *, by: User | None, keep_session: str | None = None) -> None:
+    """Give a person a new password; raises PersonProblem. Every session of the person ends but `keep_session`."""
     check_password(password, person)
-    person.set_password(password)
     with transaction.atomic():
-        User.objects.filter(pk=person.pk).update(password=person.password)
-        audit.record(by, "person:password_set", person.username)
+        person.set_password(password)
+        person.save(update_fields=["password"])
+        audit.record(by, "person:password_changed", person.username)
+        sessions.end_all(person, by=by, but=keep_session)
 
 
 def generated_password() -> str:
@@ -125,8 +126,9 @@ def set_active(person: User, active: bool, *, by: User | None) -> bool:
         if not User.objects.filter(pk=person.pk).exclude(is_active=active).update(is_active=active):
             return False
         if not active:
-            sessions.end_all(person)
-        audit.record(by, "person:reactivated" if active else "person:deactivated", person.username)
+            sessions.end_all(person, by=by)
+        said = {"active": not active}
+        audit.record(by, "person:changed", person.username, before=said, after={"active": active})
     person.is_active = active
     return True
 
@@ -135,7 +137,7 @@ def remove(person: User, *, by: User | None) -> None:
     """Remove a person for good. Names in logs and in the audit trail stay."""
     with transaction.atomic():
         _keep_a_root(person, "person")
-        sessions.end_all(person)
+        sessions.end_all(person, by=by)
         audit.record(by, "person:removed", person.username, before={"role": person.role, "email": person.email})
         person.delete()
 

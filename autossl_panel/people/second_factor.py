@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django.apps import apps
 from django.db import models, transaction
 
-from . import audit
+from . import audit, sessions
 from .models import User
 
 if TYPE_CHECKING:
@@ -42,8 +42,11 @@ def kinds_of(people: Iterable[int]) -> dict[int, list["_StrPromise | str"]]:
     return found
 
 
-def remove(person: User, *, by: User | None) -> int:
-    """Take every second factor and recovery code from a person, who then signs in by password; returns how many."""
+def reset(person: User, *, by: User | None) -> int:
+    """Take every second factor and recovery code from a person, who then signs in by password; returns how many.
+
+    Sessions end, so that a requirement is heeded from the next one on.
+    """
     if not available():
         return 0
     with transaction.atomic():
@@ -51,5 +54,6 @@ def remove(person: User, *, by: User | None) -> int:
         kinds = sorted(mine.values_list("type", flat=True))
         if kinds:
             mine.delete()
-            audit.record(by, "person:second_factor_removed", person.username, before={"second_factor": kinds})
+            audit.record(by, "second_factor:reset", person.username, before={"factors": kinds}, after={"factors": []})
+            sessions.end_all(person, by=by)
     return len(kinds)

@@ -52,8 +52,6 @@ def _words(problem: SignInProblem) -> tuple[str, str]:
             problem.seconds,
         )
         return _("Too many wrong passwords."), wait % {"n": problem.seconds}
-    if problem.code == "no_pages":
-        return _("This login has no pages."), _("Root and resellers sign in here.")
     return (
         _("User name or password is wrong."),
         _("After %(n)d wrong tries the panel waits a minute.") % {"n": people_sign_in.MOST_WRONG},
@@ -76,7 +74,7 @@ def sign_out(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-@access.operator
+@access.person
 def theme(request: access.PanelRequest) -> HttpResponse:
     """Keep which theme the person wants, and go back."""
     try:

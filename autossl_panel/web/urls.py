@@ -2,7 +2,21 @@
 
 from django.urls import path
 
-from . import options, provider_form, providers, run_page, runs, sign_in, users
+from . import (
+    feature_lists,
+    options,
+    people,
+    people_frame,
+    people_users,
+    person,
+    provider_form,
+    providers,
+    run_page,
+    runs,
+    sign_in,
+    status,
+    users,
+)
 
 urlpatterns = [
     path("", users.home, name="home"),
@@ -28,4 +42,23 @@ urlpatterns = [
     path("runs/<int:pk>/live/", run_page.live, name="run-live"),
     path("runs/<int:pk>/log.txt", run_page.text, name="run-text"),
     path("runs/<int:pk>/cancel/", runs.cancel, name="run-cancel"),
+    path("status/", status.status, name="status"),
+    path("status/<int:pk>/", status.status_user, name="status-user"),
+    path("status/<int:pk>/run/", status.run, name="status-run"),
+    path("status/<int:pk>/live/", status.live, name="status-live"),
+    path("status/<int:pk>/undo/", status.put_back, name="status-undo"),
+    path("people/", people.people, name="people"),
+    path("people/undo/", people_frame.put_back, name="people-undo"),
+    path("people/add/", people.add, name="person-add"),
+    path("people/<int:pk>/", person.person, name="person"),
+    path("people/<int:pk>/password/", person.password, name="person-password"),
+    path("people/<int:pk>/active/", person.active, name="person-active"),
+    path("people/<int:pk>/remove/", person.remove, name="person-remove"),
+    path("people/<int:pk>/second-factor/", person.factors, name="person-factors"),
+    path("people/users/", people_users.users, name="people-users"),
+    path("people/users/<int:pk>/", people_users.user, name="people-user"),
+    path("people/lists/", feature_lists.lists, name="feature-lists"),
+    path("people/lists/add/", feature_lists.add, name="feature-list-add"),
+    path("people/lists/<int:pk>/", feature_lists.edit, name="feature-list"),
+    path("people/lists/<int:pk>/remove/", feature_lists.remove, name="feature-list-remove"),
 ]

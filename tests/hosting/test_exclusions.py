@@ -24,7 +24,7 @@ def test_names_of_one_user_are_excluded_and_its_sites_looked_at(make_user, make_
     moments = dict(VirtualHost.objects.values_list("pk", "next_at"))
     assert moments == {site.pk: now, other.pk: None, strange.pk: None}
     entry = AuditEntry.objects.get()
-    assert (entry.person, entry.event, entry.subject) == (root, "user:excluded", "amber")
+    assert (entry.person, entry.event, entry.subject) == (root, "exclusion:add", "amber")
     assert entry.after == {"names": ["mail.amber.example"]}
 
 

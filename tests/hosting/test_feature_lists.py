@@ -15,7 +15,7 @@ def test_a_list_is_added_once(root):
     assert row.name == "small sites"
     with pytest.raises(UserProblem, match="a feature list “small sites” already"):
         feature_lists.add("small sites", False, by=root)
-    assert AuditEntry.objects.get().after == {"autossl": "on"}
+    assert AuditEntry.objects.get().after == {"autossl": True}
 
 
 @pytest.mark.parametrize("name", ["", "   ", "x" * 65, "a\x07b"])
@@ -48,7 +48,7 @@ def test_switching_makes_sites_due_of_those_that_follow(make_user, make_site, ro
     assert not feature_lists.set_autossl(row, False, by=root, now=now)
     assert dict(VirtualHost.objects.values_list("pk", "next_at")) == {site.pk: now, other.pk: None}
     entry = AuditEntry.objects.get()
-    assert (entry.subject, entry.before, entry.after) == ("default", {"autossl": "on"}, {"autossl": "off"})
+    assert (entry.subject, entry.before, entry.after) == ("default", {"autossl": True}, {"autossl": False})
 
 
 def test_moving_users_can_be_undone_where_nobody_moved_them_on(make_user, make_site, root, now):

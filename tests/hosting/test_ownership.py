@@ -83,7 +83,11 @@ def test_another_role_lets_go_of_what_it_may_not_hold(make_user, root, reseller,
     assert ownership.change_role(login, Role.RESELLER, by=root) == Held(0, 1)
     user = HostingUser.objects.get()
     assert (user.owner, user.login) == (None, None)
-    assert {entry.event for entry in AuditEntry.objects.all()} == {"user:changed", "person:changed"}
+    assert {entry.event for entry in AuditEntry.objects.all()} == {
+        "user:owner_set",
+        "user:login_set",
+        "person:changed",
+    }
 
 
 def test_removing_a_person_gives_users_back_to_root(make_user, root, reseller):

@@ -60,16 +60,17 @@ def test_deactivating_ends_every_session_for_good():
     assert persons.set_active(amy, True, by=root)
     assert client.get("/users/")["Location"].startswith("/sign-in/"), "a session does not come back"
     assert other.get("/users/").status_code == 200
-    assert list(AuditEntry.objects.order_by("pk").values_list("event", flat=True)[2:]) == [
-        "person:deactivated",
-        "person:reactivated",
+    assert list(AuditEntry.objects.order_by("pk").values_list("event", "after")[2:]) == [
+        ("session:ended", None),
+        ("person:changed", {"active": False}),
+        ("person:changed", {"active": True}),
     ]
 
 
 def test_sessions_are_ended_but_the_one_that_is_kept():
     amy = make("amy")
     kept, ended = signed_in(amy), signed_in(amy)
-    assert sessions.end_all(amy, but=kept.session.session_key) == 1
+    assert sessions.end_all(amy, by=None, but=kept.session.session_key) == 1
     assert kept.get("/users/").status_code == 200
     assert ended.get("/users/").status_code == 302
 
@@ -77,12 +78,12 @@ def test_sessions_are_ended_but_the_one_that_is_kept():
 def test_a_new_password_ends_sessions_that_were_opened_with_the_old_one():
     amy = make("amy")
     client = signed_in(amy)
-    persons.set_password(amy, GOOD + "2", by=amy)
+    persons.change_password(amy, GOOD + "2", by=amy)
     assert client.get("/users/").status_code == 302
-    entry = AuditEntry.objects.get(event="person:password_set")
+    entry = AuditEntry.objects.get(event="person:password_changed")
     assert (entry.before, entry.after) == (None, None), "a password never stands in the trail"
     with pytest.raises(PersonProblem, match="too short"):
-        persons.set_password(amy, "short", by=amy)
+        persons.change_password(amy, "short", by=amy)
 
 
 def test_there_is_always_an_active_root():

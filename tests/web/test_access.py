@@ -7,21 +7,21 @@ from django.test import Client
 from django.urls import get_resolver
 
 from autossl_panel.autossl.models import Provider
-from autossl_panel.hosting.models import HostingUser
+from autossl_panel.hosting.models import FeatureList, HostingUser
 from autossl_panel.people.models import Role, User
 from tests.web.scene import Scene, person
 
 OK, AWAY, NONE, NOT_SO = 200, 302, 404, 405
-# An answer by role: nobody, a hosting user's login, a reseller with the object's user, another reseller, root.
+# An answer by role: nobody, the login of the object's user, a reseller who owns it, another reseller, root.
 ROLES = ("nobody", "login", "owner", "stranger", "root")
 SIGN_IN = AWAY
 # name of the URL: {method: answers in the order of ROLES}; a method that is left out is 405 for whom the page is there.
 # A poll that has ended answers 286. Forms that are posted empty answer with what is wrong, or go back.
 TABLE: dict[str, dict[str, tuple[int, ...]]] = {
-    "home": {"get": (SIGN_IN, NONE, AWAY, AWAY, AWAY)},
+    "home": {"get": (SIGN_IN, AWAY, AWAY, AWAY, AWAY)},
     "sign-in": {"get": (OK, AWAY, AWAY, AWAY, AWAY), "post": (OK, OK, OK, OK, OK)},
     "sign-out": {"post": (AWAY, AWAY, AWAY, AWAY, AWAY)},
-    "theme": {"post": (SIGN_IN, NONE, AWAY, AWAY, AWAY)},
+    "theme": {"post": (SIGN_IN, AWAY, AWAY, AWAY, AWAY)},
     "providers": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
     "provider-add": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, OK)},
     "providers-disable": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, OK)},
@@ -35,18 +35,37 @@ TABLE: dict[str, dict[str, tuple[int, ...]]] = {
     "users-undo": {"post": (SIGN_IN, NONE, AWAY, AWAY, AWAY)},
     "user-autossl": {"post": (SIGN_IN, NONE, 400, NONE, 400)},
     "user-check": {"post": (SIGN_IN, NONE, AWAY, NONE, AWAY)},
-    "runs": {"get": (SIGN_IN, NONE, OK, OK, OK), "post": (SIGN_IN, NONE, AWAY, AWAY, AWAY)},
-    "run-slot": {"get": (SIGN_IN, NONE, OK, 286, OK)},
-    "run": {"get": (SIGN_IN, NONE, OK, NONE, OK)},
-    "run-live": {"get": (SIGN_IN, NONE, 286, NONE, 286)},
-    "run-text": {"get": (SIGN_IN, NONE, OK, NONE, OK)},
+    "runs": {"get": (SIGN_IN, OK, OK, OK, OK), "post": (SIGN_IN, NONE, AWAY, AWAY, AWAY)},
+    "run-slot": {"get": (SIGN_IN, OK, OK, 286, OK)},
+    "run": {"get": (SIGN_IN, OK, OK, NONE, OK)},
+    "run-live": {"get": (SIGN_IN, 286, 286, NONE, 286)},
+    "run-text": {"get": (SIGN_IN, OK, OK, NONE, OK)},
     "run-cancel": {"get": (SIGN_IN, NONE, AWAY, NONE, AWAY), "post": (SIGN_IN, NONE, AWAY, NONE, AWAY)},
+    "status": {"get": (SIGN_IN, AWAY, AWAY, AWAY, AWAY)},
+    "status-user": {"get": (SIGN_IN, OK, OK, NONE, OK), "post": (SIGN_IN, 400, 400, NONE, 400)},
+    "status-run": {"post": (SIGN_IN, AWAY, AWAY, NONE, AWAY)},
+    "status-live": {"get": (SIGN_IN, NONE, NONE, NONE, NONE)},
+    "status-undo": {"post": (SIGN_IN, AWAY, AWAY, NONE, AWAY)},
+    "people": {"get": (SIGN_IN, NONE, NONE, NONE, OK)},
+    "people-undo": {"post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
+    "people-users": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, 400)},
+    "people-user": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, OK)},
+    "person": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
+    "person-add": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, OK)},
+    "person-password": {"post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
+    "person-active": {"post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
+    "person-remove": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
+    "person-factors": {"get": (SIGN_IN, NONE, NONE, NONE, AWAY), "post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
+    "feature-lists": {"get": (SIGN_IN, NONE, NONE, NONE, OK)},
+    "feature-list": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
+    "feature-list-add": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, OK)},
+    "feature-list-remove": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, OK)},
 }
 # The run for all is everybody's to read in part, and root's alone to cancel.
 COMMON_RUN: dict[str, dict[str, tuple[int, ...]]] = {
-    "run": {"get": (SIGN_IN, NONE, OK, OK, OK)},
-    "run-live": {"get": (SIGN_IN, NONE, OK, OK, OK)},
-    "run-text": {"get": (SIGN_IN, NONE, OK, OK, OK)},
+    "run": {"get": (SIGN_IN, OK, OK, OK, OK)},
+    "run-live": {"get": (SIGN_IN, OK, OK, OK, OK)},
+    "run-text": {"get": (SIGN_IN, OK, OK, OK, OK)},
     "run-cancel": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
 }
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -63,9 +82,11 @@ def test_the_table_is_complete():
 @pytest.fixture
 def clients(scene: Scene, signed_in: Callable[[User], Client]) -> dict[str, Client]:
     # The stranger's part of the run for all has ended.
+    login = person("northwind", Role.USER)
+    HostingUser.objects.filter(name="northwind").update(login=login)
     return {
         "nobody": Client(),
-        "login": signed_in(person("amberfield", Role.USER)),
+        "login": signed_in(login),
         "owner": signed_in(scene.harborweb),
         "stranger": signed_in(scene.brightpeak),
         "root": signed_in(scene.root),
@@ -74,7 +95,11 @@ def clients(scene: Scene, signed_in: Callable[[User], Client]) -> dict[str, Clie
 
 def object_of(name: str, scene: Scene) -> int:
     """Of a user that harborweb owns; of the provider in use."""
-    if name.startswith("user-"):
+    if name.startswith("person"):
+        return User.objects.get(username="brightpeak").pk
+    if name.startswith("feature-list"):
+        return FeatureList.objects.get(name="parked").pk
+    if name.startswith(("user-", "status-", "people-user")):
         return HostingUser.objects.get(name="northwind").pk
     if name.startswith("run"):
         return scene.server.runs.get(scope="user:northwind").pk
