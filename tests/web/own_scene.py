@@ -1,4 +1,4 @@
-"""What the scene lacks for SSL/TLS Status and People: a login with names in every state, addresses, more feature lists."""
+"""What the scene lacks for SSL/TLS Status and People: a login with names in every state, addresses, a suspension."""
 
 from dataclasses import dataclass
 from datetime import timedelta

@@ -71,11 +71,11 @@ def test_a_pause_that_is_over_begins_a_new_count(root):
     assert SignInTries.objects.get().wrong == 1
 
 
-def test_a_hosting_users_login_has_no_pages_yet():
+def test_a_hosting_users_login_comes_to_its_own_page():
     person("amber", Role.USER)
-    answer = try_to(Client(), username="amber")
-    assert answer.status_code == 200
-    assert "This login has no pages." in answer.content.decode()
+    client = Client()
+    assert try_to(client, username="amber").status_code == 302
+    assert client.get("/")["Location"] == "/status/"
 
 
 def test_an_inactive_person_is_not_let_in(root):
