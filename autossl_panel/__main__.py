@@ -12,7 +12,7 @@ COMMANDS = {
     "autossl_status": "how every site stands, and what to do",
     "provider": "add a CA, use one, list them",
     "options": "show or set the options",
-    "user": "a hosting user's AutoSSL, suspension, owner",
+    "user": "a hosting user's AutoSSL, suspension, owner, login, feature list, address",
     "feature-list": "what a feature list says of AutoSSL",
     "exclude": "names that nobody wants a certificate for",
     "person": "who signs in to the panel",

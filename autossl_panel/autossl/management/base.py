@@ -29,6 +29,8 @@ FLAGS = {
     "max_names": "--max-names",
     "agree_terms": "--agree-tos",
     "contact": "--contact",
+    "hosting_users": "--for",
+    "move_to": "--move-to",
 }
 
 

@@ -3,22 +3,61 @@
 from argparse import ArgumentParser
 from typing import Any
 
+from django.db.models import Count, Q
 from django.utils import timezone
 
 from autossl_panel.autossl.management.base import Command as Base
-from autossl_panel.hosting import users
+from autossl_panel.autossl.management.base import plural, table, usage
+from autossl_panel.hosting import feature_lists
+from autossl_panel.hosting.models import FeatureList, Setting
 
 
 class Command(Base):
-    help = "Make a feature list, or change what it says of AutoSSL."
+    help = "Make a feature list, change what it says of AutoSSL, rename or remove one, or list them."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
-        set_ = verbs.add_parser("set")
+        set_ = verbs.add_parser("set", help="make a list, or change what it says")
         set_.add_argument("name", metavar="NAME")
         set_.add_argument("--autossl", choices=["on", "off"], required=True)
+        rename = verbs.add_parser("rename", help="give a list another name")
+        rename.add_argument("name", metavar="NAME")
+        rename.add_argument("new", metavar="NEW")
+        remove = verbs.add_parser("remove", help="remove a list")
+        remove.add_argument("name", metavar="NAME")
+        remove.add_argument("--move-to", metavar="LIST", help="the list that its users get")
+        verbs.add_parser("list", help="the lists, with how many users have and follow them")
 
-    def work(self, *, name: str, autossl: str, **_: Any) -> int:
-        row = users.set_feature_list(name, autossl == "on", by=None, now=timezone.now())
-        self.stdout.write(f"{row.name}: AutoSSL {'on' if row.autossl else 'off'}")
+    def work(self, *, verb: str, name: str = "", **options: Any) -> int:
+        now = timezone.now()
+        if verb == "list":
+            self._list()
+        elif verb == "set":
+            row = feature_lists.set_feature_list(name, options["autossl"] == "on", by=None, now=now)
+            self.stdout.write(f"{row.name}: AutoSSL {'on' if row.autossl else 'off'}")
+        elif verb == "rename":
+            row = _known(name)
+            feature_lists.rename(row, options["new"], by=None)
+            self.stdout.write(f"{name}: is called {row.name} now")
+        else:
+            target = _known(options["move_to"]) if options["move_to"] else None
+            moved = feature_lists.remove(_known(name), move_to=target, by=None, now=now)
+            more = f", {plural(moved, 'user')} moved to {target.name}" if target and moved else ""
+            self.stdout.write(f"{name}: removed{more}")
         return 0
+
+    def _list(self) -> None:
+        follows = Q(users__autossl=Setting.FEATURE_LIST)
+        rows = FeatureList.objects.annotate(all=Count("users"), follow=Count("users", filter=follows)).order_by("name")
+        table(
+            self.stdout,
+            ("NAME", "AUTOSSL", "USERS", "FOLLOW"),
+            [(row.name, "on" if row.autossl else "off", row.all, row.follow) for row in rows],
+        )
+
+
+def _known(name: str) -> FeatureList:
+    found = FeatureList.objects.filter(name=name).first()
+    if found is None:
+        usage(f"There is no feature list “{name}”. See: feature-list list")
+    return found
