@@ -14,7 +14,6 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
 from autossl_panel.autossl import lapse
-from autossl_panel.autossl.lapse import Lapse
 from autossl_panel.autossl.models import Installation, ProviderChoice
 from autossl_panel.hosting import feature_lists as heart
 from autossl_panel.hosting.changes import UserProblem
@@ -115,7 +114,7 @@ def edit(request: access.PanelRequest, pk: int) -> HttpResponse:
     if request.method == "POST":
         values = {name: request.POST.get(name, value).strip() for name, value in values.items()}
         try:
-            _save(request, row, values, lapse.of(followers))
+            _save(request, row, values)
         except UserProblem as problem:
             problems = {problem.field: f"{problem.text} {NOTHING}"}
             row.refresh_from_db()
@@ -128,8 +127,9 @@ def edit(request: access.PanelRequest, pk: int) -> HttpResponse:
         "is_default": row.name == DEFAULT,
         "users": users.count(),
         "follow": followers.count(),
-        "sites": VirtualHost.objects.filter(user__in=followers, gone_at__isnull=True).count(),
-        "lapse": lapse.of(followers),
+        # Only what the other choice would bring is counted.
+        "sites": 0 if row.autossl else VirtualHost.objects.filter(user__in=followers, gone_at__isnull=True).count(),
+        "lapse": lapse.of(followers) if row.autossl else None,
     }
     return people_frame.page(request, "feature_list.html", people_frame.LISTS, context)
 
@@ -139,25 +139,26 @@ def _followers(row: FeatureList) -> QuerySet[HostingUser]:
     return row.users.filter(autossl=Setting.FEATURE_LIST, gone_at__isnull=True, suspended=False)
 
 
-def _save(request: access.PanelRequest, row: FeatureList, values: Mapping[str, str], lapses: Lapse) -> None:
+def _save(request: access.PanelRequest, row: FeatureList, values: Mapping[str, str]) -> None:
     before, on = row.autossl, values["autossl"] == "on"
     renamed = " ".join(values["name"].split()) != row.name
     with transaction.atomic():
         heart.rename(row, values["name"], by=request.user)
         switched = heart.set_autossl(row, on, by=request.user, now=access.now())
     if switched:
-        people_frame.offer_undo(request, _switched(row, lapses), "list-says", [row.pk, before])
+        people_frame.offer_undo(request, _switched(row), "list-says", [row.pk, before])
     elif renamed:
         messages.ok(request, _("“%(name)s” is saved.") % {"name": row.name})
     else:
         messages.info(request, _("Nothing changes: it is set so already."))
 
 
-def _switched(row: FeatureList, lapses: Lapse) -> str:
+def _switched(row: FeatureList) -> str:
     """What was set, and what follows."""
     if row.autossl:
         return _("“%(name)s” says on. Sites of its users are checked within a minute.") % {"name": row.name}
     text = _("“%(name)s” says off.") % {"name": row.name}
+    lapses = lapse.of(_followers(row))
     if lapses.first is None:
         return text
     return f"{text} " + ngettext(
