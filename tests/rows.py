@@ -87,9 +87,8 @@ def make_installed(now: datetime) -> Callable[..., Certificate]:
             not_after=not_after,
             key_kind="ec",
             key_bits=256,
-            pem="",
             ours=ours,
-            **fields,
+            **{"pem": "", **fields},
         )
         Installation.objects.create(virtual_host=host, certificate=certificate, since=now, key_matches=True)
         return certificate

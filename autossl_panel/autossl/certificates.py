@@ -1,11 +1,14 @@
 """Certificates as rows: recorded when issued or met, and where they are installed since when."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from autossl_panel.hosting.models import VirtualHost
 from autossl_panel.pki import CertificateFacts
 
-from .models import Certificate, Installation, Provider
+from .models import Certificate, Installation, Order, Provider
+
+# Renewal information is there at once, but what was issued this moment has other things to do first
+FIRST_ASKED = timedelta(minutes=1)
 
 
 def row_of(facts: CertificateFacts, pem: bytes, *, provider: Provider | None, ours: bool) -> Certificate:
@@ -28,17 +31,31 @@ def row_of(facts: CertificateFacts, pem: bytes, *, provider: Provider | None, ou
         pem=pem.decode("ascii", "replace"),
         provider=provider,
         ours=ours,
+        crl_url=facts.crl_url,
     )
 
 
-def record(facts: CertificateFacts, pem: bytes, *, provider: Provider | None, ours: bool) -> Certificate:
-    """The row of a certificate, made at the first call; a known one is returned as it is."""
-    found = Certificate.objects.filter(fingerprint=facts.fingerprint).first()
-    if found is not None:
-        return found
-    row = row_of(facts, pem, provider=provider, ours=ours)
+def record(facts: CertificateFacts, pem: bytes, order: Order, *, now: datetime) -> Certificate:
+    """The row of the certificate that an order brought, made at the first call: which account and profile it is of.
+
+    Its CA is asked for renewal information soon; how long it lives is noted with the provider.
+    """
+    provider = order.provider
+    whose = {"provider_id": order.provider_id, "account_id": order.account_id, "profile": order.profile}
+    row = row_of(facts, pem, provider=provider, ours=True)
+    for name, value in whose.items():
+        setattr(row, name, value)
+    row.ari_next_at = now + FIRST_ASKED
     Certificate.objects.bulk_create([row], ignore_conflicts=True)
-    return Certificate.objects.get(fingerprint=facts.fingerprint)
+    lifetime = round((facts.not_after - facts.not_before).total_seconds())
+    if provider.issued_lifetime != lifetime:
+        provider.issued_lifetime = lifetime
+        Provider.objects.filter(pk=provider.pk).update(issued_lifetime=lifetime)
+    found = Certificate.objects.get(fingerprint=facts.fingerprint)
+    if found.provider_id is None:
+        # Met in the web server's configuration before we knew the order: a database that was restored.
+        Certificate.objects.filter(pk=found.pk).update(**whose)
+    return found
 
 
 def install(

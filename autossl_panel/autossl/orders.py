@@ -7,7 +7,7 @@ and what the CA made of the lost request is never finalized.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
@@ -20,9 +20,9 @@ from autossl_panel.helper.client import Client as Helper
 from autossl_panel.helper.client import HelperGone, HelperProblem
 from autossl_panel.hosting.models import VirtualHost
 
-from . import certificates, policy
+from . import certificates, placing, policy, providers, registration
 from .facts import InstalledFacts
-from .models import Level, Order, OrderStatus
+from .models import Account, Level, Order, OrderStatus, Provider
 from .patience import patiently
 
 # How long a thread waits for the CA's validation or signature before it lets go; the order stays open
@@ -32,6 +32,7 @@ STUCK = timedelta(hours=24)
 # Without a word from the CA when to ask again
 ASK_AGAIN = timedelta(minutes=10)
 T = TypeVar("T")
+Line = tuple[str, Level, Mapping[str, Any]]
 
 
 class State(StrEnum):
@@ -61,9 +62,7 @@ class Progress:
 class Record(Protocol):
     """Where steps are saved: one transaction with the caller's fence, which raises where the claim is lost."""
 
-    def __call__(
-        self, order: Order, fields: Iterable[str], *lines: tuple[str, Level, Mapping[str, Any]], staged: bool = False
-    ) -> None: ...
+    def __call__(self, order: Order, fields: Iterable[str], *lines: Line, staged: bool = False) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,23 +83,29 @@ def new(
     names: Sequence[str],
     reason: str,
     key_type: str,
-    provider_id: int,
-    account_id: int,
+    provider: Provider,
+    account: Account,
     installed: InstalledFacts | None,
     now: datetime,
 ) -> Order:
-    """A new order's row, not saved. It remembers what is installed, so that nothing newer is ever overwritten."""
-    return Order(
+    """A new order's row, not saved. It remembers what is installed, so that nothing newer is ever overwritten.
+
+    The provider's profile goes with it, and what it replaces where it may say so.
+    """
+    order = Order(
         ident=ident,
         virtual_host=host,
-        provider_id=provider_id,
-        account_id=account_id,
+        provider=provider,
+        account=account,
         names=list(names),
         reason=reason,
         key_type=key_type,
+        profile=providers.profile_in_use(provider),
         expect_fingerprint=installed.fingerprint if installed else "",
         created_at=now,
     )
+    order.replaces = placing.replaced_freely(order, now)
+    return order
 
 
 def advance(order: Order, tools: Tools) -> Progress:
@@ -124,7 +129,7 @@ def advance(order: Order, tools: Tools) -> Progress:
 
 def _advance(order: Order, tools: Tools, tokens: list[str]) -> Progress:
     if not order.url:
-        _save(order, tools.client.new_order(order.names), tools, ("order:placed", Level.OUT, {"names": order.names}))
+        _place(order, tools)
     else:
         _save(order, tools.client.order(order.url), tools)
     while True:
@@ -139,7 +144,32 @@ def _advance(order: Order, tools: Tools, tokens: list[str]) -> Progress:
             return Progress(State.STOPPED)
 
 
-def _save(order: Order, state: ca.OrderState, tools: Tools, *lines: tuple[str, Level, Mapping[str, Any]]) -> None:
+def _place(order: Order, tools: Tools) -> None:
+    """Open the order at the CA. Where it refuses what the order replaces, once more without that, which is saved first:
+    whoever goes on after a crash does not say it again.
+    """
+    now = timezone.now()
+    wish = placing.wish_of(order, now)
+    order.replaces = wish.replaces
+    try:
+        state = placing.ask_for(wish, tools.client)
+    except ca.ReplacesRefused as refusal:
+        order.replaces = ""
+        tools.record(order, ["replaces"], ("order:replaces_refused", Level.OUT, {"text": refusal.detail}))
+        state = placing.ask_for(replace(wish, replaces=""), tools.client)
+        # Taken without it: so that was what the CA refused, and it would again.
+        placing.note_replaced(order, wish.replaces, now)
+    lines: list[Line] = [("order:placed", Level.OUT, {"names": order.names})]
+    if order.replaces and state.replaces == order.replaces:
+        placing.note_replaced(order, order.replaces, now)
+        lines.append(("order:replaces", Level.OUT, {}))
+    else:
+        order.replaces = ""  # a CA that says nothing of it has taken an order like any other
+    _save(order, state, tools, *lines)
+    registration.heard_good(order.account)
+
+
+def _save(order: Order, state: ca.OrderState, tools: Tools, *lines: Line) -> None:
     """Save what the CA says of the order, where it says something new."""
     said = {
         "url": state.url,
@@ -153,7 +183,7 @@ def _save(order: Order, state: ca.OrderState, tools: Tools, *lines: tuple[str, L
     for name in changed:
         setattr(order, name, said[name])
     if changed or lines:
-        tools.record(order, changed or ["status"], *lines)
+        tools.record(order, [*changed, "replaces"], *lines)
     if state.problem is not None:
         order.problem = {"type": state.problem.type, "text": state.problem.detail}
 
@@ -215,14 +245,13 @@ def _download(order: Order, tools: Tools, _tokens: list[str]) -> Progress:
         facts = pki.read_chain(chain)
     except pki.PairProblem as problem:
         return _unwanted(order, tools, problem.code, problem.text)
-    refusal = policy.accept_issued(
-        facts, names=order.names, spki=pki.csr_spki(_csr(order, tools)), replaced=tools.installed
-    )
+    replaced = tools.installed if placing.of_the_same_kind(order) else None
+    refusal = policy.accept_issued(facts, names=order.names, spki=pki.csr_spki(_csr(order, tools)), replaced=replaced)
     if refusal is not None:
         return _unwanted(order, tools, str(refusal), "")
     _ask(tools, lambda: tools.helper.stage(order.ident, chain))
-    order.certificate = certificates.record(facts, chain, provider=order.provider, ours=True)
     order.staged_at = timezone.now()
+    order.certificate = certificates.record(facts, chain, order, now=order.staged_at)
     order.retry_at = None
     issued = {"serial": facts.serial, "names": list(facts.names), "not_after": f"{facts.not_after:%Y-%m-%d %H:%M} UTC"}
     tools.record(
@@ -243,6 +272,9 @@ def _invalid(order: Order, tools: Tools, _tokens: list[str]) -> Progress:
             refused[authorization.identifier] = authorization.problem
     text = (order.problem or {}).get("text", "")
     close(order, "refused" if refused else "given_up")
+    if order.replaces:
+        # RFC 9773 §5: what became invalid replaces nothing.
+        placing.note_replaced(order, order.replaces, None)
     lines = [
         ("order:name_refused", Level.WARN, {"name": name, "kind": str(problem.kind), "text": problem.detail})
         for name, problem in refused.items()
@@ -338,6 +370,7 @@ def _helper_says_no(order: Order, tools: Tools, problem: HelperProblem) -> Progr
 
 def _trouble(order: Order, tools: Tools, problem: ca.CaProblem) -> Progress:
     """What a CA's problem means for this order; what it means for the site is the caller's."""
+    registration.heard_problem(order.account, problem)
     remedy = policy.remedy(problem.kind)
     order.problem = {"type": problem.type, "text": problem.detail}
     if remedy == policy.Remedy.FIX_NEEDED and not order.url:

@@ -1,7 +1,10 @@
-"""Providers as rows: drafts, choice, terms. What needs the network is in `registration`, which workers run."""
+"""Providers as rows: drafts, choice, terms, profiles. What needs the network is in `registration`, run by workers."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 from cryptography import x509
@@ -9,13 +12,15 @@ from django.db import transaction
 from django.utils import timezone
 from django_q.tasks import async_task
 
-from autossl_panel.hosting.models import Server
+from autossl_panel.hosting.models import Server, SiteState, VirtualHost
+from autossl_panel.people import audit
 from autossl_panel.people.models import User
 
 from .models import Account, AccountStatus, Provider, ProviderState
 
 CHECK = "autossl_panel.autossl.tasks.check_provider"
 REGISTER = "autossl_panel.autossl.tasks.register_account"
+WISH = "autossl_panel.autossl.tasks.carry_out_wish"
 
 
 class ProviderProblem(ValueError):
@@ -128,19 +133,10 @@ def ask_to_use(
         raise ProviderProblem(
             "provider", f"“{provider}” is not ready: its directory has not answered yet.", "not_ready"
         )
-    if provider.terms_url and not agree_terms:
-        raise ProviderProblem(
-            "agree_terms",
-            f"“{provider}” registers only who agrees to its terms of service: {provider.terms_url}",
-            "terms",
-        )
+    _check_agreed(provider, agree_terms)
     known = Account.objects.filter(provider=provider, server=server, status=AccountStatus.VALID).exists()
     if provider.eab_required and not known and not provider.eab_hmac_key:
-        raise ProviderProblem(
-            "eab_kid",
-            f"“{provider}” registers only with external account binding: give its key id and HMAC key.",
-            "eab",
-        )
+        raise ProviderProblem("eab_kid", _needs_binding(provider), "eab")
     with transaction.atomic():
         account, _made = Account.objects.update_or_create(
             provider=provider,
@@ -156,6 +152,19 @@ def ask_to_use(
         if ring:
             async_task(REGISTER, account.pk)
     return account
+
+
+def _check_agreed(provider: Provider, agree_terms: bool) -> None:
+    if provider.terms_url and not agree_terms:
+        raise ProviderProblem(
+            "agree_terms",
+            f"“{provider}” registers only who agrees to its terms of service: {provider.terms_url}",
+            "terms",
+        )
+
+
+def _needs_binding(provider: Provider) -> str:
+    return f"“{provider}” registers only with external account binding: give its key id and HMAC key."
 
 
 def activate(provider: Provider) -> None:
@@ -185,3 +194,120 @@ def active(server: Server) -> tuple[Provider, Account] | None:
         Account.objects.select_related("provider").filter(server=server, provider__active=True).exclude(url="").first()
     )
     return (account.provider, account) if account else None
+
+
+# --- profiles --------------------------------------------------------------------------------------------------------
+
+
+def profile_in_use(provider: Provider) -> str:
+    """The profile that orders ask for: the chosen one while the directory offers it, else "" (the CA's own choice)."""
+    return provider.profile if provider.profile in provider.profiles else ""
+
+
+def set_profile(provider: Provider, profile: str, *, by: User | None) -> Provider:
+    """Order certificates of this profile from now on, "" for what the CA gives by itself.
+
+    Where the profile is known beforehand, its number of names becomes the provider's.
+    """
+    if profile and profile not in provider.profiles:
+        offered = ", ".join(provider.profiles) or "none"
+        raise ProviderProblem("profile", f"“{provider}” offers no profile “{profile}”. It offers: {offered}.")
+    with transaction.atomic():
+        row = Provider.objects.select_for_update().get(pk=provider.pk)
+        before = {"profile": row.profile, "max_names": row.max_names}
+        if row.profile != profile:
+            row.issued_lifetime = None  # the last one tells nothing of the next
+        row.profile = profile
+        if (limit := names_of_profile(row, profile)) is not None:
+            row.max_names = limit
+        if row.problem is not None and row.problem["field"] == "profile":
+            row.problem = None
+        row.save(update_fields=["profile", "max_names", "issued_lifetime", "problem"])
+        after = {"profile": row.profile, "max_names": row.max_names}
+        audit.record(by, "provider:profile", row.name, before=before, after=after)
+    provider.refresh_from_db()
+    return row
+
+
+def names_of_profile(provider: Provider, profile: str) -> int | None:
+    """How many names a certificate of this profile takes, None where only the CA knows. For pages: before it is set."""
+    told = _told(provider, profile)
+    found = told.get("max_names")
+    return int(found) if found is not None else None
+
+
+def expected_lifetime(provider: Provider) -> timedelta | None:
+    """How long the next certificate will live: as long as the last one, else what is known of the profile."""
+    if provider.issued_lifetime:
+        return timedelta(seconds=provider.issued_lifetime)
+    seconds = _told(provider, profile_in_use(provider)).get("seconds")
+    if seconds is not None:
+        return timedelta(seconds=seconds)
+    days = provider.stated.get("validity_days")
+    return timedelta(days=days) if days else None
+
+
+def _told(provider: Provider, profile: str) -> Mapping[str, Any]:
+    """What the provider's preset tells of a profile, or of a certificate without one."""
+    stated = provider.stated
+    found: Mapping[str, Any] = stated.get("profiles", {}).get(profile, {}) if profile else stated.get("usual", {})
+    return found
+
+
+def sites_over(limit: int) -> int:
+    """How many sites would lose names that they are secured for now, if a certificate took only so many."""
+    secured = VirtualHost.objects.filter(gone_at__isnull=True, names_covered__gt=limit)
+    return secured.filter(state__in=[SiteState.SECURED, SiteState.PARTLY]).count()
+
+
+# --- an account's key and terms --------------------------------------------------------------------------------------
+
+
+def ask_to_roll(provider: Provider, server: Server, *, by: User | None, ring: bool = True) -> Account:
+    """Give the account another key; a worker does it (`ring`), or who calls `registration.carry_out`."""
+    return _wish(_registered(provider, server), "roll", "account:roll_key", by=by, ring=ring)
+
+
+def ask_to_register_anew(
+    provider: Provider, server: Server, *, agree_terms: bool, by: User | None, ring: bool = True
+) -> Account:
+    """Make a new account with a new key: the old key is lost, or the CA no longer knows the account."""
+    account = Account.objects.filter(provider=provider, server=server).first()
+    if account is None:
+        raise ProviderProblem("provider", f"There is no account with “{provider}” yet: use the provider first.")
+    _check_agreed(provider, agree_terms)
+    if provider.eab_required and not provider.eab_hmac_key:
+        raise ProviderProblem("eab_kid", _needs_binding(provider), "eab")
+    return _wish(account, "anew", "account:register_anew", by=by, ring=ring, agreed=True)
+
+
+def agree_again(provider: Provider, server: Server, *, by: User | None, ring: bool = True) -> Account:
+    """Agree to the terms as they are now, for the account that there is; a worker tells the CA."""
+    return _wish(_registered(provider, server), "agree", "account:agree_terms", by=by, ring=ring, agreed=True)
+
+
+def _registered(provider: Provider, server: Server) -> Account:
+    account = Account.objects.filter(provider=provider, server=server).exclude(url="").first()
+    if account is None:
+        raise ProviderProblem("provider", f"There is no account with “{provider}” yet: use the provider first.")
+    return account
+
+
+def _wish(account: Account, do: str, event: str, *, by: User | None, ring: bool, agreed: bool = False) -> Account:
+    """Note on the account what a person wants done, with its audit entry, and ring the bell."""
+    with transaction.atomic():
+        row = Account.objects.select_for_update().select_related("provider").get(pk=account.pk)
+        if row.wish is not None and row.wish["do"] != do:
+            raise ProviderProblem("provider", "Something else is being done with this account. Wait a moment.", "busy")
+        before = {"terms_url": row.terms_url}
+        row.wish = {"do": do, "by": by.username if by else ""}
+        if agreed:
+            row.terms_url = row.provider.terms_url
+            row.terms_agreed_at = timezone.now() if row.terms_url else None
+            if row.problem is not None and row.problem["field"] == "agree_terms":
+                row.problem = None
+        row.save(update_fields=["wish", "terms_url", "terms_agreed_at", "problem"])
+        audit.record(by, event, row.provider.name, before=before, after={"terms_url": row.terms_url, "asked": do})
+        if ring:
+            async_task(WISH, row.pk)
+    return row

@@ -225,7 +225,7 @@ INSTALLED = (
     "virtual_host_id", "certificate_id", "key_matches", "certificate__names", "certificate__not_before",
     "certificate__not_after", "certificate__ours", "certificate__self_signed", "certificate__links",
     "certificate__weak", "certificate__revoked_at", "certificate__key_kind", "certificate__key_bits",
-    "certificate__serial", "certificate__fingerprint", "certificate__renewal_at",
+    "certificate__serial", "certificate__fingerprint", "certificate__renewal_at", "certificate__forward_until",
 )  # fmt: skip
 KEY_TYPES = {("ec", 256): "p256", ("ec", 384): "p384", ("rsa", 2048): "rsa2048", ("rsa", 4096): "rsa4096"}
 
@@ -235,7 +235,7 @@ def _installed(hosts: Mapping[str, Any], now: datetime) -> dict[int, tuple[int, 
     found = {}
     for (
         host, certificate, matches, names, not_before, not_after, ours, self_signed, links, weak, revoked_at, kind,
-        bits, serial, fingerprint, renewal_at,
+        bits, serial, fingerprint, renewal_at, forward_until,
     ) in quick.rows(rows):  # fmt: skip
         since, until, renewal = quick.moment(not_before), quick.moment(not_after), quick.moment(renewal_at)
         defects = defects_of(until, matches, weak, links, now)
@@ -253,6 +253,7 @@ def _installed(hosts: Mapping[str, Any], now: datetime) -> dict[int, tuple[int, 
                 serial=serial,
                 fingerprint=fingerprint,
                 renewal_at=renewal,
+                ari_end=quick.moment(forward_until),
             ),
         )
     return found

@@ -1,4 +1,4 @@
-"""What is looked after once a minute: new sites, what is due, the daily check, lost jobs, old logs."""
+"""What is looked after once a minute: new sites, what is due, the daily check, lost jobs, old logs, what CAs say."""
 
 import logging
 from datetime import datetime, timedelta
@@ -10,7 +10,7 @@ from autossl_panel.helper.client import Client, HelperGone, HelperProblem
 from autossl_panel.hosting import users as hosting_users
 from autossl_panel.hosting.models import Server, VirtualHost
 
-from . import helpers, inventory, jobs, leases, providers, runs
+from . import helpers, inventory, jobs, leases, providers, registration, renewal_info, revoked_lists, revoking, runs
 from . import options as option_rows
 from .models import Job, JobOutcome, JobState, LogLine, Options, Order, OrderStatus, Run
 
@@ -18,6 +18,8 @@ log = logging.getLogger("autossl_panel.sweep")
 
 # A little less than the minute after which the bell for it comes again
 PAUSE = 50.0
+# Seconds between two looks for lists of revoked certificates
+LISTS_EVERY = 600.0
 # Old runs removed in one sweep
 REMOVED = 100
 
@@ -32,11 +34,22 @@ def sweep(server: Server, *, now: datetime | None = None) -> bool:
     with helpers.client() as helper:
         _look_for_sites(server, helper, now)
         _give_up_orders(server, now)
-        if _start_daily(server, now):
+        daily = _start_daily(server, now)
+        if daily:
             _prune(server, helper)
     _start_due(server, now)
     jobs.ring_where_needed(server)
     _forget(server, now)
+    # Last, what CAs may keep waiting; each takes seconds at most to begin with, and says what it found on rows.
+    if daily:
+        registration.look_again(server, now)
+        revoked_lists.forget_unused()
+    registration.carry_out_all(server)
+    revoking.carry_out_all(server, now)
+    renewal_info.ask(server, now)
+    # Which lists there are takes as long to find out as the rest of a sweep, and none is read more than once an hour.
+    if leases.take(f"lists:{server.pk}", holder, LISTS_EVERY):
+        revoked_lists.look(server, now)
     return True
 
 

@@ -3,9 +3,9 @@
 from autossl_panel.hosting import servers
 from autossl_panel.hosting.models import Server
 
-from . import jobs, lifeline, registration, signs
+from . import jobs, lifeline, registration, revoking, signs
 from . import sweep as sweeping
-from .models import Account, Provider
+from .models import Account, Certificate, Provider
 
 
 def work(run_id: int) -> None:
@@ -47,3 +47,20 @@ def register_account(account_id: int) -> None:
     if account is not None:
         with signs.given(servers.this()):
             registration.register(account)
+
+
+def carry_out_wish(account_id: int) -> None:
+    """Do what a person asked for an account: another key, a new registration, agreement to new terms."""
+    account = Account.objects.select_related("provider").filter(pk=account_id, wish__isnull=False).first()
+    if account is not None:
+        with signs.given(servers.this()):
+            registration.carry_out(account)
+
+
+def revoke_certificate(certificate_id: int) -> None:
+    """Revoke a certificate as a person wished, or say on its row why not."""
+    rows = Certificate.objects.select_related("provider", "account")
+    certificate = rows.filter(pk=certificate_id, revoke_wish__isnull=False).first()
+    if certificate is not None:
+        with signs.given(servers.this()):
+            revoking.carry_out(certificate)

@@ -3,8 +3,9 @@
 from autossl_panel.ca.account import new_account_key, thumbprint
 from autossl_panel.ca.client import Client
 from autossl_panel.ca.directory import DirectoryFacts, probe
-from autossl_panel.ca.errors import CaProblem, ProblemKind, SubProblem
-from autossl_panel.ca.presets import PRESETS, Preset
+from autossl_panel.ca.errors import CaProblem, ProblemKind, ReplacesRefused, SubProblem
+from autossl_panel.ca.presets import PRESETS, Limit, Preset, Profile
+from autossl_panel.ca.reader import Reader, RenewalInfo
 from autossl_panel.ca.states import AuthorizationState, Challenge, OrderState
 
 __all__ = [
@@ -14,9 +15,14 @@ __all__ = [
     "Challenge",
     "Client",
     "DirectoryFacts",
+    "Limit",
     "OrderState",
     "Preset",
     "ProblemKind",
+    "Profile",
+    "Reader",
+    "RenewalInfo",
+    "ReplacesRefused",
     "SubProblem",
     "new_account_key",
     "probe",

@@ -74,12 +74,25 @@ class Signer:
     def sign(self, payload: bytes, *, url: str, nonce: str, with_key: bool = False) -> bytes:
         """The body of a POST to `url`; an empty payload makes it a POST-as-GET (RFC 8555 §6.3)."""
         head = self._anonymous if with_key else self._named
-        protected = base64url(f'{head},"nonce":"{nonce}","url":{json.dumps(url)}}}'.encode())
+        return self._signed(f'{head},"nonce":"{nonce}","url":{json.dumps(url)}}}', payload)
+
+    def sign_inner(self, payload: bytes, *, url: str) -> bytes:
+        """A JWS to be carried inside another one: with the public key, without a nonce (RFC 8555 §7.3.5)."""
+        return self._signed(f'{self._anonymous},"url":{json.dumps(url)}}}', payload)
+
+    def _signed(self, head: str, payload: bytes) -> bytes:
+        protected = base64url(head.encode())
         content = base64url(payload)
         signed = self._key.sign(f"{protected}.{content}".encode("ascii"), _ES256)
         r, s = decode_dss_signature(signed)
         signature = base64url(r.to_bytes(32, "big") + s.to_bytes(32, "big"))
         return f'{{"protected":"{protected}","payload":"{content}","signature":"{signature}"}}'.encode("ascii")
+
+
+def key_change(old: Signer, new: Signer, *, url: str) -> bytes:
+    """What `old` signs to have its account go over to `new` (RFC 8555 §7.3.5): the new key's own signature of it."""
+    payload = {"account": old.account_url, "oldKey": old.jwk.public_key().to_json()}
+    return new.sign_inner(json.dumps(payload).encode(), url=url)
 
 
 def external_binding(signer: Signer, kid: str, hmac_key: str, *, new_account_url: str) -> dict[str, str]:

@@ -5,29 +5,25 @@ Knows no policy and no database. One client a thread; the directory is shared by
 
 import json
 import re
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from acme import messages
 from cryptography import x509
 
 from autossl_panel.ca import directory as directories
-from autossl_panel.ca.account import Signer, base64url, external_binding
-from autossl_panel.ca.errors import CaProblem, ProblemKind, document, from_response, own, retry_after
+from autossl_panel.ca.account import Signer, base64url, external_binding, key_change
+from autossl_panel.ca.errors import CaProblem, ProblemKind, ReplacesRefused, document, own
+from autossl_panel.ca.session import Session
 from autossl_panel.ca.states import AuthorizationState, OrderState, authorization_state, order_state
-from autossl_panel.ca.transport import Answer, Transport, target, utc_now
+from autossl_panel.ca.transport import Answer, target
 
-NONCE_RETRIES = 5
 FIRST_WAIT = 0.02
 LONGEST_WAIT = 5.0
 POLL_FAULTS = 3
 
-_NONCE = re.compile(r"[A-Za-z0-9_-]{1,512}")
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----\s+([A-Za-z0-9+/=\s]+?)\s*-----END CERTIFICATE-----")
 _LONGEST_CHAIN = 20
 _TRANSIENT = frozenset({ProblemKind.SERVER, ProblemKind.UNREACHABLE})
@@ -35,63 +31,8 @@ _TRANSIENT = frozenset({ProblemKind.SERVER, ProblemKind.UNREACHABLE})
 _BAD_REPLACES = frozenset({"alreadyReplaced", "malformed", "unauthorized"})
 
 
-class Client:
-    """Talks to one CA for one account, in one thread. Every failure is a CaProblem; nothing is retried but nonces.
-
-    `requests` counts the HTTP requests sent. `account_url` is None before `register`.
-    """
-
-    def __init__(
-        self,
-        directory_url: str,
-        account_key_pem: bytes,
-        account_url: str | None,
-        *,
-        ca_bundle: Path | None = None,
-        connect_timeout: float = 10,
-        read_timeout: float = 30,
-        clock: Callable[[], datetime] = utc_now,
-    ) -> None:
-        self._directory_url = directory_url
-        self._ca_bundle = ca_bundle
-        self._clock = clock
-        self._signer = Signer(account_key_pem, account_url)
-        self._transport = Transport(
-            ca_bundle=ca_bundle, connect_timeout=connect_timeout, read_timeout=read_timeout, clock=clock
-        )
-        self._nonce: str | None = None
-        self._busy = threading.Lock()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End the connections."""
-        self._transport.close()
-
-    @property
-    def requests(self) -> int:
-        """HTTP requests sent so far, of every kind."""
-        return self._transport.requests
-
-    @property
-    def date_offset(self) -> timedelta | None:
-        """The CA's Date header minus the local clock, as last seen."""
-        return self._transport.date_offset
-
-    @property
-    def account_url(self) -> str | None:
-        """The account this client works for."""
-        return self._signer.account_url
-
-    def directory(self) -> directories.DirectoryFacts:
-        """The CA's directory, read at most once an hour in this process."""
-        return directories.shared(self._transport, self._directory_url, self._ca_bundle)
+class Client(Session):
+    """Talks to one CA for one account, in one thread. Every failure is a CaProblem; nothing is retried but nonces."""
 
     # --- account -----------------------------------------------------------------------------------------------------
 
@@ -116,7 +57,7 @@ class Client:
         if eab is not None:
             binding = external_binding(self._signer, *eab, new_account_url=directory.new_account)
         wish = messages.NewRegistration.from_data(
-            contact=tuple(address if ":" in address else f"mailto:{address}" for address in contact),
+            contact=_contact(contact),
             terms_of_service_agreed=True if agree_terms else None,
             external_account_binding=binding,
         )
@@ -133,35 +74,79 @@ class Client:
 
     def _new_account(self, directory: directories.DirectoryFacts, wish: messages.NewRegistration) -> str:
         try:
-            answer = self._post(directory.new_account, wish.json_dumps().encode(), with_key=True)
+            answer = self._post(directory.new_account, wish.json_dumps().encode(), resource="newAccount", with_key=True)
         except CaProblem as problem:
             if problem.kind is ProblemKind.UNAUTHORIZED and wish.external_account_binding:
                 problem.kind = ProblemKind.EAB  # an unknown key identifier or a wrong HMAC key is called so
             raise _as_account_trouble(problem) from problem.__cause__
-        url = self._location(answer, directory.new_account)
+        url = _location(answer, directory.new_account)
         self._signer.account_url = url
         return url
+
+    def find_account(self) -> str | None:
+        """The URL of the account that the key belongs to, None where the CA knows none (RFC 8555 §7.3.1)."""
+        try:
+            return self._new_account(self.directory(), messages.NewRegistration(only_return_existing=True))
+        except CaProblem as problem:
+            if not problem.account_gone:
+                raise
+            return None
+
+    def update_account(self, *, contact: Sequence[str] | None = None, agree_terms: bool = False) -> None:
+        """Change the account's contact addresses, tell that its holder agrees to the terms, or both (§7.3.2)."""
+        wish: dict[str, Any] = {}
+        if contact is not None:
+            wish["contact"] = list(_contact(contact))
+        if agree_terms:
+            wish["termsOfServiceAgreed"] = True
+        self._post_for_account(wish)
+
+    def deactivate_account(self) -> None:
+        """Give the account up for good (§7.3.6): the CA takes nothing more from it."""
+        self._post_for_account({"status": "deactivated"})
+
+    def change_key(self, new_key_pem: bytes) -> None:
+        """Have the account's key replaced (§7.3.5), and sign with the new one from now on.
+
+        After an UNREACHABLE problem only the CA knows which one counts: ask `find_account` with each.
+        """
+        url = self.directory().key_change
+        if url is None:
+            raise own(ProblemKind.OTHER, "key_change", "This CA lets no account change its key.")
+        new = Signer(new_key_pem, self.account_url)
+        try:
+            self._post(url, key_change(self._signer, new, url=url), resource="keyChange", repeatable=False)
+        except CaProblem as problem:
+            raise _as_account_trouble(problem) from problem.__cause__
+        self._signer = new
+
+    def _post_for_account(self, wish: Mapping[str, Any]) -> None:
+        try:
+            self._post(self.account_url or "", _json(wish))
+        except CaProblem as problem:
+            raise _as_account_trouble(problem) from problem.__cause__
 
     # --- orders ------------------------------------------------------------------------------------------------------
 
     def new_order(self, names: Sequence[str], *, profile: str | None = None, replaces: str | None = None) -> OrderState:
-        """Open an order and fetch nothing else, so that its URL can be saved first.
+        """Open an order by one request and fetch nothing else, so that its URL can be saved first.
 
-        `replaces` is the ARI id of the certificate this one follows (RFC 9773 §5); where the CA does not accept it, the
-        order is asked for once more without, which `OrderState.replaces` then shows.
+        `replaces` is the ARI id of the certificate this one follows (RFC 9773 §5). ReplacesRefused where that may be
+        what the CA refused.
         """
         url = self.directory().new_order
         wish: dict[str, Any] = {"identifiers": [{"type": "dns", "value": name} for name in names]}
-        if profile is not None:
+        if profile:
             wish["profile"] = profile
-        asked = wish if replaces is None else {**wish, "replaces": replaces}
+        if replaces:
+            wish["replaces"] = replaces
         try:
-            answer = self._post(url, _json(asked), repeatable=False)
+            answer = self._post(url, _json(wish), resource="newOrder", repeatable=False)
         except CaProblem as problem:
-            if replaces is None or problem.short_type not in _BAD_REPLACES:
-                raise _as_account_trouble(problem) from problem.__cause__
-            return self.new_order(names, profile=profile)
-        return order_state(self._location(answer, url), _object(answer, url), retry_after=self._retry_after(answer))
+            if replaces and problem.short_type in _BAD_REPLACES:
+                raise problem.copy(ReplacesRefused) from problem.__cause__
+            raise _as_account_trouble(problem) from problem.__cause__
+        return order_state(_location(answer, url), _object(answer, url), retry_after=self._retry_after(answer))
 
     def order(self, url: str) -> OrderState:
         """The order at `url` as it stands; ORDER when the CA no longer knows it."""
@@ -195,8 +180,8 @@ class Client:
         """Give up an authorization (RFC 8555 §7.5.2), so that it no longer counts as pending."""
         self._post(url, _json({"status": "deactivated"}))
 
-    def revoke(self, cert_pem: bytes, reason: int = 0) -> None:
-        """Revoke a certificate of this account; `reason` as in RFC 5280 §5.3.1."""
+    def revoke(self, cert_pem: bytes, reason: int = 0) -> bool:
+        """Revoke a certificate of this account; `reason` as in RFC 5280 §5.3.1. False where it was revoked before."""
         url = self.directory().revoke_cert
         if url is None:
             raise own(ProblemKind.OTHER, "revoke", "This CA takes no revocations over ACME.")
@@ -205,7 +190,13 @@ class Client:
         except ValueError as error:
             raise own(ProblemKind.OTHER, "revoke", "The certificate to revoke cannot be read.") from error
         wish = messages.Revocation(certificate=certificate, reason=reason)
-        self._post(url, wish.json_dumps().encode())
+        try:
+            self._post(url, wish.json_dumps().encode(), resource="revokeCert")
+        except CaProblem as problem:
+            if problem.short_type != "alreadyRevoked":
+                raise
+            return False
+        return True
 
     def poll(
         self,
@@ -250,8 +241,6 @@ class Client:
             time.sleep(min(left, 0.2))
         return not stop()
 
-    # --- requests ----------------------------------------------------------------------------------------------------
-
     def _post_for_order(
         self, url: str, payload: bytes, *, repeatable: bool = True, accept: str = "application/json"
     ) -> Answer:
@@ -262,69 +251,14 @@ class Client:
                 problem.kind = ProblemKind.ORDER  # forgotten by the CA: nothing to go on with
             raise
 
-    def _post(
-        self,
-        url: str,
-        payload: bytes,
-        *,
-        with_key: bool = False,
-        repeatable: bool = True,
-        accept: str = "application/json",
-    ) -> Answer:
-        if not with_key and self._signer.account_url is None:
-            raise own(ProblemKind.ACCOUNT, "account", "There is no account at this CA yet: register first.")
-        if not self._busy.acquire(blocking=False):
-            raise RuntimeError("A Client serves one thread: a second one is in the middle of a request.")
-        try:
-            return self._post_signed(url, payload, with_key, repeatable, accept)
-        finally:
-            self._busy.release()
 
-    def _post_signed(self, url: str, payload: bytes, with_key: bool, repeatable: bool, accept: str) -> Answer:
-        for attempt in range(NONCE_RETRIES + 1):
-            body = self._signer.sign(payload, url=url, nonce=self._take_nonce(), with_key=with_key)
-            answer = self._transport.send("POST", url, body, accept=accept, repeatable=repeatable)
-            self._keep_nonce(answer)
-            if 200 <= answer.status < 300:
-                return answer
-            problem = from_response(target(url).authority, answer.status, answer.body, until=self._retry_after(answer))
-            if problem.kind is not ProblemKind.BAD_NONCE or attempt == NONCE_RETRIES:
-                break
-        if problem.status in (404, 405, 410):
-            directories.forget(self._directory_url, self._ca_bundle)
-        raise problem
-
-    def _take_nonce(self) -> str:
-        nonce, self._nonce = self._nonce, None
-        if nonce is not None:
-            return nonce
-        url = self.directory().new_nonce
-        answer = self._transport.send("HEAD", url)
-        self._keep_nonce(answer)
-        nonce, self._nonce = self._nonce, None
-        if nonce is None:
-            host = target(url).authority
-            if answer.status >= 400:
-                raise from_response(host, answer.status, b"", until=self._retry_after(answer))
-            raise own(ProblemKind.SERVER, "nonce", f"{host} gave no nonce.", status=answer.status)
-        return nonce
-
-    def _keep_nonce(self, answer: Answer) -> None:
-        # Each answer brings one and each request takes one: there is never more than the latest to keep. One that is
-        # not base64url is to be ignored (RFC 8555 §6.5.1).
-        nonce = answer.headers["Replay-Nonce"]
-        self._nonce = nonce if nonce is not None and _NONCE.fullmatch(nonce) else None
-
-    def _location(self, answer: Answer, url: str) -> str:
-        location = answer.headers["Location"]
-        host = target(url).authority
-        if location is None:
-            raise own(ProblemKind.SERVER, "location", f"{host} did not say where the new resource is.")
-        target(location)
-        return str(location)
-
-    def _retry_after(self, answer: Answer) -> datetime | None:
-        return retry_after(answer.headers["Retry-After"], answer.at)
+def _location(answer: Answer, url: str) -> str:
+    location = answer.headers["Location"]
+    host = target(url).authority
+    if location is None:
+        raise own(ProblemKind.SERVER, "location", f"{host} did not say where the new resource is.")
+    target(location)
+    return str(location)
 
 
 def _as_account_trouble(problem: CaProblem) -> CaProblem:
@@ -332,6 +266,10 @@ def _as_account_trouble(problem: CaProblem) -> CaProblem:
     if problem.kind is ProblemKind.UNAUTHORIZED:
         problem.kind = ProblemKind.ACCOUNT
     return problem
+
+
+def _contact(addresses: Sequence[str]) -> tuple[str, ...]:
+    return tuple(address if ":" in address else f"mailto:{address}" for address in addresses)
 
 
 def _json(fields: Mapping[str, Any]) -> bytes:

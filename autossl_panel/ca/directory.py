@@ -33,6 +33,7 @@ class DirectoryFacts:
     new_account: str = field(repr=False)
     new_order: str = field(repr=False)
     revoke_cert: str | None = field(repr=False)
+    key_change: str | None = field(repr=False)
 
 
 def probe(
@@ -55,7 +56,7 @@ def probe(
 def read(transport: Transport, url: str) -> DirectoryFacts:
     """Fetch and judge the directory at `url`."""
     host = target(url).authority
-    answer = transport.send("GET", url)
+    answer = transport.send("GET", url, resource="directory")
     if 300 <= answer.status < 400:
         onward = clean(answer.headers["Location"], 200)
         raise own(
@@ -106,6 +107,7 @@ def _facts(url: str, host: str, fields: Mapping[str, Any], date_offset: timedelt
         new_account=fields["newAccount"],
         new_order=fields["newOrder"],
         revoke_cert=_https(fields.get("revokeCert")),
+        key_change=_https(fields.get("keyChange")),
     )
 
 

@@ -24,6 +24,9 @@ SUBPROBLEM_LENGTH = 500
 MOST_SUBPROBLEMS = 100
 MOST_WAIT = timedelta(days=31)
 
+LINK_LENGTH = 1000
+
+_LINK = re.compile(r'<([^<>]*)>[^<,]*?;\s*rel="?([^",;<>]*)"?')
 _TYPE = re.compile(r"[A-Za-z0-9:._/#-]{1,200}")
 
 
@@ -72,6 +75,7 @@ _KINDS: Mapping[str, ProblemKind] = {
     "badCSR": ProblemKind.ORDER,
     "alreadyReplaced": ProblemKind.ORDER,
     "invalidProfile": ProblemKind.ORDER,
+    "badRevocationReason": ProblemKind.MALFORMED,
     "badNonce": ProblemKind.BAD_NONCE,
     "malformed": ProblemKind.MALFORMED,
     "badSignatureAlgorithm": ProblemKind.MALFORMED,
@@ -91,7 +95,8 @@ class SubProblem:
 class CaProblem(Exception):
     """One failed dealing with a CA. `detail` is a sentence to show, already cleaned; `status` is None when none came.
 
-    `retry_after` is aware UTC. A problem met inside an authorization or order is the same type, carried as a value.
+    `retry_after` is aware UTC. `link` is where a person has to act, "" where the CA names no such place. A problem met
+    inside an authorization or order is the same type, carried as a value.
     """
 
     def __init__(
@@ -103,6 +108,7 @@ class CaProblem(Exception):
         status: int | None = None,
         retry_after: datetime | None = None,
         subproblems: tuple[SubProblem, ...] = (),
+        link: str = "",
     ) -> None:
         super().__init__(detail)
         self.kind = kind
@@ -111,25 +117,45 @@ class CaProblem(Exception):
         self.status = status
         self.retry_after = retry_after
         self.subproblems = subproblems
+        self.link = link
 
     def __repr__(self) -> str:
         return f"CaProblem({self.kind.value}, {self.type}, {self.status}, {self.detail!r})"
 
-    def copy(self) -> "CaProblem":
-        """The same problem to raise in another thread: a raised exception carries its thread's trace."""
-        return CaProblem(
+    def copy(self, kind: "type[CaProblem] | None" = None) -> "CaProblem":
+        """The same problem, to raise in another thread (one carries its thread's trace) or as a narrower `kind`."""
+        return (kind or type(self))(
             self.kind,
             type=self.type,
             detail=self.detail,
             status=self.status,
             retry_after=self.retry_after,
             subproblems=self.subproblems,
+            link=self.link,
         )
 
     @property
     def short_type(self) -> str:
         """The last part of the type: `rateLimited`, `timeout`."""
         return self.type.rsplit(":", 1)[-1]
+
+    @property
+    def account_gone(self) -> bool:
+        """The CA does not know the account (any more): only a new registration helps."""
+        return self.type == ACME_PREFIX + "accountDoesNotExist"
+
+
+class ReplacesRefused(CaProblem):
+    """newOrder was refused, and what it replaces may be why (RFC 9773 §5).
+
+    It has been replaced already, is another account's or issuer's, or shares no name. The same order without `replaces`
+    may be taken; each request needs a permit of its own, so asking again is left to the caller.
+    """
+
+    @property
+    def already_replaced(self) -> bool:
+        """The CA has an order that replaces this certificate."""
+        return self.short_type == "alreadyReplaced"
 
 
 def own(kind: ProblemKind, short_type: str, detail: str, *, status: int | None = None) -> CaProblem:
@@ -171,6 +197,21 @@ def retry_after(value: str | None, now: datetime) -> datetime | None:
     return min(max(moment, now), now + MOST_WAIT)
 
 
+def link(value: object) -> str:
+    """An address that may be shown as a link; "" for anything else."""
+    text = clean(value, LINK_LENGTH)
+    return text if text.startswith(("https://", "http://")) and " " not in text and not text.endswith("…") else ""
+
+
+def terms_link(headers: list[str]) -> str:
+    """The terms of service that Link headers name (RFC 8555 §7.3.3); "" where none does."""
+    for header in headers:
+        for address, relation in _LINK.findall(header):
+            if "terms-of-service" in relation.split():
+                return link(address)
+    return ""
+
+
 def document(body: bytes) -> dict[str, Any] | None:
     """The JSON object of a body, or None when it is none."""
     try:
@@ -207,7 +248,15 @@ def from_document(fields: object, *, status: int | None = None, until: datetime 
     if kind is ProblemKind.OTHER:
         kind = _kind_without_type(status, subproblems)
     detail = clean(fields.get("detail")) or clean(fields.get("title")) or "The CA gave no reason."
-    return CaProblem(kind, type=problem_type, detail=detail, status=status, retry_after=until, subproblems=subproblems)
+    return CaProblem(
+        kind,
+        type=problem_type,
+        detail=detail,
+        status=status,
+        retry_after=until,
+        subproblems=subproblems,
+        link=link(fields.get("instance")),
+    )
 
 
 def _kind_without_type(status: int | None, subproblems: tuple[SubProblem, ...]) -> ProblemKind:

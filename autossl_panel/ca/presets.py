@@ -2,10 +2,40 @@
 
 from dataclasses import dataclass
 
+HOUR, DAY = 3600, 86400
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What a CA allows: `number` of something within `seconds`.
+
+    Kinds: `orders` of an account · `domain`: certificates of a registered domain · `set`: certificates of exactly the
+    same names · `failures`: failed validations of a name and account · `consecutive`: failures in a row that pause a
+    name (`seconds` 0: until one succeeds or a person acts) · `requests` · `registrations` of an address. `continuous`:
+    it is given back bit by bit (a token bucket), else when the window has passed.
+    """
+
+    kind: str
+    number: int
+    seconds: int
+    continuous: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A kind of certificate that a CA's directory offers by this name. `seconds` is how long it is valid."""
+
+    name: str
+    max_names: int
+    seconds: int
+
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """One CA: how it is called, where it is, and what it takes. `validity_days` is what it issues by default."""
+    """One CA: how it is called, where it is, and what it takes. `validity_days` is what it issues by default.
+
+    `profiles` and `limits` are what it publishes of them, empty where it publishes nothing.
+    """
 
     slug: str
     display_name: str
@@ -16,9 +46,43 @@ class Preset:
     validity_days: int
     eab: bool
     note: str
+    profiles: tuple[Profile, ...] = ()
+    limits: tuple[Limit, ...] = ()
+
+    def profile(self, name: str) -> Profile | None:
+        """What is known of a profile of this CA beforehand."""
+        return next((known for known in self.profiles if known.name == name), None)
 
 
 LETS_ENCRYPT = "letsencrypt"
+
+_PROFILES = (
+    Profile("classic", 100, 90 * DAY),
+    Profile("tlsserver", 25, 45 * DAY),
+    Profile("shortlived", 25, 160 * HOUR),
+)
+# https://letsencrypt.org/docs/rate-limits/: all of them token buckets. Of the limits on requests, which differ by
+# resource, the least that an order runs into.
+_LIMITS = (
+    Limit("orders", 300, 3 * HOUR, True),
+    Limit("domain", 50, 7 * DAY, True),
+    Limit("set", 5, 7 * DAY, True),
+    Limit("failures", 5, HOUR, True),
+    Limit("consecutive", 1152, 0),
+    Limit("requests", 20, 1, True),
+    Limit("registrations", 10, 3 * HOUR, True),
+)
+# https://letsencrypt.org/docs/staging-environment/: "domain" is 30,000 a second there, which is none. Failures in a row
+# come back there within six hours; that one succeeds is counted on all the same.
+_STAGING_LIMITS = (
+    Limit("orders", 1500, 3 * HOUR, True),
+    Limit("domain", 30_000, 1, True),
+    Limit("set", 30_000, 7 * DAY, True),
+    Limit("failures", 200, HOUR, True),
+    Limit("consecutive", 3600, 0),
+    Limit("requests", 20, 1, True),
+    Limit("registrations", 50, 3 * HOUR, True),
+)
 
 PRESETS: tuple[Preset, ...] = (
     Preset(
@@ -31,6 +95,8 @@ PRESETS: tuple[Preset, ...] = (
         validity_days=90,
         eab=False,
         note="Free, no account needed beforehand.",
+        profiles=_PROFILES,
+        limits=_LIMITS,
     ),
     Preset(
         slug="letsencrypt-staging",
@@ -42,6 +108,8 @@ PRESETS: tuple[Preset, ...] = (
         validity_days=90,
         eab=False,
         note="For trials: browsers do not trust its certificates.",
+        profiles=_PROFILES,
+        limits=_STAGING_LIMITS,
     ),
     Preset(
         slug="google",
@@ -104,3 +172,8 @@ PRESETS: tuple[Preset, ...] = (
 def preset(slug: str) -> Preset | None:
     """The preset of that slug, or None."""
     return next((known for known in PRESETS if known.slug == slug), None)
+
+
+def preset_at(directory_url: str) -> Preset | None:
+    """The preset of the CA whose directory this is, whatever an admin calls it."""
+    return next((known for known in PRESETS if known.directory_url == directory_url), None)

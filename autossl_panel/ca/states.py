@@ -74,7 +74,7 @@ def order_state(url: str, fields: Mapping[str, Any], *, retry_after: datetime | 
     return OrderState(
         url=url,
         status=_word(fields.get("status")),
-        expires=_moment(fields.get("expires")),
+        expires=moment(fields.get("expires")),
         authorizations=_urls(fields.get("authorizations")),
         finalize=_url(fields.get("finalize")) or "",
         certificate=_url(fields.get("certificate")),
@@ -98,7 +98,7 @@ def authorization_state(url: str, fields: Mapping[str, Any], *, thumbprint: str)
         url=url,
         identifier=clean(identifier.get("value"), 255),
         status=status,
-        expires=_moment(fields.get("expires")),
+        expires=moment(fields.get("expires")),
         http01=challenge,
         problem=_authorization_problem(status, offered, http01, challenge),
         identifier_type=clean(identifier.get("type"), 30),
@@ -162,11 +162,12 @@ def _names(value: object) -> tuple[str, ...]:
     return tuple(clean(part.get("value"), 255) for part in value[:_MOST_URLS] if isinstance(part, dict))
 
 
-def _moment(value: object) -> datetime | None:
+def moment(value: object) -> datetime | None:
+    """A time as ACME writes it (RFC 3339), aware UTC; None for anything else."""
     if not isinstance(value, str) or len(value) > 60:
         return None
     try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
+        found = datetime.fromisoformat(value)
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

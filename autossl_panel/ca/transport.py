@@ -61,6 +61,10 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def no_gate(_resource: str) -> None:
+    """The gate that lets every request pass at once."""
+
+
 @functools.lru_cache(maxsize=1024)
 def target(url: str) -> Target:
     """`url` taken apart; a CaProblem where it is no usable https address (RFC 8555 §6.1)."""
@@ -148,7 +152,11 @@ class _Connection:
 
 
 class Transport:
-    """Sends requests to https addresses and reads their answers; every trouble is a CaProblem that names the host."""
+    """Sends requests to https addresses and reads their answers; every trouble is a CaProblem that names the host.
+
+    `gate` is called with the resource's name before each request, also before one that is sent again: it may wait or
+    raise. `ticks` are monotonic seconds.
+    """
 
     def __init__(
         self,
@@ -158,15 +166,20 @@ class Transport:
         read_timeout: float = 30,
         longest_idle: float = LONGEST_IDLE,
         clock: Callable[[], datetime] = utc_now,
+        ticks: Callable[[], float] = time.monotonic,
+        gate: Callable[[str], None] = no_gate,
     ) -> None:
         self.requests = 0
+        self._gate = gate
+        self._ticks = ticks
         self._longest_idle = longest_idle
         self._ca_bundle = ca_bundle
         self._connect_timeout = connect_timeout
         self._read_timeout = read_timeout
         self._clock = clock
         self._connections: dict[tuple[str, int], _Connection] = {}
-        self._date: tuple[str, datetime] | None = None
+        self._date: tuple[datetime, datetime] | None = None
+        self._heard_at: float | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -186,20 +199,36 @@ class Transport:
         """The CA's Date header minus this machine's clock, as last seen; to the second."""
         if self._date is None:
             return None
-        text, at = self._date
-        try:
-            moment = parsedate_to_datetime(text)
-        except (ValueError, TypeError, OverflowError):
+        date, at = self._date
+        return date - at.replace(microsecond=0)
+
+    @property
+    def silence(self) -> float:
+        """Seconds since an answer with a date was heard; infinite before the first."""
+        return float("inf") if self._heard_at is None else self._ticks() - self._heard_at
+
+    @property
+    def ca_time(self) -> datetime | None:
+        """What the CA's clock says by now: the last Date header plus what has passed since, not asking our clock."""
+        if self._date is None:
             return None
-        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-        return moment - at.replace(microsecond=0)
+        return self._date[0] + timedelta(seconds=self.silence)
 
     def send(
-        self, method: str, url: str, body: bytes = b"", *, accept: str = "application/json", repeatable: bool = True
+        self,
+        method: str,
+        url: str,
+        body: bytes = b"",
+        *,
+        resource: str = "other",
+        accept: str = "application/json",
+        repeatable: bool = True,
     ) -> Answer:
         """Send one request and read its whole answer. Only a `repeatable` one is sent again over a new connection."""
         to = target(url)
         request = _request(method, to, body, accept)
+        # Before the connection is looked at: while the gate waits, the server may close it.
+        self._gate(resource)
         connection = self._connected(to)
         was_fresh = connection.fresh
         try:
@@ -208,6 +237,7 @@ class Transport:
             self._drop(to)
             if was_fresh or not repeatable or not _closed_before_answer(error):
                 raise self._explained(error, to) from error
+        self._gate(resource)
         connection = self._connected(to)
         try:
             return self._exchange(connection, method, to, request)
@@ -249,8 +279,8 @@ class Transport:
         if response.length:  # what read() with a size does not tell: the peer ended before the announced length
             raise http.client.IncompleteRead(body, response.length)
         answer = Answer(response.status, response.msg, body, self._clock())
-        if (date := answer.headers["Date"]) is not None:
-            self._date = (date, answer.at)
+        if (date := _date(answer.headers)) is not None:
+            self._date, self._heard_at = (date, answer.at), self._ticks()
         if response.will_close:
             self._drop(to)
         else:
@@ -279,6 +309,19 @@ def _request(method: str, to: Target, body: bytes, accept: str) -> bytes:
     if method == "POST":
         lines += ["Content-Type: application/jose+json", f"Content-Length: {len(body)}"]
     return "\r\n".join([*lines, "", ""]).encode("ascii") + body
+
+
+def _date(headers: Message) -> datetime | None:
+    """When an answer was made (RFC 9110 §6.6.1), also where it waited in a cache since (Age, RFC 9111 §5.1)."""
+    try:
+        moment = parsedate_to_datetime(headers["Date"])
+    except (ValueError, TypeError, OverflowError):
+        return None
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    if moment.year > 9000:  # nothing can be added to it
+        return None
+    age = (headers["Age"] or "").strip()
+    return moment + timedelta(seconds=int(age)) if age.isascii() and age.isdigit() and len(age) < 8 else moment
 
 
 def _closed_before_answer(error: Exception) -> bool:

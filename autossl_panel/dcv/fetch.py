@@ -41,7 +41,8 @@ class Url:
     def host_header(self) -> str:
         """The host, with the port only where it is not the scheme's own."""
         usual = 443 if self.scheme == "https" else 80
-        return self.host if self.port == usual else f"{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == usual else f"{host}:{self.port}"
 
     def text(self) -> str:
         """The URL for people and logs."""

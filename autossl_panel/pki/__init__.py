@@ -6,12 +6,16 @@ No trust store is ever asked: whether a chain's links sign one another is a fact
 from autossl_panel.pki.certificates import CertificateFacts, KeyType, PairProblem, leaf_pem, read_chain, read_der
 from autossl_panel.pki.judge import check_pair, defects, same_key
 from autossl_panel.pki.keys import csr_der, csr_names, csr_spki, key_spki, make_csr, new_key
+from autossl_panel.pki.revoked import ListProblem, Revoked, RevokedList, read_list
 from autossl_panel.pki.served import Served, Signature, handshake
 
 __all__ = [
     "CertificateFacts",
     "KeyType",
+    "ListProblem",
     "PairProblem",
+    "Revoked",
+    "RevokedList",
     "Served",
     "Signature",
     "check_pair",
@@ -26,5 +30,6 @@ __all__ = [
     "new_key",
     "read_chain",
     "read_der",
+    "read_list",
     "same_key",
 ]

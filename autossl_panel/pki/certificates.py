@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +22,7 @@ from cryptography.x509.oid import ExtensionOID, PublicKeyAlgorithmOID
 from autossl_panel import names as domain_names
 
 _SHA256 = hashes.SHA256()
+_FETCHED = re.compile(r"https?://[!-~]{1,490}")
 _WEAK_HASHES = frozenset({"md2", "md4", "md5", "sha1"})
 
 
@@ -60,6 +62,7 @@ class CertificateFacts:
     spki: str  # SHA-256 of the public key's DER, hex
     ari_id: str  # RFC 9773 §4.1; '' where the issuer set no key identifier
     weak_links: bool = False  # an intermediate is signed with MD5 or SHA-1
+    crl_url: str = ""  # where its issuer lists what it revoked (RFC 5280 §4.2.1.13); '' where it does not say
 
     def covers(self, name: str) -> bool:
         """Whether a browser accepts the certificate for this name (RFC 6125 §6.4.3)."""
@@ -131,6 +134,7 @@ def _facts(chain: Sequence[x509.Certificate]) -> CertificateFacts:
         spki=spki,
         ari_id=_ari_id(leaf),
         weak_links=any(_hash_of(link) in _WEAK_HASHES and link.issuer != link.subject for link in chain[1:]),
+        crl_url=_crl_url(leaf),
     )
 
 
@@ -194,6 +198,19 @@ def _ari_id(leaf: x509.Certificate) -> str:
     number = leaf.serial_number
     serial = number.to_bytes(number.bit_length() // 8 + 1, "big")  # one bit more: DER integers are signed
     return f"{_base64url(extension.key_identifier)}.{_base64url(serial)}"
+
+
+def _crl_url(leaf: x509.Certificate) -> str:
+    """The first address that can be fetched; a stranger wrote it, so nothing else may look like one."""
+    try:
+        points = leaf.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
+    except (x509.ExtensionNotFound, ValueError):
+        return ""
+    for point in points:
+        for name in point.full_name or ():
+            if isinstance(name, x509.UniformResourceIdentifier) and _FETCHED.fullmatch(name.value):
+                return name.value
+    return ""
 
 
 def _base64url(data: bytes) -> str:

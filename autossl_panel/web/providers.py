@@ -34,8 +34,9 @@ class Row:
 
     @property
     def busy(self) -> bool:
-        registering = self.account is not None and self.account.status == AccountStatus.REGISTERING
-        return self.provider.state == ProviderState.CHECKING or registering
+        account = self.account
+        at_work = account is not None and (account.status == AccountStatus.REGISTERING or account.wish is not None)
+        return self.provider.state == ProviderState.CHECKING or at_work
 
     @property
     def registered(self) -> bool:
@@ -167,7 +168,7 @@ def state(request: access.PanelRequest, pk: int) -> HttpResponse:
     if row.busy:
         return render(request, "_provider_busy.html", {"row": row})
     url = f"{resolve_url('providers')}?choose={pk}"
-    if provider.state == ProviderState.REFUSED and not provider.stated:
+    if provider.state == ProviderState.REFUSED and "note" not in provider.stated:
         url = resolve_url("provider-edit", pk)
     return HttpResponse(status=204, headers={"HX-Redirect": url})
 

@@ -18,6 +18,8 @@ AGAIN = [
     "test_verdicts.py",
     "test_log.py",
     "test_survey.py",
+    "test_placing.py",
+    "test_renewal_info.py",
 ]
 
 

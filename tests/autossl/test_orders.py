@@ -44,6 +44,7 @@ class Ca:
     def __init__(self, **answers: Any) -> None:
         self._answers = {name: list(value) if isinstance(value, list) else value for name, value in answers.items()}
         self.asked: list[str] = []
+        self.wishes: list[Mapping[str, Any]] = []
 
     def _give(self, name: str) -> Any:
         self.asked.append(name)
@@ -54,7 +55,8 @@ class Ca:
             raise answer
         return answer
 
-    def new_order(self, names: Sequence[str], **_: Any) -> OrderState:
+    def new_order(self, names: Sequence[str], **more: Any) -> OrderState:
+        self.wishes.append({"names": list(names), **{name: value for name, value in more.items() if value}})
         return self._give("new_order")  # type: ignore[no-any-return]
 
     def order(self, _url: str) -> OrderState:
@@ -127,8 +129,8 @@ def order(provider: Provider, make_user: Callable[..., Any], make_site: Callable
         names=NAMES,
         reason="missing",
         key_type="p256",
-        provider_id=provider.pk,
-        account_id=provider.accounts.get().pk,
+        provider=provider,
+        account=provider.accounts.get(),
         installed=None,
         now=timezone.now(),
     )

@@ -100,7 +100,7 @@ def test_an_error_of_ours_at_one_site_fails_that_job_and_no_other(
 @pytest.mark.parametrize("content", [None, b"no key"], ids=["lost", "unreadable"])
 def test_an_account_key_that_is_lost_is_told_and_not_replaced_in_silence(parts: Parts, content: bytes | None) -> None:
     account = parts.provider.accounts.get()
-    path = registration.accounts_dir() / f"{account.provider_id}-{account.server_id}.pem"
+    path = registration.keys.path(account)
     key = path.read_bytes()
     path.unlink()
     if content is not None:
@@ -209,8 +209,8 @@ def test_an_unsigned_order_at_a_provider_that_is_no_longer_used_holds_nothing_up
         names=[MAIN],
         reason="missing",
         key_type="p256",
-        provider_id=old.pk,
-        account_id=account.pk,
+        provider=old,
+        account=account,
         installed=None,
         now=datetime.now(UTC),
     )

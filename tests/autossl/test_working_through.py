@@ -160,9 +160,9 @@ def test_when_the_ca_refuses_every_name_there_is_no_further_order(
 def _refusing(account: Any, names: Sequence[str]) -> ca.Client:
     made = Refusing(
         account.provider.directory_url,
-        registration.account_key(account),
+        registration.keys.made(account),
         account.url,
-        ca_bundle=registration.ca_bundle_path(account.provider),
+        ca_bundle=registration.keys.bundle(account.provider),
     )
     made.refused = names
     return made
@@ -194,9 +194,9 @@ def test_a_limit_of_the_ca_is_waited_for_as_long_as_it_says(parts: Parts, monkey
         "client",
         lambda account: Limited(
             account.provider.directory_url,
-            registration.account_key(account),
+            registration.keys.made(account),
             account.url,
-            ca_bundle=registration.ca_bundle_path(account.provider),
+            ca_bundle=registration.keys.bundle(account.provider),
         ),
     )
     run = parts.run()

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from autossl_panel.ca import Challenge, Client
+from autossl_panel.ca import Challenge, Client, Reader
 
 EAB_KEYS = {"kid-1": "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"}
 ADDRESS = f"127.31.{os.getpid() % 250 + 1}.1"
@@ -98,6 +98,9 @@ class Authority:
 
     def client(self, key_pem: bytes, account_url: str | None = None, *, read_timeout: float = READ_TIMEOUT) -> Client:
         return Client(self.directory_url, key_pem, account_url, ca_bundle=self.bundle, read_timeout=read_timeout)
+
+    def reader(self) -> Reader:
+        return Reader(self.directory_url, ca_bundle=self.bundle, read_timeout=READ_TIMEOUT)
 
     def publish(self, challenge: Challenge) -> None:
         self._tell("add-http01", {"token": challenge.token, "content": challenge.key_authorization})

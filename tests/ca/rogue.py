@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from autossl_panel.ca import Client, new_account_key
+from autossl_panel.ca import Client, Reader, new_account_key
 from tests.ca.authority import ADDRESS, MiniCa
 
 ACME = "urn:ietf:params:acme:error:"
@@ -156,17 +156,22 @@ class RogueCa(Rogue):
         self._count += 1
         return {"Replay_Nonce": f"nonce-{self._count}"}
 
-    def client(self, *, account: str | None = "", read_timeout: float = 5) -> Client:
+    def client(self, *, account: str | None = "", read_timeout: float = 5, **more: Any) -> Client:
         url = f"{self.url}/account/1" if account == "" else account
-        return Client(
-            f"{self.url}/dir", new_account_key(), url, ca_bundle=self._mini_ca.bundle, read_timeout=read_timeout
-        )
+        bundle = self._mini_ca.bundle
+        return Client(f"{self.url}/dir", new_account_key(), url, ca_bundle=bundle, read_timeout=read_timeout, **more)
+
+    def reader(self, **more: Any) -> Reader:
+        return Reader(f"{self.url}/dir", ca_bundle=self._mini_ca.bundle, read_timeout=5, **more)
 
     def posts(self, path: str) -> list[Asked]:
         return [asked for asked in self.asked if asked.method == "POST" and asked.path == path]
 
     def directory(self) -> dict[str, Any]:
-        names = {"newNonce": "nonce", "newAccount": "account", "newOrder": "order", "revokeCert": "revoke"}
+        names = {
+            **{"newNonce": "nonce", "newAccount": "account", "newOrder": "order", "revokeCert": "revoke"},
+            **{"keyChange": "key", "renewalInfo": "renewal"},
+        }
         return {**{name: f"{self.url}/{path}" for name, path in names.items()}, "meta": self._meta}
 
     def _scripted(self, asked: Asked) -> Reply:

@@ -13,7 +13,8 @@ from josepy.jwk import JWK
 from autossl_panel.ca import CaProblem, Client, ProblemKind, new_account_key, thumbprint
 from autossl_panel.ca.account import Signer
 from tests.ca.authority import EAB_KEYS, Authority, MiniCa
-from tests.ca.rogue import ACME, RogueCa, answer, problem
+from tests.ca.ordering import prove, wait
+from tests.ca.rogue import ACME, Asked, RogueCa, answer, problem
 
 KID, HMAC = next(iter(EAB_KEYS.items()))
 
@@ -181,3 +182,127 @@ def test_an_account_without_an_address_is_a_fault_of_the_server(mini_ca: MiniCa)
         with pytest.raises(CaProblem, match="did not say where") as caught:
             client.register(agree_terms=True)
     assert caught.value.kind is ProblemKind.SERVER
+
+
+def test_new_terms_say_where_to_read_them(mini_ca: MiniCa) -> None:
+    def refuse(asked: Asked) -> bytes:
+        links = '<https://ca.example/dir>;rel="index", <https://ca.example/terms/7>; rel="terms-of-service"'
+        return problem(403, "userActionRequired", "New terms.", headers={**ca.nonce(), "Link": links}, **more)
+
+    more: dict[str, str] = {}
+    with RogueCa(mini_ca) as ca, ca.client() as client:
+        ca.script("/order", refuse)
+        with pytest.raises(CaProblem) as by_header:
+            client.new_order(["a.example.com"])
+        more["instance"] = "https://ca.example/agree?account=1"
+        with pytest.raises(CaProblem) as by_document:
+            client.new_order(["a.example.com"])
+    assert by_header.value.link == "https://ca.example/terms/7"
+    assert by_document.value.link == by_document.value.copy().link == "https://ca.example/agree?account=1"
+
+
+def test_an_account_that_is_gone_is_told_apart(pebble: Authority) -> None:
+    gone = pebble.directory_url.replace("/dir", "/my-account/77")
+    with pebble.client(new_account_key(), gone) as client:
+        with pytest.raises(CaProblem) as caught:
+            client.update_account(contact=["a@example.com"])
+        assert caught.value.account_gone
+        assert client.find_account() is None
+    with pebble.client(new_account_key()) as client, pytest.raises(CaProblem) as caught:
+        client.new_order(["nobody.example.com"])
+    assert not caught.value.account_gone
+
+
+def test_a_key_finds_its_account(pebble: Authority, account: tuple[bytes, str]) -> None:
+    with pebble.client(account[0]) as client:
+        assert client.find_account() == account[1]
+
+
+def test_trouble_while_a_key_is_looked_for_is_no_answer(mini_ca: MiniCa) -> None:
+    with RogueCa(mini_ca) as ca, ca.client(account=None) as client:
+        ca.say("/account", 403, {"type": ACME + "unauthorized", "detail": "Account is deactivated"})
+        with pytest.raises(CaProblem, match="deactivated"):
+            client.find_account()
+
+
+def test_what_an_account_is_changed_to(mini_ca: MiniCa) -> None:
+    with RogueCa(mini_ca) as ca, ca.client() as client:
+        ca.say("/account/1", 200, {"status": "valid"})
+        client.update_account(contact=["admin@example.com", "tel:+1"], agree_terms=True)
+        client.update_account(contact=[])
+        payloads = [asked.payload for asked in ca.posts("/account/1")]
+    assert payloads == [
+        {"contact": ["mailto:admin@example.com", "tel:+1"], "termsOfServiceAgreed": True},
+        {"contact": []},
+    ]
+
+
+def test_a_contact_is_changed(pebble: Authority) -> None:
+    with pebble.client(new_account_key()) as client:
+        client.register(contact=["old@example.com"], agree_terms=True)
+        client.update_account(contact=["new@example.com"])
+        with pytest.raises(CaProblem) as caught:
+            client.update_account(contact=["no-address"])
+    assert caught.value.kind is ProblemKind.ACCOUNT
+
+
+def test_a_deactivated_account_takes_no_order(pebble: Authority) -> None:
+    with pebble.client(new_account_key()) as client:
+        client.register(agree_terms=True)
+        client.deactivate_account()
+        with pytest.raises(CaProblem) as caught:
+            client.new_order(["late.example.com"])
+    assert caught.value.kind is ProblemKind.ACCOUNT
+
+
+def test_a_key_is_changed_and_orders_live_on(pebble: Authority) -> None:
+    old, new = new_account_key(), new_account_key()
+    with pebble.client(old) as client:
+        url = client.register(agree_terms=True)
+        order = client.new_order(["rolled.example.com"])
+        client.change_key(new)
+        # The same client goes on with the new key.
+        prove(client, pebble, client.order(order.url))
+        assert wait(client, order.url).status == "ready"
+    with pebble.client(new) as client:
+        assert client.find_account() == url
+    with pebble.client(old, url) as client:
+        with pytest.raises(CaProblem):
+            client.order(order.url)
+        assert client.find_account() is None
+
+
+def test_a_key_of_another_account_is_refused_and_the_old_one_stays(
+    pebble: Authority, account: tuple[bytes, str]
+) -> None:
+    with pebble.client(new_account_key()) as client:
+        url = client.register(agree_terms=True)
+        with pytest.raises(CaProblem, match="already in use"):
+            client.change_key(account[0])
+        assert client.find_account() == url
+
+
+def test_a_key_change_is_signed_by_both_keys(mini_ca: MiniCa) -> None:
+    new = new_account_key()
+    with RogueCa(mini_ca) as ca, ca.client() as client:
+        ca.say("/key", 200, {})
+        client.change_key(new)
+        (asked,) = ca.posts("/key")
+        inner = jws.JWS.from_json(dict(asked.payload))
+        account = f"{ca.url}/account/1"
+    assert (asked.protected["kid"], asked.protected["url"]) == (account, f"{ca.url}/key")
+    assert inner.verify(JWK.load(new).public_key())
+    assert inner.signature.combined.url == f"{ca.url}/key"
+    assert not inner.signature.combined.nonce
+    payload = json.loads(inner.payload)
+    assert payload["account"] == account
+    assert set(payload["oldKey"]) == {"crv", "kty", "x", "y"}
+
+
+def test_a_ca_that_changes_no_keys(mini_ca: MiniCa) -> None:
+    with RogueCa(mini_ca) as ca, ca.client() as client:
+        directory = ca.directory()
+        del directory["keyChange"]
+        ca.script("/dir", lambda asked: answer(200, directory))
+        with pytest.raises(CaProblem, match="lets no account change its key"):
+            client.change_key(new_account_key())

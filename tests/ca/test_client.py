@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from autossl_panel.ca import CaProblem, Client, OrderState, ProblemKind
+from autossl_panel.ca import CaProblem, Client, OrderState, ProblemKind, ReplacesRefused
 from tests.ca.authority import MiniCa
 from tests.ca.ordering import is_ready, is_valid, never, soon
 from tests.ca.rogue import ACME, Asked, Reply, RogueCa, answer, problem
@@ -165,15 +165,23 @@ def test_an_order_names_profile_and_predecessor(mini_ca: MiniCa) -> None:
 @pytest.mark.parametrize(
     ("status", "short_type"), [(409, "alreadyReplaced"), (404, "malformed"), (403, "unauthorized")]
 )
-def test_a_refused_predecessor_is_left_out(mini_ca: MiniCa, status: int, short_type: str) -> None:
+def test_a_refused_predecessor_is_told_and_not_asked_for_again(mini_ca: MiniCa, status: int, short_type: str) -> None:
     with RogueCa(mini_ca) as ca, ca.client() as client:
-        ca.script("/order", _refusal(ca, status, short_type), _created(ca))
-        state = client.new_order(["a.example.com"], profile="classic", replaces="aki.serial")
-        first, second = ca.posts("/order")
-    assert first.payload["replaces"] == "aki.serial"
-    assert "replaces" not in second.payload
-    assert second.payload["profile"] == "classic"
-    assert state.replaces is None
+        ca.script("/order", _refusal(ca, status, short_type))
+        with pytest.raises(ReplacesRefused) as caught:
+            client.new_order(["a.example.com"], profile="classic", replaces="aki.serial")
+        assert len(ca.posts("/order")) == 1
+    assert caught.value.already_replaced == (short_type == "alreadyReplaced")
+    assert (caught.value.status, caught.value.detail) == (status, "No.")
+
+
+def test_a_refusal_without_predecessor_is_no_refusal_of_one(mini_ca: MiniCa) -> None:
+    with RogueCa(mini_ca) as ca, ca.client() as client:
+        ca.script("/order", _refusal(ca, 400, "malformed"))
+        with pytest.raises(CaProblem) as caught:
+            client.new_order(["a.example.com"], profile="")
+        assert "profile" not in ca.posts("/order")[0].payload
+    assert not isinstance(caught.value, ReplacesRefused)
 
 
 def test_a_new_order_is_never_sent_twice_by_itself(mini_ca: MiniCa) -> None:

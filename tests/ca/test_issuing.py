@@ -210,12 +210,17 @@ def test_revokes(client: Client, pebble: Authority) -> None:
     chain = issue(client, pebble, "revoked.example.com")
     serial = leaf(chain).serial_number
     assert pebble.certificate_status(serial) == "Valid"
-    client.revoke(chain, 4)
+    assert client.revoke(chain, 4)
     assert pebble.certificate_status(serial) == "Revoked"
+    assert not client.revoke(chain, 4)  # done before, which is no failure
+
+
+def test_a_reason_that_the_ca_does_not_take(client: Client, pebble: Authority) -> None:
+    chain = issue(client, pebble, "odd-reason.example.com")
     with pytest.raises(CaProblem) as caught:
-        client.revoke(chain, 4)
-    assert caught.value.short_type == "alreadyRevoked"
-    assert caught.value.status == 400
+        client.revoke(chain, 7)
+    assert caught.value.short_type == "badRevocationReason"
+    assert pebble.certificate_status(leaf(chain).serial_number) == "Valid"
 
 
 def test_revoking_what_is_no_certificate(client: Client) -> None:

@@ -1,6 +1,6 @@
 """The table of CAs."""
 
-from autossl_panel.ca.presets import LETS_ENCRYPT, PRESETS, preset
+from autossl_panel.ca.presets import LETS_ENCRYPT, PRESETS, Limit, preset, preset_at
 from autossl_panel.ca.transport import target
 
 
@@ -19,3 +19,39 @@ def test_presets_are_found_by_slug() -> None:
     assert found is not None
     assert found.directory_url == "https://acme-v02.api.letsencrypt.org/directory"
     assert preset("nobody") is None
+
+
+def test_presets_are_found_by_their_directory_whatever_they_are_called() -> None:
+    assert preset_at("https://acme-staging-v02.api.letsencrypt.org/directory") == preset("letsencrypt-staging")
+    assert preset_at("https://ca.example/directory") is None
+
+
+def test_what_lets_encrypt_publishes() -> None:
+    found = preset(LETS_ENCRYPT)
+    assert found is not None
+    assert {(one.name, one.max_names, one.seconds) for one in found.profiles} == {
+        ("classic", 100, 7_776_000),
+        ("tlsserver", 25, 3_888_000),
+        ("shortlived", 25, 576_000),
+    }
+    assert found.profile("shortlived") == found.profiles[2]
+    assert found.profile("gold") is None
+    assert {one.kind: (one.number, one.seconds) for one in found.limits} == {
+        "orders": (300, 10_800),
+        "domain": (50, 604_800),
+        "set": (5, 604_800),
+        "failures": (5, 3600),
+        "consecutive": (1152, 0),
+        "requests": (20, 1),
+        "registrations": (10, 10_800),
+    }
+    assert all(one.continuous for one in found.limits if one.seconds)
+
+
+def test_staging_has_figures_of_its_own_and_who_publishes_nothing_has_none() -> None:
+    staging = preset("letsencrypt-staging")
+    assert staging is not None
+    assert Limit("orders", 1500, 10_800, True) in staging.limits
+    assert Limit("failures", 200, 3600, True) in staging.limits
+    assert {one.kind for one in staging.limits} == {one.kind for one in preset_at(PRESETS[0].directory_url).limits}  # type: ignore[union-attr]
+    assert all(known.limits == () == known.profiles for known in PRESETS[2:])

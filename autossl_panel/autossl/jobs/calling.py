@@ -7,6 +7,7 @@ from autossl_panel import ca
 from .. import registration
 from ..models import Order, Provider
 from ..patience import patiently
+from ..registration import keys
 from .work import Bench
 
 # A clock that is off by more seconds than this is written down
@@ -20,15 +21,20 @@ class Caller:
         self.bench = bench
         self._client: ca.Client | None = None
         self._account: int | None = None
+        self._key: tuple[int, int] | None = None
 
     def client_of(self, order: Order) -> ca.Client:
-        """The client for the order's account. Raises CaProblem without its key; HelperGone, HelperProblem."""
-        if self._client is None or self._account != order.account_id:
+        """The client for the order's account, inside `keys.in_use`. Raises CaProblem without its key; HelperGone,
+        HelperProblem.
+        """
+        account = order.account
+        if self._client is None or (self._account, self._key) != (account.pk, keys.stamp(account)):
             self.close()
-            account = order.account
+            account.refresh_from_db()
+            client = registration.client(account)
             stop = self.bench.stopping.is_set
             patiently(lambda: self.bench.helper.register_thumbprint(account.thumbprint), stop=stop)
-            self._client, self._account = registration.client(account), account.pk
+            self._client, self._account, self._key = client, account.pk, keys.stamp(account)
         return self._client
 
     def close(self) -> None:

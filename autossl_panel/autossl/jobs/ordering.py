@@ -22,6 +22,7 @@ from ..facts import Action, Plan
 from ..models import JobOutcome, JobState, Level, LogLine, Order, OrderStatus, Phase, Verdict
 from ..orders import State
 from ..policy import Remedy
+from ..registration import keys
 from .calling import Caller
 from .claims import ClaimLost, writing
 from .proving import ENDS, withdrawn
@@ -186,8 +187,8 @@ class Orderer(threading.Thread):
             names=plan.names,
             reason=plan.reason,
             key_type=self.bench.policy_options.key_type,
-            provider_id=provider.pk,
-            account_id=account.pk,
+            provider=provider,
+            account=account,
             installed=task.site.facts.installed,
             now=now,
         )
@@ -231,7 +232,8 @@ class Orderer(threading.Thread):
         host = task.job.virtual_host
         order = (
             Order.objects.select_related("certificate")
-            .filter(virtual_host=host, closed_as="installed", certificate__not_after__gt=timezone.now())
+            .filter(virtual_host=host, closed_as="installed")
+            .filter(certificate__not_after__gt=timezone.now(), certificate__revoked_at__isnull=True)
             .order_by("-created_at")
             .first()
         )
@@ -261,16 +263,23 @@ class Orderer(threading.Thread):
         if self.bench.breaker.problem is not None:
             self._ca_trouble(task, self.bench.breaker.problem, None, [])
             return
+        with keys.in_use(order.account, stop=self.bench.stopping.is_set) as ours:
+            progress = self._progress(task, order) if ours else orders.Progress(State.STOPPED)
+        if progress is not None:
+            self._after(task, order, progress)
+
+    def _progress(self, task: Task, order: Order) -> orders.Progress | None:
+        """Where the CA lets the order get to; None where it cannot even be asked, and the job has ended."""
         try:
             client = self._caller.client_of(order)
         except ca.CaProblem as problem:
             # The account's key is lost: nothing can be asked in its name.
             self._ca_trouble(task, problem, orders.Progress(State.TROUBLE, problem=problem), [])
-            return
+            return None
         except (HelperGone, HelperProblem) as problem:
             code = "helper_gone" if isinstance(problem, HelperGone) else problem.code
             self._ca_trouble(task, None, orders.Progress(State.TROUBLE, code=code, text=str(problem)), [])
-            return
+            return None
         before = client.requests
         try:
             tools = orders.Tools(
@@ -280,10 +289,9 @@ class Orderer(threading.Thread):
                 lambda: self.bench.stopped(task),
                 task.site.facts.installed,
             )
-            progress = orders.advance(order, tools)
+            return orders.advance(order, tools)
         finally:
             self.requests += client.requests - before
-        self._after(task, order, progress)
 
     def _record(
         self,

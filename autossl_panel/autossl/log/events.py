@@ -46,6 +46,8 @@ EVENTS: dict[str, "_StrPromise"] = {
     "plan:hold": _("Held: %(reason_text)s"),
     "plan:fail": _("Nothing can be ordered: %(reason_text)s"),
     "order:placed": _("The CA takes the order"),
+    "order:replaces": _("The CA takes it as the renewal that it asked for, which counts towards none of its limits"),
+    "order:replaces_refused": _("The CA does not take the order as a renewal; it is asked once more without. %(text)s"),
     "order:resumed": _("Goes on with the open order for %(names)s"),
     "order:staged_before": _("The certificate for %(names)s is there, and waits to be installed"),
     "order:waits": _("The CA is still working on the order; asked again %(until)s"),

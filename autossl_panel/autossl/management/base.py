@@ -8,8 +8,10 @@ from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 from django.db import DatabaseError, OperationalError, ProgrammingError
 
 from autossl_panel.autossl.inventory import UserMapProblem
+from autossl_panel.autossl.limits import LimitProblem
 from autossl_panel.autossl.options import OptionProblem
 from autossl_panel.autossl.providers import ProviderProblem
+from autossl_panel.autossl.revocation import RevocationProblem
 from autossl_panel.helper.client import HelperGone, HelperProblem
 from autossl_panel.hosting.models import HostingUser, Server
 from autossl_panel.hosting.users import UserProblem
@@ -29,6 +31,7 @@ FLAGS = {
     "max_names": "--max-names",
     "agree_terms": "--agree-tos",
     "contact": "--contact",
+    "reason": "--reason",
     "hosting_users": "--for",
     "move_to": "--move-to",
 }
@@ -39,6 +42,8 @@ class Refused(CommandError):
 
 
 Refused.__name__ = "autossl-panel"
+
+PROBLEMS = (OptionProblem, UserProblem, PersonProblem, ProviderProblem, RevocationProblem, LimitProblem)
 
 
 class Command(BaseCommand):
@@ -54,7 +59,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             status = self.work(**options)
-        except (OptionProblem, UserProblem, PersonProblem, ProviderProblem) as problem:
+        except PROBLEMS as problem:
             field = FLAGS.get(problem.field, problem.field)
             raise Refused(f"{field}: {problem.text}", returncode=USAGE) from problem
         except UserMapProblem as problem:

@@ -1,6 +1,7 @@
 """Rows of the heart: providers and options, certificates and orders, runs with their jobs and log lines."""
 
 from .certificates import Certificate, Installation, Order, OrderStatus, Outcome, RevocationList, Verdict
+from .limits import Bucket
 from .providers import Account, AccountStatus, NotifyLevel, Options, Provider, ProviderChoice, ProviderState
 from .runs import Beat, Job, JobOutcome, JobState, Lease, Level, LogLine, Phase, Run, Slot
 
@@ -8,6 +9,7 @@ __all__ = [
     "Account",
     "AccountStatus",
     "Beat",
+    "Bucket",
     "Certificate",
     "Installation",
     "Job",

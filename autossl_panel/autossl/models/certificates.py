@@ -40,7 +40,7 @@ class Certificate(models.Model):
     renewal_at = models.DateTimeField(null=True)
     # The end of a window that the CA brought forward: a renewal defers no longer
     forward_until = models.DateTimeField(null=True)
-    # An order that names it as replaced was accepted: no second one is free
+    # An order that says it replaces this one was taken, or refused for saying so: no other one says it
     replaced_at = models.DateTimeField(null=True)
     revoked_at = models.DateTimeField(null=True)
     # RFC 5280 §5.3.1, by us or as the CA's list says
@@ -117,6 +117,8 @@ class Order(models.Model):
     key_type = models.CharField(max_length=16)
     profile = models.CharField(max_length=64, default="", blank=True)
     replaces = models.CharField(max_length=200, default="", blank=True)
+    # What the ledger let it pass with (limits.Permit.as_json); NULL where the CA limits nothing
+    permit = models.JSONField(null=True)
     # Fingerprint that was installed when the order was decided on; "" for none
     expect_fingerprint = models.CharField(max_length=64, default="", blank=True)
     created_at = models.DateTimeField()

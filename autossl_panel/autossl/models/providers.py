@@ -23,7 +23,8 @@ class Provider(models.Model):
 
     name = models.CharField(max_length=64, unique=True)
     display_name = models.CharField(max_length=64, default="", blank=True)
-    # Facts of a preset that no directory tells: {"validity", "wildcard", "note", ...}
+    # Facts of a preset that no directory tells: {"validity_days", "eab", "note", "usual" and "profiles": {name:
+    # {"max_names", "seconds"}}}
     stated = models.JSONField(default=dict)
     directory_url = models.URLField(max_length=500)
     ca_bundle = models.TextField(default="", blank=True)
@@ -34,7 +35,7 @@ class Provider(models.Model):
     # Kept only until the registration has used it
     eab_hmac_key = models.CharField(max_length=500, default="", blank=True)
     state = models.CharField(max_length=16, choices=ProviderState, default=ProviderState.CHECKING)
-    # {"field", "code", "text"} while refused
+    # {"field", "code", "text"} while refused, or of the field “profile” while ready: it is no longer offered
     problem = models.JSONField(null=True)
     terms_url = models.CharField(max_length=500, default="", blank=True)
     website = models.CharField(max_length=500, default="", blank=True)
@@ -42,12 +43,15 @@ class Provider(models.Model):
     caa_identities = models.JSONField(default=list)
     profiles = models.JSONField(default=dict)
     renewal_info_url = models.CharField(max_length=500, default="", blank=True)
+    # Failures in a row when asked for renewal information, and until when it is left in peace for that
+    ari_faults = models.PositiveSmallIntegerField(default=0)
+    ari_paused_until = models.DateTimeField(null=True)
     active = models.BooleanField(default=False)
     # Place among the providers that are used where the active one fails, 1 first; NULL: none of them
     fallback = models.PositiveSmallIntegerField(null=True)
     # One of `profiles`; "" leaves the choice to the CA
     profile = models.CharField(max_length=64, default="", blank=True)
-    # What the CA publishes: [{"kind", "number", "seconds"}]; NULL: what its preset says
+    # What the CA publishes: [{"kind", "number", "seconds", "continuous"}]; NULL: what its preset says
     limits = models.JSONField(null=True)
     # Part of the lifetime left at which a certificate is renewed; NULL: the rules' own
     renew_fraction = models.FloatField(null=True)
@@ -88,7 +92,10 @@ class Account(models.Model):
     terms_url = models.CharField(max_length=500, default="", blank=True)
     terms_agreed_at = models.DateTimeField(null=True)
     registered_at = models.DateTimeField(null=True)
+    # {"field", "code", "text", "link"}: why it was refused, or what the CA wants of a person before it goes on
     problem = models.JSONField(null=True)
+    # A person asked for a new key; a worker makes it. {"do": "roll" | "anew", "by"} until then
+    wish = models.JSONField(null=True)
     # CA-side faults in a row; from the third on the next provider is asked until `down_until`
     faults = models.PositiveIntegerField(default=0)
     down_since = models.DateTimeField(null=True)
@@ -98,6 +105,8 @@ class Account(models.Model):
     ledger_stamp = models.CharField(max_length=64, default="", blank=True)
     ledger_count = models.PositiveBigIntegerField(default=0)
     ledger_spent_at = models.DateTimeField(null=True)
+    # How many permits were lost by then; NULL: any number
+    ledger_lost = models.PositiveBigIntegerField(null=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["provider", "server"], name="autossl_account_unique")]

@@ -4,9 +4,11 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from autossl_panel.autossl import providers, registration
+from autossl_panel.autossl import limits, providers, registration
+from autossl_panel.autossl.limits import changing
 from autossl_panel.autossl.management.base import Command as Base
-from autossl_panel.autossl.management.base import failed, table, usage
+from autossl_panel.autossl.management.base import failed, plural, table, usage
+from autossl_panel.autossl.management.limits import show_limits
 from autossl_panel.autossl.models import Account, AccountStatus, Provider, ProviderState
 from autossl_panel.hosting import servers
 
@@ -30,6 +32,24 @@ class Command(Base):
         use.add_argument(
             "--contact", default="", metavar="MAIL", help="the account's address, if the CA shall have one"
         )
+        profile = verbs.add_parser("profile", help="order certificates of a profile that its directory offers")
+        profile.add_argument("name", metavar="NAME")
+        profile.add_argument("profile", metavar="PROFILE", nargs="?", help="none: what the CA gives by itself")
+        roll = verbs.add_parser("roll-key", help="give the account another key; orders and certificates stay")
+        roll.add_argument("name", metavar="NAME")
+        anew = verbs.add_parser("register-anew", help="a new account with a new key, where the old one is lost")
+        anew.add_argument("name", metavar="NAME")
+        anew.add_argument("--agree-tos", action="store_true", help="agree to its terms of service")
+        anew.add_argument("--eab-kid", default="", metavar="K")
+        anew.add_argument("--eab-hmac-key", default="", metavar="H")
+        limits = verbs.add_parser("limits", help="what a CA allows, and how much of it is used")
+        limits.add_argument("name", metavar="NAME")
+        limits.add_argument(
+            "--set", dest="values", nargs="+", default=[], metavar="KIND=LIMIT",
+            help="what this CA allows you: orders=300/3h, consecutive=1152, domain=none",
+        )  # fmt: skip
+        limits.add_argument("--reset", action="store_true", help="go by what the CA publishes again")
+        limits.add_argument("--unpause", metavar="DOMAIN", help="a paused name is mended at the CA")
         verbs.add_parser("list", help="all providers")
 
     def work(self, *, verb: str, **options: Any) -> int:
@@ -38,6 +58,14 @@ class Command(Base):
             return self._add(**options)
         if verb == "use":
             return self._use(**options)
+        if verb == "profile":
+            return self._profile(**options)
+        if verb == "roll-key":
+            return self._roll_key(**options)
+        if verb == "register-anew":
+            return self._register_anew(**options)
+        if verb == "limits":
+            return self._limits(**options)
         return self._list()
 
     def _add(self, *, name: str, directory: str, ca_bundle: str | None, **options: Any) -> int:
@@ -78,10 +106,7 @@ class Command(Base):
         return "".join(f", {note}" for note in notes)
 
     def _use(self, *, name: str, agree_tos: bool, contact: str, **_: Any) -> int:
-        provider = Provider.objects.filter(name=name).first()
-        if provider is None:
-            known = ", ".join(Provider.objects.values_list("name", flat=True))
-            usage(f"There is no provider “{name}”. There are: {known}.")
+        provider = _provider(name)
         if provider.state != ProviderState.READY and registration.probe(provider).state != ProviderState.READY:
             failed(f"{provider.directory_url}: {_text(provider.problem)}")
         account = providers.ask_to_use(
@@ -93,17 +118,70 @@ class Command(Base):
         self.stdout.write(f"{provider.name}: registered as {account.url}, in use from now on")
         return 0
 
+    def _profile(self, *, name: str, profile: str | None, **_: Any) -> int:
+        provider = _provider(name)
+        # The list that counts is the CA's present one.
+        if registration.probe(provider).state != ProviderState.READY:
+            failed(f"{provider.directory_url}: {_text(provider.problem)}")
+        limit = providers.names_of_profile(provider, profile or "")
+        over = providers.sites_over(limit) if limit is not None else 0
+        row = providers.set_profile(provider, profile or "", by=None)
+        self.stdout.write(f"{row.name}: {f'profile {profile}' if profile else 'no profile'}, {row.max_names} names")
+        if over:
+            sites = plural(over, "site")
+            self.stderr.write(f"{sites} with more than {limit} names will lose some at the next renewal.")
+        return 0
+
+    def _roll_key(self, *, name: str, **_: Any) -> int:
+        provider = _provider(name)
+        account = providers.ask_to_roll(provider, servers.this(), by=None, ring=False)
+        self._carry_out(account)
+        if account.problem and account.problem["code"] == "roll":
+            failed(f"{provider.name}: {account.problem['text']}")
+        self.stdout.write(f"{provider.name}: {account.url} has another key")
+        return 0
+
+    def _register_anew(self, *, name: str, agree_tos: bool, eab_kid: str, eab_hmac_key: str, **_: Any) -> int:
+        provider = _provider(name)
+        if eab_kid or eab_hmac_key:
+            providers.bind(provider, eab_kid, eab_hmac_key, by=None)
+        account = providers.ask_to_register_anew(provider, servers.this(), agree_terms=agree_tos, by=None, ring=False)
+        self._carry_out(account)
+        if account.status != AccountStatus.VALID:
+            failed(f"{provider.name}: {_text(account.problem)}")
+        self.stdout.write(f"{provider.name}: registered anew as {account.url}")
+        return 0
+
+    def _carry_out(self, account: Account) -> None:
+        """Do what was asked for, in the foreground."""
+        if not registration.carry_out(account):
+            failed("Orders are in hand with this account's key. It is done as soon as they have ended.")
+
+    def _limits(self, *, name: str, values: list[str], reset: bool, unpause: str | None, **_: Any) -> int:
+        provider = _provider(name)
+        account = Account.objects.select_related("provider").filter(provider=provider, server=servers.this()).first()
+        if reset and values:
+            usage("--set and --reset do not go together.")
+        if reset:
+            changing.reset(provider, by=None)
+        elif values:
+            changing.change(provider, dict(_pair(value) for value in values), by=None)
+        if unpause and (account is None or not limits.unpause(account, unpause.strip().lower(), by=None)):
+            usage(f"“{unpause}” is not paused at {provider.name}.")
+        show_limits(self.stdout, provider, account)
+
     def _list(self) -> int:
         accounts = {account.provider_id: account for account in Account.objects.filter(server=servers.this())}
         table(
             self.stdout,
-            ("", "NAME", "STATE", "NAMES", "ACCOUNT", "DIRECTORY"),
+            ("", "NAME", "STATE", "NAMES", "PROFILE", "ACCOUNT", "DIRECTORY"),
             [
                 (
                     "*" if provider.active else "",
                     provider.name,
                     provider.state,
                     provider.max_names,
+                    provider.profile or "-",
                     accounts[provider.pk].status if provider.pk in accounts else "-",
                     provider.directory_url,
                 )
@@ -111,6 +189,21 @@ class Command(Base):
             ],
         )
         return 0
+
+
+def _provider(name: str) -> Provider:
+    provider = Provider.objects.filter(name=name).first()
+    if provider is None:
+        known = ", ".join(Provider.objects.values_list("name", flat=True))
+        usage(f"There is no provider “{name}”. There are: {known}.")
+    return provider
+
+
+def _pair(value: str) -> tuple[str, str]:
+    kind, equals, limit = value.partition("=")
+    if not equals:
+        usage(f"--set {value}: write it like orders=300/3h.")
+    return kind.strip(), limit
 
 
 def _text(problem: dict[str, str] | None) -> str:

@@ -1,0 +1,262 @@
+"""Permits as rows: taken and committed before the first byte of a request, told afterwards what became of it."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Self
+
+from django.db import transaction
+
+from autossl_panel.people import audit
+from autossl_panel.people.models import User
+
+from .. import ledger
+from ..ledger import FOREVER, Asked, Granted, Key, Kind, OrderKind, Scope, Wish
+from ..models import Account, Bucket, Provider
+from . import rows, stamps, stops
+from .rows import Sheet
+
+NO_SKEW = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """Leave to send one request. `granted` None: nothing is limited there, and nothing has to be told afterwards."""
+
+    granted: Granted | None
+
+    def as_json(self) -> dict[str, Any] | None:
+        """For `Order.permit`."""
+        given = self.granted
+        if given is None or given.wish.kind is None:
+            return None
+        until = None if given.until == FOREVER else given.until
+        return {"kind": str(given.wish.kind), "at": given.at, "until": until}
+
+    @classmethod
+    def of(cls, said: Mapping[str, Any] | None, names: Sequence[str]) -> Self:
+        """The permit of an order from `Order.permit` and `Order.names`."""
+        if said is None:
+            return cls(None)
+        until = FOREVER if said["until"] is None else said["until"]
+        return cls(Granted(ledger.order(OrderKind(said["kind"]), names), said["at"], until))
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Why not now: `used` of `allowed` by `subject`. `until`: when to ask again; None: when a person has acted.
+
+    `label` is what people call the subject; `detail` and `url` are the CA's own words where it refused.
+    """
+
+    until: datetime | None
+    kind: Kind
+    subject: str
+    used: int
+    allowed: int
+    label: str = ""
+    detail: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a refusal stops, until when (None: until a person acts), in the CA's words."""
+
+    kind: Kind
+    subject: str
+    until: datetime | None
+    detail: str
+    url: str
+
+
+def take(account: Account, wish: Wish, *, now: datetime) -> Permit | Wait:
+    """Leave for what `wish` needs, all of it or nothing. `now` is **the CA's time** as this process has heard it.
+
+    Alone, it is committed when this returns. Inside a caller's transaction it is committed with it (the order's row and
+    its permit in one): call it last, for the account's other permits wait until then, and send nothing before the
+    commit. Raises StampProblem, then and at the commit, where the stamp cannot be kept: then nothing may be sent.
+    """
+    found = rows.limits_of(account.provider)
+    kinds = {Kind.FAILURES if limit.kind is Kind.CONSECUTIVE else limit.kind for limit in found}
+    if not any(kind in kinds for kind, _subject in wish.spends):
+        return _unlimited(account, wish, now)
+    at = rows.seconds(now)
+    with transaction.atomic():
+        row = _locked(account, now, rows.longest(found))
+        paper = rows.sheet(row, found)
+        labels = _labels(wish)
+        counted = paper.counted(wish.spends)
+        paper.make(counted, labels)
+        paper.read([*wish.asks, *counted, *_heeded(wish)], lock=True)
+        answer = paper.ledger.ask(wish, at)
+        if isinstance(answer, ledger.Wait):
+            _save_stamp(row)
+            return _wait(answer, labels)
+        paper.write(counted, labels)
+        row.ledger_count += 1
+        _save_stamp(row)
+        transaction.on_commit(partial(stamps.note, row.pk, stamps.path_of(row), row.ledger_stamp, row.ledger_count))
+    return Permit(answer)
+
+
+def keep(account: Account, permit: Permit, *, now: datetime) -> Permit | Wait:
+    """Before an order's later steps (challenges answered, finalize): what the CA counts then is dated anew.
+
+    The same permit, and no write, where it is still fresh: the usual case. Save the new one with the order.
+    """
+    given = permit.granted
+    if given is None or rows.seconds(now) <= given.until:
+        return permit
+    with transaction.atomic():
+        paper = _opened(account, given.wish, lock=True)
+        answer = paper.ledger.keep(given, rows.seconds(now))
+        if isinstance(answer, ledger.Wait):
+            return _wait(answer, _labels(given.wish))
+        paper.write(paper.counted(given.wish.spends), _labels(given.wish))
+    return Permit(answer)
+
+
+def settle(
+    account: Account,
+    permit: Permit,
+    *,
+    now: datetime,
+    proven: Collection[str] = (),
+    failed: Collection[str] = (),
+    issued: bool = False,
+) -> None:
+    """What became of an order, in the transaction that saves it: proven names give back what was set aside for them.
+
+    Not told (crash, time-out, order lost) it stays spent.
+    """
+    given = permit.granted
+    if given is None or not (proven or failed or issued):
+        return
+    late = issued and rows.seconds(now) > given.until
+    keys = [key for key in given.wish.spends if late or key[0] is Kind.FAILURES]
+    with transaction.atomic():
+        paper = _opened(account, given.wish, lock=True, keys=keys)
+        paper.ledger.settle(given, rows.seconds(now), proven=proven, failed=failed, issued=issued)
+        paper.write(paper.counted(keys), _labels(given.wish))
+
+
+def give_back(account: Account, permit: Permit) -> None:
+    """All of it, because the request was surely never sent: no connection was made, or the caller thought better."""
+    given = permit.granted
+    if given is None:
+        return
+    with transaction.atomic():
+        paper = _opened(account, given.wish, lock=True)
+        paper.ledger.give_back(given)
+        paper.write(paper.counted(given.wish.spends), _labels(given.wish))
+
+
+def heard(
+    provider: Provider,
+    problem: ledger.Problem,
+    asked: Asked,
+    *,
+    now: datetime,
+    account: Account | None = None,
+    names: Sequence[str] = (),
+    skew: timedelta = NO_SKEW,
+) -> tuple[Heard, ...]:
+    """Note what the CA refused all the same; just that waits from now on. Empty where `problem` is no such refusal.
+
+    `now`: the CA's time; `skew`: how far it is ahead of the clock that `problem.retry_after` was reckoned by.
+    """
+    said = ledger.scopes(problem, asked, names, rows.seconds(now))
+    found = [_lasting(scope, account, max(skew, NO_SKEW)) for scope in said]
+    if not found:
+        return ()
+    owner = account if account is not None else Account(provider=provider)
+    with transaction.atomic():
+        paper = rows.sheet(owner)
+        keys = [(scope.kind, scope.subject) for scope in found]
+        paper.make(keys, {})
+        paper.read(keys, lock=True)
+        for scope in found:
+            paper.ledger.block(scope.kind, scope.subject, scope.block)
+        paper.write(keys, {})
+    for scope in found:
+        if scope.kind is Kind.REQUESTS and scope.until is not None:
+            stops.stop(paper.shared_owner, scope.until - rows.seconds(now))
+    return tuple(
+        Heard(scope.kind, scope.subject, rows.moment(scope.until) if scope.until else None, scope.detail, scope.url)
+        for scope in found
+    )
+
+
+def _lasting(scope: Scope, account: Account | None, skew: timedelta) -> Scope:
+    kind = scope.kind
+    if account is None and kind not in ledger.PROVIDER_WIDE:
+        kind = Kind.REQUESTS
+    until = None if scope.until is None or kind is Kind.CONSECUTIVE else scope.until + skew.total_seconds()
+    return Scope(kind, scope.subject if kind is scope.kind else "", until, scope.detail, scope.url)
+
+
+def unpause(account: Account, name: str, *, by: User | None) -> bool:
+    """A person says that a name is mended at the CA: its pause and its row of failures are over. Whether it had one."""
+    mine = Bucket.objects.filter(owner=f"a:{account.pk}", subject=name)
+    with transaction.atomic():
+        ended = mine.filter(kind=Kind.CONSECUTIVE, blocked_until__isnull=False).update(
+            blocked_until=None, blocked_detail="", blocked_url=""
+        )
+        ended += mine.filter(kind=Kind.FAILURES, in_a_row__gt=0).update(in_a_row=0)
+        if ended:
+            audit.record(by, "limits:unpaused", name, after={"provider": account.provider.name})
+    return bool(ended)
+
+
+# --- what they share --------------------------------------------------------------------------------------------------
+
+
+def _unlimited(account: Account, wish: Wish, now: datetime) -> Permit | Wait:
+    """Where nothing that the wish spends is limited: only what the CA refused before."""
+    paper = rows.sheet(account)
+    paper.read([*wish.asks, *_heeded(wish)], lock=False)
+    answer = paper.ledger.ask(wish, rows.seconds(now))
+    return _wait(answer, _labels(wish)) if isinstance(answer, ledger.Wait) else Permit(None)
+
+
+def _locked(account: Account, now: datetime, span: timedelta) -> Account:
+    """The account's row, locked until the transaction ends, its stamp compared."""
+    # Not FOR UPDATE: whoever has just inserted an order of this account holds a share of the row's key.
+    row = Account.objects.select_for_update(no_key=True, of=("self",)).select_related("provider").get(pk=account.pk)
+    before = row.ledger_spent_at
+    stamps.look(row, now=now, keep=span)
+    if row.ledger_spent_at != before:
+        # Read again by whoever makes a sheet
+        _save_stamp(row)
+    return row
+
+
+def _save_stamp(row: Account) -> None:
+    row.save(update_fields=["ledger_stamp", "ledger_count", "ledger_spent_at", "ledger_lost"])
+
+
+def _opened(account: Account, wish: Wish, *, lock: bool, keys: Iterable[Key] | None = None) -> Sheet:
+    paper = rows.sheet(account)
+    paper.read(paper.counted(wish.spends if keys is None else keys), lock=lock)
+    return paper
+
+
+def _heeded(wish: Wish) -> list[Key]:
+    """Where refusals may stand that hold the wish, whatever it is free of."""
+    if not wish.names:
+        return [(Kind.REQUESTS, "")]
+    return [(Kind.REQUESTS, ""), (Kind.ACCOUNT, ""), *((Kind.CONSECUTIVE, name) for name in wish.names)]
+
+
+def _labels(wish: Wish) -> dict[Key, str]:
+    """What people call a set of names."""
+    shown = ", ".join(wish.names[:3]) + (f" … ({len(wish.names)})" if len(wish.names) > 3 else "")
+    return {key: shown for key in wish.spends if key[0] is Kind.SET}
+
+
+def _wait(answer: ledger.Wait, labels: Mapping[Key, str]) -> Wait:
+    until = None if answer.until is None else rows.moment(answer.until)
+    label = labels.get((answer.kind, answer.subject), answer.subject)
+    return Wait(until, answer.kind, answer.subject, answer.used, answer.allowed, label, answer.detail, answer.url)

@@ -1,0 +1,163 @@
+"""The ledger's buckets as rows: read and locked, written back. Nothing here decides.
+
+Account-wide buckets belong to "a:<account>". Provider-wide ones belong to "p:<provider>": the first of all providers
+with the same directory, because to the CA they are one.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+
+from django.db import connection
+from django.db.models import Q
+
+from ..ledger import FOREVER, PROVIDER_WIDE, Block, Key, Kind, Ledger, Limit, Loss
+from ..models import Account, Bucket, Provider
+
+NEVER = datetime(9999, 12, 31, tzinfo=UTC)
+WRITTEN = (
+    "entries",
+    "used",
+    "in_a_row",
+    "mark",
+    "empty_at",
+    "blocked_until",
+    "blocked_detail",
+    "blocked_url",
+)
+
+
+def seconds(moment: datetime) -> float:
+    """A moment as the ledger counts: POSIX seconds to the thousandth, never earlier."""
+    return math.ceil(moment.timestamp() * 1000) / 1000
+
+
+def moment(at: float) -> datetime:
+    """The ledger's moment as people and rows have it."""
+    return NEVER if at == FOREVER else datetime.fromtimestamp(at, UTC)
+
+
+def limits_of(provider: Provider) -> tuple[Limit, ...]:
+    """What holds at a provider: its row's own word, else what its preset publishes; empty where nothing is known."""
+    said = provider.limits if provider.limits is not None else provider.stated.get("limits", [])
+    return tuple(Limit(Kind(row["kind"]), row["number"], row["seconds"], row.get("continuous", False)) for row in said)
+
+
+@dataclass(slots=True)
+class Sheet:
+    """Some of an account's buckets: as rows, and as a ledger to ask."""
+
+    account: Account
+    shared_owner: str
+    limits: tuple[Limit, ...]
+    ledger: Ledger
+    rows: dict[Key, Bucket] = field(default_factory=dict)
+
+    def owner(self, kind: Kind) -> str:
+        """Whose the buckets of this kind are."""
+        return self.shared_owner if kind in PROVIDER_WIDE else f"a:{self.account.pk}"
+
+    def counted(self, keys: Iterable[Key]) -> list[Key]:
+        """Those of `keys` that are limited here."""
+        return [key for key in keys if self.ledger.books[key[0]].limit is not None]
+
+    def take_in(self, row: Bucket) -> None:
+        """What a row says, in the ledger."""
+        kind, subject = Kind(row.kind), row.subject
+        book = self.ledger.books[kind]
+        self.rows[kind, subject] = row
+        self.ledger.mark = max(self.ledger.mark, row.mark)
+        if book.limit is not None:
+            book.recall(subject, [at for at, number in row.entries for _ in range(number)], row.mark)
+        if row.in_a_row and kind is Kind.FAILURES:
+            self.ledger.failures.rows[subject] = row.in_a_row
+        if row.blocked_until is not None:
+            until = FOREVER if row.blocked_until >= NEVER else row.blocked_until.timestamp()
+            book.blocks[subject] = Block(until, row.blocked_detail, row.blocked_url)
+
+    def read(self, keys: Iterable[Key], *, lock: bool) -> None:
+        """Read the rows of `keys`; locked, always in the same order, until the transaction ends."""
+        wanted = sorted({(self.owner(kind), str(kind), subject) for kind, subject in keys})
+        if not wanted:
+            return
+        where = Q()
+        for (owner, kind), group in groupby(wanted, key=lambda key: key[:2]):
+            where |= Q(owner=owner, kind=kind, subject__in=[subject for _, _, subject in group])
+        rows = Bucket.objects.filter(where).order_by("owner", "kind", "subject")
+        for row in rows.select_for_update(no_key=True) if lock else rows:
+            self.take_in(row)
+
+    def make(self, keys: Sequence[Key], labels: Mapping[Key, str]) -> None:
+        """Rows for what has none yet: another transaction that makes the same ones waits here, in the same order."""
+        fresh = [self._fresh(key, labels) for key in sorted(keys, key=lambda key: (self.owner(key[0]), *key))]
+        if connection.features.has_select_for_update:
+            Bucket.objects.bulk_create(fresh, ignore_conflicts=True)
+
+    def write(self, keys: Iterable[Key], labels: Mapping[Key, str]) -> None:
+        """Write what the ledger says of `keys`."""
+        changed = []
+        for key in sorted(set(keys), key=lambda key: (self.owner(key[0]), *key)):
+            row = self.rows.get(key) or self._fresh(key, labels)
+            self._fill(row, key)
+            changed.append(row)
+        Bucket.objects.bulk_create(
+            changed, update_conflicts=True, update_fields=WRITTEN, unique_fields=["owner", "kind", "subject"]
+        )
+
+    def _fresh(self, key: Key, labels: Mapping[Key, str]) -> Bucket:
+        kind, subject = key
+        return Bucket(
+            provider_id=self.account.provider_id,
+            owner=self.owner(kind),
+            kind=str(kind),
+            subject=subject,
+            label=labels.get(key, "")[:300],
+            empty_at=moment(self.ledger.mark),
+        )
+
+    def _fill(self, row: Bucket, key: Key) -> None:
+        kind, subject = key
+        book = self.ledger.books[kind]
+        log = book.logs.get(subject, [])
+        row.entries = [[at, len(list(same))] for at, same in groupby(log)]
+        row.used = len(log)
+        row.in_a_row = self.ledger.failures.rows.get(subject, 0) if kind is Kind.FAILURES else 0
+        row.mark = self.ledger.mark
+        row.empty_at = moment(log[-1] + book.span) if log else moment(self.ledger.mark)
+        block = book.blocks.get(subject)
+        row.blocked_until = None if block is None else moment(block.until)
+        row.blocked_detail = block.detail[:500] if block else ""
+        row.blocked_url = block.url[:2000] if block else ""
+
+
+def sheet(account: Account, limits: tuple[Limit, ...] | None = None) -> Sheet:
+    """An empty sheet of an account, with what may have been lost of its buckets."""
+    found = limits_of(account.provider) if limits is None else limits
+    losses, others = _losses(account, found)
+    return Sheet(account, shared_owner(account.provider), found, Ledger(found, losses=losses, others=others))
+
+
+def shared_owner(provider: Provider) -> str:
+    """Whose the provider-wide buckets are."""
+    same = Provider.objects.filter(directory_url=provider.directory_url).order_by("pk")
+    return f"p:{same.values_list('pk', flat=True).first() or provider.pk}"
+
+
+def _losses(account: Account, limits: Sequence[Limit]) -> tuple[list[Loss], list[Loss]]:
+    """What is lost of the account's permits and of others' at the same CA, as far as it still counts."""
+    if not limits:
+        return [], []
+    known = Account.objects.filter(provider__directory_url=account.provider.directory_url)
+    own: list[Loss] = []
+    others: list[Loss] = []
+    for one in known.exclude(ledger_spent_at=None).only("ledger_spent_at", "ledger_lost"):
+        if one.ledger_spent_at is not None:
+            (own if one.pk == account.pk else others).append(Loss(seconds(one.ledger_spent_at), one.ledger_lost))
+    return own, others
+
+
+def longest(limits: Iterable[Limit]) -> timedelta:
+    """For how long anything counts at most."""
+    return timedelta(seconds=max((limit.span + limit.lag + limit.grain for limit in limits), default=0.0))

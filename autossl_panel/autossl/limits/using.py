@@ -1,0 +1,144 @@
+"""How much a CA has been asked for: for pages, commands and previews; and what is forgotten. Decides nothing."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import F, Q, QuerySet
+
+from ..ledger import PROVIDER_WIDE, Kind, Ledger, Limit, Use
+from ..models import Account, Bucket
+from . import rows
+
+# Of the rows that were fullest when written so many are looked at: what has run out since may have been ahead
+LOOKED_AT = 20
+# A name that failed and was never asked for again is forgotten after this
+FAILURES_KEPT = timedelta(days=400)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """One limit: `used` of `allowed` of `published` within `seconds` by the fullest of `subjects`.
+
+    `label` is what people call that one, "" where the account or the provider is meant. `frees_at`: when the next of it
+    comes back; None where nothing is used, or where only a success or a person gives back.
+    """
+
+    kind: Kind
+    subject: str
+    label: str
+    used: int
+    allowed: int
+    published: int
+    seconds: int
+    subjects: int
+    frees_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """What the CA refused all the same, until when (None: until a person acts, at `url`), in its words."""
+
+    kind: Kind
+    subject: str
+    label: str
+    until: datetime | None
+    detail: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """An account's limits. `spent_at`: since when it counts `lost` permits (None: any number) that it cannot know."""
+
+    limits: tuple[Usage, ...]
+    refused: tuple[Refused, ...]
+    spent_at: datetime | None
+    lost: int | None
+
+
+def usage(account: Account, *, now: datetime) -> Report:
+    """How an account stands. `now`: the CA's time, as near as the caller knows it. Reads only."""
+    paper = rows.sheet(account)
+    limits = tuple(_usage(paper, limit, now) for limit in paper.limits)
+    spent_at = account.ledger_spent_at
+    if spent_at is not None and now - spent_at > rows.longest(paper.limits):
+        spent_at = None
+    return Report(limits, tuple(_refused(paper, now)), spent_at, account.ledger_lost if spent_at else None)
+
+
+def _usage(paper: rows.Sheet, limit: Limit, now: datetime) -> Usage:
+    kind = Kind.FAILURES if limit.kind is Kind.CONSECUTIVE else limit.kind
+    live = Bucket.objects.filter(owner=paper.owner(kind), kind=kind)
+    if limit.kind is Kind.CONSECUTIVE:
+        live = live.filter(in_a_row__gt=0)
+    elif limit.kind is Kind.REQUESTS:
+        # Over before anybody has read it
+        live = live.none()
+    else:
+        live = live.filter(empty_at__gt=now, used__gt=0)
+    label = ""
+    best: Use | None = None
+    for row in live.order_by("-in_a_row" if limit.kind is Kind.CONSECUTIVE else "-used", "pk")[:LOOKED_AT]:
+        paper.take_in(row)
+        use = paper.ledger.use(limit.kind, row.subject, rows.seconds(now))
+        if best is None or use.used > best.used:
+            label, best = row.label or row.subject, use
+    if best is None:
+        # Nothing is known of anybody; what was lost may be anybody's.
+        best = paper.ledger.use(limit.kind, "", rows.seconds(now))
+    frees_at = rows.moment(best.frees_at) if best.frees_at is not None else None
+    return Usage(
+        limit.kind, best.subject, label, best.used, best.allowed, limit.number, limit.seconds, live.count(), frees_at
+    )
+
+
+def _refused(paper: rows.Sheet, now: datetime) -> Iterator[Refused]:
+    for row in _of(paper).filter(blocked_until__gt=now).order_by("-blocked_until", "kind", "subject"):
+        until = None if row.blocked_until is None or row.blocked_until >= rows.NEVER else row.blocked_until
+        kind = Kind(row.kind)
+        yield Refused(kind, row.subject, row.label or row.subject, until, row.blocked_detail, row.blocked_url)
+
+
+def _of(paper: rows.Sheet) -> QuerySet[Bucket]:
+    return Bucket.objects.filter(
+        Q(owner=paper.shared_owner, kind__in=list(PROVIDER_WIDE)) | Q(owner=f"a:{paper.account.pk}")
+    )
+
+
+def forecast(account: Account, *, now: datetime) -> Ledger:
+    """The account's ledger in memory, to try a whole run on: what it spends is written nowhere. Locks nothing.
+
+    Ask it with `ledger.order(…)` and POSIX seconds by the CA's clock.
+    """
+    paper = rows.sheet(account)
+    live = Q(empty_at__gt=now, used__gt=0) | Q(in_a_row__gt=0) | Q(blocked_until__gt=now)
+    for row in _of(paper).filter(live).exclude(kind=Kind.REQUESTS, blocked_until=None).iterator(chunk_size=5000):
+        paper.take_in(row)
+    paper.rows.clear()
+    return paper.ledger
+
+
+def prune(*, now: datetime, most: int = 2000) -> int:
+    """Forget up to `most` rows that say nothing any more; how many. For the sweep.
+
+    Failures that nobody ever learnt the end of join the row of failures of their name before they are forgotten.
+    """
+    empty = Q(empty_at__lte=now) & (Q(blocked_until=None) | Q(blocked_until__lte=now))
+    failures = Bucket.objects.filter(empty, kind=Kind.FAILURES)
+    failures.filter(used__gt=0).update(
+        in_a_row=F("in_a_row") + F("used"), used=0, entries=[], blocked_until=None, blocked_detail=""
+    )
+    old = (Q(in_a_row=0) | Q(empty_at__lte=now - FAILURES_KEPT)) & empty
+    gone = list(Bucket.objects.filter(old).order_by("empty_at").values_list("pk", flat=True)[:most])
+    # Once more what makes them old: somebody may just have written one.
+    return Bucket.objects.filter(old, pk__in=gone).delete()[0]
+
+
+def paused(account: Account) -> list[Refused]:
+    """Names that the CA has paused for the account until a person acts."""
+    mine = Bucket.objects.filter(owner=f"a:{account.pk}", kind=Kind.CONSECUTIVE, blocked_until__gte=rows.NEVER)
+    return [
+        Refused(Kind.CONSECUTIVE, row.subject, row.subject, None, row.blocked_detail, row.blocked_url)
+        for row in mine.order_by("subject")
+    ]

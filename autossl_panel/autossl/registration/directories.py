@@ -1,0 +1,153 @@
+"""Providers' directories: the well-known CAs, and what a directory says of terms, profiles, renewal and the time."""
+
+import logging
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Q
+from django.utils import timezone
+
+from autossl_panel import ca
+from autossl_panel.ca import directory, presets
+from autossl_panel.hosting.models import Server
+
+from .. import providers
+from ..models import Account, AccountStatus, Provider, ProviderState
+from ..policy.needs import CLOCK_TOLERANCE
+from . import keys
+
+log = logging.getLogger("autossl_panel.registration")
+
+# How often the directory of a provider in use is read again
+LOOKED_AT_EVERY = timedelta(days=1)
+# What is written of a directory
+READ = (
+    "state", "problem", "terms_url", "website", "eab_required", "caa_identities", "profiles", "renewal_info_url",
+    "clock_offset", "checked_at", "stated",
+)  # fmt: skip
+
+
+def seed() -> int:
+    """Add the well-known CAs that are not in the table yet, not contacted; returns how many."""
+    added = 0
+    for place, preset in enumerate(presets.PRESETS, 100):
+        _row, made = Provider.objects.get_or_create(
+            name=preset.slug,
+            defaults={
+                "display_name": preset.display_name,
+                "directory_url": preset.directory_url,
+                "private_ca": preset.private_ca,
+                "max_names": preset.max_names,
+                "stated": {
+                    **{"validity_days": preset.validity_days, "eab": preset.eab, "note": preset.note},
+                    **_known_beforehand(preset),
+                },
+                "state": ProviderState.NEW,
+                "position": place,
+            },
+        )
+        added += made
+    return added
+
+
+def _known_beforehand(preset: ca.Preset) -> dict[str, Any]:
+    """What a preset tells of profiles, for pages, which read rows only: names a certificate takes, seconds it lives."""
+    return {
+        "usual": {"max_names": preset.max_names, "seconds": preset.validity_days * presets.DAY},
+        "profiles": {one.name: {"max_names": one.max_names, "seconds": one.seconds} for one in preset.profiles},
+    }
+
+
+def probe(provider: Provider) -> Provider:
+    """Read the provider's directory; the row says ready with what was read, or refused with the problem."""
+    now = timezone.now()
+    try:
+        facts = directory.probe(provider.directory_url, ca_bundle=keys.bundle(provider), now=now)
+    except ca.CaProblem as problem:
+        provider.state = ProviderState.REFUSED
+        field = "ca_bundle" if problem.short_type == "bundle" else "directory_url"
+        provider.problem = {"field": field, "code": str(problem.kind), "text": str(problem)}
+        provider.checked_at = now
+        provider.save(update_fields=["state", "problem", "checked_at"])
+        return provider
+    _take_in(provider, facts, now)
+    return provider
+
+
+def look_again(server: Server, now: datetime) -> None:
+    """Once a day: read the directories of providers in use, whose terms and profiles may change.
+
+    One that does not answer stays as it was: that it is down shows where something is ordered.
+    """
+    used = Q(active=True) | Q(fallback__isnull=False)
+    old = Q(checked_at__isnull=True) | Q(checked_at__lte=now - LOOKED_AT_EVERY)
+    for provider in Provider.objects.filter(used & old, state=ProviderState.READY, accounts__server=server):
+        refresh(provider, now)
+
+
+def refresh(provider: Provider, now: datetime) -> None:
+    """Read the directory of a provider in use again, where it answers."""
+    try:
+        facts = directory.probe(provider.directory_url, ca_bundle=keys.bundle(provider), now=now)
+    except ca.CaProblem as problem:
+        log.warning("the directory of %s could not be read: %s", provider, problem)
+    else:
+        _take_in(provider, facts, now)
+
+
+def _take_in(provider: Provider, facts: ca.DirectoryFacts, now: datetime) -> None:
+    """Write what a directory says; also what that means for the profile in use and the terms agreed to."""
+    provider.state = ProviderState.READY
+    provider.terms_url = facts.terms_url or ""
+    provider.website = facts.website or ""
+    provider.eab_required = facts.eab_required
+    provider.caa_identities = list(facts.caa_identities)
+    provider.profiles = dict(facts.profiles)
+    provider.renewal_info_url = facts.renewal_info or ""
+    provider.clock_offset = facts.date_offset.total_seconds()
+    provider.checked_at = now
+    provider.problem = None
+    if (preset := presets.preset_at(provider.directory_url)) is not None:
+        provider.stated = {**provider.stated, **_known_beforehand(preset)}
+    if provider.profile and not providers.profile_in_use(provider):
+        offered = ", ".join(provider.profiles) or "none"
+        text = (
+            f"“{provider}” no longer offers the profile “{provider.profile}” (it offers: {offered}). "
+            "Certificates are ordered without it."
+        )
+        provider.problem = {"field": "profile", "code": "profile_gone", "text": text}
+        log.warning("%s", text)
+    provider.save(update_fields=READ)
+    if provider.terms_url:
+        _note_terms(provider)
+
+
+def _note_terms(provider: Provider) -> None:
+    """Say on its accounts where the terms are others than those agreed to; what the CA itself said weighs more."""
+    said = {
+        "field": "agree_terms",
+        "code": "terms_changed",
+        "text": f"“{provider}” changed its terms of service. Read them and agree.",
+        "link": provider.terms_url,
+    }
+    mine = Account.objects.filter(provider=provider, status=AccountStatus.VALID).exclude(url="")
+    for account in mine.exclude(terms_url=provider.terms_url):
+        if account.problem is None or account.problem["code"] == "terms_changed":
+            Account.objects.filter(pk=account.pk).update(problem=said)
+
+
+def look_at_clock(server: Server) -> None:
+    """Ask the CA for the time again where this host's clock was off when it last was: nothing else would tell.
+
+    A CA that does not answer leaves it as it was.
+    """
+    found = providers.active(server)
+    if found is None or abs(found[0].clock_offset) <= CLOCK_TOLERANCE.total_seconds():
+        return
+    provider = found[0]
+    try:
+        facts = directory.probe(provider.directory_url, ca_bundle=keys.bundle(provider), now=timezone.now())
+    except ca.CaProblem as problem:
+        log.warning("the clock of %s could not be asked for: %s", provider, problem)
+        return
+    Provider.objects.filter(pk=provider.pk).update(clock_offset=facts.date_offset.total_seconds())

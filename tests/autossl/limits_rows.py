@@ -1,0 +1,44 @@
+"""Rows that tests of the CA's limits begin with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autossl_panel.autossl.models import Account, AccountStatus, Bucket, Provider
+from autossl_panel.hosting.models import Server
+
+HOUR, DAY = 3600, 86400
+
+
+def row(kind: str, number: int, seconds: int, *, continuous: bool = True) -> dict[str, Any]:
+    """A limit as a provider's row has it."""
+    return {"kind": kind, "number": number, "seconds": seconds, "continuous": continuous}
+
+
+# What Let's Encrypt publishes
+LETS_ENCRYPT = [
+    row("orders", 300, 3 * HOUR),
+    row("domain", 50, 7 * DAY),
+    row("set", 5, 7 * DAY),
+    row("failures", 5, HOUR),
+    row("consecutive", 1152, 0, continuous=False),
+    row("requests", 20, 1),
+    row("registrations", 10, 3 * HOUR),
+]
+
+
+def again(account: Account) -> Account:
+    """The account as its row is now."""
+    return Account.objects.select_related("provider").get(pk=account.pk)
+
+
+def new_account(provider: Provider) -> Account:
+    """Another server's account at the same provider."""
+    server = Server.objects.create(name=f"host{Server.objects.count()}.example")
+    made = Account.objects.create(provider=provider, server=server, status=AccountStatus.VALID, url="https://ca/2")
+    return again(made)
+
+
+def names_of(kind: str) -> dict[str, int]:
+    """How much is used by whom, of a kind."""
+    return dict(Bucket.objects.filter(kind=kind, used__gt=0).values_list("subject", "used"))

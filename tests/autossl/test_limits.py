@@ -1,0 +1,602 @@
+"""Permits as rows: what is spent, given back, refused, lost and forgotten. Each row of rules §5."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from django.db import transaction
+
+from autossl_panel import ca
+from autossl_panel.autossl import ledger, limits
+from autossl_panel.autossl.ledger import Asked, Kind, OrderKind, Purpose, order
+from autossl_panel.autossl.limits import Permit, Wait, stamps
+from autossl_panel.autossl.models import Account, Bucket, Order, Provider
+from autossl_panel.people.models import AuditEntry, User
+from tests.autossl.limits_rows import LETS_ENCRYPT, again, names_of, new_account
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
+SECOND, MINUTE, HOUR, DAY = (timedelta(seconds=number) for number in (1, 60, 3600, 86400))
+
+
+@pytest.fixture
+def account(provider: Provider, settings, tmp_path: Path) -> Account:
+    """An account at a CA that limits as Let's Encrypt does, with a state directory of its own."""
+    settings.AUTOSSL_STATE_DIR = tmp_path
+    Provider.objects.filter(pk=provider.pk).update(limits=LETS_ENCRYPT)
+    return Account.objects.select_related("provider").get(provider=provider)
+
+
+def take(account: Account, *names: str, kind: OrderKind = OrderKind.NEW, now: datetime = NOW, **more) -> Permit | Wait:
+    return limits.take(account, order(kind, names, **more), now=now)
+
+
+def used(account: Account, now: datetime = NOW) -> dict[str, int]:
+    return {str(one.kind): one.used for one in limits.usage(account, now=now).limits}
+
+
+# --- what an order asks and spends -----------------------------------------------------------------------------------
+
+
+def test_a_new_order_spends_the_account_each_domain_the_set_and_sets_a_failure_of_each_name_aside(account):
+    assert isinstance(take(account, "a.com", "www.a.com", "b.org"), Permit)
+    rows = sorted(Bucket.objects.values_list("owner", "kind", "subject", "used"))
+    mine, everybodys = f"a:{account.pk}", f"p:{account.provider_id}"
+    assert [row[:2] for row in rows if row[1] == "set"] == [(everybodys, "set")]
+    assert [row for row in rows if row[1] != "set"] == [
+        (mine, "failures", "a.com", 1),
+        (mine, "failures", "b.org", 1),
+        (mine, "failures", "www.a.com", 1),
+        (mine, "orders", "", 1),
+        (everybodys, "domain", "a.com", 1),
+        (everybodys, "domain", "b.org", 1),
+    ]
+
+
+def test_no_more_than_four_fifths_of_what_an_account_may_order(account):
+    granted = [take(account, f"s{number}.com") for number in range(241)]
+    assert all(isinstance(answer, Permit) for answer in granted[:240])
+    wait = granted[240]
+    assert isinstance(wait, Wait)
+    assert (wait.kind, wait.used, wait.allowed) == (Kind.ORDERS, 240, 240)
+    assert wait.until is not None
+    assert NOW + 3 * HOUR < wait.until <= NOW + 3 * HOUR + 6 * MINUTE
+    assert isinstance(take(account, "later.com", now=wait.until - SECOND), Wait)
+    assert isinstance(take(account, "later.com", now=wait.until), Permit)
+
+
+def test_of_one_domain_forty_certificates_in_a_week_whichever_account_orders(account, server):
+    other = new_account(account.provider)
+    for number in range(40):
+        who = (account, other)[number % 2]
+        assert isinstance(take(who, f"s{number}.shop.co.uk"), Permit)
+    wait = take(other, "one.more.shop.co.uk")
+    assert isinstance(wait, Wait)
+    assert (wait.kind, wait.subject, wait.label, wait.used) == (Kind.DOMAIN, "shop.co.uk", "shop.co.uk", 40)
+    assert isinstance(take(other, "another-shop.co.uk"), Permit)
+    assert isinstance(take(account, "a.github.io", "b.github.io"), Permit)
+    assert Bucket.objects.filter(kind="domain", subject__endswith="github.io").count() == 2, "registered apart"
+
+
+def test_two_providers_with_one_directory_are_one_ca(account):
+    twin = Provider.objects.create(
+        name="twin", directory_url=account.provider.directory_url, limits=LETS_ENCRYPT, max_names=1
+    )
+    other = new_account(twin)
+    for number in range(40):
+        assert isinstance(take(account, f"s{number}.shop.com"), Permit)
+    assert isinstance(take(other, "x.shop.com"), Wait)
+
+
+def test_the_same_names_four_times_in_a_week_in_any_order(account):
+    for number in range(4):
+        names = ("a.com", "www.a.com") if number % 2 else ("www.a.com", "a.com")
+        permit = take(account, *names)
+        limits.settle(account, permit, now=NOW, issued=True)
+    wait = take(account, "a.com", "www.a.com")
+    assert isinstance(wait, Wait)
+    assert (wait.kind, wait.label) == (Kind.SET, "a.com, www.a.com")
+    assert isinstance(take(account, "a.com"), Permit), "other names are another set"
+
+
+def test_a_renewal_of_the_same_names_is_free_of_the_accounts_and_the_domains_limits(account):
+    for number in range(50):
+        permit = take(account, f"s{number}.shop.com", kind=OrderKind.SAME_SET)
+        assert isinstance(permit, Permit)
+    assert used(account) == {
+        "orders": 0, "domain": 0, "set": 1, "failures": 1, "consecutive": 0, "requests": 0, "registrations": 0
+    }  # fmt: skip
+
+
+def test_a_replacing_order_is_free_of_all_and_its_certificate_counts_for_the_next(account):
+    for number in range(6):
+        permit = take(account, "a.com", kind=OrderKind.ARI, now=NOW + number * HOUR)
+        assert isinstance(permit, Permit), number
+        limits.settle(account, permit, now=NOW + number * HOUR, issued=True)
+    assert used(account, NOW + 6 * HOUR)["set"] == 6
+    assert isinstance(take(account, "a.com", kind=OrderKind.SAME_SET, now=NOW + 6 * HOUR), Wait)
+
+
+def test_with_other_names_a_replacing_order_counts_for_the_domain_too(account):
+    assert isinstance(take(account, "a.com", "new.a.com", kind=OrderKind.ARI_CHANGED), Permit)
+    assert (used(account)["domain"], used(account)["orders"]) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("purpose", "granted"),
+    [(Purpose.URGENT, 40), (Purpose.ORDINARY, 36), (Purpose.EXTEND, 30), (Purpose.REISSUE, 20)],
+)
+def test_what_can_wait_leaves_a_part_to_what_cannot(account, purpose, granted):
+    for number in range(granted):
+        assert isinstance(take(account, f"s{number}.shop.com", purpose=purpose), Permit)
+    assert isinstance(take(account, "one-more.shop.com", purpose=purpose), Wait)
+    if granted < 40:
+        assert isinstance(take(account, "urgent.shop.com"), Permit)
+
+
+def test_all_or_nothing(account):
+    for _ in range(4):
+        take(account, "a.com")
+    before = list(Bucket.objects.order_by("pk").values_list("kind", "subject", "used"))
+    assert isinstance(take(account, "a.com"), Wait)
+    assert list(Bucket.objects.order_by("pk").values_list("kind", "subject", "used")) == before
+
+
+def test_ten_accounts_from_an_address_in_three_hours(account):
+    wish = ledger.registration()
+    for _ in range(8):
+        assert isinstance(limits.take(account, wish, now=NOW), Permit)
+    wait = limits.take(account, wish, now=NOW)
+    assert isinstance(wait, Wait)
+    assert wait.kind == Kind.REGISTRATIONS
+
+
+def test_where_nothing_is_limited_nothing_is_written(account):
+    Provider.objects.update(limits=None)
+    permit = take(again(account), "a.com")
+    assert permit == Permit(None)
+    assert isinstance(permit, Permit)
+    assert permit.as_json() is None
+    assert not Bucket.objects.exists()
+    assert not stamps.path_of(account).exists()
+    limits.settle(account, permit, now=NOW, issued=True)
+    limits.give_back(account, permit)
+    assert limits.keep(account, permit, now=NOW + DAY) == permit
+    assert limits.usage(again(account), now=NOW).limits == ()
+
+
+# --- what became of it -----------------------------------------------------------------------------------------------
+
+
+def test_failures_of_a_name_five_an_hour_and_proven_names_give_theirs_back(account):
+    for number in range(4):
+        permit = take(account, "a.com", f"s{number}.org")
+        limits.settle(account, permit, now=NOW, proven=[f"s{number}.org"], failed=["a.com"])
+    assert names_of("failures") == {"a.com": 4}
+    wait = take(account, "a.com", "new.org")
+    assert isinstance(wait, Wait)
+    assert (wait.kind, wait.subject, wait.used, wait.allowed) == (Kind.FAILURES, "a.com", 4, 4)
+    assert isinstance(take(account, "new.org"), Permit)
+    assert wait.until is not None
+    assert isinstance(take(account, "a.com", "new.org", now=wait.until), Permit)
+
+
+def test_what_nobody_knows_the_end_of_stays_spent(account):
+    for _ in range(4):
+        take(account, "a.com")
+    later = NOW + HOUR + 30 * MINUTE
+    assert isinstance(take(account, "a.com", now=NOW + HOUR), Wait)
+    assert isinstance(take(account, "a.com", kind=OrderKind.ARI, now=later), Permit)
+    assert Bucket.objects.get(kind="failures").in_a_row == 4, "and every one may have been a failure"
+
+
+def test_a_name_that_never_succeeds_waits_for_a_person_before_the_ca_pauses_it(account):
+    Bucket.objects.create(
+        provider=account.provider, owner=f"a:{account.pk}", kind="failures", subject="a.com", in_a_row=921
+    )
+    for kind in OrderKind:
+        wait = take(account, "a.com", "b.com", kind=kind)
+        assert isinstance(wait, Wait)
+        assert (wait.until, wait.kind, wait.subject, wait.used) == (None, Kind.CONSECUTIVE, "a.com", 921)
+    assert limits.unpause(account, "a.com", by=None)
+    assert isinstance(take(account, "a.com"), Permit)
+
+
+def test_a_success_ends_a_row_of_failures(account):
+    Bucket.objects.create(
+        provider=account.provider, owner=f"a:{account.pk}", kind="failures", subject="a.com", in_a_row=900
+    )
+    permit = take(account, "a.com")
+    limits.settle(account, permit, now=NOW, issued=True)
+    assert Bucket.objects.get(kind="failures").in_a_row == 0
+
+
+def test_a_permit_survives_its_process(account, make_user, make_site):
+    permit = take(account, "a.com", "www.a.com")
+    read = Permit.of(permit.as_json(), ["a.com", "www.a.com"])
+    assert read == permit
+    limits.settle(account, read, now=NOW, issued=True)
+    assert names_of("failures") == {}
+    assert Permit.of(None, ["a.com"]) == Permit(None)
+
+
+def test_an_order_that_lies_about_is_counted_from_when_it_goes_on(account):
+    permit = take(account, "a.com")
+    assert limits.keep(account, permit, now=NOW + MINUTE) is permit, "still fresh: nothing is written"
+    later = NOW + 6 * DAY
+    kept = limits.keep(account, permit, now=later)
+    assert isinstance(kept, Permit)
+    for number in range(3):
+        take(account, "a.com", now=later + number * HOUR)
+    assert isinstance(take(account, "a.com", now=NOW + 8 * DAY), Wait), "four of them still count"
+    limits.settle(account, kept, now=later, issued=True)
+    assert isinstance(take(account, "a.com", now=later + 7 * DAY + 20 * MINUTE), Permit)
+
+
+def test_an_order_forgotten_meanwhile_may_have_to_wait_to_go_on(account):
+    permit = take(account, "a.com")
+    later = NOW + 8 * DAY
+    for number in range(4):
+        given = take(account, "a.com", now=later + number * MINUTE)
+        limits.settle(account, given, now=later, issued=True)
+    wait = limits.keep(account, permit, now=later + HOUR)
+    assert isinstance(wait, Wait)
+    assert wait.kind == Kind.SET
+
+
+def test_a_request_that_was_never_sent_gives_all_of_it_back(account):
+    permit = take(account, "a.com", "www.a.com")
+    limits.give_back(account, permit)
+    assert set(Bucket.objects.values_list("used", flat=True)) == {0}
+
+
+def test_time_does_not_run_back(account):
+    take(account, "a.com", now=NOW)
+    take(account, "b.com", now=NOW - DAY)
+    row = Bucket.objects.get(kind="orders")
+    assert row.mark == NOW.timestamp()
+    assert row.entries[-1][0] >= NOW.timestamp()
+
+
+# --- transactions ----------------------------------------------------------------------------------------------------
+
+
+def test_inside_a_callers_transaction_it_is_committed_with_it_or_not_at_all(account):
+    path = stamps.path_of(account)
+
+    def order_and_fail() -> None:
+        with transaction.atomic():
+            assert isinstance(take(account, "a.com"), Permit)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        order_and_fail()
+    assert used(account)["orders"] == 0
+    assert again(account).ledger_count == 0
+    with transaction.atomic():
+        take(account, "a.com")
+        before = path.read_bytes()
+        assert b'"count": 0' in before
+    assert b'"count": 1' in path.read_bytes(), "after the commit and before anything is sent"
+    assert again(account).ledger_count == 1
+
+
+def test_where_the_stamp_cannot_be_kept_nothing_may_be_sent(account, tmp_path):
+    take(account, "a.com")
+    path = stamps.path_of(account)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(limits.StampProblem, match="ledger"):
+        take(account, "b.com")
+
+
+# --- old and copied databases ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def old_copy(account: Account) -> Callable[[], None]:
+    """Puts the database back to how it was when the fixture was made: two permits given."""
+    take(account, "a.com")
+    take(account, "b.com")
+    fields = {name: getattr(again(account), name) for name in ("ledger_stamp", "ledger_count", "ledger_spent_at")}
+    rows = list(Bucket.objects.values())
+
+    def put_back() -> None:
+        Bucket.objects.all().delete()
+        Bucket.objects.bulk_create(Bucket(**row) for row in rows)
+        Account.objects.filter(pk=account.pk).update(**fields)
+
+    return put_back
+
+
+def test_a_fresh_installation_is_not_spent(account):
+    take(account, "a.com")
+    row = again(account)
+    assert (row.ledger_count, row.ledger_spent_at) == (1, None)
+    path = stamps.path_of(account)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent == stamps.settings.AUTOSSL_STATE_DIR / "accounts"
+    assert used(account)["orders"] == 1
+
+
+def test_an_old_copy_counts_just_what_it_has_lost(account, old_copy):
+    for number in range(3):
+        take(account, f"lost{number}.com")
+    old_copy()
+    assert isinstance(take(account, "c.com"), Permit)
+    row = again(account)
+    assert (row.ledger_lost, row.ledger_count) == (3, 6)
+    assert used(account)["orders"] == 2 + 3 + 1
+    assert used(account)["set"] == 3 + 1, "any set may be one of the three"
+    assert isinstance(take(account, "c.com"), Wait)
+    entry = AuditEntry.objects.get(event="limits:started_spent")
+    assert (entry.subject, entry.after) == ("pebble", {"permits_lost": 3})
+
+
+def test_the_lost_ones_come_back_one_by_one(account, old_copy):
+    for number in range(200):
+        take(account, f"lost{number}.com")
+    old_copy()
+    take(account, "c.com")
+    assert used(account)["orders"] == 203
+    assert used(account, NOW + HOUR)["orders"] in range(104, 109), "100 an hour come back"
+    assert used(account, NOW + 3 * HOUR)["orders"] <= 3
+
+
+def test_where_a_ca_gives_back_by_windows_the_whole_window_is_lost(account, old_copy):
+    Provider.objects.update(limits=[{**row, "continuous": False} for row in LETS_ENCRYPT])
+    for number in range(3):
+        take(again(account), f"lost{number}.com")
+    old_copy()
+    take(again(account), "c.com")
+    assert used(again(account), NOW + 6 * DAY)["domain"] == 4
+    assert used(again(account), NOW + 8 * DAY)["domain"] == 0
+
+
+def test_a_process_that_died_between_commit_and_stamp_has_lost_nothing(account):
+    take(account, "a.com")
+    before = stamps.path_of(account).read_bytes()
+    take(account, "b.com")
+    with stamps.path_of(account).open("r+b") as stream:
+        stream.write(before)
+    take(account, "c.com")
+    assert again(account).ledger_spent_at is None, "the request of that permit was never sent"
+
+
+def _copied(path: Path) -> None:
+    copy = path.with_suffix(".copy")
+    shutil.copy2(path, copy)
+    copy.replace(path)
+
+
+def _elsewhere(path: Path) -> None:
+    text = path.read_text()
+    with path.open("r+") as stream:
+        stream.write(text.replace('"machine": "', '"machine": "0')[: stamps.LENGTH - 1])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [Path.unlink, _copied, _elsewhere, lambda path: path.write_bytes(b"")],
+    ids=["gone", "copied", "another-machine", "empty"],
+)
+def test_whatever_is_not_this_databases_own_stamp_means_that_all_is_spent(account, change):
+    take(account, "a.com")
+    change(stamps.path_of(account))
+    wait = take(account, "b.com")
+    assert isinstance(wait, Wait)
+    assert wait.used >= 4
+    row = again(account)
+    assert (row.ledger_lost, row.ledger_spent_at is not None) == (None, True)
+    report = limits.usage(row, now=NOW)
+    assert (report.spent_at, report.lost) == (row.ledger_spent_at, None)
+    # Once, and then it is over: an order every 36 seconds, and after a day and a half the first of any set.
+    assert isinstance(take(account, "b.com", now=NOW + 40 * HOUR), Permit)
+    assert AuditEntry.objects.filter(event="limits:started_spent").count() == 1
+    assert limits.usage(again(account), now=NOW + 9 * DAY).spent_at is None
+
+
+def test_another_database_beside_the_same_state_directory(account):
+    take(account, "a.com")
+    Account.objects.update(ledger_stamp="0" * 32, ledger_count=77)
+    assert isinstance(take(account, "b.com"), Wait)
+    assert again(account).ledger_count == 77
+
+
+def test_an_emptied_database_beside_a_kept_state_directory_knows_how_many_it_lost(account):
+    for number in range(2):
+        take(account, f"s{number}.com")
+    Bucket.objects.all().delete()
+    Account.objects.update(ledger_stamp="", ledger_count=0)
+    assert isinstance(take(account, "b.com"), Permit)
+    assert again(account).ledger_lost == 2
+
+
+def test_a_database_with_orders_that_never_had_a_stamp(account, make_user, make_site):
+    Order.objects.create(
+        ident="o1", virtual_host=make_site(make_user("anna"), "a.com"), provider=account.provider, account=account,
+        names=["a.com"], reason="missing", key_type="p256", created_at=NOW,
+    )  # fmt: skip
+    assert isinstance(take(account, "b.com"), Wait)
+    assert again(account).ledger_lost is None
+
+
+def test_what_one_account_lost_counts_for_the_domains_of_all(account):
+    other = new_account(account.provider)
+    take(account, "a.com")
+    stamps.path_of(account).unlink()
+    take(account, "b.com")
+    wait = take(other, "shop.com")
+    assert isinstance(wait, Wait)
+    assert wait.kind in (Kind.DOMAIN, Kind.SET)
+    assert again(other).ledger_spent_at is None
+    assert used(other)["orders"] == 0
+
+
+def test_two_losses_are_one_larger_one(account, old_copy):
+    take(account, "lost.com")
+    old_copy()
+    take(account, "c.com")
+    old_copy()
+    take(account, "d.com", now=NOW + MINUTE)
+    assert again(account).ledger_lost == 2 or again(account).ledger_lost == 3
+
+
+# --- refusals --------------------------------------------------------------------------------------------------------
+
+
+def rate(detail: str, *, retry_after: datetime | None = None) -> ca.CaProblem:
+    return ca.CaProblem(
+        ca.ProblemKind.RATE, type="urn:ietf:params:acme:error:rateLimited", detail=detail, status=429,
+        retry_after=retry_after,
+    )  # fmt: skip
+
+
+def hear(account: Account, problem: ca.CaProblem, *names: str, asked: Asked = Asked.NEW_ORDER, **more):
+    return limits.heard(account.provider, problem, asked, account=account, names=names, now=NOW, **more)
+
+
+def test_retry_after_wins_and_stops_just_its_scope(account):
+    problem = rate('too many certificates (50) already issued for "a.com"', retry_after=NOW + 2 * HOUR)
+    [heard] = hear(account, problem, "x.a.com", "b.org")
+    assert (heard.kind, heard.subject, heard.until) == (Kind.DOMAIN, "a.com", NOW + 2 * HOUR)
+    wait = take(account, "y.a.com")
+    assert isinstance(wait, Wait)
+    assert (wait.until, wait.used, wait.detail) == (NOW + 2 * HOUR, 0, problem.detail)
+    assert isinstance(take(account, "b.org"), Permit)
+    assert isinstance(take(account, "y.a.com", kind=OrderKind.SAME_SET), Permit), "free of that limit"
+    [refused] = limits.usage(account, now=NOW).refused
+    assert (refused.kind, refused.label, refused.until) == (Kind.DOMAIN, "a.com", NOW + 2 * HOUR)
+    assert isinstance(take(account, "y.a.com", now=NOW + 2 * HOUR), Permit)
+
+
+def test_of_two_refusals_the_longer_one_holds(account):
+    hear(account, rate("too many new orders", retry_after=NOW + 2 * HOUR), "a.com")
+    hear(account, rate("too many new orders", retry_after=NOW + HOUR), "a.com")
+    wait = take(account, "b.com")
+    assert isinstance(wait, Wait)
+    assert wait.until == NOW + 2 * HOUR
+    assert isinstance(take(account, "b.com", kind=OrderKind.ARI), Permit)
+
+
+def test_a_refusal_without_words_stops_all_orders_of_the_account_for_an_hour(account):
+    other = new_account(account.provider)
+    [heard] = hear(account, rate("429 Too many of them"), "a.com")
+    assert (heard.kind, heard.until) == (Kind.ACCOUNT, NOW + HOUR)
+    for kind in OrderKind:
+        assert isinstance(take(account, "z.com", kind=kind), Wait)
+    assert isinstance(take(other, "z.com"), Permit)
+
+
+def test_a_refusal_of_requests_stops_all_of_the_provider(account):
+    other = new_account(account.provider)
+    busy = ca.CaProblem(ca.ProblemKind.SERVER, type="about:blank", detail="busy", retry_after=NOW + MINUTE)
+    [heard] = limits.heard(account.provider, busy, Asked.OTHER, now=NOW)
+    assert (heard.kind, heard.until) == (Kind.REQUESTS, NOW + MINUTE)
+    assert isinstance(take(other, "z.com", kind=OrderKind.ARI), Wait)
+    assert isinstance(limits.take(other, ledger.registration(), now=NOW), Wait)
+    assert isinstance(take(other, "z.com", now=NOW + MINUTE), Permit)
+
+
+def test_a_refusal_holds_where_the_panel_knows_of_no_limits(account):
+    Provider.objects.update(limits=None)
+    hear(again(account), rate('too many failed authorizations (5) for "a.com"'), "a.com")
+    assert isinstance(take(again(account), "a.com"), Wait)
+    assert isinstance(take(again(account), "b.com"), Permit)
+
+
+def test_a_clock_that_is_behind_the_cas_does_not_shorten_a_refusal(account):
+    problem = rate("too many new orders", retry_after=NOW + HOUR)
+    [heard] = hear(account, problem, "a.com", skew=timedelta(minutes=4))
+    assert heard.until == NOW + HOUR + 4 * MINUTE
+    [heard] = hear(account, rate("service busy", retry_after=NOW + HOUR), "a.com", skew=timedelta(minutes=-4))
+    assert heard.until == NOW + HOUR
+
+
+PAUSED = (
+    "Your account is temporarily prevented from requesting certificates for a.com and possibly others. "
+    "Please visit: https://portal.example/sfe/v1/unpause?jwt=abc.def"
+)
+
+
+def test_a_paused_name_stops_until_a_person_has_acted(account, root: User):
+    [heard] = hear(account, rate(PAUSED, retry_after=NOW + HOUR), "a.com", "b.com")
+    assert (heard.kind, heard.subject, heard.until) == (Kind.CONSECUTIVE, "a.com", None)
+    wait = take(account, "a.com", kind=OrderKind.ARI, now=NOW + 900 * DAY)
+    assert isinstance(wait, Wait)
+    assert (wait.until, wait.url) == (None, "https://portal.example/sfe/v1/unpause?jwt=abc.def")
+    assert isinstance(take(account, "b.com"), Permit)
+    [paused] = limits.paused(account)
+    assert (paused.subject, paused.until, paused.url) == ("a.com", None, wait.url)
+    assert limits.unpause(account, "a.com", by=root)
+    assert not limits.unpause(account, "a.com", by=root)
+    assert isinstance(take(account, "a.com"), Permit)
+    assert limits.paused(account) == []
+    [entry] = AuditEntry.objects.filter(event="limits:unpaused")
+    assert (entry.person, entry.subject) == (root, "a.com")
+
+
+def test_what_is_no_refusal_for_a_time_is_not_kept(account):
+    problem = ca.CaProblem(ca.ProblemKind.DNS, type="urn:ietf:params:acme:error:dns", detail="NXDOMAIN")
+    assert hear(account, problem, "a.com") == ()
+    assert not Bucket.objects.exists()
+
+
+# --- looking, trying, forgetting -------------------------------------------------------------------------------------
+
+
+def test_usage_shows_the_fullest_and_how_many_there_are(account):
+    for number in range(3):
+        take(account, f"s{number}.big.com")
+    take(account, "small.com")
+    report = {one.kind: one for one in limits.usage(account, now=NOW).limits}
+    domain = report[Kind.DOMAIN]
+    assert (domain.label, domain.used, domain.allowed, domain.published, domain.subjects) == ("big.com", 3, 40, 50, 2)
+    assert domain.frees_at is not None
+    assert NOW + 7 * DAY < domain.frees_at < NOW + 7 * DAY + 15 * MINUTE
+    assert (report[Kind.ORDERS].used, report[Kind.ORDERS].subjects) == (4, 1)
+    assert report[Kind.SET].label.startswith("s0.big.com")
+    later = {one.kind: one for one in limits.usage(account, now=NOW + 8 * DAY).limits}
+    assert (later[Kind.DOMAIN].used, later[Kind.DOMAIN].subjects, later[Kind.DOMAIN].frees_at) == (0, 0, None)
+
+
+def test_a_forecast_spends_nothing(account):
+    take(account, "a.com")
+    hear(account, rate('too many certificates (50) already issued for "blocked.com"'), "blocked.com")
+    before = list(Bucket.objects.order_by("pk").values())
+    sheet = limits.forecast(account, now=NOW)
+    at = NOW.timestamp()
+    answers = [sheet.ask(order(OrderKind.NEW, ["a.com"]), at) for _ in range(4)]
+    assert [type(answer) for answer in answers] == [ledger.Granted] * 3 + [ledger.Wait]
+    assert isinstance(sheet.ask(order(OrderKind.NEW, ["blocked.com"]), at), ledger.Wait)
+    assert list(Bucket.objects.order_by("pk").values()) == before
+    with pytest.raises(AssertionError):
+        assert sheet.ask(order(OrderKind.NEW, ["a.com"]), at) == limits.take(
+            account, order(OrderKind.NEW, ["a.com"]), now=NOW
+        )
+
+
+def test_what_says_nothing_any_more_is_forgotten(account):
+    permit = take(account, "proven.com")
+    limits.settle(account, permit, now=NOW, issued=True)
+    take(account, "unknown.com")
+    hear(account, rate(PAUSED), "a.com")
+    assert limits.prune(now=NOW) == 1, "the failure that was given back"
+    assert limits.prune(now=NOW + 8 * DAY) == 5
+    kept = set(Bucket.objects.values_list("kind", "subject", "in_a_row"))
+    assert kept == {("failures", "unknown.com", 1), ("consecutive", "a.com", 0)}
+    assert limits.prune(now=NOW + 8 * DAY) == 0
+    assert limits.prune(now=NOW + 500 * DAY) == 1
+
+
+def test_the_file_is_the_accounts_own(account):
+    other = new_account(account.provider)
+    take(account, "a.com")
+    take(other, "b.com")
+    assert len(os.listdir(stamps.path_of(account).parent)) == 2
