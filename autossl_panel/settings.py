@@ -28,6 +28,13 @@ def _port(name: str, default: int) -> int:
     return int(text)
 
 
+def _proxies() -> int:
+    text = os.environ.get("AUTOSSL_PROXIES") or "0"
+    if not text.isdecimal() or int(text) > 9:
+        raise ImproperlyConfigured(f"AUTOSSL_PROXIES must be how many proxies stand in front, 0 to 9, not “{text}”.")
+    return int(text)
+
+
 def _default_state_dir() -> Path:
     if os.geteuid() == 0:
         return Path("/var/lib/autossl-panel")
@@ -95,6 +102,8 @@ AUTOSSL_NGINX_BIN = os.environ.get("AUTOSSL_NGINX_BIN") or "nginx"
 AUTOSSL_NGINX_CONF = _directory("AUTOSSL_NGINX_CONF", Path("/etc/nginx/nginx.conf"))
 AUTOSSL_HTTP_PORT = _port("AUTOSSL_HTTP_PORT", 80)
 AUTOSSL_HTTPS_PORT = _port("AUTOSSL_HTTPS_PORT", 443)
+# How many proxies in front add to X-Forwarded-For: only what they add is believed
+AUTOSSL_PROXIES = _proxies()
 AUTOSSL_URL = (os.environ.get("AUTOSSL_URL") or "http://127.0.0.1:8000").rstrip("/")
 
 SECRET_KEY = _secret_key(AUTOSSL_STATE_DIR)
@@ -120,11 +129,12 @@ if _https:
 INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.auth",
-    "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django_htmx",
     "django_q",
+    "allauth.account",
+    "allauth.mfa",
     "autossl_panel.people",
     "autossl_panel.hosting",
     "autossl_panel.autossl",
@@ -138,14 +148,17 @@ MIDDLEWARE = [
     "autossl_panel.web.middleware.ContentSecurityPolicy",
     "autossl_panel.web.middleware.SignInAgain",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "autossl_panel.web.middleware.ComingFrom",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "autossl_panel.web.requirement.SecondFactorRequired",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
 ]
 ROOT_URLCONF = "autossl_panel.urls"
 WSGI_APPLICATION = "autossl_panel.wsgi.application"
@@ -193,6 +206,29 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "sign-in"
+SESSION_ENGINE = "autossl_panel.people.session_store"
+
+# allauth: the second factor, passkeys and limits; the pages are ours, and what we have no page for has no address.
+ACCOUNT_ADAPTER = "autossl_panel.people.adapter.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+# Mail addresses are no business of allauth's here.
+ACCOUNT_USER_MODEL_EMAIL_FIELD = None
+# Passwords are counted in the database (people.sign_in); these hold per address, and for codes per person.
+ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "20/m/ip,5/5m/key"}
+MFA_ADAPTER = "autossl_panel.people.adapter.FactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+# RFC 6238 §5.2: one step of 30 s for slow fingers and clocks; a code is taken once (people.factors).
+MFA_TOTP_TOLERANCE = 1
+# What limits count is kept in the one web process.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "OPTIONS": {"MAX_ENTRIES": 10_000},
+    }
+}
 
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English")]

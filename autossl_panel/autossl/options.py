@@ -7,11 +7,13 @@ from ipaddress import ip_address
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Max
 
 from autossl_panel.hosting.models import Server, SiteState, VirtualHost
-from autossl_panel.people.models import User
+from autossl_panel.people import audit
+from autossl_panel.people.models import Role, User
 
-from .models import Options
+from .models import Options, SecondFactorRule
 from .models.providers import KEY_TYPES
 
 
@@ -35,6 +37,26 @@ def _drawn_time() -> time:
     return time(2 + minute // 60, minute % 60)
 
 
+ROLES = {
+    SecondFactorRule.NOBODY: frozenset[str](),
+    SecondFactorRule.ROOT: frozenset({Role.ROOT}),
+    SecondFactorRule.OPERATORS: frozenset({Role.ROOT, Role.RESELLER}),
+    SecondFactorRule.EVERYBODY: frozenset(Role.values),
+}
+
+
+def second_factor_roles() -> frozenset[str]:
+    """The roles that need a second factor to sign in: persons belong to no server, so the strictest rule holds."""
+    rules = Options.objects.exclude(second_factor=SecondFactorRule.NOBODY).values_list("second_factor", flat=True)
+    return frozenset().union(*(ROLES[SecondFactorRule(rule)] for rule in rules))
+
+
+def audit_days() -> int:
+    """How long entries of the audit trail are kept: they belong to no server, so the longest wish holds."""
+    longest: int | None = Options.objects.aggregate(longest=Max("audit_days"))["longest"]
+    return longest if longest is not None else Options.audit_days.field.default
+
+
 def change(server: Server, values: Mapping[str, Any], *, by: User | None) -> Options:
     """Check all `values` (texts as typed, lists or booleans), then save them together; a problem saves nothing."""
     clean = {}
@@ -46,10 +68,11 @@ def change(server: Server, values: Mapping[str, Any], *, by: User | None) -> Opt
     with transaction.atomic():
         current(server)
         row = Options.objects.select_for_update().get(server=server)
-        before = row.replace_foreign
+        before, known = row.replace_foreign, texts(row)
         for field, value in clean.items():
             setattr(row, field, value)
         row.save(update_fields=list(clean) or None)
+        audit.record(by, "options:changed", server.name, before=known, after=texts(row))
         if row.replace_foreign and not before:
             _look_again(server)
     return row
@@ -73,6 +96,8 @@ def texts(row: Options) -> dict[str, str]:
         "log_days": str(row.log_days),
         "reload_gap": str(row.reload_gap),
         "serve_www": "yes" if row.serve_www else "no",
+        "second_factor": str(row.second_factor),
+        "audit_days": str(row.audit_days),
     }
 
 
@@ -156,6 +181,13 @@ def _key_type(field: str, value: Any) -> str:
     return str(value)
 
 
+def _second_factor(field: str, value: Any) -> str:
+    if value not in SecondFactorRule.values:
+        said = ", ".join(SecondFactorRule.values)
+        raise OptionProblem(field, f"“{value}” does not say who needs a second factor. There are: {said}.")
+    return str(value)
+
+
 def _time(field: str, value: Any) -> time:
     if isinstance(value, time):
         return value
@@ -184,4 +216,6 @@ READERS: dict[str, Callable[[str, Any], Any]] = {
     "log_days": _number(1, 3650, "days"),
     "reload_gap": _number(0, 3600, "seconds"),
     "serve_www": _boolean,
+    "second_factor": _second_factor,
+    "audit_days": _number(366, 36500, "days"),
 }

@@ -1,5 +1,6 @@
 """Providers as rows: drafts, choice, terms, profiles. What needs the network is in `registration`, run by workers."""
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -69,6 +70,19 @@ class Draft:
             raise ProviderProblem("max_names", f"{self.max_names} is not a number of names from 1 to 1000.")
 
 
+def _facts(provider: Provider) -> dict[str, object]:
+    """What the audit trail says of a provider: of an HMAC key only that there is one."""
+    bundle = provider.ca_bundle.encode()
+    return {
+        "directory_url": provider.directory_url,
+        "ca_bundle": f"SHA-256 {hashlib.sha256(bundle).hexdigest()[:16]}" if bundle else "",
+        "private_ca": provider.private_ca,
+        "max_names": provider.max_names,
+        "eab_kid": provider.eab_kid,
+        "eab_hmac_key": "kept for the next registration" if provider.eab_hmac_key else "",
+    }
+
+
 def draft(wish: Draft, *, by: User | None, ring: bool = True) -> Provider:
     """Make or replace the draft of a provider, checked by a worker (`ring`) or by who calls `registration.probe`."""
     wish.check()
@@ -96,9 +110,22 @@ def draft(wish: Draft, *, by: User | None, ring: bool = True) -> Provider:
             Account.objects.filter(provider=provider).delete()
             Provider.objects.filter(pk=provider.pk).update(active=False)
             provider.active = False
+        _record_draft(known, provider, by)
         if ring:
             async_task(CHECK, provider.pk)
     return provider
+
+
+def _record_draft(known: Provider | None, provider: Provider, by: User | None) -> None:
+    after = _facts(provider)
+    if known is None:
+        audit.record(by, "provider:added", provider.name, after=after)
+        return
+    if known.eab_hmac_key and provider.eab_hmac_key not in ("", known.eab_hmac_key):
+        after["eab_hmac_key"] = "another is kept for the next registration"
+    if _facts(known) == after:
+        audit.record(by, "provider:check_asked", provider.name)
+    audit.record(by, "provider:changed", provider.name, before=_facts(known), after=after)
 
 
 def _check_eab(kid: str, hmac_key: str) -> None:
@@ -114,14 +141,17 @@ def _check_eab(kid: str, hmac_key: str) -> None:
 def bind(provider: Provider, kid: str, hmac_key: str, *, by: User | None) -> None:
     """Keep the external account binding that the next registration with this provider uses."""
     _check_eab(kid, hmac_key)
-    Provider.objects.filter(pk=provider.pk).update(eab_kid=kid, eab_hmac_key=hmac_key)
+    with transaction.atomic():
+        Provider.objects.filter(pk=provider.pk).update(eab_kid=kid, eab_hmac_key=hmac_key)
+        audit.record(by, "provider:bound", provider.name, after={"eab_kid": kid})
     provider.eab_kid, provider.eab_hmac_key = kid, hmac_key
 
 
-def check_again(provider: Provider) -> None:
+def check_again(provider: Provider, *, by: User | None) -> None:
     """Ask a worker to read the directory (again)."""
     with transaction.atomic():
         Provider.objects.filter(pk=provider.pk).update(state=ProviderState.CHECKING, problem=None)
+        audit.record(by, "provider:check_asked", provider.name)
         async_task(CHECK, provider.pk)
 
 
@@ -149,6 +179,8 @@ def ask_to_use(
                 "problem": None,
             },
         )
+        asked = {"contact": contact, "terms": provider.terms_url, "server": server.name}
+        audit.record(by, "provider:chosen", provider.name, after=asked)
         if ring:
             async_task(REGISTER, account.pk)
     return account
@@ -170,13 +202,23 @@ def _needs_binding(provider: Provider) -> str:
 def activate(provider: Provider) -> None:
     """Make `provider` the one that AutoSSL uses."""
     with transaction.atomic():
+        before = _in_use()
         Provider.objects.filter(active=True).exclude(pk=provider.pk).update(active=False)
         Provider.objects.filter(pk=provider.pk).update(active=True)
+        audit.record(None, "provider:used", provider.name, before=before, after={"in_use": provider.name})
+
+
+def _in_use() -> dict[str, str]:
+    """Which provider AutoSSL uses, for the audit trail."""
+    return {"in_use": Provider.objects.filter(active=True).values_list("name", flat=True).first() or ""}
 
 
 def disable(*, by: User | None) -> None:
     """Use no provider: AutoSSL orders nothing until one is chosen."""
-    Provider.objects.filter(active=True).update(active=False)
+    with transaction.atomic():
+        before = _in_use()
+        Provider.objects.filter(active=True).update(active=False)
+        audit.record(by, "provider:disabled", before["in_use"], before=before, after={"in_use": ""})
 
 
 def remove(provider: Provider, *, by: User | None) -> None:
@@ -185,7 +227,21 @@ def remove(provider: Provider, *, by: User | None) -> None:
         raise ProviderProblem("provider", f"“{provider}” is in use. Choose another provider first.", "active")
     if provider.orders.exists():
         raise ProviderProblem("provider", f"“{provider}” has issued certificates here; it stays in the list.", "orders")
-    provider.delete()
+    with transaction.atomic():
+        audit.record(by, "provider:removed", provider.name, before=_facts(provider))
+        provider.delete()
+
+
+def take_back(provider: Provider, before: Provider | None, *, by: User | None) -> None:
+    """Undo a draft whose directory was refused: put the row back as it was `before`, or take out what was added."""
+    with transaction.atomic():
+        told = _facts(provider)
+        if before is None:
+            audit.record(by, "provider:removed", provider.name, before=told)
+            provider.delete()
+        else:
+            before.save()
+            audit.record(by, "provider:changed", provider.name, before=told, after=_facts(before))
 
 
 def active(server: Server) -> tuple[Provider, Account] | None:

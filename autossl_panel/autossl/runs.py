@@ -14,6 +14,7 @@ from django_q.tasks import async_task
 from autossl_panel.hosting import servers
 from autossl_panel.hosting import visible as hosting_visible
 from autossl_panel.hosting.models import HostingUser, Server, VirtualHost
+from autossl_panel.people import audit
 from autossl_panel.people.models import User
 
 from . import log
@@ -21,6 +22,8 @@ from .models import Job, JobOutcome, JobState, Level, LogLine, Phase, Run
 
 ALL = "*"
 DUE = "due"
+# Where a run is asked from that somebody asked for; the rest is the panel's own routine.
+BY_PERSONS = ("panel", "command", "api")
 # What queues the work; named, not imported, because tasks stand above runs.
 WORK = "autossl_panel.autossl.tasks.work"
 
@@ -41,14 +44,17 @@ def start(scope: str, *, by: User | None, asked_from: str, server: Server | None
             joined = _run_at_work_on(server, scope)
             if joined is not None:
                 return joined
+            now = timezone.now()
             Run.objects.bulk_create(
-                [Run(server=server, scope=scope, asked_by=by, asked_from=asked_from, started_at=timezone.now())],
+                [Run(server=server, scope=scope, asked_by=by, asked_from=asked_from, started_at=now)],
                 ignore_conflicts=True,
             )
             run = live(server, scope)
             # The live run that we would have joined may have ended between these two statements.
             if run is not None:
                 ring(run)
+                if run.started_at == now and asked_from in BY_PERSONS:
+                    audit.record(by, "run:started", scope, after={"run": run.pk})
                 return run
 
 
@@ -78,6 +84,7 @@ def cancel(run: Run, *, by: User | None) -> bool:
         if not Run.objects.filter(pk=run.pk, ended_at__isnull=True, cancelled_at__isnull=True).update(cancelled_at=now):
             return False
         log.for_run(run.pk).warn("run:cancelled", by=by.username if by else "the system")
+        audit.record(by, "run:cancelled", run.scope, after={"run": run.pk})
         queued = Job.objects.filter(run=run, state=JobState.QUEUED)
         _leave_to_the_daily_check(run, queued, now)
         queued.update(state=JobState.ENDED, outcome=JobOutcome.CANCELLED, outcome_reason="cancelled", ended_at=now)

@@ -9,6 +9,7 @@ from django.utils import timezone
 from autossl_panel.helper.client import Client, HelperGone, HelperProblem
 from autossl_panel.hosting import users as hosting_users
 from autossl_panel.hosting.models import Server, VirtualHost
+from autossl_panel.people import audit, sessions
 
 from . import helpers, inventory, jobs, leases, providers, registration, renewal_info, revoked_lists, revoking, runs
 from . import options as option_rows
@@ -125,7 +126,9 @@ def _prune(server: Server, helper: Client) -> None:
 
 
 def _forget(server: Server, now: datetime) -> None:
-    """Remove runs whose log has been kept long enough."""
+    """Remove what has been kept long enough: runs with their log, sessions that ran out, old entries of the trail."""
+    sessions.forget(now)
+    audit.forget(now - timedelta(days=option_rows.audit_days()), now=now)
     before = now - timedelta(days=option_rows.current(server).log_days)
     for run_id in Run.objects.filter(server=server, ended_at__lt=before).values_list("pk", flat=True)[:REMOVED]:
         LogLine.objects.filter(run_id=run_id).delete()

@@ -13,6 +13,9 @@ from .changes import Change, UserProblem, chunks, names_of, put_back
 from .models import HostingUser
 
 
+EVENTS = {"owner": "user:owner_set", "login": "user:login_set"}
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
     """How many hosting users a person owns, and for how many the person signs in."""
@@ -126,7 +129,7 @@ def _record(field: str, changes: list[Change], by: User | None) -> None:
         (users[one.user_id], {field: called.get(one.before, nobody)}, {field: called.get(one.after, nobody)})
         for one in changes
     ]
-    audit.record_each(by, f"user:{field}_set", rows)
+    audit.record_each(by, EVENTS[field], rows)
 
 
 def _id(pk: int | None) -> str:

@@ -1,9 +1,13 @@
-"""The audit trail: every change is recorded here, in the transaction that makes it. Entries are only ever added."""
+"""The audit trail: every change is recorded here, in the transaction that makes it. Entries are only ever added.
+
+The database holds that, too (`append_only`): it changes no entry and loses none that is younger than a year.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
@@ -19,6 +23,9 @@ class Origin:
     address: str = ""
 
 
+# What the database holds on to, whatever is asked; and how many entries one call of `forget` removes
+HELD = timedelta(days=365)
+REMOVED = 5000
 _SYSTEM = Origin()
 _origin: ContextVar[Origin] = ContextVar("origin", default=_SYSTEM)
 
@@ -72,6 +79,13 @@ def record_each(
             )
         )
     AuditEntry.objects.bulk_create(entries, batch_size=1000)
+
+
+def forget(before: datetime, *, now: datetime) -> int:
+    """Remove entries made before a moment, some thousand at most; returns how many. Never one of the last year."""
+    old = AuditEntry.objects.filter(at__lt=min(before, now - HELD - timedelta(days=1))).order_by("at")
+    removed, _rows = AuditEntry.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:REMOVED])).delete()
+    return removed
 
 
 def _differing(

@@ -1,4 +1,7 @@
-"""People who sign in: adding, changing, deactivating and removing them. There is always an active root."""
+"""People who sign in: adding, changing, deactivating, removing; what they want of their own pages.
+
+There is always an active root.
+"""
 
 import re
 import secrets
@@ -111,6 +114,20 @@ def change_password(person: User, password: str, *, by: User | None, keep_sessio
         person.save(update_fields=["password"])
         audit.record(by, "person:password_changed", person.username)
         sessions.end_all(person, by=by, but=keep_session)
+
+
+def set_theme(person: User, theme: str) -> None:
+    """Remember which theme a person wants: light, dark, or "" for what the system says; else ValueError."""
+    if theme not in ("", "light", "dark"):
+        raise ValueError(theme)
+    User.objects.filter(pk=person.pk).update(theme=theme)
+    person.theme = theme
+
+
+def set_shortcuts(person: User, on: bool) -> None:
+    """Remember whether a person wants single keys to do something on the pages."""
+    User.objects.filter(pk=person.pk).update(shortcuts=on)
+    person.shortcuts = on
 
 
 def generated_password() -> str:

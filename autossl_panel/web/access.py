@@ -11,6 +11,8 @@ from django_htmx.middleware import HtmxDetails
 
 from autossl_panel.people.models import Role, User
 
+from . import confirmation
+
 Rest = ParamSpec("Rest")
 View = Callable[Concatenate[HttpRequest, Rest], HttpResponseBase]
 
@@ -42,6 +44,35 @@ def _only(*roles: Role) -> Callable[[PanelView[Rest]], View[Rest]]:
 root = _only(Role.ROOT)
 operator = _only(Role.ROOT, Role.RESELLER)
 person = _only(*Role)
+
+
+def fresh(view: PanelView[Rest]) -> View[Rest]:
+    """A dangerous act: who did not prove lately who they are is asked first, and what was typed is kept meanwhile."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Rest.args, **kwargs: Rest.kwargs) -> HttpResponseBase:
+        if confirmation.is_answer(request):
+            shown = confirmation.take(request)
+            if shown is not None:
+                return shown
+        elif confirmation.needed(request):
+            return confirmation.ask(request)
+        return view(cast(PanelRequest, request), *args, **kwargs)
+
+    return cast(View[Rest], guarded)
+
+
+def fresh_to_post(view: PanelView[Rest]) -> View[Rest]:
+    """The same for a page that anybody may look at whose form is a dangerous act."""
+    asking = fresh(view)
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Rest.args, **kwargs: Rest.kwargs) -> HttpResponseBase:
+        if request.method == "POST":
+            return asking(request, *args, **kwargs)
+        return view(cast(PanelRequest, request), *args, **kwargs)
+
+    return cast(View[Rest], guarded)
 
 
 def now() -> datetime:

@@ -22,7 +22,6 @@ from autossl_panel.hosting.models import FeatureList, HostingUser, Setting, Virt
 
 from . import access, messages, people_frame
 from .people import NOTHING, fields
-from .people_guard import fresh_to_post
 
 FOLLOWS = Q(users__autossl=Setting.FEATURE_LIST, users__gone_at__isnull=True, users__suspended=False)
 
@@ -82,7 +81,7 @@ def _rows() -> list[Row]:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.root
-@fresh_to_post
+@access.fresh_to_post
 def add(request: access.PanelRequest) -> HttpResponse:
     """The form; a post adds a list."""
     values = {"name": "", "autossl": "on"}
@@ -104,7 +103,7 @@ def add(request: access.PanelRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.root
-@fresh_to_post
+@access.fresh_to_post
 def edit(request: access.PanelRequest, pk: int) -> HttpResponse:
     """The form with what follows from it; a post renames the list and sets what it says."""
     row = get_object_or_404(FeatureList, pk=pk)
@@ -168,7 +167,7 @@ def _switched(row: FeatureList) -> str:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.root
-@fresh_to_post
+@access.fresh_to_post
 def remove(request: access.PanelRequest, pk: int) -> HttpResponse:
     """Ask which list its users get instead; a post moves them and removes the list."""
     row = get_object_or_404(FeatureList, pk=pk)

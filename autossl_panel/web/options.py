@@ -12,10 +12,11 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from autossl_panel.autossl import options as heart
-from autossl_panel.autossl.models import Installation
+from autossl_panel.autossl.models import Installation, SecondFactorRule
 from autossl_panel.hosting import servers
+from autossl_panel.people import factors
 
-from . import access, messages, shell
+from . import access, messages, requirement, shell
 
 KEY_TYPES = (
     ("p256", gettext_lazy("ECDSA P-256 (default)")),
@@ -61,6 +62,7 @@ def options(request: access.PanelRequest) -> HttpResponse:
         problems = _problems(values)
         if not problems:
             heart.change(server, values, by=request.user)
+            requirement.look_again(request)
             messages.ok(request, _("The options are saved."))
             return redirect("options")
     first = next(iter(problems), None)
@@ -71,6 +73,8 @@ def options(request: access.PanelRequest) -> HttpResponse:
         "key_types": KEY_TYPES,
         "foreign": _foreign(access.now()),
         "installed_keys": installed,
+        "second_factor_rules": SecondFactorRule.choices,
+        "lacking": factors.lacking(),
         "problem": bool(problems),
     }
     return shell.page(request, "options.html", "options", context)

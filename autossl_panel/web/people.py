@@ -14,13 +14,12 @@ from django.views.decorators.http import require_http_methods, require_safe
 from autossl_panel.hosting import ownership, servers
 from autossl_panel.hosting.changes import UserProblem
 from autossl_panel.hosting.models import HostingUser
-from autossl_panel.people import persons, second_factor
+from autossl_panel.people import persons
 from autossl_panel.people.models import Role, User
 from autossl_panel.people.persons import PersonProblem
 
 from . import access, messages, people_frame, person_table
 from .paging import paginate
-from .people_guard import fresh_to_post
 from .person_table import Filter
 
 NOTHING = gettext_lazy("Nothing was saved.")
@@ -56,7 +55,6 @@ def people(request: access.PanelRequest) -> HttpResponse:
         "counts": counts,
         "paging": paging,
         "rows": person_table.rows(paging.rows),
-        "factors": second_factor.available(),
     }
     return people_frame.page(request, "people.html", people_frame.PERSONS, context)
 
@@ -64,7 +62,7 @@ def people(request: access.PanelRequest) -> HttpResponse:
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.root
-@fresh_to_post
+@access.fresh_to_post
 def add(request: access.PanelRequest) -> HttpResponse:
     """The form; a post adds a person, with a password that was typed, or one that is shown this once."""
     values = {"username": "", "role": Role.USER.value, "hosting_users": "", "email": ""}

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.http import HttpResponse
 from django.shortcuts import redirect
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -19,7 +19,7 @@ from autossl_panel.people.persons import PersonProblem
 
 from . import access, messages, shell, undo
 
-PERSONS, USERS, LISTS = "people", "people-users", "feature-lists"
+PERSONS, USERS, LISTS, TRAIL = "people", "people-users", "feature-lists", "audit"
 
 
 def page(
@@ -30,16 +30,8 @@ def page(
     status: int = 200,
 ) -> HttpResponse:
     """Render a page of People with its tabs and the toast."""
-    around = {"section": "people", "tab": tab, "toast": shell.toast_of(request, access.now()), "trail": _trail()}
+    around = {"section": "people", "tab": tab, "toast": shell.toast_of(request, access.now())}
     return shell.plain(request, template, {**(context or {}), **around}, status=status)
-
-
-def _trail() -> str:
-    """The address of the audit trail, where this panel has its page."""
-    try:
-        return reverse("audit")
-    except NoReverseMatch:
-        return ""
 
 
 def offer_undo(request: access.PanelRequest, text: str, kind: str, what: object) -> None:

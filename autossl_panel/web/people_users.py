@@ -18,13 +18,12 @@ from autossl_panel.people.models import Role, User
 from . import access, messages, people_frame, people_user_table, undo
 from .paging import paginate
 from .people import NOTHING, fields
-from .people_guard import fresh_to_post
 from .people_user_table import ROOT, Filter
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.root
-@fresh_to_post
+@access.fresh_to_post
 def users(request: access.PanelRequest) -> HttpResponse:
     """The table; a post gives what is selected to an owner, or a feature list to it."""
     if request.method == "POST":
@@ -134,7 +133,7 @@ def _moved(changes: Sequence[Change], row: FeatureList) -> str:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.root
-@fresh_to_post
+@access.fresh_to_post
 def user(request: access.PanelRequest, pk: int) -> HttpResponse:
     """One hosting user; a post saves every field, or none and says at each field why."""
     rows = visible.users(request.user).select_related("owner", "login", "feature_list")

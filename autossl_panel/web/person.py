@@ -15,13 +15,13 @@ from autossl_panel.hosting import ownership
 from autossl_panel.hosting.changes import UserProblem
 from autossl_panel.hosting.models import ExclusionPattern, HostingUser
 from autossl_panel.hosting.ownership import Held
-from autossl_panel.people import persons, second_factor
+from autossl_panel.people import factors as second_factors
+from autossl_panel.people import persons
 from autossl_panel.people.models import Role, User
 from autossl_panel.people.persons import PersonProblem
 
-from . import access, messages, people_frame
+from . import access, messages, people_frame, person_table
 from .people import NOTHING, fields, hosting_users, roles
-from .people_guard import fresh_to_post
 
 # Hosting users that the page names one by one
 NAMED = 50
@@ -29,7 +29,7 @@ NAMED = 50
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.root
-@fresh_to_post
+@access.fresh_to_post
 def person(request: access.PanelRequest, pk: int) -> HttpResponse:
     """The page; a post saves role, e-mail and, of a login, whom it is for."""
     row = get_object_or_404(User, pk=pk)
@@ -52,7 +52,7 @@ def person(request: access.PanelRequest, pk: int) -> HttpResponse:
         "user_role": Role.USER,
         "held": ownership.held_by(row),
         "owned": list(HostingUser.objects.filter(owner=row).order_by("name")[:NAMED]),
-        "factors": second_factor.kinds_of([row.pk]).get(row.pk, []) if second_factor.available() else None,
+        "factors": person_table.called(second_factors.kinds_of([row.pk]).get(row.pk, [])),
         "self": row.pk == request.user.pk,
     }
     return people_frame.page(request, "person.html", people_frame.PERSONS, context)
@@ -83,7 +83,7 @@ def _save(request: access.PanelRequest, row: User, values: Mapping[str, str]) ->
 @sensitive_post_parameters("password")
 @require_POST
 @access.root
-@fresh_to_post
+@access.fresh_to_post
 def password(request: access.PanelRequest, pk: int) -> HttpResponse:
     """Set a password that was typed, or one that is shown this once."""
     row = get_object_or_404(User, pk=pk)
@@ -109,7 +109,7 @@ def password(request: access.PanelRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @access.root
-@fresh_to_post
+@access.fresh_to_post
 def active(request: access.PanelRequest, pk: int) -> HttpResponse:
     """Deactivate or reactivate; undo is offered."""
     row = get_object_or_404(User, pk=pk)
@@ -134,7 +134,7 @@ def active(request: access.PanelRequest, pk: int) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.root
-@fresh_to_post
+@access.fresh_to_post
 def remove(request: access.PanelRequest, pk: int) -> HttpResponse:
     """Ask, with what follows in numbers; a post removes the person."""
     row = get_object_or_404(User, pk=pk)
@@ -169,18 +169,18 @@ def _let_go(lost: Held) -> str:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.root
-@fresh_to_post
+@access.fresh_to_post
 def factors(request: access.PanelRequest, pk: int) -> HttpResponse:
     """Ask; a post takes the second factor from a person who is locked out."""
     row = get_object_or_404(User, pk=pk)
     if request.method == "POST":
-        if second_factor.reset(row, by=request.user):
+        if second_factors.reset(row, by=request.user):
             said = _("The second factor of “%(name)s” is removed; the password alone signs in.")
             messages.ok(request, said % {"name": row.username})
         else:
             messages.info(request, _("“%(name)s” has no second factor.") % {"name": row.username})
         return redirect("person", row.pk)
-    kinds = second_factor.kinds_of([row.pk]).get(row.pk, [])
+    kinds = person_table.called(second_factors.kinds_of([row.pk]).get(row.pk, []))
     if not kinds:
         return redirect("person", row.pk)
     context = {"person": row, "kinds": kinds}

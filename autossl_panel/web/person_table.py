@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db.models import Count, Q, QuerySet
-from django.utils.functional import Promise
+from django.utils.translation import gettext as _
 
 from autossl_panel.hosting.models import HostingUser
-from autossl_panel.people import second_factor
+from autossl_panel.people import factors
 from autossl_panel.people.models import Role, User
 
 from .access import PanelRequest
@@ -44,7 +44,7 @@ class Row:
     owned: int
     logins: Sequence[str]
     more: int
-    factors: Sequence[str | Promise]
+    factors: Sequence[str]
 
 
 def narrowed(people: QuerySet[User], wish: Filter) -> QuerySet[User]:
@@ -71,14 +71,20 @@ def rows(people: Sequence[User]) -> list[Row]:
     logins: dict[int, list[str]] = {}
     for login, name in HostingUser.objects.filter(login__in=ids).order_by("name").values_list("login", "name"):
         logins.setdefault(login, []).append(name)
-    factors = second_factor.kinds_of(ids)
+    kinds = factors.kinds_of(ids)
     return [
         Row(
             person,
             owned.get(person.pk, 0),
             logins.get(person.pk, [])[:NAMED],
             max(0, len(logins.get(person.pk, [])) - NAMED),
-            factors.get(person.pk, []),
+            called(kinds.get(person.pk, [])),
         )
         for person in people
     ]
+
+
+def called(kinds: Sequence[str]) -> list[str]:
+    """Kinds of second factors in words."""
+    words = {str(factors.APP): _("authenticator app"), str(factors.PASSKEY): _("passkey")}
+    return [words.get(kind, kind) for kind in kinds]

@@ -19,6 +19,7 @@ FIELDS = ("name", "directory_url", "ca_bundle", "private_ca", "eab_kid", "eab_hm
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.root
+@access.fresh_to_post
 def add(request: access.PanelRequest) -> HttpResponse:
     """Add any RFC 8555 directory; a worker contacts it before it can be chosen."""
     if request.method == "POST":
@@ -28,6 +29,7 @@ def add(request: access.PanelRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.root
+@access.fresh_to_post
 def edit(request: access.PanelRequest, pk: int) -> HttpResponse:
     """The form of a provider that is there, with the problem at its field where it was refused."""
     provider = get_object_or_404(Provider, pk=pk)

@@ -117,8 +117,8 @@ def page(
 def plain(
     request: PanelRequest, template: str, context: Mapping[str, object] | None = None, status: int = 200
 ) -> HttpResponse:
-    """Render a page that is not about AutoSSL: the frame with its header, and nothing that runs."""
-    return render(request, template, {**(context or {}), "server": servers.this()}, status=status)
+    """Render a page that is not about AutoSSL: the frame with its header. `section` of the context: own, or people."""
+    return render(request, template, {"section": "own", **(context or {}), "server": servers.this()}, status=status)
 
 
 def account_in_use(server: Server) -> Account | None:

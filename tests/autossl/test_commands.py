@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import pwd
 import re
 import subprocess
 import sys
@@ -13,7 +15,8 @@ from autossl_panel.autossl.management.base import Command
 from autossl_panel.autossl.models import Options, Provider
 from autossl_panel.helper.client import HelperGone, HelperProblem
 from autossl_panel.hosting.models import Exclusion, FeatureList, HostingUser, SiteState
-from autossl_panel.people.models import Role, User
+from autossl_panel.people import factors
+from autossl_panel.people.models import AuditEntry, Role, User
 
 pytestmark = pytest.mark.django_db
 
@@ -187,6 +190,34 @@ def test_what_cannot_be_done_to_a_person_is_usage_and_changes_nothing(server, ar
     assert (row.role, row.is_active, row.email) == (Role.ROOT, True, "")
 
 
+def test_who_lost_the_second_factor_is_helped():
+    amy = User.objects.create(username="amy", role=Role.ROOT)
+    factors.add_passkey(amy, "Laptop", {"response": {}}, by=amy)
+    assert run("person", "reset-factors", "amy") == "amy: 2 second factors removed\n"
+    assert not factors.has_any(amy)
+    assert run("person", "reset-factors", "amy") == "amy: had none\n"
+    assert refused("person", "reset-factors", "bob") == (2, "There is no person “bob”.")
+
+
+def test_what_a_command_changes_is_in_the_trail_with_the_account_that_ran_it(server, monkeypatch):
+    run("options", "set", "log_days=60")
+    entry = AuditEntry.objects.get()
+    account = pwd.getpwuid(os.getuid()).pw_name
+    assert (entry.event, entry.source, entry.address, entry.person) == ("options:changed", "command", account, None)
+    monkeypatch.setenv("SUDO_USER", "anna")
+    run("options", "set", "log_days=61")
+    assert AuditEntry.objects.latest("pk").address == ("anna" if os.getuid() == 0 else account)
+
+
+def test_a_refused_directory_is_in_the_trail_as_added_and_taken_back(server):
+    status, _text = refused("provider", "add", "Nobody", "--directory", "https://127.0.0.1:1/dir")
+    assert status == 1
+    assert list(AuditEntry.objects.order_by("pk").values_list("event", "subject")) == [
+        ("provider:added", "Nobody"),
+        ("provider:removed", "Nobody"),
+    ]
+
+
 def test_providers_are_listed_with_those_that_come_along(server, provider):
     said = run("provider", "list")
     assert "letsencrypt" in said
@@ -268,6 +299,7 @@ def test_a_state_directory_that_cannot_be_written_is_one_clear_line(tmp_path):
         ("AUTOSSL_HTTP_PORT", "eighty", "AUTOSSL_HTTP_PORT must be a port from 1 to 65535, not “eighty”."),
         ("AUTOSSL_URL", "panel.example", "AUTOSSL_URL must be like https://panel.example:2087"),
         ("AUTOSSL_HOMES", "home", "AUTOSSL_HOMES must be an absolute path"),
+        ("AUTOSSL_PROXIES", "all", "AUTOSSL_PROXIES must be how many proxies stand in front, 0 to 9, not “all”."),
     ],
 )
 def test_a_wrong_environment_names_the_variable(tmp_path, name, value, says):

@@ -23,6 +23,17 @@ PAGES = {
     "run-past": "/runs/{past}/",
     "run-lines": "/runs/{past}/?level=failure",
     "run-cancel": "/runs/{live}/cancel/",
+    "security": "/security/",
+    "password": "/security/password/",
+    "factor-app": "/security/app/",
+    "passkey-add": "/security/passkeys/add/",
+    "factor-remove": "/security/passkeys/{passkey}/remove/",
+    "recovery-codes": "/security/recovery-codes/",
+    "sessions": "/security/sessions/",
+    "sessions-everybody": "/security/sessions/?whose=everybody",
+    "audit": "/people/audit/",
+    "audit-nothing": "/people/audit/?who=nobody&since=2026-11-01",
+    "confirm": "/confirm/?next=/providers/disable/",
 }
 SIZES = {"1280-light": (1280, "light"), "1280-dark": (1280, "dark"), "360-light": (360, "light")}
 
@@ -62,12 +73,20 @@ def shoot(folder: Path, wanted: list[str]) -> None:
 
     call_command("migrate", verbosity=0)
     made = scene.build()
+    scene.morning(made)
     from autossl_panel.autossl.models import Provider
+    from autossl_panel.people import factors
 
-    ids = {"live": made.live.pk, "past": made.past.pk, "refused": Provider.objects.get(state="refused").pk}
+    ids = {
+        "live": made.live.pk,
+        "past": made.past.pk,
+        "refused": Provider.objects.get(state="refused").pk,
+        "passkey": factors.passkeys(made.root).first().pk,  # type: ignore[union-attr]
+    }
     server = make_server("127.0.0.1", 0, application, server_class=Server, handler_class=Quiet)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_port}"
+    # A name, not an address: where passkeys can be had
+    url = f"http://localhost:{server.server_port}"
     folder.mkdir(parents=True, exist_ok=True)
     from playwright.sync_api import sync_playwright
 
@@ -85,7 +104,15 @@ def shoot(folder: Path, wanted: list[str]) -> None:
             page.fill("#u", "root")
             page.fill("#p", scene.PASSWORD)
             page.click("button")
+            page.wait_for_url(url + "/sign-in/second-factor/")
+            if not wanted or "second-factor" in wanted:
+                page.screenshot(path=folder / f"second-factor-{size}.png")
+            page.fill("#c", factors.codes(made.root)[0])
+            page.press("#c", "Enter")
             page.wait_for_url(url + "/users/")
+            page.click("#person summary")
+            if not wanted or "person-menu" in wanted:
+                page.screenshot(path=folder / f"person-menu-{size}.png")
             for name, path in PAGES.items():
                 if wanted and name not in wanted:
                     continue

@@ -15,6 +15,8 @@ GOOD = {
     "log_days": "90",
     "reload_gap": "5",
     "replace_foreign": "on",
+    "second_factor": "nobody",
+    "audit_days": "400",
 }
 
 

@@ -8,8 +8,14 @@ from django.template.loader import render_to_string
 
 from tests.web.scene import Scene
 
-ROOT = ["/options/", "/providers/", "/providers/add/", "/providers/disable/"]
+ROOT = ["/options/", "/providers/", "/providers/add/", "/providers/disable/", "/people/audit/"]
 BOTH = [
+    "/security/",
+    "/security/password/",
+    "/security/app/",
+    "/security/passkeys/add/",
+    "/security/sessions/",
+    "/confirm/?next=/users/",
     "/users/",
     "/users/?q=shop&sort=-sites&size=50",
     "/users/?state=problems&sort=checked",

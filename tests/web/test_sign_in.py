@@ -71,11 +71,13 @@ def test_a_pause_that_is_over_begins_a_new_count(root):
     assert SignInTries.objects.get().wrong == 1
 
 
-def test_a_hosting_users_login_comes_to_its_own_page():
+def test_a_hosting_users_login_signs_in_to_pages_of_its_own():
     person("amber", Role.USER)
     client = Client()
-    assert try_to(client, username="amber").status_code == 302
-    assert client.get("/")["Location"] == "/status/"
+    assert try_to(client, username="amber")["Location"] == "/"
+    own = client.get(client.get("/")["Location"])
+    assert own.status_code == 200
+    assert client.get("/users/").status_code == 404
 
 
 def test_an_inactive_person_is_not_let_in(root):

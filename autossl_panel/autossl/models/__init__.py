@@ -2,7 +2,16 @@
 
 from .certificates import Certificate, Installation, Order, OrderStatus, Outcome, RevocationList, Verdict
 from .limits import Bucket
-from .providers import Account, AccountStatus, NotifyLevel, Options, Provider, ProviderChoice, ProviderState
+from .providers import (
+    Account,
+    AccountStatus,
+    NotifyLevel,
+    Options,
+    Provider,
+    ProviderChoice,
+    ProviderState,
+    SecondFactorRule,
+)
 from .runs import Beat, Job, JobOutcome, JobState, Lease, Level, LogLine, Phase, Run, Slot
 
 __all__ = [
@@ -29,6 +38,7 @@ __all__ = [
     "ProviderState",
     "RevocationList",
     "Run",
+    "SecondFactorRule",
     "Slot",
     "Verdict",
 ]

@@ -126,6 +126,12 @@ def rough(seconds: float) -> str:
 
 
 @register.filter
+def kind_of(event: str) -> str:
+    """What an event is about, as a filter takes it: “person:” of “person:added”."""
+    return f"{event.partition(':')[0]}:"
+
+
+@register.filter
 def join_keys(values: Mapping[str, object]) -> str:
     """The keys of a mapping, in order."""
     return ", ".join(values)

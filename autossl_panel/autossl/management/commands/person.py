@@ -13,7 +13,7 @@ from autossl_panel.autossl.management.base import hosting_user, plural, table, u
 from autossl_panel.hosting import ownership, servers
 from autossl_panel.hosting.models import HostingUser
 from autossl_panel.hosting.ownership import Held
-from autossl_panel.people import persons, second_factor
+from autossl_panel.people import factors, persons
 from autossl_panel.people.models import Role, User
 
 
@@ -118,7 +118,7 @@ class Command(Base):
         return f"{name}: {word}{'' if done else ' (it was so already)'}"
 
     def _reset(self, name: str, **_: Any) -> str:
-        removed = second_factor.reset(_person(name), by=None)
+        removed = factors.reset(_person(name), by=None)
         return f"{name}: {plural(removed, 'second factor')} removed" if removed else f"{name}: had none"
 
     def _remove(self, name: str, yes: bool, **_: Any) -> str:
@@ -153,7 +153,7 @@ class Command(Base):
 def _person(name: str) -> User:
     found = User.objects.filter(username=name).first()
     if found is None:
-        usage(f"There is no person “{name}”. Add one with: person add {name} --role ROLE")
+        usage(f"There is no person “{name}”.")
     return found
 
 
