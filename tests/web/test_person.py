@@ -7,6 +7,7 @@ import pytest
 from django.utils import timezone
 
 from autossl_panel.hosting.models import ExclusionPattern, HostingUser
+from autossl_panel.people import factors
 from autossl_panel.people.models import AuditEntry, Role, User
 from tests.web import own_scene
 from tests.web.own_scene import Own
@@ -161,6 +162,22 @@ def test_removing_says_what_follows_and_does_it(as_root, harborweb, scene: Scene
     assert HostingUser.objects.get(name="northwind").owner is None
     assert "“harborweb” is removed. 5 hosting users are root’s now." in as_root.get("/people/").content.decode()
     assert as_root.get(harborweb).status_code == 404
+
+
+def test_a_second_factor_is_shown_and_taken_from_who_is_locked_out(as_root, harborweb, own: Own, scene: Scene):
+    assert as_root.get(f"{harborweb}second-factor/")["Location"] == harborweb, "there is none"
+    factors.add_passkey(scene.harborweb, "Laptop", {"response": {}}, by=scene.harborweb)
+    assert "passkey" in as_root.get("/people/?q=harborweb").content.decode()
+    assert "Remove the second factor" in as_root.get(harborweb).content.decode()
+    html = as_root.get(f"{harborweb}second-factor/").content.decode()
+    check_html(html)
+    assert "<b>passkey</b> and the recovery codes are gone." in html
+    as_root.post(f"{harborweb}second-factor/")
+    assert not factors.has_any(scene.harborweb)
+    assert "the password alone signs in" in as_root.get(harborweb).content.decode()
+    assert AuditEntry.objects.get(event="second_factor:reset").person == scene.root
+    as_root.post(f"{harborweb}second-factor/")
+    assert "“harborweb” has no second factor." in as_root.get(harborweb).content.decode()
 
 
 def test_nobody_locks_themselves_out(as_root, scene: Scene):
