@@ -2,9 +2,11 @@
 
 import contextlib
 import os
+import re
 import secrets
+from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
@@ -91,6 +93,59 @@ def _make_secret(path: Path) -> None:
         draft.unlink()
 
 
+def _smtp(text: str) -> tuple[str, int, str, str, bool, bool]:
+    """A mail server as Django's settings have it: host, port, user, password, STARTTLS, TLS from the first byte.
+
+    What is wrong is told without the URL, which has a password.
+    """
+    if not text:
+        return "", 25, "", "", False, False
+
+    def wrong(why: str) -> ImproperlyConfigured:
+        return ImproperlyConfigured(f"AUTOSSL_SMTP_URL: {why} It is like smtp://USER:PASSWORD@mail.example.com:587.")
+
+    try:
+        url = urlsplit(text)
+        port = url.port
+    except ValueError:
+        raise wrong("the port is no number from 1 to 65535, or the address no address.") from None
+    if url.scheme not in ("smtp", "smtps") or not url.hostname:
+        raise wrong("it begins with smtp:// or smtps:// and names a host.")
+    if url.path.strip("/") or url.fragment:
+        raise wrong(
+            "nothing stands behind the port but ?starttls=yes or no. / @ : # ? of a password are written as %2F."
+        )
+    wishes = dict(parse_qsl(url.query, keep_blank_values=True))
+    if set(wishes) - {"starttls"} or wishes.get("starttls", "yes") not in ("yes", "no"):
+        raise wrong("behind the “?” stands starttls=yes or starttls=no.")
+    if bool(url.username) != bool(url.password):
+        raise wrong("it has both, a user and a password, or none.")
+    here = _is_loopback(url.hostname)
+    starttls = url.scheme == "smtp" and wishes.get("starttls", "no" if here else "yes") == "yes"
+    if url.password and not starttls and url.scheme == "smtp" and not here:
+        raise wrong("with starttls=no the password would travel unencrypted.")
+    port = port or (465 if url.scheme == "smtps" else 25 if here else 587)
+    user, password = unquote(url.username or ""), unquote(url.password or "")
+    return url.hostname, port, user, password, starttls, url.scheme == "smtps"
+
+
+def _is_loopback(host: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return ip_address(host).is_loopback
+    return host == "localhost"
+
+
+def _mail_from(text: str, smtp: str) -> str:
+    """The sender; with a mail server there has to be one."""
+    if not smtp:
+        return ""
+    address = r"[^\s<>@,;:\"\\]+@[A-Za-z0-9.-]+"
+    if not re.fullmatch(rf"{address}|[A-Za-z0-9 ._'&+-]* ?<{address}>", text, re.ASCII) or not text.isascii():
+        told = f"not “{text}”" if text else "and is needed where AUTOSSL_SMTP_URL is set"
+        raise ImproperlyConfigured(f"AUTOSSL_MAIL_FROM is a sender like AutoSSL <autossl@example.com>, {told}.")
+    return text
+
+
 AUTOSSL_STATE_DIR = _directory("AUTOSSL_STATE_DIR", _default_state_dir())
 AUTOSSL_HELPER_DIR = _directory("AUTOSSL_HELPER_DIR", AUTOSSL_STATE_DIR / "helper")
 AUTOSSL_RUN_DIR = _directory("AUTOSSL_RUN_DIR", AUTOSSL_STATE_DIR / "run")
@@ -105,6 +160,13 @@ AUTOSSL_HTTPS_PORT = _port("AUTOSSL_HTTPS_PORT", 443)
 # How many proxies in front add to X-Forwarded-For: only what they add is believed
 AUTOSSL_PROXIES = _proxies()
 AUTOSSL_URL = (os.environ.get("AUTOSSL_URL") or "http://127.0.0.1:8000").rstrip("/")
+
+# Where notifications leave by e-mail; without it none is sent
+_smtp_url = os.environ.get("AUTOSSL_SMTP_URL", "").strip()
+AUTOSSL_MAIL_FROM = _mail_from(os.environ.get("AUTOSSL_MAIL_FROM", "").strip(), _smtp_url)
+EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+EMAIL_TIMEOUT = 15
+EMAIL_HOST, EMAIL_PORT, EMAIL_HOST_USER, EMAIL_HOST_PASSWORD, EMAIL_USE_TLS, EMAIL_USE_SSL = _smtp(_smtp_url)
 
 SECRET_KEY = _secret_key(AUTOSSL_STATE_DIR)
 DEBUG = False

@@ -68,7 +68,9 @@
     if (!form) return;
     const said = form.querySelector("[data-unsaved-count]");
     const changed = () => [...form.elements].filter((field) => {
-      if (field.type === "checkbox" || field.type === "radio") return field.checked !== field.defaultChecked;
+      // Of radio buttons only the one that is chosen now: a change is one change.
+      if (field.type === "radio") return field.checked && !field.defaultChecked;
+      if (field.type === "checkbox") return field.checked !== field.defaultChecked;
       if (field.tagName === "SELECT") return [...field.options].some((option) => option.selected !== option.defaultSelected);
       return "defaultValue" in field && field.value !== field.defaultValue;
     }).length;

@@ -14,17 +14,20 @@ from types import ModuleType
 
 import pytest
 from django.db import connection
+from django.test import override_settings
 from django.utils import timezone
 
 import autossl_panel.autossl
 import autossl_panel.hosting
 import autossl_panel.people
-from autossl_panel.autossl import limits, options, providers, revocation, runs
+from autossl_panel.autossl import choices, limits, options, providers, revocation, runs, takeover
 from autossl_panel.autossl.ledger import Kind
 from autossl_panel.autossl.limits import changing
-from autossl_panel.autossl.models import Account, Bucket, Certificate, Provider
-from autossl_panel.hosting import editing, exclusions, feature_lists, ownership, users
-from autossl_panel.hosting.models import FeatureList, HostingUser
+from autossl_panel.autossl.models import Account, Bucket, Certificate, Message, MessageState, Options, Provider, Way
+from autossl_panel.autossl.notify import channels
+from autossl_panel.hosting import editing, excluded_names, exclusion_patterns, feature_lists, ownership, users
+from autossl_panel.hosting.exclusion_patterns import Level
+from autossl_panel.hosting.models import ExclusionPattern, FeatureList, HostingUser, VirtualHost
 from autossl_panel.people import audit, audit_words, factors, persons, sessions
 from autossl_panel.people.factors import hotp_value, yield_hotp_counters_from_time
 from autossl_panel.people.models import AuditEntry, Role, Session, User
@@ -35,11 +38,12 @@ SOURCE = Path(autossl_panel.__path__[0])
 # What events are about
 SUBJECTS = (
     "person", "session", "second_factor", "provider", "account", "limits", "options", "run", "site", "certificate",
-    "user", "feature_list", "exclusion", "name",
+    "user", "feature_list", "name", "pattern", "autossl", "channel", "messages",
 )  # fmt: skip
 # What no entry may hold
 PASSWORD, HMAC_KEY = "a password that nobody guesses", "c2VjcmV0LWhtYWMta2V5"
-SECRETS = (PASSWORD, HMAC_KEY)
+HOOK, HOOK_SECRET = "https://hooks.example/a-token-in-the-path", "whsec_" + "QUJD" * 10
+SECRETS = (PASSWORD, HMAC_KEY, "a-token-in-the-path", HOOK_SECRET.removeprefix("whsec_"))
 
 
 def amber() -> HostingUser:
@@ -86,6 +90,26 @@ def paused(scene: Scene) -> Account:
     values = {"kind": Kind.CONSECUTIVE, "subject": "amberfield.example", "blocked_until": scene.now}
     Bucket.objects.create(provider=scene.provider, owner=f"a:{account.pk}", **values)
     return account
+
+
+def hook(**more: object) -> channels.Wish:
+    return channels.Wish("Ops hook", Way.WEBHOOK, HOOK, secret=HOOK_SECRET, **more)  # type: ignore[arg-type]
+
+
+def mail_test(by: User, scene: Scene) -> None:
+    Options.objects.filter(server=scene.server).update(admin_addresses=["ops@b.example"])
+    with override_settings(AUTOSSL_MAIL_FROM="panel@b.example"):
+        channels.ask_mail_test(scene.server, by=by, now=scene.now)
+
+
+def send_again(by: User, scene: Scene) -> None:
+    channels.ask_test(scene.channel, by=None, now=scene.now)
+    Message.objects.update(state=MessageState.FAILED, test=False)
+    channels.send_again(scene.server, by=by, now=scene.now)
+
+
+def pattern(scene: Scene, by: User | None = None) -> ExclusionPattern:
+    return exclusion_patterns.add_pattern("*.amberfield.example", Level(scene.server), by=by, now=scene.now)
 
 
 def cancel_live(by: User, scene: Scene) -> None:
@@ -205,16 +229,16 @@ WRITES: dict[str, tuple[Act, set[tuple[str, str]]]] = {
         ),
         {("user:feature_list_set", "amberfield")},
     ),
-    "hosting.exclusions.exclude_names": (
-        lambda by, scene: exclusions.exclude_names(amber(), ["amberfield.example"], by=by, now=scene.now),
-        {("exclusion:add", "amberfield")},
+    "hosting.excluded_names.exclude_names": (
+        lambda by, scene: excluded_names.exclude_names(amber(), ["amberfield.example"], by=by, now=scene.now),
+        {("name:excluded", "amberfield")},
     ),
-    "hosting.exclusions.include_names": (
+    "hosting.excluded_names.include_names": (
         lambda by, scene: (
-            exclusions.exclude_names(amber(), ["amberfield.example"], by=None, now=scene.now),
-            exclusions.include_names(amber(), ["amberfield.example"], by=by, now=scene.now),
+            excluded_names.exclude_names(amber(), ["amberfield.example"], by=None, now=scene.now),
+            excluded_names.include_names(amber(), ["amberfield.example"], by=by, now=scene.now),
         ),
-        {("exclusion:remove", "amberfield")},
+        {("name:included", "amberfield")},
     ),
     "hosting.feature_lists.add": (
         lambda by, _scene: feature_lists.add("basic", True, by=by),
@@ -261,6 +285,71 @@ WRITES: dict[str, tuple[Act, set[tuple[str, str]]]] = {
             users.include(["amberfield.example"], by=by, now=scene.now),
         ),
         {("name:included", "amberfield.example")},
+    ),
+    "hosting.excluded_names.set_names": (
+        lambda by, scene: (
+            excluded_names.exclude_names(amber(), ["amberfield.example"], by=None, now=scene.now),
+            excluded_names.set_names(amber(), ["www.amberfield.example"], by=by, now=scene.now),
+        ),
+        {("name:changed", "amberfield")},
+    ),
+    "hosting.exclusion_patterns.add_pattern": (
+        lambda by, scene: pattern(scene, by),
+        {("pattern:added", "*.amberfield.example")},
+    ),
+    "hosting.exclusion_patterns.remove_pattern": (
+        lambda by, scene: exclusion_patterns.remove_pattern(pattern(scene), by=by, now=scene.now),
+        {("pattern:removed", "*.amberfield.example")},
+    ),
+    "autossl.choices.choose_for_user": (
+        lambda by, scene: choices.choose_for_user(amber(), scene.provider, by=by, now=scene.now),
+        {("user:provider_set", "amberfield")},
+    ),
+    "autossl.choices.choose_for_feature_list": (
+        lambda by, scene: choices.choose_for_feature_list(feature_list("parked"), scene.provider, by=by, now=scene.now),
+        {("feature_list:provider_set", "parked")},
+    ),
+    "autossl.choices.set_fallbacks": (
+        lambda by, scene: choices.set_fallbacks([scene.provider], by=by, server=scene.server),
+        {("provider:fallbacks_set", "web03.harbor-hosting.example")},
+    ),
+    "autossl.takeover.set_takeover": (
+        lambda by, scene: takeover.set_takeover(
+            VirtualHost.objects.get(name="amberfield.example"), True, by=by, now=scene.now
+        ),
+        {("site:takeover", "amberfield.example")},
+    ),
+    "autossl.options.pause": (
+        lambda by, scene: options.pause(scene.server, by=by, now=scene.now),
+        {("autossl:paused", "web03.harbor-hosting.example")},
+    ),
+    "autossl.options.resume": (
+        lambda by, scene: (
+            options.pause(scene.server, by=None, now=scene.now),
+            options.resume(scene.server, by=by, now=scene.now),
+        ),
+        {("autossl:resumed", "web03.harbor-hosting.example")},
+    ),
+    "autossl.notify.channels.add": (
+        lambda by, scene: channels.add(scene.server, hook(), by=by),
+        {("channel:added", "Ops hook")},
+    ),
+    "autossl.notify.channels.change": (
+        lambda by, scene: channels.change(channels.add(scene.server, hook(), by=None), hook(enabled=False), by=by),
+        {("channel:changed", "Ops hook")},
+    ),
+    "autossl.notify.channels.remove": (
+        lambda by, scene: channels.remove(channels.add(scene.server, hook(), by=None), by=by),
+        {("channel:removed", "Ops hook")},
+    ),
+    "autossl.notify.channels.ask_test": (
+        lambda by, scene: channels.ask_test(channels.add(scene.server, hook(), by=None), by=by, now=scene.now),
+        {("channel:tested", "Ops hook")},
+    ),
+    "autossl.notify.channels.ask_mail_test": (mail_test, {("channel:tested", "e-mail")}),
+    "autossl.notify.channels.send_again": (
+        send_again,
+        {("messages:sent_again", "web03.harbor-hosting.example")},
     ),
     "autossl.options.change": (
         lambda by, scene: options.change(scene.server, {"log_days": "60"}, by=by),

@@ -16,7 +16,10 @@ from autossl_panel.hosting.models import Domain, Exclusion, HostingUser, SiteSta
 from autossl_panel.people.models import User
 
 from . import sites
-from .models import Installation, Outcome, Provider
+from .facts import ExcludedBy
+from .models import Installation, Outcome, Verdict
+from .policies import Policies
+from .sites import Failing, UserWishes, Wishes
 
 # Problems that stand on a site and are about the one name that they carry; the rest are about the whole site
 OF_A_NAME = frozenset({"over_limit", "ca_refused"})
@@ -90,6 +93,7 @@ class Name:
     problem: Mapping[str, Any] | None
     exclusion: Excluded | None
     needs: bool
+    excluded_by: ExcludedBy | None = None  # a pattern, where it is that
 
     @property
     def wished(self) -> bool:
@@ -115,30 +119,36 @@ class Site:
         return min((RANK[name.state] for name in self.names), default=len(RANK))
 
 
-def of_user(user: HostingUser, now: datetime, *, provider: Provider | None, serve_www: bool) -> list[Site]:
+def of_user(user: HostingUser, policies: Policies, now: datetime, *, serve_www: bool) -> list[Site]:
     """The sites of a hosting user with the state of every name, those that need somebody first. Three questions."""
-    enabled = user.enabled and not user.suspended
-    private = provider is not None and provider.private_ca
-    surroundings = _Surroundings(now, enabled, provider is not None, private, serve_www, _excluded(user))
+    excluded = _excluded(user)
+    wishes = Wishes(policies, {user.pk: set(excluded)} if excluded else {}, serve_www)
+    around = _Surroundings(
+        now=now,
+        enabled=user.enabled and not user.suspended,
+        decided=wishes.of(
+            {"user_id": user.pk, "user__feature_list_id": user.feature_list_id, "user__owner_id": user.owner_id}
+        ),
+        excluded=excluded,
+    )
     installed = _installed(user, now)
-    found: dict[int, list[Row]] = {}
+    found: dict[int, list[Domain]] = {}
     for row in _rows(user):
-        found.setdefault(row["virtual_host_id"], []).append(row)
-    shown = [_Judged(surroundings, rows, installed.get(pk)).site() for pk, rows in found.items()]
+        found.setdefault(row.virtual_host_id, []).append(row)
+    shown = [_Judged.of(around, rows, installed.get(pk)).site() for pk, rows in found.items()]
     return sorted(shown, key=lambda site: (site.rank, site.name))
 
 
-Row = Mapping[str, Any]
 COLUMNS = (
-    "pk", "name", "added", "unfit", "virtual_host_id", "virtual_host__name", "virtual_host__state",
-    "virtual_host__next_at", "virtual_host__next_reason", "virtual_host__problem", "verdict__outcome", "verdict__code",
-    "verdict__data",
+    "name", "added", "unfit", "position", "virtual_host__name", "virtual_host__state", "virtual_host__next_at",
+    "virtual_host__next_reason", "virtual_host__problem",
 )  # fmt: skip
 
 
-def _rows(user: HostingUser) -> Iterable[Row]:
+def _rows(user: HostingUser) -> Iterable[Domain]:
     rows = Domain.objects.filter(virtual_host__user=user, virtual_host__gone_at__isnull=True)
-    return list(rows.order_by("virtual_host_id", "position").values(*COLUMNS))
+    rows = rows.select_related("virtual_host", "verdict").only(*COLUMNS, "verdict")
+    return rows.order_by("virtual_host_id", "position")
 
 
 def _excluded(user: HostingUser) -> dict[str, Excluded]:
@@ -172,37 +182,46 @@ class _Surroundings:
 
     now: datetime
     enabled: bool
-    has_provider: bool
-    private_ca: bool
-    serve_www: bool
+    decided: UserWishes
     excluded: Mapping[str, Excluded]
+
+    @property
+    def has_provider(self) -> bool:
+        return self.decided.options.provider is not None
 
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """One site while its names are judged."""
+    """One site while its names are judged; `failing` are those with something against them."""
 
     around: _Surroundings
-    rows: Sequence[Row]
+    rows: Sequence[Domain]
     installed: Installed | None
+    verdicts: Mapping[str, Verdict]
+    failing: Mapping[str, Failing]
+
+    @classmethod
+    def of(cls, around: _Surroundings, rows: Sequence[Domain], installed: Installed | None) -> "_Judged":
+        verdicts = {row.name: row.verdict for row in rows if hasattr(row, "verdict")}
+        return cls(around, rows, installed, verdicts, sites.failing_of(verdicts, around.decided.options, around.now))
 
     def site(self) -> Site:
-        host = self.rows[0]
+        host = self.rows[0].virtual_host
         return Site(
-            pk=host["virtual_host_id"],
-            name=host["virtual_host__name"],
-            state=host["virtual_host__state"] if self.around.enabled else SiteState.OFF,
+            pk=host.pk,
+            name=host.name,
+            state=host.state if self.around.enabled else SiteState.OFF,
             installed=self.installed,
-            next_at=host["virtual_host__next_at"],
-            next_reason=host["virtual_host__next_reason"],
+            next_at=host.next_at,
+            next_reason=host.next_reason,
             problem=self._problem_of_all(),
-            names=tuple(self._name(row) for row in self.rows),
+            names=tuple(self._name(row, main=place == 0) for place, row in enumerate(self.rows)),
         )
 
     @property
     def _stored(self) -> Mapping[str, Any] | None:
         """The problem that stands on the virtual host."""
-        found: Mapping[str, Any] | None = self.rows[0]["virtual_host__problem"]
+        found: Mapping[str, Any] | None = self.rows[0].virtual_host.problem
         return found
 
     def _problem_of_all(self) -> Mapping[str, Any] | None:
@@ -210,33 +229,38 @@ class _Judged:
         problem = self._stored
         if problem is None or not self.around.enabled or problem["code"] in OF_A_NAME:
             return None
-        own = any(row["name"] == problem["domain"] and row["verdict__code"] == problem["code"] for row in self.rows)
-        return None if own else problem
+        own = self.failing.get(problem["domain"])
+        return None if own is not None and own.code == problem["code"] else problem
 
-    def _name(self, row: Row) -> Name:
-        name, excluded, installed = row["name"], self.around.excluded, self.installed
-        by_base = row["added"] and name.removeprefix("www.") in excluded
-        reason = sites.not_wanted(
-            name,
-            row["added"],
-            row["unfit"],
-            excluded=name in excluded or by_base,
-            private=self.around.private_ca,
-            serve_www=self.around.serve_www,
-        )
+    def _name(self, row: Domain, *, main: bool) -> Name:
+        name, installed = row.name, self.installed
+        facts = sites.name_facts(self.around.decided, name, row.added, row.unfit, main, self.verdicts.get(name))
         covered = installed is not None and installed.sound and domain_names.covers(installed.names, name)
-        problem = self._problem(row, reason)
-        state = self._state(row, reason, covered, problem)
+        problem = self._problem(row, facts.not_wanted)
+        state = self._state(row, facts.not_wanted, covered, problem)
         needs = state in (NameState.UNSECURED, NameState.AT_RISK)
         if state == NameState.FOREIGN:
             needs = self._problem_of_all() is not None
+        reason = facts.not_wanted or ""
         if not reason and state == NameState.UNSECURED and not self.around.has_provider:
             reason = "no_provider"
-        return Name(row["pk"], name, row["added"], state, covered, reason or "", problem, excluded.get(name), needs)
+        return Name(
+            row.pk,
+            name,
+            row.added,
+            state,
+            covered,
+            reason,
+            problem,
+            self.around.excluded.get(name),
+            needs,
+            facts.excluded_by,
+        )
 
-    def _state(self, row: Row, reason: str | None, covered: bool, problem: Mapping[str, Any] | None) -> NameState:
+    def _state(self, row: Domain, reason: str | None, covered: bool, problem: Mapping[str, Any] | None) -> NameState:
         """Guards in order; the first that holds says how the name stands."""
-        failed = row["verdict__outcome"] == Outcome.FAIL
+        failing = self.failing.get(row.name)
+        failed = failing is not None and failing.outcome == Outcome.FAIL
         if reason == "excluded":
             return NameState.EXCLUDED
         if not self.around.enabled:
@@ -246,7 +270,7 @@ class _Judged:
         if covered:
             in_doubt = failed or reason in UNFIT or (self._problem_of_all() is not None and self._renewal_is_due())
             return NameState.AT_RISK if in_doubt else NameState.SECURED
-        if reason in UNFIT or (row["added"] and failed):
+        if reason in UNFIT or (row.added and failed):
             return NameState.LEFT_OUT
         wrong = problem is not None or self._problem_of_all() is not None or self._kept()
         return NameState.UNSECURED if wrong or not self.around.has_provider else NameState.WAITING
@@ -259,16 +283,16 @@ class _Judged:
         found = self.installed
         return found is not None and self.around.now >= found.not_after - (found.not_after - found.not_before) / 3
 
-    def _problem(self, row: Row, reason: str | None) -> Mapping[str, Any] | None:
+    def _problem(self, row: Domain, reason: str | None) -> Mapping[str, Any] | None:
         """What is wrong with this very name."""
         if reason == "excluded" or not self.around.enabled:
             return None
         if reason in UNFIT:
-            return {"code": reason, "domain": row["name"], "data": {}}
-        if row["verdict__outcome"] in (Outcome.FAIL, Outcome.UNKNOWN):
-            return {"code": row["verdict__code"], "domain": row["name"], "data": row["verdict__data"] or {}}
+            return {"code": reason, "domain": row.name, "data": {}}
+        if (failing := self.failing.get(row.name)) is not None:
+            return {"code": failing.code, "domain": row.name, "data": failing.data or {}}
         stored = self._stored
         if stored is None or stored["code"] not in OF_A_NAME:
             return None
-        concerned = row["name"] == stored["domain"] or row["name"] in (stored.get("data") or {}).get("missing", ())
-        return {**stored, "domain": row["name"]} if concerned else None
+        concerned = row.name == stored["domain"] or row.name in (stored.get("data") or {}).get("missing", ())
+        return {**stored, "domain": row.name} if concerned else None

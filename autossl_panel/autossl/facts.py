@@ -31,24 +31,64 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """A provider's CA refused a name although our preflight passed: its word stands from `since` to `until`."""
+
+    provider: str
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ExcludedBy:
+    """The pattern that ends a wish, and whose it is: `server`, `reseller`, `feature_list` or `user`."""
+
+    level: str
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
 class NameFacts:
-    """One wished name and what happened to it; `first_failed_at` opens its present row of failures."""
+    """One wished name and what happened to it; `first_failed_at` opens its present row of failures.
+
+    `barred` are the providers that CAA forbids, as preflight saw it last: where it says any, that was what failed, and
+    `retry_at` holds at those only.
+    """
 
     name: str
     main: bool = False
     added: bool = False  # a www. that the panel added
     not_wanted: str | None = None  # why it cannot be asked for now (rules §1)
     retry_at: datetime | None = None
-    ca_refused_until: datetime | None = None
     first_failed_at: datetime | None = None
     last_failed_at: datetime | None = None
     last_passed_at: datetime | None = None
     ended: bool = False  # excluded: no longer wished
+    refusals: tuple[Refused, ...] = ()
+    barred: tuple[str, ...] = ()
+    excluded_by: ExcludedBy | None = None  # None where its hosting user excluded it by name
 
     @property
     def wanted(self) -> bool:
         """Wished, and it can be asked for now."""
         return self.not_wanted is None and not self.ended
+
+    def refused(self, provider: str, now: datetime) -> Refused | None:
+        """The refusal of this provider's CA that stands at `now`."""
+        for one in self.refusals:
+            if one.provider == provider and one.until > now:
+                return one
+        return None
+
+    def held(self, provider: str, now: datetime) -> tuple[datetime, str] | None:
+        """Until when it is not asked for at this provider, and whether we or its CA hold it; None where it may be."""
+        found: tuple[datetime, str] | None = None
+        if self.retry_at is not None and self.retry_at > now and (not self.barred or provider in self.barred):
+            found = self.retry_at, "held_back"
+        refused = self.refused(provider, now) if self.refusals else None
+        if refused is not None and (found is None or refused.until >= found[0]):
+            found = refused.until, "ca_refused"
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,24 +127,33 @@ class InstalledFacts:
 
 @dataclass(frozen=True, slots=True)
 class ProviderFacts:
-    """What the chosen provider takes. `renew_fraction` is the part of the lifetime left when it is renewed."""
+    """What a provider takes. `renew_fraction` is the part of the lifetime left when it is renewed.
+
+    `row` and `account` are the ids of its rows, for whoever places an order; no decision looks at them.
+    """
 
     name: str
     max_names: int
     wildcard: bool = False
     renew_fraction: float | None = None  # None: the rules' own third (a half of short lives)
     private_ca: bool = False
+    profile: str = ""  # "" leaves the choice to the CA
+    lifetime: timedelta | None = None  # of what it issued last, else as it states
+    caa_identities: tuple[str, ...] = ()
+    row: int = 0
+    account: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyOptions:
-    """The server's settings as far as decisions depend on them."""
+    """The settings that a site is decided with, its provider among them; sites that are alike share one."""
 
     provider: ProviderFacts | None
     replace_foreign: bool = False
     key_type: str = "p256"
     reissue_confirmed: bool = False
     clock_offset: timedelta = ZERO  # the CA's Date minus ours
+    paused: bool = False  # nothing is ordered or installed until somebody resumes
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +173,7 @@ class SiteFacts:
     retry_at: datetime | None = None
     held_until: datetime | None = None
     held_reason: str | None = None
+    held_provider: str = ""  # whose CA holds it; "" holds at every provider
     takeover: bool = False
     first_seen_at: datetime | None = None
     last_extend_at: datetime | None = None

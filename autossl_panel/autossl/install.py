@@ -14,11 +14,12 @@ from django.db.models import Q
 
 from autossl_panel.helper.client import Activation, Client
 from autossl_panel.helper.protocol import Result
+from autossl_panel.hosting import exclusion_patterns
 from autossl_panel.hosting.models import Domain, Exclusion, Server, VirtualHost
 
 from . import certificates, shaking, verdicts
 from . import options as option_rows
-from .models import Order
+from .models import Order, Provider
 from .patience import patiently
 
 SERVED = "activated"
@@ -76,11 +77,14 @@ def extra_names(hosts: Iterable[VirtualHost]) -> dict[str, tuple[str, ...]]:
         return {}
     users = {host.user_id for host in by_id.values()}
     excluded = set(Exclusion.objects.filter(user__in=users).values_list("user_id", "name"))
+    by_pattern = exclusion_patterns.load(server)
     found: dict[str, list[str]] = {}
     rows = Domain.objects.filter(virtual_host__in=by_id, added=True).order_by("virtual_host_id", "position")
-    for pk, name in rows.values_list("virtual_host_id", "name"):
+    whose = ("virtual_host__user__owner_id", "virtual_host__user__feature_list_id")
+    for pk, name, owner, feature_list in rows.values_list("virtual_host_id", "name", *whose):
         host = by_id[pk]
-        if (host.user_id, name) not in excluded:
+        scope = by_pattern.scope(owner, feature_list, host.user_id)
+        if (host.user_id, name) not in excluded and (scope is None or scope.of(name, added=True) is None):
             found.setdefault(host.key, []).append(name)
     return {key: tuple(names) for key, names in found.items()}
 
@@ -136,6 +140,7 @@ def _outcome(order: Order, result: Result, proof: shaking.Proof | None) -> Insta
 
 def record(found: Iterable[Installed], now: datetime) -> None:
     """Write what became of the orders: installations with their evidence, and how each order was closed."""
+    providers = dict(Provider.objects.values_list("pk", "name"))
     for one in found:
         order = one.order
         if one.stays:
@@ -150,7 +155,7 @@ def record(found: Iterable[Installed], now: datetime) -> None:
             fields.append("activated_at")
             path = Path(settings.AUTOSSL_HELPER_DIR) / "live" / host.key / FILE
             certificates.install(host, order.certificate, now=now, path=str(path), evidence=list(one.evidence))
-            verdicts.accepted(host.pk, order.names)
+            verdicts.accepted(host.pk, order.names, provider=providers[order.provider_id])
             VirtualHost.objects.filter(pk=host.pk).update(tls=True, attached=True, stored_pair="")
         else:
             order.problem = one.problem

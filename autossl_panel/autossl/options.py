@@ -2,19 +2,23 @@
 
 import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from ipaddress import ip_address
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Count, Max
 
+from autossl_panel.hosting import users as hosting_users
 from autossl_panel.hosting.models import Server, SiteState, VirtualHost
-from autossl_panel.people import audit
+from autossl_panel.people import audit, mail
 from autossl_panel.people.models import Role, User
 
-from .models import Options, SecondFactorRule
-from .models.providers import KEY_TYPES
+from .models import Installation, NotifyLevel, Options, SecondFactorRule
+from .models.providers import KEY_KINDS, KEY_TYPES
+
+MOST_ADDRESSES = 20
 
 
 class OptionProblem(ValueError):
@@ -58,7 +62,10 @@ def audit_days() -> int:
 
 
 def change(server: Server, values: Mapping[str, Any], *, by: User | None) -> Options:
-    """Check all `values` (texts as typed, lists or booleans), then save them together; a problem saves nothing."""
+    """Check all `values` (texts as typed, lists or booleans), then save them together; a problem saves nothing.
+
+    Another key type ends an earlier `reissue`: what was confirmed was the re-issue with that one.
+    """
     clean = {}
     for field, value in values.items():
         reader = READERS.get(field)
@@ -68,14 +75,66 @@ def change(server: Server, values: Mapping[str, Any], *, by: User | None) -> Opt
     with transaction.atomic():
         current(server)
         row = Options.objects.select_for_update().get(server=server)
-        before, known = row.replace_foreign, texts(row)
+        replaced, before = row.replace_foreign, texts(row)
+        if clean.get("key_type", row.key_type) != row.key_type:
+            clean.setdefault("reissue", False)
         for field, value in clean.items():
             setattr(row, field, value)
         row.save(update_fields=list(clean) or None)
-        audit.record(by, "options:changed", server.name, before=known, after=texts(row))
-        if row.replace_foreign and not before:
+        if row.replace_foreign and not replaced:
             _look_again(server)
+        audit.record(by, "options:changed", server.name, before=before, after=texts(row))
     return row
+
+
+def pause(server: Server, *, by: User | None, now: datetime) -> bool:
+    """Order and install nothing on this server until somebody resumes; False where it was paused already."""
+    current(server)
+    with transaction.atomic():
+        rows = Options.objects.filter(server=server, paused_at__isnull=True)
+        if not rows.update(paused_at=now, paused_by=by):
+            return False
+        audit.record(by, "autossl:paused", server.name, after={"paused": now.isoformat()})
+    return True
+
+
+def resume(server: Server, *, by: User | None, now: datetime) -> bool:
+    """Go on; what was held meanwhile is due at once. False where nothing was paused."""
+    with transaction.atomic():
+        row = Options.objects.select_for_update().filter(server=server, paused_at__isnull=False).first()
+        if row is None or row.paused_at is None:
+            return False
+        Options.objects.filter(pk=row.pk).update(paused_at=None, paused_by=None)
+        hosting_users.make_due(VirtualHost.objects.filter(server=server, next_reason="paused"), now)
+        audit.record(by, "autossl:resumed", server.name, before={"paused": row.paused_at.isoformat()})
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Consequences:
+    """What a re-issue with another key type would mean: so many certificates, the last of them at `until` if known."""
+
+    certificates: int
+    until: datetime | None
+
+
+def key_type_consequences(
+    server: Server, key_type: str, *, forecast: Callable[[Server, int], datetime] | None = None
+) -> Consequences:
+    """How many of our certificates have another key type than this one, and until when they would be issued anew.
+
+    `forecast` says when the CA's limits allow the last of a number of new orders. Raises OptionProblem.
+    """
+    wanted = _key_type("key_type", key_type)
+    rows = (
+        Installation.objects.filter(until__isnull=True, virtual_host__server=server, certificate__ours=True)
+        .exclude(hosting_users.off("virtual_host__"))
+        .values_list("certificate__key_kind", "certificate__key_bits")
+        .annotate(n=Count("pk"))
+        .order_by()
+    )
+    number = sum(n for kind, bits, n in rows if KEY_KINDS.get((kind, bits), wanted) != wanted)
+    return Consequences(number, forecast(server, number) if forecast is not None and number else None)
 
 
 def _look_again(server: Server) -> None:
@@ -92,12 +151,16 @@ def texts(row: Options) -> dict[str, str]:
         "server_addresses": ",".join(row.server_addresses),
         "replace_foreign": "yes" if row.replace_foreign else "no",
         "key_type": row.key_type,
+        "reissue": "yes" if row.reissue else "no",
         "daily_at": row.daily_at.strftime("%H:%M"),
         "log_days": str(row.log_days),
         "reload_gap": str(row.reload_gap),
         "serve_www": "yes" if row.serve_www else "no",
         "second_factor": str(row.second_factor),
         "audit_days": str(row.audit_days),
+        "notify_user": row.notify_user,
+        "notify_admin": row.notify_admin,
+        "admin_addresses": ",".join(row.admin_addresses),
     }
 
 
@@ -207,15 +270,41 @@ def _number(least: int, most: int, unit: str) -> Callable[[str, Any], int]:
     return read
 
 
+def _level(field: str, value: Any) -> str:
+    text = str(value).strip().lower()
+    if text not in NotifyLevel.values:
+        raise OptionProblem(field, f"“{value}” is not a level. There are: {', '.join(NotifyLevel.values)}.")
+    return text
+
+
+def _mail_addresses(field: str, value: Any) -> list[str]:
+    found: dict[str, str] = {}
+    for item in _items(value):
+        try:
+            address = mail.address(item)
+        except mail.AddressProblem as problem:
+            raise OptionProblem(field, problem.text) from problem
+        found.setdefault(address.casefold(), address)
+    if len(found) > MOST_ADDRESSES:
+        raise OptionProblem(
+            field, f"{len(found)} addresses are too many: {MOST_ADDRESSES} at most; use a list address."
+        )
+    return list(found.values())
+
+
 READERS: dict[str, Callable[[str, Any], Any]] = {
     "resolvers": _resolvers,
     "server_addresses": _addresses,
     "replace_foreign": _boolean,
     "key_type": _key_type,
+    "reissue": _boolean,
     "daily_at": _time,
     "log_days": _number(1, 3650, "days"),
     "reload_gap": _number(0, 3600, "seconds"),
     "serve_www": _boolean,
     "second_factor": _second_factor,
     "audit_days": _number(366, 36500, "days"),
+    "notify_user": _level,
+    "notify_admin": _level,
+    "admin_addresses": _mail_addresses,
 }

@@ -27,8 +27,6 @@ from .patience import patiently
 
 # How long a thread waits for the CA's validation or signature before it lets go; the order stays open
 WAIT = timedelta(seconds=75)
-# An order that is still not through after this is stuck: it is given up
-STUCK = timedelta(hours=24)
 # Without a word from the CA when to ask again
 ASK_AGAIN = timedelta(minutes=10)
 T = TypeVar("T")
@@ -67,13 +65,17 @@ class Record(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What an order is worked with. `stop` is asked between steps and while waiting."""
+    """What an order is worked with. `stop` is asked between steps and while waiting.
+
+    `another`: a further provider is at hand, so that an order that the CA does not get through is given up soon.
+    """
 
     client: ca.Client
     helper: Helper
     record: Record
     stop: Callable[[], bool]
     installed: InstalledFacts | None
+    another: bool = False
 
 
 def new(
@@ -313,13 +315,21 @@ def _still(order: Order, tools: Tools, state: ca.OrderState) -> Progress:
     now = timezone.now()
     if tools.stop():
         return Progress(State.STOPPED)
-    if now - order.created_at > STUCK:
+    ends_at = _stuck_at(order, tools)
+    if now >= ends_at:
         return _give_up(order, tools, "order_stuck", "")
-    until = max(state.retry_after or now + ASK_AGAIN, now + timedelta(seconds=10))
+    # Not later than its end: some CAs say “in a day” of every order.
+    until = max(min(state.retry_after or now + ASK_AGAIN, ends_at), now + timedelta(seconds=10))
     order.retry_at = until
     told = {"until": f"{until:%Y-%m-%d %H:%M} UTC"}
-    tools.record(order, ["retry_at"], ("order:waits", Level.WARN, told))
+    tools.record(order, ["retry_at", "finalized_at"], ("order:waits", Level.WARN, told))
     return Progress(State.WAITS, until=until, code="order_stuck")
+
+
+def _stuck_at(order: Order, tools: Tools) -> datetime:
+    """When the CA has had it long enough: where another one is at hand, with its last step; else with all of it."""
+    step = policy.stuck_at(order.finalized_at or order.created_at, another=tools.another)
+    return min(step, policy.stuck_at(order.created_at, another=False))
 
 
 def _csr(order: Order, tools: Tools) -> bytes:
@@ -386,7 +396,7 @@ def _trouble(order: Order, tools: Tools, problem: ca.CaProblem) -> Progress:
     if remedy in (policy.Remedy.NEW_ORDER, policy.Remedy.FIX_NEEDED):
         return _give_up(order, tools, "ca_order", problem.detail)
     now = timezone.now()
-    if not order.url or now - order.created_at > STUCK:
+    if not order.url or now >= _stuck_at(order, tools):
         close(order, "given_up")
     order.retry_at = problem.retry_after
     tools.record(

@@ -13,6 +13,8 @@ URGENT, NEW, DEFECTIVE, EXTEND, RENEW, HOPELESS = range(6)
 _FIRST = frozenset({"missing", "self_signed"})
 _DEFECTS = frozenset({"expired", "revoked", "mismatch", "weak", "chain", "foreign_defective"})
 _LONG_EXPIRED = timedelta(days=7)
+# Within its class what nobody needs comes last: behind the turns of any number of sites of one user
+_LAST = 1 << 20
 
 
 def job_class(need: Need, site: SiteFacts, now: datetime) -> int:
@@ -29,6 +31,11 @@ def job_class(need: Need, site: SiteFacts, now: datetime) -> int:
     if need.reason in _FIRST:
         return NEW
     return DEFECTIVE if need.reason in _DEFECTS or installed.defects or installed.revoked else RENEW
+
+
+def turn(nth: int, need: Need) -> int:
+    """The turn of a user's `nth` job in its class: a re-issue for the key type alone waits for all that is due."""
+    return nth + _LAST if need.reason == "key_type" else nth
 
 
 def _urgent(installed: InstalledFacts, now: datetime) -> bool:

@@ -17,8 +17,8 @@ from autossl_panel.hosting.models import HostingUser, Server, VirtualHost
 from autossl_panel.people import audit
 from autossl_panel.people.models import User
 
-from . import log
-from .models import Job, JobOutcome, JobState, Level, LogLine, Phase, Run
+from . import log, trouble
+from .models import Job, JobOutcome, JobState, Level, LogLine, Phase, Run, UntoldRun
 
 ALL = "*"
 DUE = "due"
@@ -36,9 +36,12 @@ def owner_scope(person: User) -> str:
     return f"owner:{person.username}"
 
 
-def start(scope: str, *, by: User | None, asked_from: str, server: Server | None = None) -> Run:
+def start(
+    scope: str, *, by: User | None, asked_from: str, server: Server | None = None, now: datetime | None = None
+) -> Run:
     """Start a run, or land on the live one of this scope. One transaction inserts it and rings the bell."""
     server = server or servers.this()
+    now = now or timezone.now()
     while True:
         with transaction.atomic():
             joined = _run_at_work_on(server, scope)
@@ -116,9 +119,9 @@ def _leave_to_the_daily_check(run: Run, queued: QuerySet[Job], now: datetime) ->
             VirtualHost.objects.filter(pk__in=ids[first : first + 500]).update(next_at=None, next_reason="cancelled")
 
 
-def end_if_done(run_id: int) -> bool:
+def end_if_done(run_id: int, *, now: datetime | None = None) -> bool:
     """End a run that is surveyed (or cancelled) and has no live job; True for the one caller that ended it."""
-    now = timezone.now()
+    now = now or timezone.now()
     live = Job.objects.filter(run=OuterRef("pk")).exclude(state=JobState.ENDED)
     with transaction.atomic():
         ended = (
@@ -134,9 +137,12 @@ def end_if_done(run_id: int) -> bool:
         run.counts = {**run.counts, "outcomes": done.outcomes()}
         run.save(update_fields=["counts"])
         _note_last_checks(run, now)
-        level = Level.FAILURE if done.failed or run.problem else Level.WARN if run.cancelled_at else Level.SUCCESS
+        warns = bool(trouble.record(run, now)) or run.cancelled_at is not None
+        level = Level.FAILURE if done.failed or run.problem else Level.WARN if warns else Level.SUCCESS
         seconds = round((now - run.started_at).total_seconds(), 1)
         log.for_run(run_id).line("run:ended", level, seconds=seconds, summary=done.summary())
+        # The sweep tells of it (`notify.telling`), whoever dies here.
+        UntoldRun.objects.create(run=run)
     return True
 
 

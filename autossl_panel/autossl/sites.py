@@ -1,17 +1,19 @@
 """Rows read into the frozen facts that `policy` decides over; set-based, for one site or for fifty thousand."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from autossl_panel.hosting.exclusion_patterns import Scope
 from autossl_panel.hosting.models import Domain, Exclusion, Server, Setting, VirtualHost
 
-from . import options as option_rows
-from . import providers, quick
-from .facts import InstalledFacts, NameFacts, PolicyOptions, ProviderFacts, SiteFacts
+from . import policies, quick
+from .facts import ExcludedBy, InstalledFacts, NameFacts, PolicyOptions, Refused, SiteFacts
 from .models import Installation, Order, Outcome, Verdict
+from .models.providers import KEY_KINDS
+from .policies import Policies
 
 DEFECTS = ("expired", "revoked", "mismatch", "weak", "chain")
 # What a public CA's rules say of a name, and what holds for a private CA too
@@ -29,58 +31,44 @@ class Failing:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A virtual host: its row's values, its facts, and what DCV found wrong, by name."""
+    """A virtual host: its row's values, its facts, the options it is decided with, and what DCV or its provider's CA
+    found wrong, by name.
+    """
 
     row: Mapping[str, Any]
     facts: SiteFacts
+    options: PolicyOptions
     failing: Mapping[str, Failing] = field(default_factory=dict)
 
 
-def policy_options(server: Server) -> PolicyOptions:
-    """The options and the provider in use as facts."""
-    row = option_rows.current(server)
-    found = providers.active(server)
-    provider = None
-    offset = timedelta(0)
-    if found is not None:
-        source = found[0]
-        provider = ProviderFacts(name=source.name, max_names=source.max_names, private_ca=source.private_ca)
-        offset = timedelta(seconds=source.clock_offset)
-    return PolicyOptions(
-        provider=provider,
-        replace_foreign=row.replace_foreign,
-        key_type=row.key_type,
-        clock_offset=offset,
-    )
+def policy_options(server: Server) -> Policies:
+    """What the sites of a server are decided with beside their facts, for `read`."""
+    return policies.read(server)
 
 
-def read_ids(ids: Iterable[int], options: PolicyOptions, now: datetime, *, serve_www: bool = True) -> dict[int, Site]:
+def read_ids(ids: Iterable[int], options: Policies, now: datetime, *, serve_www: bool = True) -> dict[int, Site]:
     """The sites of these virtual hosts."""
     return read({"pk__in": list(ids)}, options, now, serve_www=serve_www, whole=True)
 
 
 ROW = (
     "pk", "user_id", "name", "user__suspended", "user__autossl", "user__feature_list__autossl",
-    "stored_pair", "retry_at", "held_until", "held_reason", "takeover", "last_extend_at",
+    "user__feature_list_id", "user__owner_id",
+    "stored_pair", "retry_at", "held_until", "held_reason", "held_provider", "takeover", "last_extend_at",
     "state", "names_wanted", "names_covered", "next_at", "next_reason", "problem",
 )  # fmt: skip
 MOMENTS = ("retry_at", "held_until", "last_extend_at", "next_at")
 
 
 def read(
-    hosts: Mapping[str, Any], options: PolicyOptions, now: datetime, *, serve_www: bool, whole: bool = False
+    hosts: Mapping[str, Any], options: Policies, now: datetime, *, serve_www: bool, whole: bool = False
 ) -> dict[int, Site]:
     """The sites of the virtual hosts that `hosts` (filters of VirtualHost) name, in the order of their users.
 
     Passing verdicts are read only where `whole`: a survey needs none of them.
     """
     rows = _rows(hosts)
-    private = options.provider is not None and options.provider.private_ca
-    excluded = set(
-        Exclusion.objects.filter(user__in={row["user_id"] for row in rows}).values_list("user_id", "name")
-        if len(rows) < 500
-        else Exclusion.objects.values_list("user_id", "name")
-    )
+    wishes = Wishes(options, _exclusions(rows), serve_www)
     gone = set() if hosts.get("gone_at__isnull") else _gone(hosts)
     # Only a site that was extended once is asked for its first hour
     appeared = dict(VirtualHost.objects.filter(**hosts, last_extend_at__isnull=False).values_list("pk", "appeared_at"))
@@ -89,25 +77,21 @@ def read(
     certificates = _installed(hosts, now)
     open_orders, recent, caused = _orders(hosts, now)
     found = {}
+    user_id = 0
     for row in rows:
         pk = row["pk"]
+        if row["user_id"] != user_id:
+            user_id, user = row["user_id"], wishes.of(row)
         mine = verdicts.get(pk, {})
         certificate_id, certificate = certificates.get(pk, (0, None))
         status, staged = open_orders.get(pk, (None, False))
         facts = SiteFacts(
             off="gone" if pk in gone else _off(row),
             names=tuple(
-                _name(
-                    name,
-                    added,
-                    unfit,
-                    position == 0,
-                    mine.get(name),
-                    _excluded(excluded, row["user_id"], name, added),
-                    private,
-                    serve_www,
-                )
-                for position, (name, added, unfit) in enumerate(domains.get(pk, ()))
+                [
+                    name_facts(user, name, added, unfit, position == 0, mine.get(name))
+                    for position, (name, added, unfit) in enumerate(domains.get(pk, ()))
+                ]
             ),
             installed=certificate,
             open_order=status,
@@ -115,24 +99,90 @@ def read(
             retry_at=row["retry_at"],
             held_until=row["held_until"],
             held_reason=row["held_reason"] or None,
+            held_provider=row["held_provider"],
             takeover=row["takeover"],
             first_seen_at=appeared.get(pk),
             last_extend_at=row["last_extend_at"],
             recent_orders=recent.get(pk, ()),
             last_order_defect=caused.get((pk, certificate_id)),
         )
-        failing = {
-            name: Failing(verdict.code, verdict.outcome, verdict.data)
-            for name, verdict in mine.items()
-            if verdict.outcome != Outcome.PASS
-        }
-        found[pk] = Site(row, facts, failing)
+        found[pk] = Site(row, facts, user.options, failing_of(mine, user.options, now) if mine else {})
     return found
 
 
-def _excluded(excluded: set[tuple[int, str]], user_id: int, name: str, added: bool) -> bool:
-    """An added www. goes with the name it was added to."""
-    return (user_id, name) in excluded or (added and (user_id, name.removeprefix("www.")) in excluded)
+def _exclusions(rows: Sequence[Mapping[str, Any]]) -> dict[int, set[str]]:
+    """The names that are excluded by name, of each hosting user that has any."""
+    found: dict[int, set[str]] = {}
+    excluded = Exclusion.objects.values_list("user_id", "name")
+    if len(rows) < 500:
+        excluded = excluded.filter(user__in={row["user_id"] for row in rows})
+    for user_id, name in excluded:
+        found.setdefault(user_id, set()).add(name)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class UserWishes:
+    """What decides over the names of a hosting user beside themselves; users that are alike share one."""
+
+    options: PolicyOptions
+    excluded: Collection[str]
+    scope: Scope | None
+    private: bool
+    serve_www: bool
+
+    def ended(self, name: str, added: bool) -> tuple[bool, ExcludedBy | None]:
+        """Whether nobody wishes for the name, and by which pattern. An added www. goes with its domain."""
+        if name in self.excluded or (added and name.removeprefix("www.") in self.excluded):
+            return True, None
+        pattern = self.scope.of(name, added=added) if self.scope is not None else None
+        return (False, None) if pattern is None else (True, ExcludedBy(*pattern))
+
+
+class Wishes:
+    """The hosting users of one reading: what decides over their names, beside the names themselves."""
+
+    def __init__(self, options: Policies, excluded: Mapping[int, Collection[str]], serve_www: bool) -> None:
+        self._options = options
+        self._excluded = excluded
+        self._serve_www = serve_www
+        self._users: dict[tuple[int, int, int], UserWishes] = {}
+
+    def of(self, row: Mapping[str, Any]) -> UserWishes:
+        """Of the user that a row names by `user_id`, `user__feature_list_id` and `user__owner_id`."""
+        user_id, feature_list_id = row["user_id"], row["user__feature_list_id"]
+        options = self._options.of(user_id, feature_list_id)
+        scope = None
+        if self._options.patterns:
+            scope = self._options.patterns.scope(row["user__owner_id"], feature_list_id, user_id)
+        # Options and scopes are shared and live as long as this reading: their ids tell them apart.
+        key = id(options), id(scope), user_id if user_id in self._excluded else 0
+        found = self._users.get(key)
+        if found is None:
+            private = options.provider is not None and options.provider.private_ca
+            excluded = self._excluded.get(user_id, ())
+            found = self._users[key] = UserWishes(options, excluded, scope, private, self._serve_www)
+        return found
+
+
+def failing_of(verdicts: Mapping[str, Verdict], own: PolicyOptions, now: datetime) -> dict[str, Failing]:
+    """What stands against these names where they would be asked for: another provider's CA has no say in it."""
+    provider = own.provider.name if own.provider is not None else ""
+    found = {}
+    for name, verdict in verdicts.items():
+        refusal = (verdict.refusals or {}).get(provider)
+        if refusal is not None and _until(refusal) > now:
+            data = {"name": name, "kind": refusal["kind"], "text": refusal["text"]}
+            found[name] = Failing("ca_refused", Outcome.FAIL, data)
+        elif verdict.outcome == Outcome.PASS or verdict.code == "ca_refused":
+            continue
+        elif not verdict.barred or provider in verdict.barred:
+            found[name] = Failing(verdict.code, verdict.outcome, verdict.data)
+    return found
+
+
+def _until(refusal: Mapping[str, Any]) -> datetime:
+    return datetime.fromisoformat(refusal["until"])
 
 
 def _rows(hosts: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -160,41 +210,39 @@ def _off(row: Mapping[str, Any]) -> str | None:
     return None if on else "disabled"
 
 
-def not_wanted(name: str, added: bool, unfit: str, *, excluded: bool, private: bool, serve_www: bool) -> str | None:
-    """Why a name of a site cannot be asked for now (rules §1), or None."""
-    if excluded:
-        return "excluded"
-    if unfit and not (private and unfit == PUBLIC_ONLY):
-        return unfit
-    if name.startswith("*."):
-        return "wildcard_unsupported"
-    return "www_not_served" if added and not serve_www else None
-
-
-def _name(
-    name: str,
-    added: bool,
-    unfit: str,
-    main: bool,
-    verdict: Verdict | None,
-    excluded: bool,
-    private: bool,
-    serve_www: bool,
-) -> NameFacts:
-    code = not_wanted(name, added, unfit, excluded=excluded, private=private, serve_www=serve_www)
+def name_facts(user: UserWishes, name: str, added: bool, unfit: str, main: bool, verdict: Verdict | None) -> NameFacts:
+    """One name with what is known of it: why it cannot be asked for now, and what happened to it."""
+    ended, by = user.ended(name, added) if user.excluded or user.scope is not None else (False, None)
+    code = None
+    if ended:
+        code = "excluded"
+    elif unfit and not (user.private and unfit == PUBLIC_ONLY):
+        code = unfit
+    elif name.startswith("*."):
+        # None is proven by http-01 (RFC 8555 §7.1.3), whatever the provider takes: no DNS is at hand.
+        code = "wildcard_unsupported"
+    elif added and not user.serve_www:
+        code = "www_not_served"
     if verdict is None:
-        return NameFacts(name, main, added, code, None, None, None, None, None, excluded)
+        return NameFacts(name, main, added, code, ended=ended, excluded_by=by)
     return NameFacts(
         name,
         main,
         added,
         code,
         retry_at=verdict.retry_at,
-        ca_refused_until=verdict.ca_refused_until,
         first_failed_at=verdict.first_failed_at,
         last_failed_at=verdict.last_failed_at,
         last_passed_at=verdict.last_passed_at,
-        ended=excluded,
+        ended=ended,
+        refusals=tuple(
+            [
+                Refused(provider, datetime.fromisoformat(one["since"]), _until(one))
+                for provider, one in (verdict.refusals or {}).items()
+            ]
+        ),
+        barred=tuple(verdict.barred or ()),
+        excluded_by=by,
     )
 
 
@@ -214,7 +262,7 @@ def _domains(hosts: Mapping[str, Any]) -> dict[int, list[tuple[str, bool, str]]]
 def _verdicts(hosts: Mapping[str, Any], whole: bool) -> dict[int, dict[str, Verdict]]:
     rows = Verdict.objects.filter(**_of(hosts, "domain__virtual_host")).select_related("domain")
     if not whole:
-        rows = rows.exclude(outcome=Outcome.PASS, ca_refused_until__isnull=True)
+        rows = rows.exclude(outcome=Outcome.PASS, refusals__isnull=True)
     found: dict[int, dict[str, Verdict]] = {}
     for row in rows:
         found.setdefault(row.domain.virtual_host_id, {})[row.domain.name] = row
@@ -227,7 +275,6 @@ INSTALLED = (
     "certificate__weak", "certificate__revoked_at", "certificate__key_kind", "certificate__key_bits",
     "certificate__serial", "certificate__fingerprint", "certificate__renewal_at", "certificate__forward_until",
 )  # fmt: skip
-KEY_TYPES = {("ec", 256): "p256", ("ec", 384): "p384", ("rsa", 2048): "rsa2048", ("rsa", 4096): "rsa4096"}
 
 
 def _installed(hosts: Mapping[str, Any], now: datetime) -> dict[int, tuple[int, InstalledFacts]]:
@@ -249,7 +296,7 @@ def _installed(hosts: Mapping[str, Any], now: datetime) -> dict[int, tuple[int, 
                 self_signed=self_signed,
                 defects=defects,
                 revoked=revoked_at is not None,
-                key_type=KEY_TYPES.get((kind, bits)),
+                key_type=KEY_KINDS.get((kind, bits)),
                 serial=serial,
                 fingerprint=fingerprint,
                 renewal_at=renewal,

@@ -14,7 +14,7 @@ from autossl_panel.hosting.models import Server, SiteState, VirtualHost
 
 from . import options as option_rows
 from . import policy
-from .facts import Action, InstalledFacts, Need, PolicyOptions
+from .facts import Action, InstalledFacts, Need
 from .models import Outcome
 from .sites import Site, policy_options, read_ids
 
@@ -53,14 +53,14 @@ def covered_names(site: Site, wanted: Iterable[str]) -> list[str]:
     return [name for name in wanted if domain_names.covers(installed.names, name)]
 
 
-def of(site: Site, need: Need, options: PolicyOptions) -> Standing:
+def of(site: Site, need: Need) -> Standing:
     """How `site` stands after `need` was asked."""
     wanted = wanted_names(site)
     covered = covered_names(site, wanted)
     state = _state(site, len(wanted), len(covered))
     problem = None
     if state not in (SiteState.OFF, SiteState.GONE):
-        problem = _problem(site, need, wanted, covered, options)
+        problem = _problem(site, need, wanted, covered)
     # A hold without an end (a wrong clock, a loop) is looked at again with every daily check.
     next_at, next_reason = need.until, need.reason
     if need.action == Action.KEEP and next_at is not None:
@@ -91,10 +91,15 @@ def _failed(site: Site, name: str) -> bool:
     return found is not None and found.outcome == Outcome.FAIL
 
 
-def _problem(
-    site: Site, need: Need, wanted: list[str], covered: list[str], options: PolicyOptions
-) -> dict[str, Any] | None:
-    if need.reason in ("foreign_defective", "foreign_expiring", "clock", "loop", "no_names", "all_excluded"):
+def _problem(site: Site, need: Need, wanted: list[str], covered: list[str]) -> dict[str, Any] | None:
+    if need.reason in policy.PERSON_ENDS:
+        # The CA's own words, with where to go, stand on the row since it said so.
+        known: dict[str, Any] | None = site.row["problem"]
+        own = known is not None and known["code"] == need.reason
+        return known if own else {"code": need.reason, "domain": site.facts.main, "data": {}}
+    if need.reason == "all_excluded":
+        return {"code": need.reason, "domain": site.facts.main, "data": _excluded_by(site)}
+    if need.reason in ("foreign_defective", "foreign_expiring", "clock", "loop", "no_names"):
         return {"code": need.reason, "domain": site.facts.main, "data": _evidence(site, need)}
     secured = set(covered)
     missing = [name for name in wanted if name not in secured]
@@ -103,10 +108,19 @@ def _problem(
         found = site.failing.get(name)
         if found is not None:
             return {"code": found.code, "domain": name, "data": dict(found.data)}
-    if missing and options.provider is not None and len(wanted) > options.provider.max_names:
-        limit = options.provider.max_names
+    provider = site.options.provider
+    if missing and provider is not None and len(wanted) > provider.max_names:
+        limit = provider.max_names
         return {"code": "over_limit", "domain": missing[0], "data": {"limit": limit, "missing": missing[:20]}}
     return None
+
+
+def _excluded_by(site: Site) -> dict[str, Any]:
+    """The pattern that excludes the main domain, else any of the names; nothing where each is excluded by name."""
+    for name in sorted(site.facts.names, key=lambda name: not name.main):
+        if name.excluded_by is not None:
+            return {"pattern": name.excluded_by.pattern, "level": name.excluded_by.level}
+    return {}
 
 
 def _evidence(site: Site, need: Need) -> dict[str, Any]:
@@ -153,7 +167,7 @@ def show(server: Server, ids: Iterable[int], now: datetime) -> None:
     serve_www = option_rows.current(server).serve_www
     rows = []
     for site in read_ids(ids, options, now, serve_www=serve_www).values():
-        found = of(site, policy.need(site.facts, options, now), options)
+        found = of(site, policy.need(site.facts, site.options, now))
         rows.append((site, replace(found, next_at=site.row["next_at"], next_reason=site.row["next_reason"])))
     save(rows)
 
@@ -176,8 +190,8 @@ def record(
     problems, reasons = problems or {}, reasons or {}
     found = []
     for pk, site in read_ids(ids, options, now, serve_www=serve_www).items():
-        need = policy.need(site.facts, options, now)
-        standing = of(site, need, options)
+        need = policy.need(site.facts, site.options, now)
+        standing = of(site, need)
         found.append(
             (
                 site,

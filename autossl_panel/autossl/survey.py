@@ -20,60 +20,77 @@ from django.utils import timezone
 from autossl_panel.helper.client import Client
 from autossl_panel.hosting.models import HostingUser, Server, VirtualHost
 
-from . import inventory, log, policy, priority, runs, sites, standing
+from . import inventory, log, policy, priority, runs, sites, standing, verdicts
 from . import options as option_rows
-from .facts import Action, Need, PolicyOptions
+from .facts import Action, Need
 from .models import Job, JobState, Level, LogLine, Run, Verdict
+from .policies import Policies
 from .sites import Site
 
 # Users in one portion: bounded memory, and one transaction each
 PORTION = 1000
 # What the named actions mean for the counts of a run
 REST = {Action.KEEP: "kept", Action.SKIP: "skipped", Action.WAIT: "waiting", Action.HOLD: "waiting"}
+# What holds every site alike, and is told by a line of the run
+SAID_ONCE = ("paused", "clock")
 # A user's sites with something to say are named one by one up to this many
 NAMED = 20
 
 
-def survey(run: Run, helper: Client) -> None:
-    """Look at the run's sites and queue jobs; may be called again after a crash. The caller holds the run's lease."""
+def survey(run: Run, helper: Client, *, now: datetime | None = None) -> None:
+    """Look at the run's sites and queue jobs; may be called again after a crash. The caller holds the run's lease.
+
+    `now`: the moment of a simulated clock; the clock's own where it is not given.
+    """
     writer = log.for_run(run.pk)
     if run.surveyed_at is not None or run.ended_at is not None:
         return
     if not run.lines.exists():
-        _begin(run, writer)
+        _begin(run, writer, now or timezone.now())
     server = run.server
-    refreshed = inventory.refresh(server, helper, now=timezone.now())
+    refreshed = inventory.refresh(server, helper, now=now or timezone.now())
     _tell_inventory(writer, server, refreshed, run)
     options = sites.policy_options(server)
     if options.provider is None:
         writer.failure("run:no_provider")
-        _finish(run, {"code": "no_provider"})
+        _finish(run, {"code": "no_provider"}, now)
         return
+    if options.default.paused:
+        # How sites stand is still judged: what expires while nothing is done is seen.
+        _tell_paused(writer, server)
     with _no_garbage_collection():
-        _all_portions(run, writer, options)
-    _finish(run, run.problem)
+        _all_portions(run, writer, options, now)
+    _finish(run, run.problem, now)
 
 
-def _begin(run: Run, writer: log.Writer) -> None:
+def _tell_paused(writer: log.Writer, server: Server) -> None:
+    row = option_rows.current(server)
+    since = f"{row.paused_at:%Y-%m-%d %H:%M} UTC" if row.paused_at else "?"
+    writer.warn("run:paused", since=since, by=row.paused_by.username if row.paused_by else "the system")
+
+
+def _begin(run: Run, writer: log.Writer, now: datetime) -> None:
     options = sites.policy_options(run.server)
     name = options.provider.name if options.provider else "no provider"
     with transaction.atomic():
         writer.out("run:started", scope=run.scope, provider=name)
         Run.objects.filter(pk=run.pk).update(provider_name=name if options.provider else "")
         if run.asked_from in ("panel", "command", "api"):
-            _clear_holds(run)
+            _clear_holds(run, now)
 
 
-def _clear_holds(run: Run) -> None:
-    """A person's check clears what our own preflight and retry ladder hold, never what the CA holds."""
+def _clear_holds(run: Run, now: datetime) -> None:
+    """A person's check clears what our own preflight and retry ladder hold, never what the CA holds.
+
+    But a hold of the CA that waits for a person to act there: that person has come.
+    """
     hosts = VirtualHost.objects.filter(**runs.hosts_of(run))
     hosts.filter(Q(retry_at__isnull=False)).update(retry_at=None)
-    verdicts = Verdict.objects.filter(
+    hosts.filter(held_reason__in=policy.PERSON_ENDS).update(held_until=None, held_reason="", held_provider="")
+    rows = Verdict.objects.filter(
         **{f"domain__virtual_host__{key}": value for key, value in runs.hosts_of(run).items()}
     )
-    verdicts.filter(Q(retry_at__isnull=False) | Q(ca_refused_until__isnull=False)).update(
-        retry_at=None, ca_refused_until=None
-    )
+    verdicts.clear(rows, now)
 
 
 def _tell_inventory(writer: log.Writer, server: Server, changes: inventory.Changes, run: Run) -> None:
@@ -98,15 +115,15 @@ def _tell_inventory(writer: log.Writer, server: Server, changes: inventory.Chang
     writer.lines([writer.make("inventory:told", Level.WARN, depth=1, **dict[str, Any](told)) for told in changes.told])
 
 
-def _finish(run: Run, problem: Mapping[str, Any] | None) -> None:
+def _finish(run: Run, problem: Mapping[str, Any] | None, now: datetime | None) -> None:
     # One that was cancelled meanwhile has ended, and counted for itself.
     Run.objects.filter(pk=run.pk, ended_at__isnull=True).update(
-        surveyed_at=timezone.now(), counts=run.counts, problem=problem
+        surveyed_at=now or timezone.now(), counts=run.counts, problem=problem
     )
-    runs.end_if_done(run.pk)
+    runs.end_if_done(run.pk, now=now)
 
 
-def _all_portions(run: Run, writer: log.Writer, options: PolicyOptions) -> None:
+def _all_portions(run: Run, writer: log.Writer, options: Policies, moment: datetime | None) -> None:
     hosts = runs.hosts_of(run)
     ids = sorted(VirtualHost.objects.filter(**hosts).values_list("user_id", flat=True).distinct())
     names = dict(HostingUser.objects.filter(server_id=run.server_id).values_list("pk", "name"))
@@ -115,14 +132,14 @@ def _all_portions(run: Run, writer: log.Writer, options: PolicyOptions) -> None:
     ids = [pk for pk in ids if pk > start]
     for first in range(0, len(ids), PORTION):
         part = ids[first : first + PORTION]
-        now = timezone.now()
+        now = moment or timezone.now()
         between = {**hosts, "user_id__gte": part[0], "user_id__lte": part[-1]}
         found = sites.read(between, options, now, serve_www=serve_www)
         with transaction.atomic():
             # With the row locked: a run that is cancelled in this moment has no jobs after its end.
             if not Run.objects.select_for_update().filter(pk=run.pk, cancelled_at__isnull=True).exists():
                 return
-            portion = _Portion(run, writer, options, now, names)
+            portion = _Portion(run, writer, now, names)
             portion.decide(list(found.values()))
             run.counts = {**portion.counts, "surveyed_to": part[-1]}
             Run.objects.filter(pk=run.pk).update(counts=run.counts)
@@ -134,7 +151,6 @@ class _Portion:
 
     run: Run
     writer: log.Writer
-    options: PolicyOptions
     now: datetime
     names: Mapping[int, str]
     lines: list[LogLine] = field(default_factory=list)
@@ -163,7 +179,7 @@ class _Portion:
         said: list[LogLine] = []
         todo: list[tuple[Site, Need]] = []
         for site in mine:
-            need = policy.need(site.facts, self.options, self.now)
+            need = policy.need(site.facts, site.options, self.now)
             if site.row["pk"] in self.busy:
                 counts["busy"] += 1
                 said.append(self._line("site:busy", user_id, Level.OUT, 2, site, run=self.busy[site.row["pk"]]))
@@ -173,7 +189,7 @@ class _Portion:
                 todo.append((site, need))
                 continue
             counts[rest] += 1
-            self.standings.append((site, standing.of(site, need, self.options)))
+            self.standings.append((site, standing.of(site, need)))
             line = self._worth_a_line(user_id, site, need)
             if line is not None and len(said) < NAMED:
                 said.append(line)
@@ -198,6 +214,8 @@ class _Portion:
             if need.reason in ("disabled", "suspended"):
                 return None
             return self._line("site:skipped", user_id, Level.OUT, 2, site, reason=need.reason)
+        if need.reason in SAID_ONCE:
+            return None
         until = f"{need.until:%Y-%m-%d %H:%M} UTC" if need.until else "?"
         return self._line("site:waits", user_id, Level.OUT, 2, site, reason=need.reason, until=until)
 
@@ -238,7 +256,7 @@ class _Portion:
                     action=need.action,
                     reason=need.reason,
                     job_class=job_class,
-                    turn=turn,
+                    turn=priority.turn(turn, need),
                     not_after=_expiry(site),
                     queued_at=self.now,
                 )

@@ -11,9 +11,23 @@ from autossl_panel.hosting import users as hosting_users
 from autossl_panel.hosting.models import Server, VirtualHost
 from autossl_panel.people import audit, sessions
 
-from . import helpers, inventory, jobs, leases, providers, registration, renewal_info, revoked_lists, revoking, runs
+from . import (
+    helpers,
+    inventory,
+    jobs,
+    leases,
+    providers,
+    registration,
+    renewal_info,
+    revoked_lists,
+    revoking,
+    runs,
+    trouble,
+)
 from . import options as option_rows
 from .models import Job, JobOutcome, JobState, LogLine, Options, Order, OrderStatus, Run
+from .notify import post, telling
+from .policy.needs import CLOCK_TOLERANCE
 
 log = logging.getLogger("autossl_panel.sweep")
 
@@ -38,9 +52,15 @@ def sweep(server: Server, *, now: datetime | None = None) -> bool:
         daily = _start_daily(server, now)
         if daily:
             _prune(server, helper)
+    _heed_clock(server, now)
     _start_due(server, now)
     jobs.ring_where_needed(server)
     _forget(server, now)
+    try:
+        telling.sweep(server, now=now)
+    finally:
+        # What was made before leaves in any case.
+        post.deliver(server)
     # Last, what CAs may keep waiting; each takes seconds at most to begin with, and says what it found on rows.
     if daily:
         registration.look_again(server, now)
@@ -67,7 +87,9 @@ def _look_for_sites(server: Server, helper: Client, now: datetime) -> None:
 
 
 def _start_daily(server: Server, now: datetime) -> bool:
-    """Start the check of all users when its minute has come, once a day."""
+    """Start the check of all users when its minute has come, once a day. While AutoSSL is paused it has no work, but
+    how sites stand is judged by it.
+    """
     row = option_rows.current(server)
     # The day whose moment came last: just before midnight it is easily missed by a sweep.
     day = now.date() if now.time() >= row.daily_at else now.date() - timedelta(days=1)
@@ -77,20 +99,30 @@ def _start_daily(server: Server, now: datetime) -> bool:
         return False
     if not Options.objects.filter(pk=row.pk, daily_done_on__lt=day).update(daily_done_on=day):
         return False
-    runs.start(runs.ALL, by=None, asked_from="schedule", server=server)
+    runs.start(runs.ALL, by=None, asked_from="schedule", server=server, now=now)
     return True
 
 
 def _start_due(server: Server, now: datetime) -> None:
-    """Start a run for the sites whose moment has come and that nobody works on."""
-    if providers.active(server) is None:
+    """Start a run for the sites whose moment has come and that nobody works on; none while AutoSSL is paused."""
+    if providers.active(server) is None or option_rows.current(server).paused_at is not None:
         return
     _heed_cancelling(server, now)
     live = Job.objects.filter(virtual_host=OuterRef("pk")).exclude(state=JobState.ENDED)
     due = VirtualHost.objects.filter(server=server, gone_at__isnull=True, next_at__lte=now).exclude(Exists(live))
     unsurveyed = Run.objects.filter(server=server, scope=runs.ALL, ended_at__isnull=True, surveyed_at__isnull=True)
     if due.exists() and not unsurveyed.exists():
-        runs.start(runs.DUE, by=None, asked_from="sweep", server=server)
+        runs.start(runs.DUE, by=None, asked_from="sweep", server=server, now=now)
+
+
+def _heed_clock(server: Server, now: datetime) -> None:
+    """Sites that this host's wrong clock held are due as soon as it is right: some certificates last an hour."""
+    held = VirtualHost.objects.filter(server=server, next_reason="clock", next_at__isnull=True)
+    if not held.exists():
+        return
+    registration.look_at_clock(server)
+    if abs(trouble.clock_offset(server)) <= CLOCK_TOLERANCE:
+        hosting_users.make_due(held, now)
 
 
 def _heed_cancelling(server: Server, now: datetime) -> None:

@@ -5,33 +5,37 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from django.db.models import QuerySet
+
 from autossl_panel import dcv
 from autossl_panel.dcv import Finding
 from autossl_panel.hosting.models import Domain
 
 from . import policy
 from .facts import InstalledFacts
-from .models import Outcome, Verdict
+from .models import Outcome, Provider, Verdict
 
 COLUMNS = (
     "at", "outcome", "code", "data", "answer", "first_failed_at", "last_failed_at", "last_passed_at", "attempts",
-    "retry_at", "ca_refused_until", "ca_refusals",
+    "retry_at", "refusals", "barred",
 )  # fmt: skip
 # Codes that say a name leads to another server: after a month of them it is asked once a week
 AWAY = frozenset({"elsewhere", "nxdomain", "no_address"})
 
 
-def record(virtual_host_id: int, findings: Iterable[Finding], installed: InstalledFacts | None, now: datetime) -> None:
-    """Write what preflight found for names of a virtual host."""
+def record(
+    virtual_host_id: int, findings: Iterable[Finding], installed: InstalledFacts | None, now: datetime, *, provider: str
+) -> None:
+    """Write what preflight found for names of a virtual host that is to be ordered from `provider`."""
     found = {finding.name: finding for finding in findings}
     rows = _rows(virtual_host_id, found, now)
     for name, row in rows.items():
         finding = found[name]
         if row.answer and finding.answer != row.answer:
-            # DNS says something else than when the CA refused it: worth another question
-            row.ca_refused_until = None
-        row.at, row.answer = now, finding.answer
-        if finding.outcome == dcv.Outcome.PASS and row.ca_refused_until is not None and row.ca_refused_until > now:
+            # DNS says something else than when a CA refused it: worth another question
+            row.refusals = None
+        row.at, row.answer, row.barred = now, finding.answer, _barred(finding)
+        if finding.outcome == dcv.Outcome.PASS and _stands(row, provider, now):
             # The CA's word outranks ours: what it refused goes on failing, or a reduction would never be sure of it.
             row.last_passed_at = now
             continue
@@ -44,28 +48,71 @@ def record(virtual_host_id: int, findings: Iterable[Finding], installed: Install
 
 
 def record_refused(
-    virtual_host_id: int, refused: Mapping[str, tuple[str, str]], installed: InstalledFacts | None, now: datetime
+    virtual_host_id: int, refused: Mapping[str, tuple[str, str]], now: datetime, *, provider: str
 ) -> None:
-    """Write which names the CA refused, with (kind, its words): that outranks a passing preflight for days."""
+    """Write which names the CA of `provider` refused, with (kind, its words).
+
+    That outranks a passing preflight for days, there and nowhere else: another provider may take the name at once.
+    """
     rows = _rows(virtual_host_id, refused, now)
     for name, row in rows.items():
         kind, text = refused[name]
+        before = (row.refusals or {}).get(provider)
+        times = before["times"] + 1 if before is not None else 1
         row.at, row.outcome, row.code = now, Outcome.FAIL, "ca_refused"
         row.data = {"name": name, "kind": kind, "text": text}
-        row.ca_refusals += 1
-        row.ca_refused_until = policy.refused_until(row.ca_refusals, now)
-        _failed(row, installed, now, is_fault=True)
-        row.retry_at = max(row.retry_at or now, row.ca_refused_until)
+        row.last_failed_at = now
+        row.refusals = {
+            **(row.refusals or {}),
+            provider: {
+                "since": before["since"] if before is not None else now.isoformat(),
+                "until": policy.refused_until(times, now).isoformat(),
+                "times": times,
+                "kind": kind,
+                "text": text,
+            },
+        }
     _save(rows.values())
 
 
-def accepted(virtual_host_id: int, names: Iterable[str]) -> None:
-    """A certificate was issued for these names: the CA has proven what we doubted, and takes what it once refused."""
+def accepted(virtual_host_id: int, names: Iterable[str], *, provider: str) -> None:
+    """`provider` issued a certificate for these names: proven what we doubted, and taken what it once refused."""
     mine = Verdict.objects.filter(domain__virtual_host_id=virtual_host_id, domain__name__in=list(names))
-    mine.filter(ca_refusals__gt=0).update(ca_refusals=0, ca_refused_until=None)
+    for row in mine.filter(refusals__isnull=False):
+        left = {name: one for name, one in (row.refusals or {}).items() if name != provider}
+        Verdict.objects.filter(pk=row.pk).update(refusals=left or None)
     mine.exclude(outcome=Outcome.PASS).update(
-        outcome=Outcome.PASS, code="", data={}, first_failed_at=None, attempts=0, retry_at=None
+        outcome=Outcome.PASS, code="", data={}, first_failed_at=None, attempts=0, retry_at=None, barred=None
     )
+
+
+def clear(rows: QuerySet[Verdict], now: datetime) -> None:
+    """A person wants these names asked for again: no retry and no refusal holds them. How often they were refused is
+    remembered, so that a CA that refuses once more is left alone for longer.
+    """
+    rows.filter(retry_at__isnull=False).update(retry_at=None)
+    for row in rows.filter(refusals__isnull=False):
+        over = {
+            name: {**one, "until": min(one["until"], now.isoformat())} for name, one in (row.refusals or {}).items()
+        }
+        Verdict.objects.filter(pk=row.pk).update(refusals=over)
+
+
+def _stands(row: Verdict, provider: str, now: datetime) -> bool:
+    refusal = (row.refusals or {}).get(provider)
+    return refusal is not None and datetime.fromisoformat(refusal["until"]) > now
+
+
+def _barred(finding: Finding) -> list[str] | None:
+    """The providers that the CAA records of a name forbid, where they forbade the one that it was proven for."""
+    if finding.code != "caa" or finding.caa is None:
+        return None
+    wildcard = finding.name.startswith("*.")
+    return [
+        name
+        for name, identities in Provider.objects.values_list("name", "caa_identities")
+        if identities and not dcv.caa_allows(finding.caa, identities, wildcard=wildcard)
+    ]
 
 
 def _failed(row: Verdict, installed: InstalledFacts | None, now: datetime, *, is_fault: bool) -> None:

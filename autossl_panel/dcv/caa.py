@@ -29,7 +29,7 @@ class Permission:
 async def permission(name: str, identities: Iterable[str], lookup: Lookup) -> Permission:
     """Climb from `name` to the top level until a name has CAA records (RFC 8659 §3), and read those.
     `name` may be a wildcard. Without identities nothing is asked: there is nothing to compare with."""
-    ours = frozenset(identity.lower().rstrip(".") for identity in identities)
+    ours = _normal(identities)
     if not ours:
         return Permission(True)
     wildcard = name.startswith("*.")
@@ -42,6 +42,19 @@ async def permission(name: str, identities: Iterable[str], lookup: Lookup) -> Pe
             return Permission(allows(answer.records, ours, wildcard=wildcard), at, answer.records)
         at = at.partition(".")[2]
     return Permission(True)
+
+
+def permits(records: Iterable[str], identities: Iterable[str], *, wildcard: bool = False) -> bool:
+    """Whether the records that were found for one CA let another one issue, known by these identities.
+
+    Without identities there is nothing to compare with, and no CA is forbidden.
+    """
+    ours = _normal(identities)
+    return not ours or allows(records, ours, wildcard=wildcard)
+
+
+def _normal(identities: Iterable[str]) -> frozenset[str]:
+    return frozenset(identity.lower().rstrip(".") for identity in identities)
 
 
 def allows(records: Iterable[str], identities: frozenset[str], *, wildcard: bool = False) -> bool:

@@ -164,7 +164,8 @@ class _Check:
         resolution = await tools.resolver.resolve(name)
         caa = Permission(True)
         fetched: list[Fetched] = []
-        if resolution.addresses:
+        asked = bool(resolution.addresses and self.settings.caa_identities)
+        if asked:
             caa = await permission(name, self.settings.caa_identities, tools.resolver.lookup)
         outcome, code, data = self._before_fetching(resolution, caa)
         if outcome is None:
@@ -173,7 +174,9 @@ class _Check:
         if data:
             data = {"name": name, **data}
         answer = _digest(resolution, caa)
-        return Finding(name, outcome, code, data, resolution.addresses, answer, round(time.monotonic() - started, 3))
+        seconds = round(time.monotonic() - started, 3)
+        records = caa.records if asked and caa.trouble is None else None
+        return Finding(name, outcome, code, data, resolution.addresses, answer, seconds, records)
 
     def _before_fetching(
         self, resolution: Resolution, caa: Permission

@@ -36,7 +36,8 @@ class Settings:
 @dataclass(frozen=True, slots=True)
 class Finding:
     """The verdict on one name. `code` is a code of DCV, None when it passed; `data` holds JSON-able facts for advice;
-    `answer` is a digest of what DNS said, equal as long as DNS says the same."""
+    `answer` is a digest of what DNS said, equal as long as DNS says the same. `caa` are the CAA records that decide, in
+    presentation format: () where there are none, None where they were not asked for or could not be read."""
 
     name: str
     outcome: Outcome
@@ -45,3 +46,4 @@ class Finding:
     addresses: tuple[str, ...] = ()
     answer: str = ""
     seconds: float = 0.0
+    caa: tuple[str, ...] | None = None

@@ -15,6 +15,8 @@ class Server(models.Model):
     inventory_problem = models.JSONField(null=True)
     # [{"name", "reason", "file", "line"}]: what discovery met and left alone, for the admin to read
     inventory_told = models.JSONField(default=list)
+    # [{"code", "since", "names", "data"}]: what is wrong with this machine itself, so that names cannot be judged
+    trouble = models.JSONField(default=list)
 
     def __str__(self) -> str:
         return self.name
@@ -114,6 +116,8 @@ class VirtualHost(models.Model):
     attempts = models.PositiveIntegerField(default=0)
     held_until = models.DateTimeField(null=True)
     held_reason = models.CharField(max_length=32, default="", blank=True)
+    # Whose CA holds it, by the provider's name; "" holds at every provider
+    held_provider = models.CharField(max_length=64, default="", blank=True)
     # "staged" | "detached": our store holds a sound pair that the web server does not serve
     stored_pair = models.CharField(max_length=16, default="", blank=True)
     last_extend_at = models.DateTimeField(null=True)

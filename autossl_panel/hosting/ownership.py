@@ -12,7 +12,6 @@ from autossl_panel.people.models import Role, User
 from .changes import Change, UserProblem, chunks, names_of, put_back
 from .models import HostingUser
 
-
 EVENTS = {"owner": "user:owner_set", "login": "user:login_set"}
 
 

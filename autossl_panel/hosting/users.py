@@ -5,13 +5,11 @@ named function. Owners and logins are in `ownership`, feature lists in `feature_
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from autossl_panel import names
-from autossl_panel.people import audit
+from autossl_panel.people import audit, mail
 from autossl_panel.people.models import User
 
 from .changes import Change, UserProblem, chunks, make_due, names_of, put_back
@@ -87,15 +85,11 @@ def set_suspended(user: HostingUser, suspended: bool, *, by: User | None, now: d
 
 
 def set_email(user: HostingUser, email: str, *, by: User | None) -> None:
-    """Set where notifications for a hosting user go; “” for nowhere."""
-    email = email.strip()
-    if email:
-        try:
-            validate_email(email)
-        except ValidationError as error:
-            raise UserProblem("email", f"“{email[:80]}” is not an e-mail address.") from error
-        if len(email) > 254:
-            raise UserProblem("email", "An e-mail address has at most 254 characters.")
+    """Where notifications for a hosting user go; "" for nowhere. Raises UserProblem (email)."""
+    try:
+        email = mail.address(email) if email.strip() else ""
+    except mail.AddressProblem as problem:
+        raise UserProblem("email", problem.text) from problem
     with transaction.atomic():
         before = HostingUser.objects.select_for_update().get(pk=user.pk).email
         HostingUser.objects.filter(pk=user.pk).update(email=email)

@@ -8,15 +8,13 @@ import secrets
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.db import transaction
 
-from . import audit, sessions
+from . import audit, mail, sessions
 from .models import Role, User
 
 # No letter or digit that could be read as another
 ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
-EMAIL_MOST = 254
 
 
 class PersonProblem(ValueError):
@@ -42,16 +40,12 @@ def check_role(role: str) -> None:
         raise PersonProblem("role", f"“{role}” is not a role. There are: {', '.join(Role.values)}.")
 
 
-def check_email(email: str) -> None:
-    """Raise PersonProblem where this is no e-mail address; “” is none, and can be taken."""
-    if not email:
-        return
+def email_of(text: str) -> str:
+    """An e-mail address in the one form in which they are kept; “” for none. Raises PersonProblem."""
     try:
-        validate_email(email)
-    except ValidationError as error:
-        raise PersonProblem("email", f"“{email[:80]}” is not an e-mail address.") from error
-    if len(email) > EMAIL_MOST:
-        raise PersonProblem("email", f"An e-mail address has at most {EMAIL_MOST} characters.")
+        return mail.address(text) if text.strip() else ""
+    except mail.AddressProblem as problem:
+        raise PersonProblem("email", problem.text) from problem
 
 
 def check_password(password: str, person: User) -> None:
@@ -69,7 +63,7 @@ def add(username: str, role: str, password: str, *, email: str = "", by: User | 
     """
     check_username(username)
     check_role(role)
-    check_email(email)
+    email = email_of(email)
     person = User.objects.filter(username=username).first()
     check_password(password, person or User(username=username, email=email))
     if person is not None:
@@ -99,7 +93,7 @@ def set_role(person: User, role: str, *, by: User | None) -> None:
 
 def set_email(person: User, email: str, *, by: User | None) -> None:
     """Set a person's e-mail address; “” for none."""
-    check_email(email)
+    email = email_of(email)
     with transaction.atomic():
         User.objects.filter(pk=person.pk).update(email=email)
         audit.record(by, "person:changed", person.username, before={"email": person.email}, after={"email": email})

@@ -12,11 +12,12 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from autossl_panel.autossl import options as heart
-from autossl_panel.autossl.models import Installation, SecondFactorRule
+from autossl_panel.autossl.models import Installation, NotifyLevel, SecondFactorRule
 from autossl_panel.hosting import servers
 from autossl_panel.people import factors
 
-from . import access, messages, requirement, shell
+from . import access, channels, messages, requirement, shell
+from .fields import Field
 
 KEY_TYPES = (
     ("p256", gettext_lazy("ECDSA P-256 (default)")),
@@ -24,21 +25,7 @@ KEY_TYPES = (
     ("rsa2048", gettext_lazy("RSA 2048")),
     ("rsa4096", gettext_lazy("RSA 4096")),
 )
-CHECKBOXES = ("replace_foreign", "serve_www")
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """An option as the form shows it: what was typed, and what is wrong with it."""
-
-    name: str
-    value: str
-    problem: str
-    first_problem: bool
-
-    @property
-    def checked(self) -> bool:
-        return self.value == "yes"
+CHECKBOXES = ("replace_foreign", "serve_www", "reissue")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +46,9 @@ def options(request: access.PanelRequest) -> HttpResponse:
     if request.method == "POST":
         values = {name: request.POST.get(name, "") for name in heart.READERS}
         values |= {name: "yes" if name in request.POST else "no" for name in CHECKBOXES}
+        # What was confirmed is the re-issue with the key type whose number stood beside the box.
+        if request.POST.get("reissue_seen") != values["key_type"]:
+            values["reissue"] = "no"
         problems = _problems(values)
         if not problems:
             heart.change(server, values, by=request.user)
@@ -71,8 +61,11 @@ def options(request: access.PanelRequest) -> HttpResponse:
     context = {
         "fields": fields,
         "key_types": KEY_TYPES,
+        "levels": NotifyLevel.choices,
+        "card": channels.card(server),
         "foreign": _foreign(access.now()),
         "installed_keys": installed,
+        "others": 0 if "key_type" in problems else heart.key_type_consequences(server, values["key_type"]).certificates,
         "second_factor_rules": SecondFactorRule.choices,
         "lacking": factors.lacking(),
         "problem": bool(problems),

@@ -62,7 +62,7 @@ def _save(request: access.PanelRequest, row: User, values: Mapping[str, str]) ->
     """Save it all or nothing; a role that lets hosting users go is asked for first, with how many."""
     role = values["role"]
     persons.check_role(role)
-    persons.check_email(values["email"])
+    persons.email_of(values["email"])
     if role != row.role and row.pk == request.user.pk:
         raise PersonProblem("role", _("Another root changes your own role."))
     lost = ownership.held_by(row).lost_as(role)

@@ -12,7 +12,7 @@ from autossl_panel.autossl.models import Provider, ProviderState
 from autossl_panel.autossl.providers import Draft, ProviderProblem
 
 from . import access, shell
-from .options import Field
+from .fields import Field
 
 FIELDS = ("name", "directory_url", "ca_bundle", "private_ca", "eab_kid", "eab_hmac_key", "max_names")
 

@@ -108,9 +108,10 @@ def page(
     status: int = 200,
     *,
     known: Slot | None = None,
+    server: Server | None = None,
 ) -> HttpResponse:
-    """Render a full page with its shell; `known` is the run slot where the page has looked already."""
-    around = _shell(request, tab, known)
+    """Render a full page with its shell; `known` is the run slot, and `server` this one, where the page has them."""
+    around = _shell(request, tab, server or servers.this(), known)
     return render(request, template, {**(context or {}), "shell": around, "server": around.server}, status=status)
 
 
@@ -126,9 +127,8 @@ def account_in_use(server: Server) -> Account | None:
     return Account.objects.select_related("provider").filter(server=server, provider__active=True).first()
 
 
-def _shell(request: PanelRequest, tab: str, known: Slot | None) -> Shell:
-    moment = now()
-    person, server = request.user, servers.this()
+def _shell(request: PanelRequest, tab: str, server: Server, known: Slot | None) -> Shell:
+    moment, person = now(), request.user
     beat = Beat.objects.filter(server=server).first()
     account = account_in_use(server) if known is None else known.account
     next_check = None if person.is_login else _next_check(server, moment)

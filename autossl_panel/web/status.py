@@ -17,10 +17,10 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST, require_safe
 
 from autossl_panel import names as domain_names
-from autossl_panel.autossl import domains, log, options, runs
-from autossl_panel.autossl.domains import NameState, Site
+from autossl_panel.autossl import domains, log, options, policies, runs
+from autossl_panel.autossl.domains import Name, NameState, Site
 from autossl_panel.autossl.models import Account, Run
-from autossl_panel.hosting import exclusions, visible
+from autossl_panel.hosting import excluded_names, visible
 from autossl_panel.hosting.models import HostingUser
 
 from . import access, messages, run_data, run_page, shell, status_table, undo
@@ -54,8 +54,8 @@ def status_user(request: access.PanelRequest, pk: int) -> HttpResponse:
     accounts, user = _accounts(request, pk)
     if request.method == "POST":
         return _post(request, user)
-    account = shell.account_in_use(user.server)
-    sites = _sites(user, account)
+    accounts_there = policies.accounts_of(user.server)
+    sites = _sites(user, accounts_there)
     if request.htmx:
         return _fresh(request, user, sites)
     wish = Filter.of(request)
@@ -74,13 +74,15 @@ def status_user(request: access.PanelRequest, pk: int) -> HttpResponse:
         "all_matching": select == "match",
         "selected": {"page": len(paging.rows), "match": paging.total}.get(select, 0),
     }
-    if not request.user.is_login:
-        context["at_work"] = runs.at_work_on(HostingUser.objects.filter(pk=user.pk)).first()
-        return shell.page(request, "status.html", "users", context)
+    account = next((one for one in accounts_there if one.provider.active), None)
     slot = shell.slot(request.user, user.server, account=account, user=user)
-    followed = slot.live.run if slot.live else None
-    context |= {"at_work": slot.live, "follow": followed is not None, **_log_of(request, user, followed)}
-    return shell.page(request, "status.html", "status", context, known=slot)
+    if request.user.is_login:
+        followed = slot.live.run if slot.live else None
+        context |= {"at_work": slot.live, "follow": followed is not None, **_log_of(request, user, followed)}
+    else:
+        context["at_work"] = runs.at_work_on(HostingUser.objects.filter(pk=user.pk)).first()
+    tab = "status" if request.user.is_login else "users"
+    return shell.page(request, "status.html", tab, context, known=slot, server=user.server)
 
 
 def _accounts(request: access.PanelRequest, pk: int) -> tuple[list[HostingUser], HostingUser]:
@@ -96,13 +98,12 @@ def _accounts(request: access.PanelRequest, pk: int) -> tuple[list[HostingUser],
 def _present(request: access.PanelRequest) -> QuerySet[HostingUser]:
     """The hosting users that the person may see and that still have sites here."""
     rows = visible.users(request.user).filter(gone_at__isnull=True)
-    return rows.select_related("owner", "feature_list", "server__options")
+    return rows.select_related("owner", "feature_list__provider_choice", "server__options", "provider_choice")
 
 
-def _sites(user: HostingUser, account: Account | None) -> list[Site]:
+def _sites(user: HostingUser, accounts: Sequence[Account]) -> list[Site]:
     found = getattr(user.server, "options", None) or options.current(user.server)
-    provider = account.provider if account else None
-    return domains.of_user(user, access.now(), provider=provider, serve_www=found.serve_www)
+    return domains.of_user(user, policies.for_user(user, accounts), access.now(), serve_www=found.serve_www)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,17 +142,17 @@ def _rows(request: access.PanelRequest, sites: Sequence[Site], shown: set[int]) 
 
 def _post(request: access.PanelRequest, user: HostingUser) -> HttpResponse:
     """One name by its own button, or what is selected."""
-    account = shell.account_in_use(user.server)
-    before = _sites(user, account)
+    accounts = policies.accounts_of(user.server)
+    before = _sites(user, accounts)
     act, wanted = _wanted(request, before)
     if act not in ACTS:
         return HttpResponseBadRequest()
-    names = {name.domain_id: name.name for site in before for name in site.names}
+    names = {name.domain_id: name for site in before for name in site.names}
     done = _do(act, user, [names[pk] for pk in sorted(wanted) if pk in names], request)
-    after = _sites(user, account)
+    after = _sites(user, accounts)
     toast = None
     if done:
-        ids = [pk for pk, name in names.items() if name in set(done)]
+        ids = [pk for pk, name in names.items() if name.name in set(done)]
         undoing = {"url": reverse("status-undo", args=[user.pk]), "act": act, "names": undo.pack_ids(ids)}
         toast = shell.offer_undo(request, _said(act, done, before, after), undoing)
     if request.htmx:
@@ -182,9 +183,11 @@ def _wanted(request: access.PanelRequest, sites: Sequence[Site]) -> tuple[str, s
     return request.POST.get("bulk", ""), ticked
 
 
-def _do(act: str, user: HostingUser, names: Sequence[str], request: access.PanelRequest) -> list[str]:
-    change = exclusions.exclude_names if act == "exclude" else exclusions.include_names
-    return change(user, names, by=request.user, now=access.now())
+def _do(act: str, user: HostingUser, names: Sequence[Name], request: access.PanelRequest) -> list[str]:
+    """Exclude or include those of `names` that are not so already; returns which."""
+    change = excluded_names.exclude_names if act == "exclude" else excluded_names.include_names
+    others = {name.name for name in names if (name.exclusion is None) == (act == "exclude")}
+    return change(user, sorted(others), by=request.user, now=access.now()) if others else []
 
 
 def _said(act: str, done: Sequence[str], before: Sequence[Site], after: Sequence[Site]) -> str:
@@ -226,7 +229,7 @@ def put_back(request: access.PanelRequest, pk: int) -> HttpResponse:
         messages.bad(request, _("Undo was offered for a minute, which is over. Nothing was changed."))
         return redirect(_back(request, user))
     ids = set(undo.unpack_ids(known["names"]))
-    names = [name.name for site in _sites(user, None) for name in site.names if name.domain_id in ids]
+    names = [name for site in _sites(user, ()) for name in site.names if name.domain_id in ids]
     done = _do("include" if known["act"] == "exclude" else "exclude", user, names, request)
     said = ngettext("%(n)d name is as before.", "%(n)d names are as before.", len(done)) % {"n": len(done)}
     shell.offer_undo(request, said, None)

@@ -201,7 +201,10 @@ def _excluded_by(name: Name, site: Site, person: User) -> str:
         base = name.name.removeprefix("www.")
         if name.added and any(one.name == base and one.exclusion for one in site.names):
             return _("Excluded together with %(name)s") % {"name": domain_names.to_unicode(base)}
-        return _("Excluded by a rule of this server")
+        pattern = name.excluded_by.pattern if name.excluded_by else "?"
+        if person.is_login:
+            return _("Excluded by your host’s pattern %(pattern)s") % {"pattern": pattern}
+        return _("Excluded by the pattern %(pattern)s") % {"pattern": pattern}
     at, by = day(name.exclusion.at), name.exclusion.by
     if by is not None and by.pk == person.pk:
         return format_html(_("Excluded by you on {day}"), day=at)

@@ -4,6 +4,7 @@ from django.urls import path
 
 from . import (
     audit,
+    channels,
     confirmation,
     factors,
     feature_lists,
@@ -59,6 +60,14 @@ urlpatterns = [
     path("providers/<int:pk>/register/", providers.register, name="provider-register"),
     path("providers/<int:pk>/remove/", providers.remove, name="provider-remove"),
     path("options/", options.options, name="options"),
+    path("options/channels/add/", channels.add, name="channel-add"),
+    path("options/channels/<int:pk>/", channels.edit, name="channel-edit"),
+    path("options/channels/<int:pk>/remove/", channels.remove, name="channel-remove"),
+    path("options/channels/<int:pk>/test/", channels.test, name="channel-test"),
+    path("options/channels/<int:pk>/state/", channels.state, name="channel-state"),
+    path("options/mail/test/", channels.test_mail, name="mail-test"),
+    path("options/mail/state/", channels.mail_state, name="mail-state"),
+    path("options/messages/again/", channels.again, name="messages-again"),
     path("users/", users.users, name="users"),
     path("users/undo/", users.put_back, name="users-undo"),
     path("users/<int:pk>/autossl/", users.set_one, name="user-autossl"),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from autossl_panel.autossl.policy import InstalledFacts, NameFacts, PolicyOptions, ProviderFacts, SiteFacts
+from autossl_panel.autossl.policy import InstalledFacts, NameFacts, PolicyOptions, ProviderFacts, Refused, SiteFacts
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -15,6 +15,11 @@ MAIN, WWW, BLOG = "a.com", "www.a.com", "blog.a.com"
 
 def name(text: str, **facts: object) -> NameFacts:
     return NameFacts(text, main=text == MAIN, added=text.startswith("www."), **facts)  # type: ignore[arg-type]
+
+
+def refused(text: str, until: datetime, *, since: datetime = NOW, provider: str = "ca", **facts: object) -> NameFacts:
+    """A name that the CA of a provider refused."""
+    return name(text, refusals=(Refused(provider, since, until),), **facts)
 
 
 def names(*texts: str, **facts: object) -> tuple[NameFacts, ...]:

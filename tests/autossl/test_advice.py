@@ -10,7 +10,9 @@ REDIRECTS = ["redirect_loop", "redirect_refused"]
 OTHERS = ["unknown", "ca_refused", "wildcard_unsupported", "not_public", "bad_name", "excluded"]
 LISTS = ["www_not_served", "over_limit"]
 SITES = ["foreign_defective", "foreign_expiring", "clock", "loop", "no_names", "all_excluded"]
-CODES = [*DNS, *FETCH, *REDIRECTS, *OTHERS, *LISTS, *SITES]
+SERVER = ["resolver_dead", "no_route", "own_address", "local_fault", "failing_alike"]
+ACCOUNT = ["ca_paused", "ca_terms", "ca_account", "ca_eab"]
+CODES = [*DNS, *FETCH, *REDIRECTS, *OTHERS, *LISTS, *SITES, *SERVER, *ACCOUNT]
 
 
 @pytest.mark.parametrize("code", CODES)
@@ -44,6 +46,17 @@ def test_an_unknown_code_still_says_something() -> None:
         ("foreign_expiring", {"not_after": "2026-11-24T22:03:00+00:00"}, "expires on 2026-11-24"),
         ("unknown", {"reason": "stopped"}, "stopped"),
         ("connect_refused", {"reason": "not_http"}, "does not speak HTTP"),
+        ("excluded", {"pattern": "dev.*", "level": "feature_list"}, "by the feature list's pattern dev.*"),
+        ("all_excluded", {"pattern": "*", "level": "user"}, "by the user's pattern *"),
+        ("all_excluded", {}, "exclude remove NAME"),
+        ("no_route", {"family": "IPv6"}, "Give it IPv6"),
+        ("own_address", {"address": "203.0.113.1"}, "its own address 203.0.113.1"),
+        (
+            "ca_paused",
+            {"text": "Go to https://ca.example/unpause."},
+            "too often: Go to https://ca.example/unpause. Follow",
+        ),
+        ("ca_terms", {}, "until they are agreed to. Read and agree"),
         ("connect_timeout", {"reason": "answer"}, "took the connection"),
         ("dns_timeout", {"detail": "ns1.example did not answer"}, "ns1.example did not answer"),
     ],

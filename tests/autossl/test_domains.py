@@ -4,20 +4,35 @@ from datetime import timedelta
 
 import pytest
 
-from autossl_panel.autossl import domains, lapse, standing
+from autossl_panel.autossl import domains, lapse, options, policies, standing
 from autossl_panel.autossl.domains import NameState
-from autossl_panel.autossl.models import Certificate, Outcome, Provider, Verdict
+from autossl_panel.autossl.models import (
+    Account,
+    AccountStatus,
+    Certificate,
+    Outcome,
+    Provider,
+    ProviderChoice,
+    ProviderState,
+    Verdict,
+)
+from autossl_panel.hosting import exclusion_patterns
 from autossl_panel.hosting.models import Domain, Exclusion, HostingUser, Setting, VirtualHost
+from autossl_panel.people.models import Role, User
 
 pytestmark = pytest.mark.django_db
 MAIN = "amber.example"
 
 
+def sites_of(user: HostingUser, now, *, serve_www: bool = True) -> list[domains.Site]:
+    row = HostingUser.objects.select_related("server__options", "feature_list__provider_choice", "provider_choice")
+    user = row.get(pk=user.pk)
+    found = policies.for_user(user, policies.accounts_of(user.server))
+    return domains.of_user(user, found, now, serve_www=serve_www)
+
+
 def name_of(user: HostingUser, name: str = MAIN, *, now, serve_www: bool = True) -> domains.Name:
-    provider = Provider.objects.filter(active=True).first()
-    sites = domains.of_user(
-        HostingUser.objects.select_related("feature_list").get(pk=user.pk), now, provider=provider, serve_www=serve_www
-    )
+    sites = sites_of(user, now, serve_www=serve_www)
     return next(one for site in sites for one in site.names if one.name == name)
 
 
@@ -27,7 +42,8 @@ def failed(name: str, code: str = "elsewhere", outcome: str = Outcome.FAIL, **da
 
 
 @pytest.fixture
-def amber(provider, make_user) -> HostingUser:
+def amber(server, provider, make_user) -> HostingUser:
+    options.current(server)
     return make_user("amber")
 
 
@@ -129,6 +145,51 @@ def test_an_exclusion_ends_the_wish_whatever_stands(amber, make_site, make_insta
     assert (found.exclusion.by, found.exclusion.at) == (root, now)
 
 
+@pytest.mark.parametrize("level", ["server", "reseller", "feature_list", "user"])
+def test_a_pattern_of_any_level_that_holds_for_the_user_excludes(level, server, amber, make_site, root, now):
+    make_site(amber, MAIN, "dev.amber.example")
+    mine = User.objects.create(username="mine", role=Role.RESELLER)
+    HostingUser.objects.update(owner=mine)
+    of = {"reseller": {"owner": mine}, "feature_list": {"feature_list": amber.feature_list}, "user": {"user": amber}}
+    exclusion_patterns.add_pattern("dev.*", exclusion_patterns.Level(server, **of.get(level, {})), by=root, now=now)
+    found = name_of(amber, "dev.amber.example", now=now)
+    assert (found.state, found.exclusion, found.excluded_by.pattern) == (NameState.EXCLUDED, None, "dev.*")
+    assert found.excluded_by.level == level
+    assert name_of(amber, now=now).state == NameState.WAITING
+
+
+def test_what_counts_is_the_provider_that_the_user_has(server, amber, make_site, now):
+    make_site(amber, "printer.local")
+    Domain.objects.update(unfit="not_public")
+    Provider.objects.update(private_ca=False)
+    assert name_of(amber, "printer.local", now=now).state == NameState.LEFT_OUT
+    own = Provider.objects.create(
+        name="own", directory_url="https://127.0.0.1:1/own", state=ProviderState.READY, private_ca=True
+    )
+    Account.objects.create(provider=own, server=server, status=AccountStatus.VALID, url="https://127.0.0.1:1/own/1")
+    choice = ProviderChoice.objects.create(feature_list=amber.feature_list, provider=own)
+    assert name_of(amber, "printer.local", now=now).state == NameState.WAITING
+    choice.delete()
+    ProviderChoice.objects.create(user=amber, provider=own)
+    assert name_of(amber, "printer.local", now=now).state == NameState.WAITING
+
+
+def test_a_refusal_counts_at_the_ca_that_made_it(amber, make_site, make_installed, now):
+    make_installed(make_site(amber, MAIN), MAIN)
+    failed(MAIN, "", Outcome.PASS)
+    refusal = {
+        "kind": "unauthorized",
+        "text": "no",
+        "since": now.isoformat(),
+        "until": (now + timedelta(days=1)).isoformat(),
+    }
+    Verdict.objects.update(refusals={"elsewhere": refusal})
+    assert name_of(amber, now=now).state == NameState.SECURED
+    Verdict.objects.update(refusals={"pebble": refusal})
+    found = name_of(amber, now=now)
+    assert (found.state, found.problem["code"]) == (NameState.AT_RISK, "ca_refused")
+
+
 def test_the_exclusion_of_another_user_means_nothing(amber, make_user, make_site, make_installed, now):
     make_installed(make_site(amber, MAIN), MAIN)
     Exclusion.objects.create(user=make_user("birch"), name=MAIN, at=now)
@@ -188,17 +249,20 @@ def test_sites_that_need_somebody_come_first_and_others_are_not_shown(amber, mak
     failed("b.example")
     make_site(amber, "gone.example", gone_at=now)
     make_site(make_user("birch"), "birch.example")
-    sites = domains.of_user(amber, now, provider=Provider.objects.get(), serve_www=True)
+    sites = sites_of(amber, now)
     assert [site.name for site in sites] == ["b.example", "a.example"]
 
 
 def test_it_costs_three_questions_however_many_names(amber, make_site, make_installed, now, django_assert_num_queries):
     for n in range(30):
         make_installed(make_site(amber, f"{n}.example", f"mail.{n}.example"), f"{n}.example")
-    provider = Provider.objects.get()
-    user = HostingUser.objects.select_related("feature_list").get(pk=amber.pk)
+    row = HostingUser.objects.select_related("server__options", "feature_list__provider_choice", "provider_choice")
+    user = row.get(pk=amber.pk)
+    accounts = policies.accounts_of(user.server)
+    with django_assert_num_queries(1):
+        found = policies.for_user(user, accounts)
     with django_assert_num_queries(3):
-        domains.of_user(user, now, provider=provider, serve_www=True)
+        domains.of_user(user, found, now, serve_www=True)
 
 
 def test_the_numbers_are_those_of_the_virtual_host(server, amber, make_site, make_installed, now):
@@ -210,7 +274,7 @@ def test_the_numbers_are_those_of_the_virtual_host(server, amber, make_site, mak
     Exclusion.objects.create(user=amber, name="off.amber.example", at=now)
     standing.record(server, [host.pk], now)
     host.refresh_from_db()
-    (site,) = domains.of_user(amber, now, provider=Provider.objects.get(), serve_www=True)
+    (site,) = sites_of(amber, now)
     wished = [name for name in site.names if name.wished]
     assert host.names_wanted == len(wished) == 3
     assert host.names_covered == sum(name.covered for name in wished) == 2

@@ -20,6 +20,13 @@ AGAIN = [
     "test_survey.py",
     "test_placing.py",
     "test_renewal_info.py",
+    "test_sites.py",
+    "test_choices.py",
+    "test_options.py",
+    "../hosting/test_exclusion_patterns.py",
+    "../hosting/test_excluded_names.py",
+    "notify/test_telling.py",
+    "notify/test_telling_kinds.py",
 ]
 
 

@@ -1,12 +1,13 @@
 """Options: what is taken, what is refused and how it is told."""
 
-from datetime import time
+from datetime import time, timedelta
 
 import pytest
 
-from autossl_panel.autossl import options
-from autossl_panel.autossl.models import Options
-from autossl_panel.hosting.models import SiteState
+from autossl_panel.autossl import options, sites
+from autossl_panel.autossl.models import Certificate, Options
+from autossl_panel.hosting.models import Setting, SiteState
+from autossl_panel.people.models import AuditEntry
 
 pytestmark = pytest.mark.django_db
 
@@ -24,10 +25,19 @@ pytestmark = pytest.mark.django_db
         ("replace_foreign", "yes", True),
         ("replace_foreign", "off", False),
         ("key_type", "rsa4096", "rsa4096"),
+        ("reissue", "yes", True),
         ("daily_at", "03:12", time(3, 12)),
         ("log_days", "7", 7),
         ("reload_gap", "0", 0),
         ("serve_www", False, False),
+        ("notify_user", "none", "none"),
+        ("notify_admin", "ALL", "all"),
+        ("admin_addresses", "", []),
+        (
+            "admin_addresses",
+            "Admin@Example.org, b@bücher.example\nadmin@example.ORG",
+            ["Admin@example.org", "b@xn--bcher-kva.example"],
+        ),
     ],
 )
 def test_a_good_value_is_kept(server, field, typed, kept):
@@ -44,9 +54,17 @@ def test_a_good_value_is_kept(server, field, typed, kept):
         ("server_addresses", "here", "“here” is not an IP address"),
         ("replace_foreign", "perhaps", "neither yes nor no"),
         ("key_type", "dsa", "p256, p384, rsa2048, rsa4096"),
+        ("reissue", "soon", "neither yes nor no"),
         ("daily_at", "25:00", "not a time of day"),
         ("log_days", "0", "days from 1 to 3650"),
         ("reload_gap", "-1", "seconds from 0 to 3600"),
+        ("notify_user", "loud", "all, warnings, failures, none"),
+        ("admin_addresses", "a@example.org, root", "“root” is not an e-mail address"),
+        ("admin_addresses", "a@b@example.org,", "not an e-mail address"),
+        ("admin_addresses", "jürgen@example.org", "letters without accents"),
+        ("admin_addresses", "a@-.example", "not an e-mail address"),
+        ("admin_addresses", f"{'a' * 250}@example.org", "longer than 254"),
+        ("admin_addresses", ",".join(f"a{n}@example.org" for n in range(21)), "21 addresses are too many"),
         ("colour", "blue", "There is no option “colour”"),
     ],
 )
@@ -69,6 +87,69 @@ def test_allowing_replacement_has_foreign_sites_looked_at_at_once(server, make_u
     assert foreign.next_reason == "changed"
     assert foreign.next_at is not None
     assert secured.next_at is None
+
+
+def test_another_key_type_ends_an_earlier_confirmation_of_the_reissue(server):
+    assert options.change(server, {"key_type": "p384", "reissue": "yes"}, by=None).reissue
+    assert options.change(server, {"key_type": "p384", "log_days": "9"}, by=None).reissue
+    row = options.change(server, {"key_type": "rsa2048"}, by=None)
+    assert not row.reissue
+    assert not Options.objects.get().reissue
+    assert not options.change(server, {"key_type": "p256", "reissue": "no"}, by=None).reissue
+
+
+def test_a_change_is_recorded_with_what_differs(server, root):
+    options.change(server, {"key_type": "p384", "log_days": "30"}, by=root)
+    options.change(server, {"log_days": "30"}, by=root)
+    entry = AuditEntry.objects.get()
+    assert (entry.event, entry.person, entry.before, entry.after) == (
+        "options:changed", root, {"key_type": "p256"}, {"key_type": "p384"},
+    )  # fmt: skip
+
+
+def test_pausing_and_going_on(server, root, make_user, make_site, now):
+    user = make_user("amber")
+    held = make_site(user, "held.example", next_reason="paused")
+    other = make_site(user, "other.example", next_reason="renew")
+    assert options.pause(server, by=root, now=now)
+    assert not options.pause(server, by=None, now=now + timedelta(hours=1))
+    row = options.current(server)
+    assert (row.paused_at, row.paused_by) == (now, root)
+    assert sites.policy_options(server).default.paused
+    later = now + timedelta(days=2)
+    assert options.resume(server, by=root, now=later)
+    assert not options.resume(server, by=root, now=later)
+    assert options.current(server).paused_at is None
+    held.refresh_from_db()
+    other.refresh_from_db()
+    assert (held.next_at, other.next_at) == (later, None)
+    assert [entry.event for entry in AuditEntry.objects.order_by("pk")] == ["autossl:paused", "autossl:resumed"]
+
+
+def test_what_another_key_type_means_is_counted(server, make_user, make_site, make_installed, now):
+    amber, birch = make_user("amber"), make_user("birch", autossl=Setting.OFF)
+    for number, (kind, bits) in enumerate([("ec", 256), ("ec", 256), ("rsa", 2048), ("rsa", 3072)]):
+        host = make_site(amber, f"{number}.example")
+        Certificate.objects.filter(pk=make_installed(host, host.name).pk).update(key_kind=kind, key_bits=bits)
+    make_installed(make_site(amber, "foreign.example"), "foreign.example", ours=False)
+    make_installed(make_site(birch, "off.example"), "off.example")
+    gone = make_site(amber, "gone.example", gone_at=now)
+    make_installed(gone, "gone.example")
+    # The one of a kind that has no name here is left alone, as the decision does.
+    found = [options.key_type_consequences(server, key).certificates for key in ("p256", "rsa2048", "p384")]
+    assert found == [1, 2, 3]
+    asked = []
+
+    def forecast(of, number):
+        asked.append((of, number))
+        return now + timedelta(days=number)
+
+    told = options.key_type_consequences(server, "p384", forecast=forecast)
+    assert (told.certificates, told.until, asked) == (3, now + timedelta(days=3), [(server, 3)])
+    Certificate.objects.all().update(key_kind="ec", key_bits=384)
+    assert options.key_type_consequences(server, "p384", forecast=forecast) == options.Consequences(0, None)
+    with pytest.raises(options.OptionProblem, match="is not a key type"):
+        options.key_type_consequences(server, "dsa")
 
 
 def test_what_texts_gives_change_takes(server):

@@ -138,9 +138,11 @@ def order(provider: Provider, make_user: Callable[..., Any], make_site: Callable
     return found
 
 
-def advance(order: Order, client: Ca, helper: Helper | None = None, *, stop: bool = False) -> orders.Progress:
+def advance(
+    order: Order, client: Ca, helper: Helper | None = None, *, stop: bool = False, another: bool = False
+) -> orders.Progress:
     saves = Saves()
-    tools = Tools(client, helper or Helper(), saves, lambda: stop, None)  # type: ignore[arg-type]
+    tools = Tools(client, helper or Helper(), saves, lambda: stop, None, another)  # type: ignore[arg-type]
     found = orders.advance(order, tools)
     order.refresh_from_db()
     return found
@@ -246,6 +248,44 @@ def test_an_order_that_is_not_through_after_a_day_is_given_up(order: Order) -> N
     order.refresh_from_db()
     found = advance(order, Ca(order=state("processing"), poll=state("processing")))
     assert (found.state, found.code, order.closed_as) == (State.LOST, "order_stuck", "given_up")
+
+
+@pytest.mark.parametrize("status", ["pending", "processing"])
+def test_with_another_provider_at_hand_an_hour_is_enough(order: Order, status: str) -> None:
+    Order.objects.update(url=URL, created_at=timezone.now() - timedelta(minutes=61))
+    order.refresh_from_db()
+    client = Ca(order=state(status), poll=state(status), authorization=_authorization("", "pending"), answer=None)
+    assert advance(order, client).state == State.WAITS
+    found = advance(order, client, another=True)
+    assert (found.state, found.code, order.closed_as) == (State.LOST, "order_stuck", "given_up")
+
+
+def test_the_hour_counts_from_when_the_signature_was_asked_for(order: Order) -> None:
+    now = timezone.now()
+    Order.objects.update(url=URL, created_at=now - timedelta(hours=3), finalized_at=now - timedelta(minutes=30))
+    order.refresh_from_db()
+    found = advance(order, Ca(order=state("processing"), poll=state("processing")), another=True)
+    assert found.state == State.WAITS
+    assert order.finalized_at == now - timedelta(minutes=30)
+
+
+def test_a_ca_that_says_tomorrow_is_looked_at_again_when_its_time_is_over(order: Order) -> None:
+    now = timezone.now()
+    Order.objects.update(url=URL, created_at=now - timedelta(minutes=20))
+    order.refresh_from_db()
+    client = Ca(order=state("processing"), poll=state("processing", retry_after=now + timedelta(days=1)))
+    found = advance(order, client, another=True)
+    assert found.until == now + timedelta(minutes=40)
+    assert order.retry_at == found.until
+
+
+def test_trouble_for_an_hour_ends_an_order_where_another_provider_is_at_hand(order: Order) -> None:
+    Order.objects.update(url=URL, created_at=timezone.now() - timedelta(minutes=61))
+    order.refresh_from_db()
+    assert advance(order, Ca(order=problem(ProblemKind.SERVER))).state == State.TROUBLE
+    assert order.closed_at is None
+    advance(order, Ca(order=problem(ProblemKind.SERVER)), another=True)
+    assert order.closed_as == "given_up"
 
 
 def test_a_csr_that_was_handed_in_before_is_not_an_error(order: Order) -> None:

@@ -18,7 +18,7 @@ from autossl_panel.autossl.policy import (
 )
 from autossl_panel.ca.errors import ProblemKind
 from autossl_panel.pki import CertificateFacts
-from tests.autossl.policy_facts import DAY, HOUR, MAIN, NOW, PROVIDER, WWW, installed, name, options, site
+from tests.autossl.policy_facts import DAY, HOUR, MAIN, NOW, PROVIDER, WWW, installed, options, refused, site
 
 PRIVATE = ProviderFacts("inside", 100, private_ca=True)
 WILDCARDS = ProviderFacts("wild", 100, wildcard=True)
@@ -67,11 +67,11 @@ def test_not_wanted_by_circumstance() -> None:
 
 
 def test_a_person_clears_our_own_holds_but_never_the_cas() -> None:
-    held = name(MAIN, retry_at=NOW + HOUR, ca_refused_until=NOW + DAY)
+    held = refused(MAIN, NOW + DAY, retry_at=NOW + HOUR)
     facts = site(held, installed=None, retry_at=NOW + HOUR)
     assert need(facts, options(), NOW).action == "wait"
     assert need(cleared_by_person(facts), options(), NOW).action == "new"
-    assert cleared_by_person(facts).names[0].ca_refused_until is None
+    assert cleared_by_person(facts).names[0].refusals == ()
     limited = site(held, installed=None, held_until=NOW + HOUR)
     assert need(cleared_by_person(limited), options(), NOW).reason == "rate_limited"
 

@@ -20,6 +20,7 @@ from tests.autossl.policy_facts import (
     name,
     names,
     options,
+    refused,
     site,
 )
 
@@ -47,6 +48,16 @@ ROWS: list[tuple[str, SiteFacts, PolicyOptions, str, str, datetime | None]] = [
     ("2-clock-judges-no-expiry", site(installed=installed(age=99 * DAY)), options(clock_offset=HOUR), "hold", "clock",
      None),
     ("2-clock-within", site(), options(clock_offset=5 * MINUTE), "keep", "ok", RENEWS),
+    ("2-before-an-open-order", site(open_order="pending"), options(clock_offset=HOUR), "hold", "clock", None),
+    ("0-paused-new", site(installed=None), options(paused=True), "hold", "paused", None),
+    ("0-paused-renew", site(installed=installed(age=61 * DAY)), options(paused=True), "hold", "paused", None),
+    ("0-paused-extend", site(*THREE), options(paused=True), "hold", "paused", None),
+    ("0-paused-open-order", site(open_order="processing"), options(paused=True), "hold", "paused", None),
+    ("0-paused-staged", site(stored_pair="staged", installed=None), options(paused=True), "hold", "paused", None),
+    ("0-paused-off", site(off="disabled"), options(paused=True), "skip", "disabled", None),
+    ("0-paused-gone", site(off="gone"), options(paused=True), "skip", "gone", None),
+    ("0-paused-nothing-to-do", site(), options(paused=True), "keep", "ok", RENEWS),
+    ("0-paused-waits-anyway", site(held_until=NOW + HOUR), options(paused=True), "wait", "rate_limited", NOW + HOUR),
     ("3-open", site(open_order="pending", retry_at=NOW + HOUR), options(), "resume", "order_open", None),
     ("4-site", site(retry_at=NOW + HOUR, installed=None), options(), "wait", "held_back", NOW + HOUR),
     ("4-rate", site(held_until=NOW + HOUR), options(), "wait", "rate_limited", NOW + HOUR),
@@ -59,6 +70,26 @@ ROWS: list[tuple[str, SiteFacts, PolicyOptions, str, str, datetime | None]] = [
     ("4-added-www-is-quiet", site(name(MAIN), HELD[1], installed=installed(MAIN)), options(), "keep", "ok", NOW + HOUR),
     ("4-held-name-blocks-no-renewal", site(name(MAIN), HELD[1], installed=installed(MAIN, age=70 * DAY)), options(),
      "renew", "due", None),
+    ("4-limit-of-this-provider", site(held_until=NOW + HOUR, held_provider="ca", installed=None), options(), "wait",
+     "rate_limited", NOW + HOUR),
+    ("4-limit-of-another-provider", site(held_until=NOW + HOUR, held_provider="other", installed=None), options(),
+     "new", "missing", None),
+    ("4-own-retry-holds-everywhere",
+     site(held_until=NOW + DAY, held_provider="other", retry_at=NOW + HOUR, installed=None), options(),
+     "wait", "held_back", NOW + HOUR),
+    ("4-paused-by-the-ca", site(held_reason="ca_paused", held_provider="ca"), options(), "hold", "ca_paused", None),
+    ("4-paused-by-another-ca", site(held_reason="ca_paused", held_provider="other"), options(), "keep", "ok", RENEWS),
+    ("4-refused", site(refused(MAIN, NOW + DAY), installed=None), options(), "wait", "ca_refused", NOW + DAY),
+    ("4-refused-elsewhere", site(refused(MAIN, NOW + DAY, provider="other"), installed=None), options(), "new",
+     "missing", None),
+    ("4-refused-and-held", site(refused(MAIN, NOW + HOUR, retry_at=NOW + DAY), installed=None), options(), "wait",
+     "held_back", NOW + DAY),
+    ("4-refusal-over", site(refused(MAIN, NOW), installed=None), options(), "new", "missing", None),
+    ("4-barred-by-caa", site(name(MAIN, retry_at=NOW + HOUR, barred=("ca",)), installed=None), options(), "wait",
+     "held_back", NOW + HOUR),
+    ("4-barred-elsewhere", site(name(MAIN, retry_at=NOW + HOUR, barred=("other",)), installed=None), options(), "new",
+     "missing", None),
+    ("4-missing-domain-refused", site(*names(), refused(BLOG, NOW + DAY)), options(), "wait", "ca_refused", NOW + DAY),
     ("5-staged", site(stored_pair="staged", installed=None), options(), "install", "staged", None),
     ("5-detached", site(stored_pair="detached", installed=installed(self_signed=True, ours=False)), options(),
      "install", "detached", None),
@@ -105,6 +136,20 @@ ROWS: list[tuple[str, SiteFacts, PolicyOptions, str, str, datetime | None]] = [
     ("10-ari-ahead", site(installed=installed(age=61 * DAY, renewal_at=NOW + DAY)), options(), "keep", "ok", NOW + DAY),
     ("10-ari-too-late", site(installed=installed(age=81 * DAY, renewal_at=NOW + DAY)), options(), "renew", "due", None),
     ("11-key-type", site(), options(key_type="rsa2048", reissue_confirmed=True), "renew", "key_type", None),
+    ("11-unknown-key-type", site(installed=installed(key_type=None)), options(key_type="p384", reissue_confirmed=True),
+     "keep", "ok", RENEWS),
+    ("11-renewal-is-near", site(installed=installed(age=46 * DAY)),
+     options(key_type="p384", reissue_confirmed=True), "keep", "ok", NOW + 14 * DAY),
+    ("11-a-sixth-of-the-life-before", site(installed=installed(age=45 * DAY)),
+     options(key_type="p384", reissue_confirmed=True), "renew", "key_type", None),
+    ("11-short-life", site(installed=installed(age=60 * HOUR, life=160 * HOUR)),
+     options(key_type="p384", reissue_confirmed=True), "keep", "ok", NOW + 20 * HOUR),
+    ("11-near-renewal-lets-names-come", site(*THREE, installed=installed(age=46 * DAY)),
+     options(key_type="p384", reissue_confirmed=True), "extend", "coverage", None),
+    ("11-not-twice-without-effect", site(recent_orders=twice("key_type", MAIN, WWW)),
+     options(key_type="p384", reissue_confirmed=True), "hold", "loop", NOW + 4 * HOUR),
+    ("11-due-comes-first", site(installed=installed(age=61 * DAY)), options(key_type="p384", reissue_confirmed=True),
+     "renew", "due", None),
     ("11-unconfirmed", site(), options(key_type="rsa2048"), "keep", "ok", RENEWS),
     ("12-coverage", site(*THREE), options(), "extend", "coverage", None),
     ("12-retry-come", site(*names(), name(BLOG, retry_at=NOW)), options(), "extend", "coverage", None),
@@ -117,6 +162,9 @@ ROWS: list[tuple[str, SiteFacts, PolicyOptions, str, str, datetime | None]] = [
     ("13-surplus", site(name(MAIN), installed=installed(MAIN, WWW, "gone.a.com")), options(), "keep", "ok", RENEWS),
     ("13-wildcard-covers", site(installed=installed(MAIN, "*.a.com")), options(), "keep", "ok", RENEWS),
     ("loop-defect", site(installed=installed(defects=("weak",)), last_order_defect="weak"), options(), "hold", "loop",
+     RENEWS),
+    ("loop-defect-lets-the-renewal-through",
+     site(installed=installed(age=61 * DAY, defects=("weak",)), last_order_defect="weak"), options(), "renew", "due",
      None),
     ("loop-other-defect", site(installed=installed(defects=("weak",)), last_order_defect="chain"), options(),
      "new", "weak", None),
@@ -138,6 +186,11 @@ ROWS: list[tuple[str, SiteFacts, PolicyOptions, str, str, datetime | None]] = [
 def test_row(facts: SiteFacts, settings: PolicyOptions, action: str, reason: str, until: datetime | None) -> None:
     decided = need(facts, settings, NOW)
     assert (decided.action, decided.reason, decided.until) == (action, reason, until)
+
+
+def test_a_pause_says_what_it_holds() -> None:
+    held = need(site(*THREE), options(paused=True), NOW)
+    assert (held.detail, held.missing) == ("coverage", (BLOG,))
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from autossl_panel.autossl.policy import (
     NameFacts,
     Need,
     PolicyOptions,
+    Refused,
     SiteFacts,
     defer_until,
     need,
@@ -34,6 +35,7 @@ from tests.autossl.policy_facts import (
     name,
     names,
     options,
+    refused,
     site,
 )
 
@@ -55,9 +57,7 @@ ROWS: list[tuple[str, SiteFacts, Mapping[str, Found], str, str, tuple[str, ...],
      None),
     ("1-first-unknown-is-tried", site(installed=None), findings(main="unknown", www="fail"), "order", "missing",
      (MAIN,), None),
-    ("1-ca-refused", site(name(MAIN, ca_refused_until=NOW + DAY), installed=None), findings(main="pass"), "fail",
-     "dcv_all_failed", (), None),
-    ("1-ca-refusal-over", site(name(MAIN, ca_refused_until=NOW), installed=None), findings(main="pass"), "order",
+    ("1-ca-refusal-over", site(refused(MAIN, NOW), installed=None), findings(main="pass"), "order",
      "missing", (MAIN,), None),
     ("2-nothing-new", site(*THREE), findings(main="pass", www="pass", blog="fail"), "keep", "dcv_nothing_new", (),
      None),
@@ -79,7 +79,7 @@ ROWS: list[tuple[str, SiteFacts, Mapping[str, Found], str, str, tuple[str, ...],
      "defer", "deferred", (), DEFER_UNTIL),
     ("4-new-weak", site(installed=installed(defects=("weak",))), findings(main="pass", www="fail"), "defer", "deferred",
      (), NOW + 57 * DAY),
-    ("4-refused-by-the-ca", site(name(MAIN), name(WWW, ca_refused_until=NOW + DAY), installed=DUE),
+    ("4-refused-by-the-ca", site(name(MAIN), refused(WWW, NOW + DAY), installed=DUE),
      findings(main="pass", www="pass"), "defer", "deferred", (), DEFER_UNTIL),
     ("4-not-if-self-signed", site(installed=installed(self_signed=True)), findings(main="pass", www="fail"), "order",
      "self_signed", (MAIN,), None),
@@ -132,6 +132,14 @@ def test_row(
     wanted = need(facts, options(), NOW)
     decided = plan(wanted, found, facts, options(), NOW)
     assert (decided.action, decided.reason, decided.names, decided.until) == (action, reason, ordered, until)
+
+
+def test_row_1_a_refusal_that_comes_while_names_are_proven_counts() -> None:
+    facts = site(refused(MAIN, NOW + DAY), installed=None)
+    decided = plan(Need(Action.NEW, "missing"), findings(main="pass"), facts, options(), NOW)
+    assert (decided.action, decided.reason, decided.left_out) == ("fail", "dcv_all_failed", ((MAIN, "ca_refused"),))
+    elsewhere = site(refused(MAIN, NOW + DAY, provider="other"), installed=None)
+    assert plan(need(elsewhere, options(), NOW), findings(main="pass"), elsewhere, options(), NOW).action == "order"
 
 
 def test_row_3_key_type() -> None:
@@ -195,6 +203,11 @@ near = st.integers(-100 * 24 * 60, 100 * 24 * 60).map(lambda minutes: NOW + time
 perhaps = st.none() | near
 
 
+any_refusals = st.lists(
+    st.builds(Refused, st.sampled_from(["ca", "other"]), near, near), max_size=2, unique_by=lambda one: one.provider
+).map(tuple)
+
+
 @st.composite
 def any_name(draw: st.DrawFn, text: str) -> NameFacts:
     ended = draw(st.integers(0, 5)) == 0
@@ -204,7 +217,7 @@ def any_name(draw: st.DrawFn, text: str) -> NameFacts:
         added=text.startswith("www."),
         not_wanted="excluded" if ended else draw(st.sampled_from([None, None, None, "www_not_served"])),
         retry_at=draw(perhaps),
-        ca_refused_until=draw(perhaps),
+        refusals=draw(any_refusals),
         first_failed_at=draw(perhaps),
         ended=ended,
     )
@@ -254,6 +267,7 @@ any_options = st.builds(
     replace_foreign=st.booleans(),
     key_type=st.sampled_from(["p256", "rsa2048"]),
     reissue_confirmed=st.booleans(),
+    paused=st.sampled_from([False, False, False, True]),
 )
 any_findings = st.fixed_dictionaries(
     {
@@ -281,6 +295,8 @@ def test_any_need_has_a_reason_and_a_moment_ahead(facts: SiteFacts, settings: Po
     wanted = need(facts, settings, NOW)
     assert wanted.until is None or wanted.until > NOW
     assert wanted.reason
+    if settings.paused:
+        assert wanted.action in ("skip", "hold", "wait", "keep")
     assert set(wanted.missing) <= set(wanted.names)
 
 
@@ -296,6 +312,7 @@ def test_any_plan_orders_only_what_may_be_ordered_and_costs_no_coverage_early(
     assert provider is not None
     assert len(decided.names) <= provider.max_names
     assert (decided.action == "order") == bool(decided.names)
+    assert not (settings.paused and decided.names)
     if decided.action == "order":
         _costs_no_coverage(facts, decided.names, decided.left_out)
 
@@ -305,8 +322,7 @@ def _orders_nothing_that_failed(facts: SiteFacts, found: Mapping[str, Found], or
     for text in ordered:
         assert found[text].outcome != "fail"
         assert by_name[text].wanted
-        refused = by_name[text].ca_refused_until
-        assert refused is None or refused <= NOW
+        assert by_name[text].refused("ca", NOW) is None
 
 
 def _costs_no_coverage(facts: SiteFacts, ordered: tuple[str, ...], left_out: tuple[tuple[str, str], ...]) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autossl_panel.autossl.policy import PolicyOptions, SiteFacts, need
-from autossl_panel.autossl.priority import cut, job_class
+from autossl_panel.autossl.priority import cut, job_class, turn
 from tests.autossl.policy_facts import BLOG, DAY, MAIN, NOW, WWW, installed, name, names, options, site
 
 FAILING = names(MAIN, WWW, last_failed_at=NOW, last_passed_at=NOW - DAY)
@@ -35,6 +35,14 @@ ROWS: list[tuple[str, SiteFacts, PolicyOptions, int]] = [
 @pytest.mark.parametrize(("facts", "settings", "group"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS])
 def test_class(facts: SiteFacts, settings: PolicyOptions, group: int) -> None:
     assert job_class(need(facts, settings, NOW), facts, NOW) == group
+
+
+def test_a_reissue_for_the_key_type_waits_for_all_that_is_due() -> None:
+    """Whatever turn the last due renewal of a user with very many sites has."""
+    settings, due = options(key_type="p384", reissue_confirmed=True), site(installed=installed(age=61 * DAY))
+    first_reissue = turn(0, need(site(), settings, NOW))
+    assert turn(0, need(due, settings, NOW)) == 0
+    assert turn(100_000, need(due, settings, NOW)) < first_reissue < turn(1, need(site(), settings, NOW))
 
 
 def test_cut() -> None:

@@ -4,12 +4,13 @@ from datetime import timedelta
 
 import pytest
 
-from autossl_panel.autossl import runs, sites, survey
-from autossl_panel.autossl.models import Job, LogLine, Order, Outcome, Run, Verdict
+from autossl_panel.autossl import log, options, runs, sites, survey, verdicts
+from autossl_panel.autossl.jobs import claims
+from autossl_panel.autossl.models import Job, JobState, LogLine, Order, Outcome, Provider, Run, Verdict
 from autossl_panel.helper.client import HelperGone
 from autossl_panel.helper.protocol import ConfigurationFault, InventoryAnswer
 from autossl_panel.hosting import users
-from autossl_panel.hosting.models import HostingUser, Setting, SiteState
+from autossl_panel.hosting.models import HostingUser, Setting, SiteState, VirtualHost
 
 pytestmark = pytest.mark.django_db
 
@@ -113,6 +114,23 @@ def test_a_persons_check_clears_our_holds_and_leaves_the_cas(provider, make_user
     assert waits.next_reason == "rate_limited"
 
 
+def test_a_persons_check_ends_the_cas_pause_for_which_a_person_had_to_act(provider, make_user, make_site):
+    make_site(make_user("amber"), "amber.example", held_reason="ca_paused", held_provider="pebble")
+    assert surveyed().counts["waiting"] == 1
+    surveyed(asked_from="panel")
+    assert [job.reason for job in Job.objects.all()] == ["missing"]
+
+
+def test_a_persons_check_clears_a_refusal_of_the_ca(provider, make_user, make_site, now):
+    host = make_site(make_user("amber"), "amber.example")
+    verdicts.record_refused(host.pk, {"amber.example": ("caa", "no")}, now, provider="pebble")
+    assert surveyed().counts["waiting"] == 1
+    host.refresh_from_db()
+    assert (host.next_reason, host.problem["code"]) == ("ca_refused", "ca_refused")
+    surveyed(asked_from="panel")
+    assert [job.reason for job in Job.objects.all()] == ["missing"]
+
+
 def test_a_survey_that_died_goes_on_where_it_stood(provider, make_user, make_site):
     users = [make_user(name) for name in ("amber", "birch")]
     for user in users:
@@ -167,6 +185,101 @@ def test_an_order_in_a_status_that_no_rfc_knows_stops_no_survey(provider, make_u
     )
     surveyed()
     assert [(job.action, job.reason) for job in Job.objects.all()] == [("resume", "order_open")]
+
+
+def test_while_paused_a_persons_run_says_so_judges_every_site_and_ends(
+    provider, root, make_user, make_site, make_installed, now
+):
+    user = make_user("amber")
+    missing = make_site(user, "new.example", next_at=now)
+    expired = make_site(user, "old.example", state=SiteState.SECURED)
+    make_installed(expired, "old.example", days_left=-1)
+    secured = make_site(user, "good.example")
+    make_installed(secured, "good.example")
+    options.pause(provider.accounts.get().server, by=root, now=now)
+    run = surveyed(asked_from="panel")
+    assert not Job.objects.exists()
+    assert run.ended_at is not None
+    assert events(run) == ["run:started", "inventory:unchanged", "run:paused", "user:waits", "run:ended"]
+    line = LogLine.objects.get(run=run, event="run:paused")
+    assert (line.level, line.data["by"]) == ("warn", "root")
+    stands = {host.name: (host.state, host.next_at, host.next_reason) for host in VirtualHost.objects.all()}
+    assert stands["new.example"] == (SiteState.UNSECURED, None, "paused")
+    assert stands["old.example"] == (SiteState.UNSECURED, None, "paused")
+    assert stands["good.example"][0] == SiteState.SECURED
+    assert missing.pk
+
+
+def test_a_reissue_queues_behind_every_renewal_that_is_due(provider, make_user, make_site, make_installed, server):
+    options.change(server, {"key_type": "p384", "reissue": "yes"}, by=None)
+    one, many = make_user("one"), make_user("many")
+    make_installed(make_site(one, "reissue.example"), "reissue.example")
+    for number in range(3):
+        make_installed(make_site(many, f"due{number}.example"), f"due{number}.example", days_left=25)
+    surveyed()
+    ordered = Job.objects.order_by("job_class", "turn", "not_after").values_list("virtual_host__name", "reason")
+    assert [reason for _name, reason in ordered] == ["due", "due", "due", "key_type"]
+    assert set(Job.objects.values_list("job_class", flat=True)) == {4}
+
+
+def test_what_is_wrong_with_the_server_is_told_once_by_run_and_row(provider, server, make_user, make_site, now):
+    host = make_site(make_user("amber"), "a.example", "b.example", next_at=now)
+    data = {"reason": "no_route", "record": "AAAA", "address": "2001:db8::1"}
+    for domain in host.domains.all():
+        Verdict.objects.create(domain=domain, at=now, outcome=Outcome.UNKNOWN, code="unknown", data=data)
+    run = surveyed()
+    Job.objects.update(state=JobState.ENDED, outcome="failed")
+    assert runs.end_if_done(run.pk, now=now)
+    server.refresh_from_db()
+    told = {"family": "IPv6", "address": "2001:db8::1"}
+    assert server.trouble == [{"code": "no_route", "since": now.isoformat(), "names": 2, "data": told}]
+    line = log.line(LogLine.objects.get(run=run, event="run:trouble"))
+    assert line.text == "Trouble of this server: no IPv6 or no IPv4 connection. Names that could not be judged: 2"
+    assert "Give it IPv6" in line.advice
+    # Still so an hour later: since when stays. Mended: it is gone.
+    later = now + timedelta(hours=1)
+    Verdict.objects.filter(domain__name="b.example").update(outcome=Outcome.PASS, at=later)
+    Verdict.objects.filter(domain__name="a.example").update(at=later)
+    run = surveyed(runs.DUE)
+    Job.objects.update(state=JobState.ENDED, outcome="failed")
+    runs.end_if_done(run.pk, now=later)
+    server.refresh_from_db()
+    assert [(one["since"], one["names"]) for one in server.trouble] == [(now.isoformat(), 1)]
+    Verdict.objects.update(outcome=Outcome.PASS, code="", data={})
+    VirtualHost.objects.update(next_at=None)
+    run = surveyed(runs.DUE)
+    runs.end_if_done(run.pk, now=later)
+    server.refresh_from_db()
+    assert server.trouble == []
+
+
+def test_a_wrong_clock_is_told_by_one_line_and_holds_all(provider, server, make_user, make_site, make_installed):
+    user = make_user("amber")
+    for number in range(3):
+        host = make_site(user, f"{number}.example", state=SiteState.SECURED)
+        make_installed(host, host.name, days_left=-1)
+    Provider.objects.update(clock_offset=900)
+    run = surveyed()
+    assert events(run) == ["run:started", "inventory:unchanged", "user:waits", "run:trouble", "run:ended"]
+    assert not Job.objects.exists()
+    server.refresh_from_db()
+    assert [(one["code"], one["data"]) for one in server.trouble] == [("clock", {"seconds": "900"})]
+    assert LogLine.objects.get(run=run, event="run:ended").level == "warn"
+
+
+def test_a_run_for_days_of_arrears_takes_the_urgent_first(provider, server, make_user, make_site, make_installed, now):
+    """The panel was off for a week: one run queues all, and the classes say in which order they are claimed."""
+    user = make_user("amber")
+    later = now + timedelta(days=7)
+    for name, days_left in (("due", 30), ("urgent", 9), ("expired", 6), ("fresh", 80)):
+        host = make_site(user, f"{name}.example", next_at=now + timedelta(days=1))
+        make_installed(host, host.name, days_left=days_left)
+    make_site(make_user("birch"), "new.example", next_at=now)
+    run = runs.start(runs.DUE, by=None, asked_from="sweep", now=later)
+    survey.survey(run, Helper(), now=later)
+    names = [one.job.virtual_host.name for one in claims.claim(server, "w", 10)]
+    assert names == ["expired.example", "urgent.example", "new.example", "due.example"]
+    assert Run.objects.filter(ended_at__isnull=True).count() == 1
 
 
 def test_a_run_that_is_cancelled_in_the_middle_of_its_survey_queues_nothing(

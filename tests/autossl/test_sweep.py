@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone
 from django_q.models import OrmQ
 
-from autossl_panel.autossl import options, runs, sweep, tasks
+from autossl_panel.autossl import options, registration, runs, sweep, tasks
 from autossl_panel.autossl.models import Beat, Job, JobState, Lease, LogLine, Options, Order, Provider, Run
 from autossl_panel.hosting.models import Server, Setting, VirtualHost
 from autossl_panel.people import audit
@@ -130,6 +130,37 @@ def test_an_open_order_of_a_disabled_user_is_given_up_unless_it_is_being_signed(
     swept(server)
     order.refresh_from_db()
     assert (order.closed_at is None) is kept
+
+
+def test_while_paused_nothing_is_started_but_the_daily_look(server: Server, host: VirtualHost) -> None:
+    options.pause(server, by=None, now=NOON)
+    assert swept(server) == []
+    Options.objects.update(daily_done_on=date(2026, 11, 22))
+    assert swept(server) == [runs.ALL]
+    Run.objects.update(ended_at=NOON)
+    options.resume(server, by=None, now=NOON)
+    assert swept(server) == [runs.DUE]
+
+
+def test_a_clock_that_was_set_right_makes_what_it_held_due_within_a_minute(
+    server: Server, host: VirtualHost, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An hour's certificate cannot wait for the daily check."""
+    asked = []
+
+    def look(of: Server) -> None:
+        asked.append(of)
+
+    monkeypatch.setattr(registration, "look_at_clock", look)
+    assert swept(server) == [runs.DUE]
+    Run.objects.update(ended_at=NOON)
+    assert asked == []
+    VirtualHost.objects.update(next_at=None, next_reason="clock")
+    Provider.objects.update(clock_offset=600)
+    assert swept(server) == []
+    Provider.objects.update(clock_offset=1)
+    assert swept(server) == [runs.DUE]
+    assert asked == [server, server]
 
 
 def test_runs_older_than_the_log_is_kept_are_forgotten(server: Server, host: VirtualHost) -> None:

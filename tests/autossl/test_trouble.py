@@ -13,9 +13,10 @@ import pytest
 from django.core.management import call_command
 
 from autossl_panel import ca, dcv
-from autossl_panel.autossl import jobs, orders, registration, runs
-from autossl_panel.autossl.models import Account, JobOutcome, JobState, Order, Provider
-from autossl_panel.hosting import users
+from autossl_panel.autossl import choices, jobs, options, orders, providers, registration, runs
+from autossl_panel.autossl.models import Account, JobOutcome, JobState, LogLine, Order, Provider
+from autossl_panel.hosting import exclusion_patterns, users
+from autossl_panel.hosting.exclusion_patterns import Level
 from autossl_panel.hosting.models import HostingUser, Setting
 from autossl_panel.sandbox.box import Box
 from autossl_panel.sandbox.sites import Site
@@ -232,3 +233,67 @@ def test_an_error_of_ours_in_preflight_leaves_the_names_to_the_ca(
     # Unknown is our trouble, not the name's: a first issue is tried, and no job stays in hand.
     assert parts.events(run, MAIN)[1:5] == ["dcv:unknown", "dcv:unknown", "plan:order", "order:placed"]
     assert parts.job(run, OTHER).state == JobState.ENDED
+
+
+def second_provider(parts: Parts) -> Provider:
+    """The same CA under another name, with an account of its own."""
+    wish = providers.Draft(
+        name="second",
+        directory_url=parts.box.directory_url,
+        ca_bundle=parts.box.ca_bundle.read_text(),
+        private_ca=True,
+    )
+    provider = registration.probe(providers.draft(wish, by=None, ring=False))
+    registration.register(providers.ask_to_use(provider, parts.server, agree_terms=True, by=None, ring=False))
+    providers.activate(parts.provider)
+    return provider
+
+
+def test_each_site_is_ordered_from_its_users_own_provider(parts: Parts) -> None:
+    second = second_provider(parts)
+    parts.discover()
+    choices.choose_for_user(HostingUser.objects.get(name="amber"), second, by=None, now=datetime.now(UTC))
+    run = parts.run()
+    assert parts.job(run, MAIN).outcome == parts.job(run, OTHER).outcome == JobOutcome.SECURED
+    by_site = {
+        order.virtual_host.name: (order.provider.name, order.account.provider.name)
+        for order in Order.objects.select_related("virtual_host", "provider", "account__provider")
+    }
+    assert by_site == {MAIN: ("second", "second"), OTHER: ("pebble", "pebble")}
+
+
+def test_a_pattern_that_is_added_while_names_are_proven_is_heeded(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = dcv.check
+
+    def then_exclude(*given: Any, **named: Any) -> Any:
+        exclusion_patterns.add_pattern("*amber*", Level(parts.server), by=None, now=datetime.now(UTC))
+        return check(*given, **named)
+
+    monkeypatch.setattr(dcv, "check", then_exclude)
+    run = parts.run()
+    assert (parts.job(run, MAIN).outcome, parts.job(run, MAIN).outcome_reason) == (JobOutcome.SKIPPED, "all_excluded")
+    assert parts.job(run, OTHER).outcome == JobOutcome.SECURED
+
+
+def test_a_pause_while_names_are_proven_orders_nothing(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    check = dcv.check
+
+    def then_pause(*given: Any, **named: Any) -> Any:
+        options.pause(parts.server, by=None, now=datetime.now(UTC))
+        return check(*given, **named)
+
+    monkeypatch.setattr(dcv, "check", then_pause)
+    run = parts.run()
+    for name in (MAIN, OTHER):
+        job = parts.job(run, name)
+        assert (job.outcome, job.outcome_reason) == (JobOutcome.WAITING, "paused")
+    assert not Order.objects.exists()
+    monkeypatch.setattr(dcv, "check", check)
+    run = parts.run()
+    assert "run:paused" in LogLine.objects.filter(run=run).values_list("event", flat=True)
+    assert not run.jobs.exists()
+    options.resume(parts.server, by=None, now=datetime.now(UTC))
+    run = parts.run()
+    assert {parts.shown(name) is not None for name in (MAIN, OTHER)} == {True}

@@ -14,6 +14,9 @@ PAGES = {
     "users-selected": "/users/?select=page&state=problems",
     "users-none": "/users/?q=norhtwind",
     "options": "/options/",
+    "channel-add": "/options/channels/add/",
+    "channel": "/options/channels/{channel}/",
+    "channel-remove": "/options/channels/{channel}/remove/",
     "providers": "/providers/",
     "provider-add": "/providers/add/",
     "provider-refused": "/providers/{refused}/edit/",
@@ -82,6 +85,7 @@ def shoot(folder: Path, wanted: list[str]) -> None:
         "past": made.past.pk,
         "refused": Provider.objects.get(state="refused").pk,
         "passkey": factors.passkeys(made.root).first().pk,  # type: ignore[union-attr]
+        "channel": made.channel.pk,
     }
     server = make_server("127.0.0.1", 0, application, server_class=Server, handler_class=Quiet)
     threading.Thread(target=server.serve_forever, daemon=True).start()

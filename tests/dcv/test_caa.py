@@ -5,7 +5,7 @@ import asyncio
 import dns.rdatatype
 import pytest
 
-from autossl_panel.dcv.caa import Permission, allows, permission
+from autossl_panel.dcv.caa import Permission, allows, permission, permits
 from autossl_panel.dcv.resolve import Answer, Trouble
 
 OURS = frozenset(("ca.example",))
@@ -38,6 +38,16 @@ OURS = frozenset(("ca.example",))
 )
 def test_record_sets(records: list[str], wildcard: bool, expected: bool) -> None:
     assert allows(records, OURS, wildcard=wildcard) is expected
+
+
+def test_what_was_found_for_one_ca_says_what_another_may() -> None:
+    records = ('0 issue "ca.example"', '0 issuewild "wild.example"')
+    assert permits(records, ["CA.example."])
+    assert not permits(records, ["other.example"])
+    assert permits(records, ["wild.example"], wildcard=True)
+    assert not permits(records, ["ca.example"], wildcard=True)
+    assert permits(records, []), "a CA without identities has nothing to be compared with"
+    assert permits((), ["other.example"])
 
 
 def _climb(

@@ -299,8 +299,13 @@ def test_caa_that_forbids(box: Box) -> None:
     _says(finding, Outcome.FAIL, "caa")
     assert 'Add at example.com: CAA 0 issue "ca.example"' in advice("caa", finding.data)
     assert box.here.asked == []
+    # The records go with the finding: they say whether another CA may.
+    assert finding.caa == ('0 issue "other.example"',)
     box.dns.records[("example.com", "CAA")].append('0 issue "ca.example"')
-    _says(box.prove(NAME, caa_identities=("ca.example",)), Outcome.PASS, None)
+    finding = box.prove(NAME, caa_identities=("ca.example",))
+    _says(finding, Outcome.PASS, None)
+    assert set(finding.caa or ()) == {'0 issue "other.example"', '0 issue "ca.example"'}
+    assert box.prove(NAME).caa is None, "no CA to ask for"
 
 
 def test_caa_that_cannot_be_read_is_a_failure_as_for_the_ca(box: Box) -> None:
@@ -309,6 +314,7 @@ def test_caa_that_cannot_be_read_is_a_failure_as_for_the_ca(box: Box) -> None:
     finding = box.prove(NAME, caa_identities=("ca.example",))
     _says(finding, Outcome.FAIL, "dns_servfail")
     assert "the CAA records of example.com" in advice("dns_servfail", finding.data)
+    assert finding.caa is None
 
 
 def test_a_wildcard_and_a_bad_name_cost_no_network(box: Box) -> None:

@@ -10,6 +10,7 @@ from autossl_panel.autossl.models import (
     AccountStatus,
     Beat,
     Certificate,
+    Channel,
     Installation,
     Job,
     JobOutcome,
@@ -84,6 +85,7 @@ class Scene:
     provider: Provider
     live: Run
     past: Run
+    channel: Channel
     now: datetime
 
 
@@ -107,6 +109,7 @@ def build(*, live: bool = True, now: datetime | None = None) -> Scene:
     provider = _providers(server, now)
     row = options.current(server)
     row.resolvers, row.server_addresses = ["192.0.2.53", "2001:db8::53"], ["203.0.113.10", "2001:db8:1::10"]
+    row.admin_addresses = ["certs@harbor-hosting.example"]
     row.save()
     owners = {"": None, "harborweb": harborweb, "brightpeak": brightpeak}
     lists = {name: FeatureList.objects.create(name=name, autossl=name != "parked") for name in _lists()}
@@ -136,7 +139,15 @@ def build(*, live: bool = True, now: datetime | None = None) -> Scene:
         current.ended_at = now - timedelta(seconds=40)
         current.counts = {"outcomes": {"secured": 4, "failed": 0}}
         current.save()
-    return Scene(server, root, harborweb, brightpeak, provider, current, past, now)
+    channel = Channel.objects.create(
+        server=server,
+        kind="webhook",
+        name="on call",
+        target="https://hooks.harbor-hosting.example/in/5up3r53cr3t",
+        secret="whsec_bm90IGEgc2VjcmV0IGF0IGFsbCwgYnV0IGxvbmc=",
+        sent_at=now - timedelta(hours=2),
+    )
+    return Scene(server, root, harborweb, brightpeak, provider, current, past, channel, now)
 
 
 BROWSERS = (

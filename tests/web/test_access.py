@@ -66,6 +66,14 @@ TABLE: dict[str, Answers] = {
     "provider-register": ROOT_ACT,
     "provider-remove": ROOT_FORM,
     "options": ROOT_FORM,
+    "channel-add": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, OK)},
+    "channel-edit": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, OK)},
+    "channel-remove": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
+    "channel-test": {"post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
+    "channel-state": {"get": (SIGN_IN, NONE, NONE, NONE, OK)},
+    "mail-test": {"post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
+    "mail-state": {"get": (SIGN_IN, NONE, NONE, NONE, OK)},
+    "messages-again": {"post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
     "users": {"get": (SIGN_IN, NONE, OK, OK, OK), "post": (SIGN_IN, NONE, AWAY, AWAY, AWAY)},
     "users-undo": {"post": (SIGN_IN, NONE, AWAY, AWAY, AWAY)},
     "user-autossl": {"post": (SIGN_IN, NONE, 400, NONE, 400)},
@@ -182,6 +190,8 @@ def object_of(name: str, scene: Scene) -> object:
             },
         )
         return found.ident
+    if name.startswith("channel-"):
+        return scene.channel.pk
     if name.startswith("person-") or name == "person":
         return User.objects.get_or_create(username="somebody", role=Role.RESELLER)[0].pk
     if name.startswith("feature-list-") or name == "feature-list":

@@ -17,6 +17,9 @@ GOOD = {
     "replace_foreign": "on",
     "second_factor": "nobody",
     "audit_days": "400",
+    "notify_user": "failures",
+    "notify_admin": "all",
+    "admin_addresses": "a@example.org, b@example.org",
 }
 
 
@@ -26,8 +29,22 @@ def test_options_are_saved(as_root, scene: Scene):
     assert row.resolvers == ["192.0.2.53", "2001:db8::53"]
     assert (row.key_type, row.daily_at, row.log_days, row.reload_gap) == ("p384", time(4, 21), 90, 5)
     assert row.replace_foreign
+    assert (row.notify_user, row.notify_admin) == ("failures", "all")
+    assert row.admin_addresses == ["a@example.org", "b@example.org"]
     assert not row.serve_www, "a checkbox that is not sent is off"
     assert "The options are saved." in as_root.get("/options/").content.decode()
+
+
+def test_a_reissue_is_confirmed_with_its_number_in_sight(as_root, scene: Scene):
+    as_root.post("/options/", {**GOOD, "reissue": "on", "reissue_seen": "p256"})
+    assert not options.current(scene.server).reissue, "the number that was seen was another key type's"
+    html = as_root.get("/options/").content.decode()
+    assert 'name="reissue_seen" value="p384"' in html
+    assert "Re-issue the " in html
+    as_root.post("/options/", {**GOOD, "reissue": "on", "reissue_seen": "p384"})
+    assert options.current(scene.server).reissue
+    as_root.post("/options/", {**GOOD, "reissue": "on", "reissue_seen": "p384", "key_type": "rsa2048"})
+    assert not options.current(scene.server).reissue
 
 
 @pytest.mark.parametrize(
@@ -39,6 +56,9 @@ def test_options_are_saved(as_root, scene: Scene):
         ("log_days", "0", "is not a number of days from 1 to 3650"),
         ("reload_gap", "soon", "is not a number of seconds"),
         ("key_type", "dsa", "is not a key type"),
+        ("notify_user", "", "is not a level"),
+        ("notify_admin", "loud", "is not a level"),
+        ("admin_addresses", "a@example.org, nowhere", "“nowhere” is not an e-mail address"),
     ],
 )
 def test_what_is_wrong_stands_at_its_field_and_nothing_is_saved(field, value, said, as_root, scene: Scene):

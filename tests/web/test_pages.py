@@ -8,7 +8,16 @@ from django.template.loader import render_to_string
 
 from tests.web.scene import Scene
 
-ROOT = ["/options/", "/providers/", "/providers/add/", "/providers/disable/", "/people/audit/"]
+ROOT = [
+    "/options/",
+    "/options/channels/add/",
+    "/options/channels/{channel}/",
+    "/options/channels/{channel}/remove/",
+    "/providers/",
+    "/providers/add/",
+    "/providers/disable/",
+    "/people/audit/",
+]
 BOTH = [
     "/security/",
     "/security/password/",
@@ -90,7 +99,7 @@ def check(html: str) -> None:
 
 @pytest.mark.parametrize("url", ROOT + BOTH)
 def test_root_opens_every_page(url, scene: Scene, as_root):
-    answer = as_root.get(url.format(live=scene.live.pk, past=scene.past.pk))
+    answer = as_root.get(url.format(live=scene.live.pk, past=scene.past.pk, channel=scene.channel.pk))
     assert answer.status_code == 200
     check(answer.content.decode())
     assert "unsafe-inline" not in answer["Content-Security-Policy"]

@@ -95,7 +95,7 @@ def test_a_password_that_the_panel_made_is_shown_once(as_root):
         ({"username": "harborweb"}, "username", "There is a person “harborweb” already."),
         ({"role": "king"}, "role", "is not a role"),
         ({"hosting_users": "amberfield nobodys"}, "hosting_users", "There is no hosting user “nobodys”"),
-        ({"email": "anna"}, "email", "“anna” is not an e-mail address."),
+        ({"email": "anna"}, "email", "“anna” is not an e-mail address: "),
         ({"password": "2short!"}, "password", "too short"),
     ],
 )

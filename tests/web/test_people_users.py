@@ -175,7 +175,7 @@ def test_one_is_saved_as_a_whole(as_root, own: Own, scene: Scene):
         ({"login": "nobodys"}, "login", "There is no person “nobodys”."),
         ({"login": "harborweb"}, "login", "“harborweb” is a reseller"),
         ({"feature_list": "999999"}, "feature_list", "There is no such feature list."),
-        ({"email": "a@"}, "email", "“a@” is not an e-mail address."),
+        ({"email": "a@"}, "email", "“a@” is not an e-mail address: "),
     ],
 )
 def test_what_cannot_be_taken_is_told_at_its_field_and_saves_nothing(wrong, field, says, as_root, scene: Scene):

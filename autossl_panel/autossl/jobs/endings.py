@@ -15,7 +15,7 @@ from autossl_panel.hosting.models import Server, VirtualHost
 
 from .. import log, policy, runs, sites, standing
 from .. import options as option_rows
-from ..facts import Action, Need, PolicyOptions
+from ..facts import Action, Need
 from ..models import Job, JobOutcome, JobState, Level, LogLine
 from ..sites import Site
 from .claims import Claim, writing
@@ -108,7 +108,7 @@ def _stand(server: Server, mine: Sequence[Ending], now: datetime) -> None:
     options = sites.policy_options(server)
     serve_www = option_rows.current(server).serve_www
     found = sites.read_ids(by_host, options, now, serve_www=serve_www)
-    stands = [_standing(site, by_host[host], options, now) for host, site in found.items()]
+    stands = [_standing(site, by_host[host], now) for host, site in found.items()]
     standing.save(stands)
     for site, stand in stands:
         one = by_host[site.row["pk"]]
@@ -117,17 +117,17 @@ def _stand(server: Server, mine: Sequence[Ending], now: datetime) -> None:
             Job.objects.filter(pk=one.job.pk).update(problem=stand.problem)
 
 
-def _standing(site: Site, one: Ending, options: PolicyOptions, now: datetime) -> tuple[Site, standing.Standing]:
-    need = policy.need(site.facts, options, now)
+def _standing(site: Site, one: Ending, now: datetime) -> tuple[Site, standing.Standing]:
+    need = policy.need(site.facts, site.options, now)
     if one.outcome == JobOutcome.CANCELLED:
         # A person stopped it: the next daily check takes it up, not the sweep a minute later.
-        return site, replace(standing.of(site, need, options), next_at=None, next_reason="cancelled")
+        return site, replace(standing.of(site, need), next_at=None, next_reason="cancelled")
     moment, reason = None, None
     if need.action in ACTIONABLE:
         # What is tried next: after a failure the same again, else what is left to do.
         reason = need.reason if one.outcome in (JobOutcome.SECURED, JobOutcome.KEPT) else one.reason
-        site, need, moment = _hold(site, need, one, options, now)
-    stands = standing.of(site, need, options)
+        site, need, moment = _hold(site, need, one, now)
+    stands = standing.of(site, need)
     if moment is None and one.until is not None and need.until is not None and need.until <= one.until:
         reason = one.reason
     return site, replace(
@@ -138,7 +138,7 @@ def _standing(site: Site, one: Ending, options: PolicyOptions, now: datetime) ->
     )
 
 
-def _hold(site: Site, need: Need, one: Ending, options: PolicyOptions, now: datetime) -> tuple[Site, Need, datetime]:
+def _hold(site: Site, need: Need, one: Ending, now: datetime) -> tuple[Site, Need, datetime]:
     """The next try of a site that is still in need: what was said, else the ladder's next rung."""
     row = VirtualHost.objects.filter(pk=site.row["pk"])
     attempts = (row.values_list("attempts", flat=True).first() or 0) + 1
@@ -149,7 +149,7 @@ def _hold(site: Site, need: Need, one: Ending, options: PolicyOptions, now: date
         moment = min(moment, rung)
         row.update(attempts=attempts, retry_at=moment)
         site = replace(site, facts=replace(site.facts, retry_at=moment))
-        need = policy.need(site.facts, options, now)
+        need = policy.need(site.facts, site.options, now)
     else:
         row.update(attempts=attempts)
     return site, need, moment

@@ -18,8 +18,8 @@ from autossl_panel.helper.client import HelperGone, HelperProblem
 from autossl_panel.hosting.models import VirtualHost
 
 from .. import orders, policy, sites, verdicts
-from ..facts import Action, Plan
-from ..models import JobOutcome, JobState, Level, LogLine, Order, OrderStatus, Phase, Verdict
+from ..facts import Action, Plan, ProviderFacts
+from ..models import Account, JobOutcome, JobState, Level, LogLine, Order, OrderStatus, Phase, Verdict
 from ..orders import State
 from ..policy import Remedy
 from ..registration import keys
@@ -109,7 +109,7 @@ class Orderer(threading.Thread):
         host = task.job.virtual_host_id
         # Verdicts, plan and the order that follows from it are one step: one transaction.
         with writing():
-            verdicts.record(host, task.findings.values(), installed, now)
+            verdicts.record(host, task.findings.values(), installed, now, provider=_provider(task).name)
             over = withdrawn(task)
             if over:
                 task.claim.save(lines=lines)
@@ -118,13 +118,15 @@ class Orderer(threading.Thread):
                 task.site = self._with_failures(task, now)
                 order = self._follow(task, self._planned(task, now), lines, now)
         if over:
+            # What ended the wish may be newer than the bench's last look.
+            bench.policy_options = sites.policy_options(bench.server)
             self._again(task)
         elif order is not None:
             self._advance(task, order)
 
     def _planned(self, task: Task, now: datetime) -> Plan:
-        options, suspended = self.bench.policy_options, self.bench.suspicion.suspended
-        return policy.plan(task.need, task.findings, task.site.facts, options, now, reductions_suspended=suspended)
+        site, suspended = task.site, self.bench.suspicion.suspended
+        return policy.plan(task.need, task.findings, site.facts, site.options, now, reductions_suspended=suspended)
 
     def _follow(self, task: Task, plan: Plan, lines: list[LogLine], now: datetime) -> Order | None:
         """The order that a plan asks for, saved; None where the job ends instead."""
@@ -180,14 +182,14 @@ class Orderer(threading.Thread):
         if self.bench.breaker.problem is not None or self.bench.found is None:
             self._ca_trouble(task, self.bench.breaker.problem, None, lines)
             return None
-        provider, account = self.bench.found
+        account = Account.objects.select_related("provider").get(pk=_provider(task).account)
         order = orders.new(
             f"o-{uuid.uuid4().hex}",
             task.job.virtual_host,
             names=plan.names,
             reason=plan.reason,
-            key_type=self.bench.policy_options.key_type,
-            provider=provider,
+            key_type=task.site.options.key_type,
+            provider=account.provider,
             account=account,
             installed=task.site.facts.installed,
             now=now,
@@ -206,7 +208,7 @@ class Orderer(threading.Thread):
         if order is None:
             self._again(task)
             return
-        if self._at_another_provider(order):
+        if _at_another_provider(task, order):
             orders.close(order, "given_up")
             line = task.line("order:given_up", Level.WARN, reason="provider_changed", text="")
             task.claim.save(order, ["closed_at", "closed_as"], [line])
@@ -221,11 +223,6 @@ class Orderer(threading.Thread):
         task.claim.save(order, lines=[line], phase=Phase.ORDER)
         task.orders_placed += 1
         self._advance(task, order)
-
-    def _at_another_provider(self, order: Order) -> bool:
-        """Whether it is unsigned at a provider that is no longer in use, perhaps because it never signs."""
-        unsigned = order.staged_at is None and order.status not in (OrderStatus.PROCESSING, OrderStatus.VALID)
-        return unsigned and self.bench.found is not None and order.account_id != self.bench.found[1].pk
 
     def _install(self, task: Task) -> None:
         """Our store holds a sound pair that the web server no longer names: its order is installed again."""
@@ -320,7 +317,7 @@ class Orderer(threading.Thread):
         elif progress.state == State.REFUSED:
             bench.breaker.good()
             refused = {name: (str(problem.kind), problem.detail) for name, problem in progress.refused.items()}
-            verdicts.record_refused(task.job.virtual_host_id, refused, task.site.facts.installed, timezone.now())
+            verdicts.record_refused(task.job.virtual_host_id, refused, timezone.now(), provider=order.provider.name)
             self._once_more(task, "ca_refused", "")
         elif progress.state == State.LOST:
             self._once_more(task, progress.code, progress.text)
@@ -344,7 +341,7 @@ class Orderer(threading.Thread):
         host = task.job.virtual_host_id
         found = sites.read_ids([host], bench.policy_options, now, serve_www=bench.serve_www)
         task.site = found[host]
-        task.need = policy.need(task.site.facts, bench.policy_options, now)
+        task.need = policy.need(task.site.facts, task.site.options, now)
         outcome = ENDS.get(task.need.action)
         if outcome is not None:
             # With every name refused or held, the job has failed, whatever its site waits for now.
@@ -392,6 +389,20 @@ class Orderer(threading.Thread):
         else:
             wait = problem.retry_after
             self.bench.end(task, JobOutcome.FAILED, code, *lines, problem=stored, until=wait, held=wait is not None)
+
+
+def _provider(task: Task) -> ProviderFacts:
+    """The provider of a task whose site is in need: without one there is no need."""
+    provider = task.site.options.provider
+    assert provider is not None
+    return provider
+
+
+def _at_another_provider(task: Task, order: Order) -> bool:
+    """Whether it is unsigned at a provider that the site no longer uses, perhaps because it never signs."""
+    unsigned = order.staged_at is None and order.status not in (OrderStatus.PROCESSING, OrderStatus.VALID)
+    provider = task.site.options.provider
+    return unsigned and provider is not None and order.account_id != provider.account
 
 
 STAGED: Mapping[str, Any] = {"state": JobState.STAGED, "holder": "", "lease_until": None}

@@ -15,11 +15,11 @@ from autossl_panel import dcv
 from autossl_panel.helper.client import HelperGone, HelperProblem
 from autossl_panel.helper.protocol import Result
 from autossl_panel.hosting import users as hosting_users
-from autossl_panel.hosting.models import Exclusion, VirtualHost
+from autossl_panel.hosting.models import Exclusion, ExclusionPattern, VirtualHost
 
 from .. import install, policy, shaking, sites
 from ..facts import Action
-from ..models import Job, JobOutcome, JobState, Level, Phase
+from ..models import Job, JobOutcome, JobState, Level, Options, Phase
 from ..patience import patiently
 from .claims import Claim, writing
 from .work import Bench, Task
@@ -47,7 +47,7 @@ def begin(bench: Bench, claims: list[Claim], now: Any) -> list[Task]:
     tasks = []
     for host, claim in hosts.items():
         site = found[host]
-        need = policy.need(site.facts, bench.policy_options, now)
+        need = policy.need(site.facts, site.options, now)
         task = Task(claim, site, need)
         if claim.job.run_id in bench.cancelled:
             bench.end(task, JobOutcome.CANCELLED, "cancelled")
@@ -218,10 +218,14 @@ class Prover(threading.Thread):
 
 
 def withdrawn(task: Task) -> bool:
-    """Whether somebody ended the wish since the site was looked at: it can wait for its turn at the CA for minutes."""
+    """Whether somebody ended the wish since the site was looked at, or paused AutoSSL: it can wait for its turn at the
+    CA for minutes. A pattern that is newer than the job may have ended it: the site is looked at again.
+    """
     excluded = Exclusion.objects.filter(user=OuterRef("user"), name__in=task.need.names)
+    pattern = ExclusionPattern.objects.filter(server=OuterRef("server"), at__gte=task.job.started_at)
+    paused = Options.objects.filter(server=OuterRef("server"), paused_at__isnull=False)
     host = VirtualHost.objects.filter(pk=task.job.virtual_host_id)
-    return host.filter(hosting_users.off() | Exists(excluded)).exists()
+    return host.filter(hosting_users.off() | Exists(excluded) | Exists(pattern) | Exists(paused)).exists()
 
 
 def go_on(bench: Bench, task: Task) -> None:

@@ -17,15 +17,13 @@ from autossl_panel.hosting.models import Server
 
 from .. import options as option_rows
 from .. import providers, sites
-from ..facts import Need, PolicyOptions
+from ..facts import Need
 from ..models import Account, Job, JobOutcome, Level, LogLine, Provider, Run
+from ..policies import Policies
+from ..policy.trouble import ALIKE, ALIKE_PART
 from ..sites import Site
 from .claims import Claim
 from .endings import Ending
-
-# Of names that passed before: so many and such a part failing alike is our trouble, not theirs
-ALIKE = 10
-ALIKE_PART = 0.5
 
 
 @dataclass(slots=True)
@@ -127,7 +125,7 @@ class Bench:
     staged: threading.Event = field(default_factory=threading.Event)
     suspicion: Suspicion = field(default_factory=Suspicion)
     breaker: Breaker = field(default_factory=Breaker)
-    policy_options: PolicyOptions = field(init=False)
+    policy_options: Policies = field(init=False)
     serve_www: bool = field(init=False)
     reload_gap: int = field(init=False)
     found: tuple[Provider, Account] | None = None

@@ -81,8 +81,8 @@ class Book:
         if not limit.continuous:
             number = limit.allowed if loss.number is None else min(loss.number, limit.allowed)
             return sorted([*log, *[limit.moment(loss.at)] * number])
-        # The CA's bucket may have been as empty as can be: its drops come back one by one, from when no lost request can
-        # be on its way any more. Windows are of no use here: before the loss more may have been spent than one holds.
+        # The CA's bucket may have been as empty as can be: its drops come back one by one, from when no lost request
+        # can be on its way any more. Windows are of no use: before the loss more may have been spent than one holds.
         # That it may have lacked all, not four fifths, is made up for by the fifth that is never used.
         live = len(log) - bisect_right(log, loss.at - self.span)
         number = limit.allowed if loss.number is None else min(limit.allowed, live + loss.number)

@@ -274,6 +274,50 @@ def _ca_refused(data: Facts) -> str:
     return f"The CA refused {_name(data)}{said.rstrip('.')}. {fixes.get(kind, _AGAIN)}"
 
 
+def _told(data: Facts, what: str, fix: str) -> str:
+    """What happened, the CA's own words where there are any, and the fix."""
+    said = _text(data, "text").rstrip(".")
+    return f"{what}: {said}. {fix}" if said else f"{what}. {fix}"
+
+
+def _pattern(data: Facts) -> str:
+    pattern, level = _text(data, "pattern"), _text(data, "level").replace("_", " ") or "server"
+    return f"{level}'s pattern {pattern}" if pattern else ""
+
+
+def _excluded(data: Facts) -> str:
+    pattern = _pattern(data)
+    if pattern:
+        return f"{_name(data)} is excluded from AutoSSL by the {pattern}."
+    return f"{_name(data)} is excluded from AutoSSL."
+
+
+def _all_excluded(data: Facts) -> str:
+    pattern = _pattern(data)
+    if pattern:
+        return (
+            f"Every name of {_name(data)} is excluded, by the {pattern}. “exclude list” shows it, and “exclude remove "
+            "--pattern” takes it away."
+        )
+    return f"Every name of {_name(data)} is excluded. Include one again with: exclude remove NAME."
+
+
+def _no_route(data: Facts) -> str:
+    family = _text(data, "family") or "IPv6"
+    return (
+        f"This server has no {family} connection, so names with {family} addresses cannot be judged and none is given "
+        f"up. Give it {family}, or remove those addresses from DNS where nothing answers there."
+    )
+
+
+def _failing_alike(data: Facts) -> str:
+    return (
+        "Many names that passed before now fail in the same way, so the cause is more likely this server, its firewall "
+        "or its resolvers than each of them. No name is given up for it while certificates last. Look at one of them: "
+        "the log says what was seen."
+    )
+
+
 _WRITERS: dict[str, Callable[[Facts], str]] = {
     "nxdomain": _nxdomain,
     "no_address": _no_address,
@@ -297,7 +341,7 @@ _WRITERS: dict[str, Callable[[Facts], str]] = {
     ),
     "not_public": lambda data: f"{_name(data)} is not a public name, so no public CA issues for it.",
     "bad_name": lambda data: f"{_name(data)} is not a valid host name.",
-    "excluded": lambda data: f"{_name(data)} is excluded from AutoSSL.",
+    "excluded": _excluded,
     "www_not_served": lambda data: f"{_name(data)} does not reach this site. Add it to the site's names.",
     "over_limit": lambda data: (
         f"{_name(data)} does not fit: the provider takes no more names in one certificate. Give some of the site's "
@@ -308,6 +352,39 @@ _WRITERS: dict[str, Callable[[Facts], str]] = {
     "clock": lambda data: (
         "This server's clock is more than five minutes off the CA's, so no expiry can be judged. Set it right (NTP)."
     ),
+    "resolver_dead": lambda data: (
+        "No DNS resolver answers this server, so names cannot be judged and none is given up. Check the "
+        "resolvers in the options, and that this server reaches them on port 53."
+    ),
+    "no_route": _no_route,
+    "own_address": lambda data: (
+        f"This server does not reach its own address {_text(data, 'address') or '(see the log)'}, so names that point "
+        "there cannot be judged. Check its firewall, and whether its router lets it reach itself."
+    ),
+    "local_fault": lambda data: (
+        "This server could not open connections of its own: see its limits of open files and ports, and its log."
+    ),
+    "failing_alike": _failing_alike,
+    "ca_paused": lambda data: _told(
+        data,
+        f"The CA has paused {_name(data)}, because it failed too often",
+        "Follow the CA's link to end that, then check the site's user again.",
+    ),
+    "ca_terms": lambda data: _told(
+        data,
+        "The CA's terms of service have changed, and it takes no order until they are agreed to",
+        "Read and agree on the tab Providers, or with: provider use NAME --agree-tos.",
+    ),
+    "ca_account": lambda data: _told(
+        data,
+        "The CA does not take orders of this account",
+        "Register again on the tab Providers, or choose another provider.",
+    ),
+    "ca_eab": lambda data: _told(
+        data,
+        "The CA does not take the external account binding",
+        "Get a fresh key id and HMAC key from the CA and register again.",
+    ),
     "loop": lambda data: (
         f"The last certificate of {_name(data)} did not mend what it was ordered for, so none is ordered again. See "
         "which certificate the web server gives for it, then check its user."
@@ -315,7 +392,5 @@ _WRITERS: dict[str, Callable[[Facts], str]] = {
     "no_names": lambda data: (
         f"{_name(data)} has no name that a CA could certify. Give its server block a public server_name."
     ),
-    "all_excluded": lambda data: (
-        f"Every name of {_name(data)} is excluded. Include one again with: exclude remove NAME."
-    ),
+    "all_excluded": _all_excluded,
 }

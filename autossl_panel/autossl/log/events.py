@@ -11,6 +11,10 @@ EVENTS: dict[str, "_StrPromise"] = {
     # runs
     "run:started": _("Run for %(scope_text)s with %(provider)s"),
     "run:no_provider": _("No provider is chosen. Nothing is ordered; choose one on the tab Providers"),
+    "run:paused": _(
+        "AutoSSL is paused since %(since)s by %(by)s. Sites are looked at; nothing is ordered or installed"
+    ),
+    "run:trouble": _("Trouble of this server: %(reason_text)s. Names that could not be judged: %(names)s"),
     "run:cancelled": _("Cancelled by %(by)s. What is in hand finishes its step"),
     "run:failed": _("The run stopped: %(text)s"),
     "run:ended": _("Ended after %(seconds)s s: %(summary)s"),

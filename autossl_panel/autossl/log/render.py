@@ -20,7 +20,10 @@ SAID = frozenset(code for code in REASONS if code.startswith("ca_")) | {
 
 
 # Lines whose reason somebody can mend, with the key of the name that it is about
-MENDED = {"dcv:failed": "name", "dcv:unknown": "name", "site:name_left_out": "name", "site:kept": "site"}
+MENDED = {
+    "dcv:failed": "name", "dcv:unknown": "name", "site:name_left_out": "name", "site:kept": "site",
+    "run:trouble": "server",
+}  # fmt: skip
 
 
 # Lines whose `text` and `where` may name somebody else's file

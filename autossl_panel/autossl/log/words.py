@@ -22,6 +22,7 @@ REASONS: dict[str, "_StrPromise"] = {
     "no_provider": _("no provider is chosen"),
     "all_excluded": _("every name is excluded"),
     "no_names": _("it has no name that a CA could certify"),
+    "paused": _("AutoSSL is paused"),
     "clock": _("this server's clock is wrong"),
     "order_open": _("an order is open"),
     "held_back": _("held back until the next try"),
@@ -53,6 +54,12 @@ REASONS: dict[str, "_StrPromise"] = {
     "dcv_would_reduce": _("a covered name failed: more coverage must not cost coverage"),
     "deferred": _("renewal waits, because a covered name fails"),
     "reduced_coverage": _("ordered without the names that fail"),
+    "reductions_suspended": _("many names fail alike, so none is given up"),
+    # rules §3 and §6: which provider
+    "provider_own": _("the site's own provider"),
+    "provider_fallback": _("the next provider, because those before it fail"),
+    "provider_probe": _("the first order after a pause, to see whether the provider works again"),
+    "providers_down": _("no provider works"),
     # rules §7: preflight
     "nxdomain": _("the name does not exist in DNS"),
     "no_address": _("the name has no address in DNS"),
@@ -71,10 +78,17 @@ REASONS: dict[str, "_StrPromise"] = {
     "private_address": _("resolves to an address that is not public"),
     "unknown": _("could not be checked from here"),
     "ca_refused": _("the CA refused the name"),
+    # our own trouble, told once for the server
+    "resolver_dead": _("no DNS resolver answers"),
+    "no_route": _("no IPv6 or no IPv4 connection"),
+    "own_address": _("its own address cannot be reached from it"),
+    "local_fault": _("it has run out of open files or ports"),
+    "failing_alike": _("many names that passed before fail alike"),
     # the CA and the install
     "ca_unreachable": _("the CA cannot be reached"),
     "ca_server": _("the CA had an internal error"),
     "ca_account": _("the CA refuses the account"),
+    "ca_paused": _("the CA has paused the name"),
     "ca_terms": _("the CA's terms of service have changed"),
     "ca_eab": _("the CA refuses the external account binding"),
     "ca_order": _("the CA refused the order"),

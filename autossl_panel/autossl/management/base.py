@@ -11,6 +11,8 @@ from django.db import DatabaseError, OperationalError, ProgrammingError
 
 from autossl_panel.autossl.inventory import UserMapProblem
 from autossl_panel.autossl.limits import LimitProblem
+from autossl_panel.autossl.models import Provider
+from autossl_panel.autossl.notify.channels import ChannelProblem
 from autossl_panel.autossl.options import OptionProblem
 from autossl_panel.autossl.providers import ProviderProblem
 from autossl_panel.autossl.revocation import RevocationProblem
@@ -20,6 +22,8 @@ from autossl_panel.hosting.users import UserProblem
 from autossl_panel.people import audit
 from autossl_panel.people.persons import PersonProblem
 
+# Instead of a provider's name: no choice of one's own
+DEFAULT = "default"
 USAGE = 2
 FAILED = 1
 T = TypeVar("T")
@@ -34,9 +38,12 @@ FLAGS = {
     "max_names": "--max-names",
     "agree_terms": "--agree-tos",
     "contact": "--contact",
+    "target": "--target",
+    "secret": "--secret-stdin",
     "reason": "--reason",
     "hosting_users": "--for",
     "move_to": "--move-to",
+    "pattern": "--pattern",
 }
 
 
@@ -46,7 +53,7 @@ class Refused(CommandError):
 
 Refused.__name__ = "autossl-panel"
 
-PROBLEMS = (OptionProblem, UserProblem, PersonProblem, ProviderProblem, RevocationProblem, LimitProblem)
+PROBLEMS = (ChannelProblem, OptionProblem, UserProblem, PersonProblem, ProviderProblem, RevocationProblem, LimitProblem)
 
 
 class Command(BaseCommand):
@@ -119,6 +126,15 @@ def hosting_user(server: Server, name: str) -> HostingUser:
     found = HostingUser.objects.select_related("feature_list", "owner").filter(server=server, name=name).first()
     if found is None:
         usage(f"There is no hosting user “{name}”. Run discover if it is new.")
+    return found
+
+
+def provider_named(name: str) -> Provider:
+    """The provider of that name, or a usage problem that says which there are."""
+    found = Provider.objects.filter(name=name).first()
+    if found is None:
+        known = ", ".join(Provider.objects.values_list("name", flat=True)) or "none yet"
+        usage(f"There is no provider “{name}”. There are: {known}.")
     return found
 
 

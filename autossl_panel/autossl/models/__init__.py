@@ -1,7 +1,8 @@
-"""Rows of the heart: providers and options, certificates and orders, runs with their jobs and log lines."""
+"""Rows of the heart: providers and options, certificates and orders, runs with jobs and log lines, notifications."""
 
 from .certificates import Certificate, Installation, Order, OrderStatus, Outcome, RevocationList, Verdict
 from .limits import Bucket
+from .notices import Channel, Kind, Message, MessageState, Notice, UntoldRun, Way
 from .providers import (
     Account,
     AccountStatus,
@@ -20,13 +21,18 @@ __all__ = [
     "Beat",
     "Bucket",
     "Certificate",
+    "Channel",
     "Installation",
     "Job",
     "JobOutcome",
     "JobState",
+    "Kind",
     "Lease",
     "Level",
     "LogLine",
+    "Message",
+    "MessageState",
+    "Notice",
     "NotifyLevel",
     "Options",
     "Order",
@@ -40,5 +46,7 @@ __all__ = [
     "Run",
     "SecondFactorRule",
     "Slot",
+    "UntoldRun",
     "Verdict",
+    "Way",
 ]

@@ -171,5 +171,7 @@ class Verdict(models.Model):
     last_passed_at = models.DateTimeField(null=True)
     attempts = models.PositiveIntegerField(default=0)
     retry_at = models.DateTimeField(null=True)
-    ca_refused_until = models.DateTimeField(null=True)
-    ca_refusals = models.PositiveIntegerField(default=0)
+    # Which CAs refused it although it passed: {provider: {"since", "until", "times", "kind", "text"}}
+    refusals = models.JSONField(null=True)
+    # Of the failure “caa”: the names of the providers that CAA forbids
+    barred = models.JSONField(null=True)

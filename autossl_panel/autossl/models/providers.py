@@ -9,6 +9,8 @@ from django.utils.translation import gettext_lazy as _
 from autossl_panel.hosting.models import FeatureList, HostingUser, Server
 
 KEY_TYPES = ["p256", "p384", "rsa2048", "rsa4096"]
+# A certificate's key_kind and key_bits as a key type
+KEY_KINDS = {("ec", 256): "p256", ("ec", 384): "p384", ("rsa", 2048): "rsa2048", ("rsa", 4096): "rsa4096"}
 
 
 class ProviderState(models.TextChoices):

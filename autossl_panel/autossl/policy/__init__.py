@@ -6,22 +6,40 @@
 
 from autossl_panel.autossl.facts import (
     Action,
+    ExcludedBy,
     InstalledFacts,
     NameFacts,
     Need,
     Plan,
     PolicyOptions,
     ProviderFacts,
+    Refused,
     SiteFacts,
 )
 from autossl_panel.autossl.policy.failures import Refusal, Remedy, accept_issued, remedy
-from autossl_panel.autossl.policy.needs import need
+from autossl_panel.autossl.policy.needs import PERSON_ENDS, need
 from autossl_panel.autossl.policy.plans import Finding, plan
+from autossl_panel.autossl.policy.providers import (
+    Candidate,
+    Choice,
+    ProviderHealth,
+    choose,
+    fault,
+    instead,
+    outlasts,
+    probe_at,
+    recovered,
+    stuck_at,
+)
 from autossl_panel.autossl.policy.times import defer_until, refused_until, renew_at, retry_at
 from autossl_panel.autossl.policy.wishes import cleared_by_person, not_wanted, wished_names
 
 __all__ = [
+    "PERSON_ENDS",
     "Action",
+    "Candidate",
+    "Choice",
+    "ExcludedBy",
     "Finding",
     "InstalledFacts",
     "NameFacts",
@@ -29,18 +47,27 @@ __all__ = [
     "Plan",
     "PolicyOptions",
     "ProviderFacts",
+    "ProviderHealth",
     "Refusal",
+    "Refused",
     "Remedy",
     "SiteFacts",
     "accept_issued",
+    "choose",
     "cleared_by_person",
     "defer_until",
+    "fault",
+    "instead",
     "need",
     "not_wanted",
+    "outlasts",
     "plan",
+    "probe_at",
+    "recovered",
     "refused_until",
     "remedy",
     "renew_at",
     "retry_at",
+    "stuck_at",
     "wished_names",
 ]

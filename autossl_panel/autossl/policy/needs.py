@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from autossl_panel.autossl.facts import (
@@ -20,11 +21,24 @@ from autossl_panel.autossl.policy.times import HOUR, expiring_from, renewal
 from autossl_panel.names import covers
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
+# A hold of the CA that no time ends: a person has to act there
+PERSON_ENDS = frozenset({"ca_paused"})
 _DEFECTS = ("expired", "revoked", "mismatch", "weak", "chain")
+_WORK = frozenset({Action.NEW, Action.RENEW, Action.EXTEND, Action.RESUME, Action.INSTALL})
 
 
 def need(site: SiteFacts, options: PolicyOptions, now: datetime) -> Need:
-    """Whether this virtual host needs a certificate at `now`, and why. `until` is after `now` wherever it is set."""
+    """Whether this virtual host needs a certificate at `now`, and why. `until` is after `now` wherever it is set.
+
+    While AutoSSL is paused, what would be done is held; `detail` says what that is.
+    """
+    found = _need(site, options, now)
+    if options.paused and found.action in _WORK:
+        return Need(Action.HOLD, "paused", None, found.names, found.missing, found.reason)
+    return found
+
+
+def _need(site: SiteFacts, options: PolicyOptions, now: datetime) -> Need:
     names = [name for name in site.names if name.not_wanted is None and not name.ended]
     provider = options.provider
     if site.off is not None or provider is None or not names:  # 1
@@ -35,19 +49,24 @@ def need(site: SiteFacts, options: PolicyOptions, now: datetime) -> Need:
         return stopped
     installed = site.installed
     if installed is None:  # 6
-        return _new(site, names, None, "missing", now)
+        return _new(site, names, None, "missing", provider, now)
     missing = _uncovered(names, installed.names)
     if installed.self_signed:  # 6
-        return _new(site, names, missing, "self_signed", now)
+        return _new(site, names, missing, "self_signed", provider, now)
     if not installed.ours:  # 7, 8
         return _foreign(site, installed, options, names, missing, now)
     defect = _defect(installed, len(missing) == len(names), now)
-    if defect is not None:  # 9
-        return _new(site, names, missing, defect, now)
     renews_at, reason = renewal(installed, provider)
+    if defect is not None:  # 9
+        found = _new(site, names, missing, defect, provider, now)
+        if found.reason != "loop" or found.until is not None:
+            return found
+        # An order that does not mend the defect is not placed again for it; the renewal that is due is.
+        if now < renews_at:
+            return replace(found, until=renews_at)
     if now >= renews_at:  # 10
         return _order(site, Action.RENEW, reason, wanted, _texts(missing), now)
-    if options.reissue_confirmed and installed.key_type != options.key_type:  # 11
+    if _reissues(installed, options, renews_at, now):  # 11
         return _order(site, Action.RENEW, "key_type", wanted, _texts(missing), now)
     if missing:  # 12, and 4 for its names
         return _coverage(site, installed, provider, wanted, missing, renews_at, now)
@@ -59,8 +78,8 @@ def _before_deciding(site: SiteFacts, options: PolicyOptions, wanted: tuple[str,
         return Need(Action.HOLD, "clock", None, wanted)
     if site.open_order is not None:  # 3
         return Need(Action.RESUME, "order_open", None, wanted, detail=site.open_order)
-    if site.retry_at is not None or site.held_until is not None:  # 4
-        held = _held(site, wanted, now)
+    if site.retry_at is not None or site.held_until is not None or site.held_reason is not None:  # 4
+        held = _held(site, options.provider, wanted, now)
         if held is not None:
             return held
     if site.stored_pair is not None and not _foreign_stays(site, now):  # 5
@@ -82,9 +101,16 @@ def _skip(site: SiteFacts, provider: ProviderFacts | None) -> Need:
     return Need(Action.SKIP, reason, detail=detail)
 
 
-def _held(site: SiteFacts, wanted: tuple[str, ...], now: datetime) -> Need | None:
-    """The later of the virtual host's own retry and the CA's limit, where one is ahead."""
-    until, reason = site.held_until, site.held_reason or "rate_limited"
+def _held(site: SiteFacts, provider: ProviderFacts | None, wanted: tuple[str, ...], now: datetime) -> Need | None:
+    """The later of the virtual host's own retry and the CA's limit, where one is ahead.
+
+    What the CA of one provider asks for holds at no other.
+    """
+    until, reason = None, "held_back"
+    if not site.held_provider or provider is None or site.held_provider == provider.name:
+        until, reason = site.held_until, site.held_reason or "rate_limited"
+        if until is None and reason in PERSON_ENDS:
+            return Need(Action.HOLD, reason, None, wanted)
     if site.retry_at is not None and (until is None or site.retry_at > until):
         until, reason = site.retry_at, "held_back"
     if until is None or until <= now:
@@ -102,25 +128,43 @@ def _texts(names: list[NameFacts]) -> tuple[str, ...]:
     return tuple([name.name for name in names])
 
 
-def _earliest_retry(names: list[NameFacts], now: datetime) -> datetime | None:
-    """When the first of these names may be tried again, if none may be tried now."""
-    earliest: datetime | None = None
+def _earliest_retry(names: list[NameFacts], provider: ProviderFacts, now: datetime) -> tuple[datetime, str] | None:
+    """When the first of these names may be tried again, and who holds it, if none may be tried now."""
+    earliest: tuple[datetime, str] | None = None
     for name in names:
-        if name.retry_at is None or name.retry_at <= now:
+        held = name.held(provider.name, now)
+        if held is None:
             return None
-        if earliest is None or name.retry_at < earliest:
-            earliest = name.retry_at
+        if earliest is None or held[0] < earliest[0]:
+            earliest = held
     return earliest
 
 
-def _new(site: SiteFacts, names: list[NameFacts], missing: list[NameFacts] | None, reason: str, now: datetime) -> Need:
+def _new(
+    site: SiteFacts,
+    names: list[NameFacts],
+    missing: list[NameFacts] | None,
+    reason: str,
+    provider: ProviderFacts,
+    now: datetime,
+) -> Need:
     """A first or a replacing order; it waits while every name is held back (4)."""
     wanted = _texts(names)
     lacking = wanted if missing is None else _texts(missing)
-    retry = _earliest_retry(names, now)
+    retry = _earliest_retry(names, provider, now)
     if retry is not None:
-        return Need(Action.WAIT, "held_back", retry, wanted, lacking, reason)
+        return Need(Action.WAIT, retry[1], retry[0], wanted, lacking, reason)
     return _order(site, Action.NEW, reason, wanted, lacking, now)
+
+
+def _reissues(installed: InstalledFacts, options: PolicyOptions, renews_at: datetime, now: datetime) -> bool:
+    """Whether its key type alone is a reason to order: confirmed, and its own renewal is not near anyway.
+
+    A key type that has no name here is left alone: what is no choice cannot have been chosen away.
+    """
+    if not options.reissue_confirmed or installed.key_type is None or installed.key_type == options.key_type:
+        return False
+    return renews_at - now >= installed.lifetime / 6
 
 
 def _order(
@@ -169,8 +213,8 @@ def _foreign(
     if defect is None and now < expiring:
         return Need(Action.KEEP, "foreign", expiring, wanted, _texts(missing))
     reason = "foreign_expiring" if defect is None else "foreign_defective"
-    if options.replace_foreign or site.takeover:
-        return _new(site, names, missing, reason, now)
+    if (options.replace_foreign or site.takeover) and options.provider is not None:
+        return _new(site, names, missing, reason, options.provider, now)
     until = installed.not_after if defect is None else None
     return Need(Action.KEEP, reason, until, wanted, _texts(missing), defect)
 
@@ -203,20 +247,20 @@ def _coverage(
     kept = sum(not name.ended and covers(installed.names, name.name) for name in site.names)
     if kept >= provider.max_names:
         return Need(Action.KEEP, "ok", renews_at, wanted, lacking, "over_limit")
-    retry = _earliest_retry(missing, now)
+    retry = _earliest_retry(missing, provider, now)
     if retry is not None:
-        until = min(retry, renews_at)
+        until = min(retry[0], renews_at)
         # A www. that the panel added and that does not work is left out quietly: the site itself waits for nothing.
         if all(name.added for name in missing):
             return Need(Action.KEEP, "ok", until, wanted, lacking)
-        return Need(Action.WAIT, "held_back", until, wanted, lacking)
-    paused = _extend_paused_until(site, now)
-    if paused is not None:
-        return Need(Action.KEEP, "ok", min(paused, renews_at), wanted, lacking)
+        return Need(Action.WAIT, retry[1], until, wanted, lacking)
+    rests = _extend_rests_until(site, now)
+    if rests is not None:
+        return Need(Action.KEEP, "ok", min(rests, renews_at), wanted, lacking)
     return _order(site, Action.EXTEND, "coverage", wanted, lacking, now)
 
 
-def _extend_paused_until(site: SiteFacts, now: datetime) -> datetime | None:
+def _extend_rests_until(site: SiteFacts, now: datetime) -> datetime | None:
     """After a site's first hour at most one extend a day."""
     if site.last_extend_at is None or site.last_extend_at + DAY <= now:
         return None

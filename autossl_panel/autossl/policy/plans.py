@@ -49,10 +49,12 @@ def plan(
     """
     if need.action not in (Action.NEW, Action.RENEW, Action.EXTEND) or options.provider is None:
         raise ValueError(f"a plan follows a need for an order, not {need.action}")
+    if options.paused:  # somebody paused it while the names were proven
+        return Plan(Action.HOLD, "paused")
     installed = site.installed
     guarded = installed if installed is not None and not installed.unprotected(now) else None
     late = guarded is None or now >= defer_until(guarded)
-    names = _sort(site, findings, guarded, now, may_try=late)
+    names = _sort(site, findings, options.provider.name, guarded, now, may_try=late)
     left_out = tuple(names.failed.items())
     if not names.orderable:  # 1
         return Plan(Action.FAIL, "dcv_all_failed", left_out=left_out)
@@ -69,7 +71,7 @@ def plan(
             return Plan(Action.KEEP, "dcv_would_reduce", left_out=left_out)
         if not late:  # 4
             return Plan(Action.DEFER, "deferred", left_out=left_out, until=defer_until(guarded), dropped=lost)
-        unsure_until = _unsure_until(names.lost, guarded, now, suspended=reductions_suspended)
+        unsure_until = _unsure_until(names.lost, options.provider.name, guarded, now, suspended=reductions_suspended)
         if unsure_until is not None:
             why = "reductions_suspended" if reductions_suspended else "deferred"
             return Plan(Action.DEFER, why, left_out=left_out, until=unsure_until, dropped=lost)
@@ -82,14 +84,20 @@ def plan(
 
 
 def _sort(
-    site: SiteFacts, findings: Mapping[str, Finding], guarded: InstalledFacts | None, now: datetime, *, may_try: bool
+    site: SiteFacts,
+    findings: Mapping[str, Finding],
+    provider: str,
+    guarded: InstalledFacts | None,
+    now: datetime,
+    *,
+    may_try: bool,
 ) -> _Sorted:
     names = _Sorted()
     covered = site.installed.names if site.installed is not None else ()
     for name in site.names:
         if name.ended:
             continue
-        code = _failure(name, findings.get(name.name), now, may_try=may_try)
+        code = _failure(name, findings.get(name.name), provider, now, may_try=may_try)
         is_covered = covers(covered, name.name)
         if code is None:
             names.orderable.append(name.name)
@@ -102,11 +110,11 @@ def _sort(
     return names
 
 
-def _failure(name: NameFacts, finding: Finding | None, now: datetime, *, may_try: bool) -> str | None:
+def _failure(name: NameFacts, finding: Finding | None, provider: str, now: datetime, *, may_try: bool) -> str | None:
     """Why a wished name cannot go into an order; None where it passed, or is unknown and may be tried."""
     if name.not_wanted is not None:
         return name.not_wanted
-    if name.ca_refused_until is not None and name.ca_refused_until > now:
+    if name.refusals and name.refused(provider, now) is not None:
         return "ca_refused"
     if finding is None or finding.outcome == "unknown":
         return None if may_try else "unknown"
@@ -114,19 +122,23 @@ def _failure(name: NameFacts, finding: Finding | None, now: datetime, *, may_try
 
 
 def _unsure_until(
-    lost: list[NameFacts], installed: InstalledFacts, now: datetime, *, suspended: bool
+    lost: list[NameFacts], provider: str, installed: InstalledFacts, now: datetime, *, suspended: bool
 ) -> datetime | None:
     """Until when a reduction waits for the failure to be seen a second time; None once it is sure, or time is up."""
     gap = confirmation(installed)
     if suspended:
         until = now + gap
     else:
-        unsure = [
-            name.first_failed_at or now
-            for name in lost
-            if name.not_wanted is None and (name.first_failed_at is None or now - name.first_failed_at < gap)
-        ]
+        since = [_failing_since(name, provider, now) for name in lost if name.not_wanted is None]
+        unsure = [moment for moment in since if now - moment < gap]
         if not unsure:
             return None
         until = max(unsure) + gap
     return until if until < installed.not_after else None
+
+
+def _failing_since(name: NameFacts, provider: str, now: datetime) -> datetime:
+    """When the row of failures began that ends now: preflight's, or that of this provider's CA."""
+    refused = name.refused(provider, now)
+    known = [moment for moment in (name.first_failed_at, refused.since if refused else None) if moment is not None]
+    return min(known, default=now)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from autossl_panel import names
 from autossl_panel.autossl.facts import ProviderFacts, SiteFacts
+from autossl_panel.autossl.policy.needs import PERSON_ENDS
 
 
 def wished_names(domains: Iterable[str], *, taken_elsewhere: Callable[[str], bool]) -> tuple[tuple[str, bool], ...]:
@@ -49,7 +50,9 @@ def not_wanted(
 def cleared_by_person(site: SiteFacts) -> SiteFacts:
     """The facts as a person's own check sees them: our retry ladder and stored refusals of names no longer hold.
 
-    What the CA asked for (`held_until`) stands.
+    What the CA asked for (`held_until`) stands, unless it waits for a person to act there: that one has come.
     """
-    cleared = tuple(replace(name, retry_at=None, ca_refused_until=None) for name in site.names)
+    cleared = tuple(replace(name, retry_at=None, refusals=()) for name in site.names)
+    if site.held_reason in PERSON_ENDS:
+        return replace(site, names=cleared, retry_at=None, held_until=None, held_reason=None, held_provider="")
     return replace(site, names=cleared, retry_at=None)

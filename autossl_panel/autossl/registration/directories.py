@@ -39,7 +39,12 @@ def seed() -> int:
                 "private_ca": preset.private_ca,
                 "max_names": preset.max_names,
                 "stated": {
-                    **{"validity_days": preset.validity_days, "eab": preset.eab, "note": preset.note},
+                    **{
+                        "validity_days": preset.validity_days,
+                        "wildcard": preset.wildcard,
+                        "eab": preset.eab,
+                        "note": preset.note,
+                    },
                     **_known_beforehand(preset),
                 },
                 "state": ProviderState.NEW,

@@ -4,10 +4,10 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from autossl_panel.autossl import limits, providers, registration
+from autossl_panel.autossl import choices, limits, providers, registration
 from autossl_panel.autossl.limits import changing
 from autossl_panel.autossl.management.base import Command as Base
-from autossl_panel.autossl.management.base import failed, plural, table, usage
+from autossl_panel.autossl.management.base import failed, plural, provider_named, table, usage
 from autossl_panel.autossl.management.limits import show_limits
 from autossl_panel.autossl.models import Account, AccountStatus, Provider, ProviderState
 from autossl_panel.hosting import servers
@@ -50,6 +50,9 @@ class Command(Base):
         )  # fmt: skip
         limits.add_argument("--reset", action="store_true", help="go by what the CA publishes again")
         limits.add_argument("--unpause", metavar="DOMAIN", help="a paused name is mended at the CA")
+        fallback = verbs.add_parser("fallback", help="which providers are asked, in order, where a site's own fails")
+        fallback.add_argument("names", nargs="*", metavar="NAME", help="without any: show the order")
+        fallback.add_argument("--none", action="store_true", help="no other provider is asked")
         verbs.add_parser("list", help="all providers")
 
     def work(self, *, verb: str, **options: Any) -> int:
@@ -66,6 +69,8 @@ class Command(Base):
             return self._register_anew(**options)
         if verb == "limits":
             return self._limits(**options)
+        if verb == "fallback":
+            return self._fallback(**options)
         return self._list()
 
     def _add(self, *, name: str, directory: str, ca_bundle: str | None, **options: Any) -> int:
@@ -103,7 +108,7 @@ class Command(Base):
         return "".join(f", {note}" for note in notes)
 
     def _use(self, *, name: str, agree_tos: bool, contact: str, **_: Any) -> int:
-        provider = _provider(name)
+        provider = provider_named(name)
         if provider.state != ProviderState.READY and registration.probe(provider).state != ProviderState.READY:
             failed(f"{provider.directory_url}: {_text(provider.problem)}")
         account = providers.ask_to_use(
@@ -116,7 +121,7 @@ class Command(Base):
         return 0
 
     def _profile(self, *, name: str, profile: str | None, **_: Any) -> int:
-        provider = _provider(name)
+        provider = provider_named(name)
         # The list that counts is the CA's present one.
         if registration.probe(provider).state != ProviderState.READY:
             failed(f"{provider.directory_url}: {_text(provider.problem)}")
@@ -130,7 +135,7 @@ class Command(Base):
         return 0
 
     def _roll_key(self, *, name: str, **_: Any) -> int:
-        provider = _provider(name)
+        provider = provider_named(name)
         account = providers.ask_to_roll(provider, servers.this(), by=None, ring=False)
         self._carry_out(account)
         if account.problem and account.problem["code"] == "roll":
@@ -139,7 +144,7 @@ class Command(Base):
         return 0
 
     def _register_anew(self, *, name: str, agree_tos: bool, eab_kid: str, eab_hmac_key: str, **_: Any) -> int:
-        provider = _provider(name)
+        provider = provider_named(name)
         if eab_kid or eab_hmac_key:
             providers.bind(provider, eab_kid, eab_hmac_key, by=None)
         account = providers.ask_to_register_anew(provider, servers.this(), agree_terms=agree_tos, by=None, ring=False)
@@ -155,7 +160,7 @@ class Command(Base):
             failed("Orders are in hand with this account's key. It is done as soon as they have ended.")
 
     def _limits(self, *, name: str, values: list[str], reset: bool, unpause: str | None, **_: Any) -> int:
-        provider = _provider(name)
+        provider = provider_named(name)
         account = Account.objects.select_related("provider").filter(provider=provider, server=servers.this()).first()
         if reset and values:
             usage("--set and --reset do not go together.")
@@ -166,12 +171,22 @@ class Command(Base):
         if unpause and (account is None or not limits.unpause(account, unpause.strip().lower(), by=None)):
             usage(f"“{unpause}” is not paused at {provider.name}.")
         show_limits(self.stdout, provider, account)
+        return 0
+
+    def _fallback(self, *, names: list[str], none: bool, **_: Any) -> int:
+        if names and none:
+            usage("Give names or --none.")
+        if names or none:
+            choices.set_fallbacks([provider_named(name) for name in names], by=None)
+        order = [provider.name for provider in choices.fallbacks()]
+        self.stdout.write(f"Where a site's own provider fails: {', '.join(order) or 'no other is asked'}")
+        return 0
 
     def _list(self) -> int:
         accounts = {account.provider_id: account for account in Account.objects.filter(server=servers.this())}
         table(
             self.stdout,
-            ("", "NAME", "STATE", "NAMES", "PROFILE", "ACCOUNT", "DIRECTORY"),
+            ("", "NAME", "STATE", "NAMES", "PROFILE", "ACCOUNT", "FALLBACK", "DIRECTORY"),
             [
                 (
                     "*" if provider.active else "",
@@ -180,20 +195,13 @@ class Command(Base):
                     provider.max_names,
                     provider.profile or "-",
                     accounts[provider.pk].status if provider.pk in accounts else "-",
+                    provider.fallback or "-",
                     provider.directory_url,
                 )
                 for provider in Provider.objects.all()
             ],
         )
         return 0
-
-
-def _provider(name: str) -> Provider:
-    provider = Provider.objects.filter(name=name).first()
-    if provider is None:
-        known = ", ".join(Provider.objects.values_list("name", flat=True))
-        usage(f"There is no provider “{name}”. There are: {known}.")
-    return provider
 
 
 def _pair(value: str) -> tuple[str, str]:

@@ -6,8 +6,9 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from autossl_panel.autossl import choices
+from autossl_panel.autossl.management.base import DEFAULT, hosting_user, provider_named, usage
 from autossl_panel.autossl.management.base import Command as Base
-from autossl_panel.autossl.management.base import hosting_user, usage
 from autossl_panel.hosting import editing, servers, users
 from autossl_panel.hosting.models import FeatureList, HostingUser, Setting
 from autossl_panel.people.models import User
@@ -17,7 +18,7 @@ SETTABLE = ("autossl", "suspended", "owner", "login", "feature_list", "email")
 
 
 class Command(Base):
-    help = "Set a hosting user's AutoSSL, suspension, owner, login, feature list or e-mail address."
+    help = "Set a hosting user's AutoSSL, suspension, owner, login, feature list, provider or e-mail address."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
@@ -30,7 +31,34 @@ class Command(Base):
         set_.add_argument("--feature-list", metavar="LIST", help="whose defaults it follows")
         set_.add_argument("--email", metavar="ADDRESS", help='where notifications go; "" for nowhere')
 
-    def work(self, *, name: str, **options: Any) -> int:
+        provider = verbs.add_parser("set-provider", help="the provider of this user's sites")
+        provider.add_argument("name", metavar="NAME")
+        provider.add_argument("provider", metavar="PROVIDER", help="“default”: the one of its feature list, or in use")
+        email = verbs.add_parser("email", help="where notifications for the user go")
+        email.add_argument("name", metavar="NAME")
+        email.add_argument("address", metavar="ADDRESS", help='an e-mail address, or "" for none')
+
+    def work(self, *, verb: str, name: str, **options: Any) -> int:
+        if verb == "set-provider":
+            return self._set_provider(name, options["provider"])
+        if verb == "email":
+            return self._set_email(name, options["address"])
+        return self._set(name, options)
+
+    def _set_email(self, name: str, address: str) -> int:
+        row = hosting_user(servers.this(), name)
+        users.set_email(row, address, by=None)
+        self.stdout.write(f"{row.name}: notifications go to {row.email or 'nobody'}")
+        return 0
+
+    def _set_provider(self, name: str, provider: str) -> int:
+        row = hosting_user(servers.this(), name)
+        chosen = None if provider == DEFAULT else provider_named(provider)
+        choices.choose_for_user(row, chosen, by=None, now=timezone.now())
+        self.stdout.write(f"{row.name}: provider {provider}")
+        return 0
+
+    def _set(self, name: str, options: dict[str, Any]) -> int:
         given = {key: options[key] for key in SETTABLE if options[key] is not None}
         if not given:
             usage("Nothing to set: give --autossl, --suspended, --owner, --login, --feature-list or --email.")

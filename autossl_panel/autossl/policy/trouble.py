@@ -1,0 +1,88 @@
+"""Our own trouble: what is wrong with this server itself, worked out from many names' verdicts, told once. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from autossl_panel.autossl.policy.needs import CLOCK_TOLERANCE
+
+# Of names that passed before: so many and such a part failing alike is our trouble, not theirs
+ALIKE = 10
+ALIKE_PART = 0.5
+# What a verdict “unknown” says of us, by its reason up to a colon; “stopped” says nothing
+_CODES = {
+    "resolver": "resolver_dead",
+    "no_route": "no_route",
+    "own_address_timeout": "own_address",
+    "local": "local_fault",
+    "helper": "helper_gone",
+    "internal": "internal",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """How many names were found like this lately, of those that are looked at here.
+
+    `reason`, `record` and `address` are of a verdict “unknown”; `passed_before` says that each had passed once.
+    """
+
+    outcome: str
+    code: str
+    names: int
+    reason: str = ""
+    record: str = ""
+    address: str = ""
+    passed_before: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTrouble:
+    """One thing that is wrong with this server, how many names could not be judged for it, and facts for advice."""
+
+    code: str
+    names: int = 0
+    data: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What makes it the same trouble as the last one: more names of it are no news."""
+        return self.code, self.data.get("family", "")
+
+
+def troubles(seen: Iterable[Seen], clock_offset: timedelta) -> tuple[ServerTrouble, ...]:
+    """What these verdicts and the CA's clock say of this server, the clock first; empty where nothing is wrong."""
+    seen = list(seen)
+    found = []
+    if abs(clock_offset) > CLOCK_TOLERANCE:
+        found.append(ServerTrouble("clock", data={"seconds": str(round(clock_offset.total_seconds()))}))
+    names: Counter[tuple[str, str]] = Counter()
+    address: dict[tuple[str, str], str] = {}
+    for one in seen:
+        code = _CODES.get(one.reason.partition(":")[0]) if one.outcome == "unknown" else None
+        if code is not None:
+            family = ("IPv6" if one.record == "AAAA" else "IPv4") if code == "no_route" else ""
+            names[code, family] += one.names
+            address.setdefault((code, family), one.address)
+    for (code, family), number in sorted(names.items()):
+        data = {"family": family, "address": address[code, family]}
+        found.append(ServerTrouble(code, number, {key: value for key, value in data.items() if value}))
+    return (*found, *_alike(seen))
+
+
+def _alike(seen: Iterable[Seen]) -> list[ServerTrouble]:
+    """Many names that passed before fail alike: the cause is more likely here, or at our resolver, than at each."""
+    before = [one for one in seen if one.passed_before]
+    total = sum(one.names for one in before)
+    failed: Counter[str] = Counter()
+    for one in before:
+        if one.outcome == "fail":
+            failed[one.code] += one.names
+    return [
+        ServerTrouble("failing_alike", number, {"code": code})
+        for code, number in failed.most_common(1)
+        if number >= ALIKE and number > total * ALIKE_PART
+    ]

@@ -1,0 +1,73 @@
+"""What is wrong with this server itself, on its row and in the run that met it: told once, not once a site."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from django.db.models import BooleanField, Count, ExpressionWrapper, Max, Q
+from django.db.models.fields.json import KT
+
+from autossl_panel.hosting.models import Server
+
+from . import log
+from .models import Account, Run, Verdict
+from .policy.needs import CLOCK_TOLERANCE
+from .policy.trouble import Seen, ServerTrouble, troubles
+
+# Verdicts older than this say nothing of today: whatever is unknown is asked again within a day
+LATELY = timedelta(hours=25)
+
+
+def look(server: Server, now: datetime) -> tuple[ServerTrouble, ...]:
+    """What the latest verdicts and the CA's clock say of this server."""
+    return troubles(_seen(server, now), clock_offset(server))
+
+
+def clock_offset(server: Server) -> timedelta:
+    """How far the CA in use was ahead of this host's clock when it was last heard."""
+    account = Account.objects.select_related("provider").filter(server=server, provider__active=True).first()
+    return timedelta(seconds=account.provider.clock_offset if account is not None else 0)
+
+
+def _seen(server: Server, now: datetime) -> Iterable[Seen]:
+    rows = Verdict.objects.filter(
+        at__gt=now - LATELY, domain__virtual_host__server=server, domain__virtual_host__gone_at__isnull=True
+    )
+    grouped = (
+        rows.annotate(
+            never=ExpressionWrapper(Q(last_passed_at__isnull=True), BooleanField()),
+            reason=KT("data__reason"),
+            record=KT("data__record"),
+        )
+        .order_by()
+        .values_list("outcome", "code", "reason", "record", "never")
+        .annotate(names=Count("pk"), address=Max(KT("data__address")))
+    )
+    for outcome, code, reason, kind, never, number, address in grouped:
+        yield Seen(outcome, code, number, reason or "", kind or "", address or "", passed_before=not never)
+
+
+def record(run: Run, now: datetime) -> tuple[ServerTrouble, ...]:
+    """At the end of a run: write what is wrong with its server to the server's row, with since when, and to the run as
+    lines; returns it. A run that asked for no name has nothing new to say, unless something was wrong already.
+    """
+    server = run.server
+    if not server.trouble and not run.jobs.exists() and abs(clock_offset(server)) <= CLOCK_TOLERANCE:
+        return ()
+    found = look(server, now)
+    before = {(one["code"], one["data"].get("family", "")): one["since"] for one in server.trouble}
+    rows = [
+        {
+            "code": one.code,
+            "since": before.get(one.key, now.isoformat()),
+            "names": one.names,
+            "data": dict(one.data),
+        }
+        for one in found
+    ]
+    if rows != server.trouble:
+        Server.objects.filter(pk=server.pk).update(trouble=rows)
+        server.trouble = rows
+    writer = log.for_run(run.pk)
+    for one in found:
+        writer.warn("run:trouble", reason=one.code, server=server.name, names=one.names, found=dict(one.data))
+    return found

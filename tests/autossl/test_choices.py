@@ -1,0 +1,149 @@
+"""Providers for users and feature lists, the fallbacks, and how a provider fares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from autossl_panel.autossl import choices
+from autossl_panel.autossl.models import Account, AccountStatus, Provider, ProviderChoice, ProviderState
+from autossl_panel.autossl.providers import ProviderProblem
+from autossl_panel.autossl.takeover import set_takeover
+from autossl_panel.hosting import users
+from autossl_panel.hosting.models import HostingUser, Server, VirtualHost
+from autossl_panel.people.models import AuditEntry, User
+
+pytestmark = pytest.mark.django_db
+Make = Callable[..., Any]
+
+
+@pytest.fixture
+def second(server: Server) -> Provider:
+    row = Provider.objects.create(name="second", directory_url="https://127.0.0.1:2/dir", state=ProviderState.READY)
+    Account.objects.create(provider=row, server=server, status=AccountStatus.VALID, url="https://127.0.0.1:2/1")
+    return row
+
+
+@pytest.fixture
+def anna(make_user: Make, make_site: Make) -> HostingUser:
+    user: HostingUser = make_user("anna")
+    make_site(user, "anna.example")
+    return user
+
+
+def due(now: datetime) -> list[str]:
+    return list(VirtualHost.objects.filter(next_at=now).values_list("name", flat=True))
+
+
+def audited() -> list[tuple[str, str, Any]]:
+    return [(entry.event, entry.subject, entry.after) for entry in AuditEntry.objects.order_by("pk")]
+
+
+def test_a_users_choice_is_made_changed_and_taken_back(
+    anna: HostingUser, second: Provider, provider: Provider, root: User, now: datetime
+) -> None:
+    choices.choose_for_user(anna, second, by=root, now=now)
+    assert due(now) == ["anna.example"]
+    VirtualHost.objects.update(next_at=None)
+    choices.choose_for_user(anna, second, by=root, now=now)
+    assert due(now) == [], "nothing changed"
+    choices.choose_for_user(anna, provider, by=root, now=now)
+    choices.choose_for_user(anna, None, by=root, now=now)
+    choices.choose_for_user(anna, None, by=root, now=now)
+    assert not ProviderChoice.objects.exists()
+    assert audited() == [
+        ("user:provider_set", "anna", {"provider": "second"}),
+        ("user:provider_set", "anna", {"provider": "pebble"}),
+        ("user:provider_set", "anna", {"provider": None}),
+    ]
+
+
+def test_a_feature_lists_choice_leaves_users_with_their_own_alone(
+    anna: HostingUser, make_user: Make, make_site: Make, second: Provider, provider: Provider, now: datetime
+) -> None:
+    ben = make_user("ben")
+    make_site(ben, "ben.example")
+    choices.choose_for_user(ben, provider, by=None, now=now - timedelta(hours=1))
+    choices.choose_for_feature_list(users.default_feature_list(), second, by=None, now=now)
+    assert due(now) == ["anna.example"]
+    assert audited()[-1] == ("feature_list:provider_set", "default", {"provider": "second"})
+
+
+@pytest.mark.parametrize(
+    ("make", "code", "says"),
+    [
+        (lambda row: Provider.objects.filter(pk=row.pk).update(state=ProviderState.CHECKING), "not_ready", "not ready"),
+        (lambda row: Account.objects.filter(provider=row).update(status=AccountStatus.REFUSED), "not_registered",
+         "no account with “second”"),
+        (lambda row: Account.objects.filter(provider=row).update(url=""), "not_registered", "Register with it first"),
+        (lambda row: Account.objects.filter(provider=row).delete(), "not_registered", "Register with it first"),
+    ],
+    ids=["not-ready", "refused", "registering", "none"],
+)  # fmt: skip
+def test_one_that_cannot_take_orders_is_no_choice(
+    make: Callable[[Provider], object], code: str, says: str, anna: HostingUser, second: Provider, now: datetime
+) -> None:
+    make(second)
+    second.refresh_from_db()
+    for call in (
+        lambda: choices.choose_for_user(anna, second, by=None, now=now),
+        lambda: choices.choose_for_feature_list(anna.feature_list, second, by=None, now=now),
+        lambda: choices.set_fallbacks([second], by=None),
+    ):
+        with pytest.raises(ProviderProblem) as raised:
+            call()
+        assert raised.value.code == code
+        assert says in raised.value.text
+    assert not ProviderChoice.objects.exists()
+    assert not choices.fallbacks()
+
+
+def test_fallbacks_are_set_as_a_whole(second: Provider, provider: Provider, root: User) -> None:
+    choices.set_fallbacks([second, provider], by=root)
+    assert choices.fallbacks() == [second, provider]
+    choices.set_fallbacks([provider], by=root)
+    assert choices.fallbacks() == [provider]
+    with pytest.raises(ProviderProblem, match="is named twice"):
+        choices.set_fallbacks([second, second], by=root)
+    assert choices.fallbacks() == [provider]
+    choices.set_fallbacks([provider], by=root)
+    choices.set_fallbacks([], by=root)
+    assert [after for _event, _subject, after in audited()] == [
+        {"fallbacks": ["second", "pebble"]},
+        {"fallbacks": ["pebble"]},
+        {"fallbacks": []},
+    ]
+
+
+def test_faults_are_counted_on_the_account_until_it_works_again(provider: Provider, now: datetime) -> None:
+    account = provider.accounts.get()
+    problem = {"type": "urn:ietf:params:acme:error:serverInternal", "text": "on fire"}
+    for _ in range(2):
+        assert choices.record_fault(account, problem, now=now).down_until is None
+    until = now + timedelta(minutes=2)
+    assert choices.record_fault(account, problem, now=now).down_until == until
+    assert choices.record_fault(account, problem, now=now).faults == 3, "it began before the pause"
+    account.refresh_from_db()
+    assert (account.faults, account.down_since, account.down_until) == (3, now, until)
+    assert account.down_problem == problem
+    choices.record_recovery(account)
+    account.refresh_from_db()
+    assert (account.faults, account.down_since, account.down_until, account.down_problem) == (0, None, None, None)
+
+
+def test_a_site_is_taken_over_when_somebody_says_so(anna: HostingUser, root: User, now: datetime) -> None:
+    host = VirtualHost.objects.get()
+    assert set_takeover(host, True, by=root, now=now)
+    assert host.takeover
+    assert due(now) == ["anna.example"]
+    VirtualHost.objects.update(next_at=None)
+    assert not set_takeover(host, True, by=root, now=now)
+    assert due(now) == []
+    assert set_takeover(host, False, by=root, now=now)
+    assert audited() == [
+        ("site:takeover", "anna.example", {"takeover": True}),
+        ("site:takeover", "anna.example", {"takeover": False}),
+    ]
