@@ -19,7 +19,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from autossl_panel import names as domain_names
 from autossl_panel.autossl import domains, log, options, policies, runs
 from autossl_panel.autossl.domains import Name, NameState, Site
-from autossl_panel.autossl.models import Account, Run
+from autossl_panel.autossl.models import Account, Options, Run
 from autossl_panel.hosting import excluded_names, visible
 from autossl_panel.hosting.models import HostingUser
 
@@ -66,6 +66,7 @@ def status_user(request: access.PanelRequest, pk: int) -> HttpResponse:
     context = {
         "hosting_user": user,
         "accounts": accounts if len(accounts) > 1 else [],
+        "paused": _options(user).paused_at is not None,
         "totals": totals,
         "wish": wish,
         "chips": _chips(totals, wish),
@@ -102,8 +103,13 @@ def _present(request: access.PanelRequest) -> QuerySet[HostingUser]:
 
 
 def _sites(user: HostingUser, accounts: Sequence[Account]) -> list[Site]:
-    found = getattr(user.server, "options", None) or options.current(user.server)
-    return domains.of_user(user, policies.for_user(user, accounts), access.now(), serve_www=found.serve_www)
+    serve_www = _options(user).serve_www
+    return domains.of_user(user, policies.for_user(user, accounts), access.now(), serve_www=serve_www)
+
+
+def _options(user: HostingUser) -> Options:
+    """The options of its server, which came with the user where somebody has set any."""
+    return getattr(user.server, "options", None) or options.current(user.server)
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,6 +109,8 @@ def issuer(text: str) -> str:
 def next_step(site: Site, now: datetime) -> str:
     """What AutoSSL does next with a site, and when."""
     at, reason = site.next_at, site.next_reason
+    if reason == "paused":
+        return _("Waits until AutoSSL goes on.")
     if at is None:
         return _("Looked at with every daily check.")
     if at <= now + MINUTE:

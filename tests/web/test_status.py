@@ -11,7 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from autossl_panel.autossl import log
+from autossl_panel.autossl import log, options
 from autossl_panel.autossl.models import Job, JobState, Provider, Run
 from autossl_panel.hosting.models import Domain, Exclusion, HostingUser, Setting, VirtualHost
 from autossl_panel.people.models import AuditEntry, Role, User
@@ -310,6 +310,19 @@ def test_a_feature_list_that_says_off_and_no_provider_say_so(client_of, own: Own
     html = client_of.get(url).content.decode()
     assert "AutoSSL is disabled on this server." in html
     assert rows(html)["new.lindner.example"][0] == "Unsecured"
+
+
+def test_a_pause_says_so_and_who_ends_it(client_of, as_root, as_reseller, own: Own, url, scene: Scene):
+    options.pause(scene.server, by=scene.root, now=scene.now)
+    HostingUser.objects.filter(pk=own.user.pk).update(owner=scene.harborweb)
+    VirtualHost.objects.filter(user=own.user).update(next_reason="paused", next_at=None)
+    html = client_of.get(url).content.decode()
+    check_html(html)
+    assert "AutoSSL is paused on this server." in html
+    assert "Your host can change this." in html
+    assert rows(html)["new.lindner.example"] == ("Waiting", "No certificate Waits until AutoSSL goes on.")
+    assert "Root can change this." in as_reseller.get(url).content.decode()
+    assert "autossl-panel pause off" in as_root.get(url).content.decode()
 
 
 def test_run_starts_a_check_of_the_own_account_and_joins_it(client_of, own: Own, url, scene: Scene):
