@@ -14,7 +14,7 @@ COMMANDS = {
     "options": "show or set the options",
     "pause": "order and install nothing until it goes on",
     "notify": "where notifications go beside e-mail; tests; what was not sent",
-    "user": "a hosting user's AutoSSL, suspension, owner, provider, address",
+    "user": "a hosting user's AutoSSL, suspension, owner, login, provider, address",
     "feature-list": "what a feature list says of AutoSSL",
     "exclude": "names that nobody wants a certificate for",
     "revoke": "revoke a site's certificate at its CA",

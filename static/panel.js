@@ -16,11 +16,12 @@
     each("#toast .toast", (toast) => toast.remove());
   });
 
-  // ---- the table of users: what is selected
+  // ---- a table with bulk acts: what is selected
+  const PICK = "tbody .pick input";
   function selection() {
     const form = document.getElementById("table");
     if (!form) return;
-    const boxes = [...form.querySelectorAll("input[name=users]")];
+    const boxes = [...form.querySelectorAll(PICK)];
     const matching = form.querySelector("input[name=matching]");
     let last = null;
     const count = () => {
@@ -36,7 +37,7 @@
     };
     const set = (checked) => { boxes.forEach((box) => { box.checked = checked; }); count(); };
     form.addEventListener("click", (event) => {
-      const box = event.target.closest("input[name=users]");
+      const box = event.target.closest(PICK);
       if (box) {
         if (event.shiftKey && last) {
           const [from, to] = [boxes.indexOf(last), boxes.indexOf(box)].sort((a, b) => a - b);

@@ -14,15 +14,20 @@ from types import ModuleType
 
 import pytest
 from django.db import connection
+from django.test import override_settings
 from django.utils import timezone
 
 import autossl_panel.autossl
 import autossl_panel.hosting
 import autossl_panel.people
-from autossl_panel.autossl import options, providers, runs
-from autossl_panel.autossl.models import Provider
-from autossl_panel.hosting import users
-from autossl_panel.hosting.models import HostingUser
+from autossl_panel.autossl import choices, limits, options, providers, revocation, runs, takeover
+from autossl_panel.autossl.ledger import Kind
+from autossl_panel.autossl.limits import changing
+from autossl_panel.autossl.models import Account, Bucket, Certificate, Message, MessageState, Options, Provider, Way
+from autossl_panel.autossl.notify import channels
+from autossl_panel.hosting import editing, excluded_names, exclusion_patterns, feature_lists, ownership, users
+from autossl_panel.hosting.exclusion_patterns import Level
+from autossl_panel.hosting.models import ExclusionPattern, FeatureList, HostingUser, VirtualHost
 from autossl_panel.people import audit, audit_words, factors, persons, sessions
 from autossl_panel.people.factors import hotp_value, yield_hotp_counters_from_time
 from autossl_panel.people.models import AuditEntry, Role, Session, User
@@ -30,9 +35,15 @@ from tests.web.scene import Scene, build, person
 
 ROOMS = (autossl_panel.people, autossl_panel.hosting, autossl_panel.autossl)
 SOURCE = Path(autossl_panel.__path__[0])
+# What events are about
+SUBJECTS = (
+    "person", "session", "second_factor", "provider", "account", "limits", "options", "run", "site", "certificate",
+    "user", "feature_list", "name", "pattern", "autossl", "channel", "messages",
+)  # fmt: skip
 # What no entry may hold
 PASSWORD, HMAC_KEY = "a password that nobody guesses", "c2VjcmV0LWhtYWMta2V5"
-SECRETS = (PASSWORD, HMAC_KEY)
+HOOK, HOOK_SECRET = "https://hooks.example/a-token-in-the-path", "whsec_" + "QUJD" * 10
+SECRETS = (PASSWORD, HMAC_KEY, "a-token-in-the-path", HOOK_SECRET.removeprefix("whsec_"))
 
 
 def amber() -> HostingUser:
@@ -41,6 +52,10 @@ def amber() -> HostingUser:
 
 def users_named(*names: str):
     return HostingUser.objects.filter(name__in=names)
+
+
+def feature_list(name: str) -> FeatureList:
+    return FeatureList.objects.get(name=name)
 
 
 def draft(name: str, **more: object) -> Provider:
@@ -67,6 +82,34 @@ def session_of(whose: User) -> Session:
     return Session.objects.create(
         session_key="k" * 32, session_data="", person=whose, began_at=now, seen_at=now, expire_date=now, address="::1"
     )
+
+
+def paused(scene: Scene) -> Account:
+    """The account in use, with a name that its CA has paused."""
+    account = Account.objects.get(provider=scene.provider)
+    values = {"kind": Kind.CONSECUTIVE, "subject": "amberfield.example", "blocked_until": scene.now}
+    Bucket.objects.create(provider=scene.provider, owner=f"a:{account.pk}", **values)
+    return account
+
+
+def hook(**more: object) -> channels.Wish:
+    return channels.Wish("Ops hook", Way.WEBHOOK, HOOK, secret=HOOK_SECRET, **more)  # type: ignore[arg-type]
+
+
+def mail_test(by: User, scene: Scene) -> None:
+    Options.objects.filter(server=scene.server).update(admin_addresses=["ops@b.example"])
+    with override_settings(AUTOSSL_MAIL_FROM="panel@b.example"):
+        channels.ask_mail_test(scene.server, by=by, now=scene.now)
+
+
+def send_again(by: User, scene: Scene) -> None:
+    channels.ask_test(scene.channel, by=None, now=scene.now)
+    Message.objects.update(state=MessageState.FAILED, test=False)
+    channels.send_again(scene.server, by=by, now=scene.now)
+
+
+def pattern(scene: Scene, by: User | None = None) -> ExclusionPattern:
+    return exclusion_patterns.add_pattern("*.amberfield.example", Level(scene.server), by=by, now=scene.now)
 
 
 def cancel_live(by: User, scene: Scene) -> None:
@@ -130,11 +173,105 @@ WRITES: dict[str, tuple[Act, set[tuple[str, str]]]] = {
         lambda by, scene: users.set_suspended(amber(), True, by=by, now=scene.now),
         {("user:suspended", "amberfield")},
     ),
-    "hosting.users.set_owner": (
-        lambda by, scene: users.set_owner(amber(), scene.harborweb, by=by),
+    "people.persons.set_role": (
+        lambda by, scene: persons.set_role(scene.harborweb, Role.USER, by=by),
+        {("person:changed", "harborweb")},
+    ),
+    "people.persons.set_email": (
+        lambda by, scene: persons.set_email(scene.harborweb, "a@b.example", by=by),
+        {("person:changed", "harborweb")},
+    ),
+    "people.persons.set_active": (
+        lambda by, scene: persons.set_active(scene.harborweb, False, by=by),
+        {("person:changed", "harborweb")},
+    ),
+    "people.persons.remove": (
+        lambda by, scene: persons.remove(scene.harborweb, by=by),
+        {("person:removed", "harborweb")},
+    ),
+    "hosting.ownership.give": (
+        lambda by, scene: ownership.give(users_named("amberfield", "greenmile"), scene.harborweb, by=by),
+        {("user:owner_set", "amberfield"), ("user:owner_set", "greenmile")},
+    ),
+    "hosting.ownership.undo_give": (
+        lambda by, scene: ownership.undo_give(
+            HostingUser.objects.all(), ownership.give(users_named("amberfield"), scene.harborweb, by=None), by=by
+        ),
         {("user:owner_set", "amberfield")},
     ),
-    "hosting.users.set_feature_list": (
+    "hosting.ownership.set_owner": (
+        lambda by, scene: ownership.set_owner(amber(), scene.harborweb, by=by),
+        {("user:owner_set", "amberfield")},
+    ),
+    "hosting.ownership.set_login": (
+        lambda by, _scene: ownership.set_login(amber(), person("anna", Role.USER), by=by),
+        {("user:login_set", "amberfield")},
+    ),
+    "hosting.ownership.set_logins": (
+        lambda by, _scene: ownership.set_logins(person("anna", Role.USER), [amber()], by=by),
+        {("user:login_set", "amberfield")},
+    ),
+    "hosting.ownership.change_role": (
+        lambda by, scene: ownership.change_role(scene.brightpeak, Role.USER, by=by),
+        {("person:changed", "brightpeak"), ("user:owner_set", "greenmile"), ("user:owner_set", "hallsteadt")},
+    ),
+    "hosting.ownership.remove_person": (
+        lambda by, scene: ownership.remove_person(scene.brightpeak, by=by),
+        {("person:removed", "brightpeak"), ("user:owner_set", "greenmile"), ("user:owner_set", "hallsteadt")},
+    ),
+    "hosting.users.set_email": (
+        lambda by, _scene: users.set_email(amber(), "a@b.example", by=by),
+        {("user:changed", "amberfield")},
+    ),
+    "hosting.editing.change": (
+        lambda by, scene: editing.change(
+            amber(), editing.Wish(None, None, feature_list("parked"), "", False), by=by, now=scene.now
+        ),
+        {("user:feature_list_set", "amberfield")},
+    ),
+    "hosting.excluded_names.exclude_names": (
+        lambda by, scene: excluded_names.exclude_names(amber(), ["amberfield.example"], by=by, now=scene.now),
+        {("name:excluded", "amberfield")},
+    ),
+    "hosting.excluded_names.include_names": (
+        lambda by, scene: (
+            excluded_names.exclude_names(amber(), ["amberfield.example"], by=None, now=scene.now),
+            excluded_names.include_names(amber(), ["amberfield.example"], by=by, now=scene.now),
+        ),
+        {("name:included", "amberfield")},
+    ),
+    "hosting.feature_lists.add": (
+        lambda by, _scene: feature_lists.add("basic", True, by=by),
+        {("feature_list:added", "basic")},
+    ),
+    "hosting.feature_lists.rename": (
+        lambda by, _scene: feature_lists.rename(feature_list("parked"), "kept", by=by),
+        {("feature_list:changed", "parked")},
+    ),
+    "hosting.feature_lists.set_autossl": (
+        lambda by, scene: feature_lists.set_autossl(feature_list("parked"), True, by=by, now=scene.now),
+        {("feature_list:changed", "parked")},
+    ),
+    "hosting.feature_lists.move": (
+        lambda by, scene: feature_lists.move(users_named("amberfield"), feature_list("parked"), by=by, now=scene.now),
+        {("user:feature_list_set", "amberfield")},
+    ),
+    "hosting.feature_lists.undo_move": (
+        lambda by, scene: feature_lists.undo_move(
+            HostingUser.objects.all(),
+            feature_lists.move(users_named("amberfield"), feature_list("parked"), by=None, now=scene.now),
+            by=by,
+            now=scene.now,
+        ),
+        {("user:feature_list_set", "amberfield")},
+    ),
+    "hosting.feature_lists.remove": (
+        lambda by, scene: feature_lists.remove(
+            feature_list("parked"), move_to=feature_list("starter"), by=by, now=scene.now
+        ),
+        {("feature_list:removed", "parked"), *{("user:feature_list_set", name) for name in ("eastgate", "northwind")}},
+    ),
+    "hosting.feature_lists.set_feature_list": (
         lambda by, scene: users.set_feature_list("parked", True, by=by, now=scene.now),
         {("feature_list:changed", "parked")},
     ),
@@ -148,6 +285,71 @@ WRITES: dict[str, tuple[Act, set[tuple[str, str]]]] = {
             users.include(["amberfield.example"], by=by, now=scene.now),
         ),
         {("name:included", "amberfield.example")},
+    ),
+    "hosting.excluded_names.set_names": (
+        lambda by, scene: (
+            excluded_names.exclude_names(amber(), ["amberfield.example"], by=None, now=scene.now),
+            excluded_names.set_names(amber(), ["www.amberfield.example"], by=by, now=scene.now),
+        ),
+        {("name:changed", "amberfield")},
+    ),
+    "hosting.exclusion_patterns.add_pattern": (
+        lambda by, scene: pattern(scene, by),
+        {("pattern:added", "*.amberfield.example")},
+    ),
+    "hosting.exclusion_patterns.remove_pattern": (
+        lambda by, scene: exclusion_patterns.remove_pattern(pattern(scene), by=by, now=scene.now),
+        {("pattern:removed", "*.amberfield.example")},
+    ),
+    "autossl.choices.choose_for_user": (
+        lambda by, scene: choices.choose_for_user(amber(), scene.provider, by=by, now=scene.now),
+        {("user:provider_set", "amberfield")},
+    ),
+    "autossl.choices.choose_for_feature_list": (
+        lambda by, scene: choices.choose_for_feature_list(feature_list("parked"), scene.provider, by=by, now=scene.now),
+        {("feature_list:provider_set", "parked")},
+    ),
+    "autossl.choices.set_fallbacks": (
+        lambda by, scene: choices.set_fallbacks([scene.provider], by=by, server=scene.server),
+        {("provider:fallbacks_set", "web03.harbor-hosting.example")},
+    ),
+    "autossl.takeover.set_takeover": (
+        lambda by, scene: takeover.set_takeover(
+            VirtualHost.objects.get(name="amberfield.example"), True, by=by, now=scene.now
+        ),
+        {("site:takeover", "amberfield.example")},
+    ),
+    "autossl.options.pause": (
+        lambda by, scene: options.pause(scene.server, by=by, now=scene.now),
+        {("autossl:paused", "web03.harbor-hosting.example")},
+    ),
+    "autossl.options.resume": (
+        lambda by, scene: (
+            options.pause(scene.server, by=None, now=scene.now),
+            options.resume(scene.server, by=by, now=scene.now),
+        ),
+        {("autossl:resumed", "web03.harbor-hosting.example")},
+    ),
+    "autossl.notify.channels.add": (
+        lambda by, scene: channels.add(scene.server, hook(), by=by),
+        {("channel:added", "Ops hook")},
+    ),
+    "autossl.notify.channels.change": (
+        lambda by, scene: channels.change(channels.add(scene.server, hook(), by=None), hook(enabled=False), by=by),
+        {("channel:changed", "Ops hook")},
+    ),
+    "autossl.notify.channels.remove": (
+        lambda by, scene: channels.remove(channels.add(scene.server, hook(), by=None), by=by),
+        {("channel:removed", "Ops hook")},
+    ),
+    "autossl.notify.channels.ask_test": (
+        lambda by, scene: channels.ask_test(channels.add(scene.server, hook(), by=None), by=by, now=scene.now),
+        {("channel:tested", "Ops hook")},
+    ),
+    "autossl.notify.channels.ask_mail_test": (mail_test, {("channel:tested", "e-mail")}),
+    "autossl.notify.channels.send_again": (
+        send_again,
+        {("messages:sent_again", "web03.harbor-hosting.example")},
     ),
     "autossl.options.change": (
         lambda by, scene: options.change(scene.server, {"log_days": "60"}, by=by),
@@ -170,6 +372,41 @@ WRITES: dict[str, tuple[Act, set[tuple[str, str]]]] = {
     "autossl.providers.ask_to_use": (
         lambda by, scene: providers.ask_to_use(scene.provider, scene.server, agree_terms=True, by=by),
         {("provider:chosen", "letsencrypt")},
+    ),
+    "autossl.providers.set_profile": (
+        lambda by, scene: providers.set_profile(scene.provider, "shortlived", by=by),
+        {("provider:profile", "letsencrypt")},
+    ),
+    "autossl.providers.ask_to_roll": (
+        lambda by, scene: providers.ask_to_roll(scene.provider, scene.server, by=by),
+        {("account:roll_key", "letsencrypt")},
+    ),
+    "autossl.providers.ask_to_register_anew": (
+        lambda by, scene: providers.ask_to_register_anew(scene.provider, scene.server, agree_terms=True, by=by),
+        {("account:register_anew", "letsencrypt")},
+    ),
+    "autossl.providers.agree_again": (
+        lambda by, scene: providers.agree_again(scene.provider, scene.server, by=by),
+        {("account:agree_terms", "letsencrypt")},
+    ),
+    "autossl.revocation.ask": (
+        lambda by, scene: revocation.ask(Certificate.objects.filter(ours=True).first(), "superseded", by=by),
+        {("certificate:revoke", "amberfield.example")},
+    ),
+    "autossl.limits.changing.change": (
+        lambda by, scene: changing.change(scene.provider, {"orders": "10/1h"}, by=by),
+        {("provider:limits", "letsencrypt")},
+    ),
+    "autossl.limits.changing.reset": (
+        lambda by, scene: (
+            changing.change(scene.provider, {"orders": "10/1h"}, by=None),
+            changing.reset(scene.provider, by=by),
+        ),
+        {("provider:limits", "letsencrypt")},
+    ),
+    "autossl.limits.permits.unpause": (
+        lambda by, scene: limits.unpause(paused(scene), "amberfield.example", by=by),
+        {("limits:unpaused", "amberfield.example")},
     ),
     "autossl.providers.disable": (
         lambda by, _scene: providers.disable(by=by),
@@ -304,8 +541,7 @@ def test_a_thousand_users_at_once_are_a_thousand_entries(scene: Scene, django_as
 
 def test_every_event_has_words_and_every_word_an_event():
     text = "\n".join(path.read_text(encoding="utf-8") for path in SOURCE.rglob("*.py") if path.name != "audit_words.py")
-    recorded = set(re.findall(r'"((?:person|session|second_factor|provider|options|run|site|user|feature_list|name):'
-                              r'[a-z_]+)"', text))  # fmt: skip
+    recorded = set(re.findall(rf'"((?:{"|".join(SUBJECTS)}):[a-z_]+)"', text))
     log_events = set(importlib.import_module("autossl_panel.autossl.log.events").EVENTS)
     assert set(audit_words.EVENTS) <= recorded
     missing = {event for event in recorded - set(audit_words.EVENTS) if event not in log_events}

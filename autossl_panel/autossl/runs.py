@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Value
-from django.db.models.functions import Concat
+from django.db.models import CharField, Count, Exists, OuterRef, Q, QuerySet, Value
+from django.db.models.functions import Cast, Concat
 from django.utils import timezone
 from django_q.tasks import async_task
 
@@ -275,11 +275,39 @@ def is_hosting_user(server: Server, name: str) -> bool:
 
 
 def visible(person: User) -> QuerySet[Run]:
-    """The runs that `person` may read: root all; a reseller the common ones (own part only) and those of own users."""
+    """The runs that `person` may read: root all; a reseller the common ones (own part only) and those of own users.
+
+    A hosting user's login reads those that its users had a part in.
+    """
     if person.is_root:
         return Run.objects.all()
-    own = hosting_visible.users(person).values_list(Concat(Value(user_scope("")), "name"), flat=True)
+    users = hosting_visible.users(person)
+    if not person.is_reseller:
+        return with_a_part_of(users)
+    own = users.values_list(Concat(Value(user_scope("")), "name"), flat=True)
     return Run.objects.filter(Q(scope__in=[ALL, DUE, owner_scope(person)]) | Q(scope__in=own))
+
+
+def with_a_part_of(users: QuerySet[HostingUser]) -> QuerySet[Run]:
+    """The runs that were for all, for `users` or for those of their owners, or that had work for them."""
+    server = Concat(Cast("server_id", CharField()), Value(" "))
+    alone = users.values_list(Concat(server, Value(user_scope("")), "name"), flat=True)
+    owned = users.filter(owner__isnull=False).values_list(Concat(server, Value("owner:"), "owner__username"), flat=True)
+    work = Job.objects.filter(user__in=users).order_by().values("run")
+    # A scope means something on its own server only.
+    runs = Run.objects.annotate(place=Concat(server, "scope"))
+    everybody = Q(scope=ALL, server__in=users.order_by().values("server"))
+    return runs.filter(everybody | Q(place__in=alone) | Q(place__in=owned) | Q(pk__in=work))
+
+
+def at_work_on(users: QuerySet[HostingUser]) -> QuerySet[Run]:
+    """The live runs that are for one of `users`, or still have work for them; one for a user alone first."""
+    mine = Job.objects.filter(run=OuterRef("pk"), user__in=users).exclude(state=JobState.ENDED)
+    alone = users.annotate(alone=Concat(Value(user_scope("")), "name")).filter(
+        server=OuterRef("server"), alone=OuterRef("scope")
+    )
+    found = Run.objects.filter(Exists(mine) | Exists(alone), ended_at__isnull=True)
+    return found.order_by("-scope")
 
 
 def live(server: Server, scope: str) -> Run | None:

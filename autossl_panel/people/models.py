@@ -50,6 +50,11 @@ class User(AbstractBaseUser):
     def is_reseller(self) -> bool:
         return self.role == Role.RESELLER
 
+    @property
+    def is_login(self) -> bool:
+        """Whether the person signs in for hosting users, and sees nothing but their own sites."""
+        return self.role == Role.USER
+
 
 class AuditEntry(models.Model):
     """One change that somebody made: who, from where, what, before and after. Never changed, never a secret."""

@@ -17,7 +17,7 @@ from autossl_panel.people import audit_words, trail
 from autossl_panel.people.models import AuditEntry
 from autossl_panel.people.trail import Difference, Wish, WishProblem
 
-from . import access, shell
+from . import access, people_frame
 from .paging import paginate
 
 COLUMNS = ("at", "person", "source", "address", "event", "subject", "before", "after")
@@ -49,7 +49,6 @@ def audit(request: access.PanelRequest) -> HttpResponse:
         problem, found = refused, AuditEntry.objects.none()
     paging = paginate(request, found)
     context = {
-        "section": "people",
         "wish": wish,
         "problem": problem,
         "paging": paging,
@@ -57,7 +56,7 @@ def audit(request: access.PanelRequest) -> HttpResponse:
         "events": _grouped(),
         "sources": audit_words.SOURCES,
     }
-    return shell.plain(request, "audit.html", context)
+    return people_frame.page(request, "audit.html", people_frame.TRAIL, context)
 
 
 def _row(entry: AuditEntry) -> Row:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from django.core.paginator import Page, Paginator
 from django.db.models import Model, QuerySet
@@ -11,14 +11,15 @@ from .access import PanelRequest
 
 SIZES = (25, 50, 100)
 Row = TypeVar("Row", bound=Model)
+Shown = TypeVar("Shown")
 
 
 @dataclass(frozen=True, slots=True)
-class Paging(Generic[Row]):
+class Paging(Generic[Shown]):
     """One page of rows with what its links need."""
 
-    rows: Sequence[Row]
-    page: Page[Row]
+    rows: Sequence[Shown]
+    page: Page[Any]
     size: int
     sizes: Sequence[int]
 
@@ -47,12 +48,22 @@ def paginate(
     `size` fixes the rows a page; `total` is how many rows there are, where that is known.
     """
     sizes = SIZES if size is None else ()
-    if size is None:
-        asked = request.GET.get("size", "")
-        size = int(asked) if asked.isdecimal() and int(asked) in SIZES else SIZES[0]
+    size = size or _size(request)
     paginator = Paginator(rows, size)
     if total is not None:
         # A cached property: what is counted already is not counted again.
         paginator.__dict__["count"] = total
     page = paginator.get_page(request.GET.get("page"))
     return Paging(list(page.object_list), page, size, sizes)
+
+
+def paginate_list(request: PanelRequest, rows: Sequence[Shown]) -> Paging[Shown]:
+    """The same of rows that are at hand."""
+    size = _size(request)
+    page = Paginator(rows, size).get_page(request.GET.get("page"))
+    return Paging(list(page.object_list), page, size, SIZES)
+
+
+def _size(request: PanelRequest) -> int:
+    asked = request.GET.get("size", "")
+    return int(asked) if asked.isdecimal() and int(asked) in SIZES else SIZES[0]

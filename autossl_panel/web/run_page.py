@@ -17,7 +17,7 @@ MOST_FAILURES = 20
 
 
 @require_safe
-@access.operator
+@access.person
 def run(request: access.PanelRequest, pk: int) -> HttpResponse:
     """The page; with a filter, the lines of what matches; for htmx, those lines alone."""
     found = get_object_or_404(heart.visible(request.user).select_related("asked_by", "server"), pk=pk)
@@ -36,16 +36,16 @@ def run(request: access.PanelRequest, pk: int) -> HttpResponse:
         context["run_lines"] = run_lines
         if found.ended_at is None:
             sites = run_data.sites(run_data.followed(found, request.user, moment), request.user)
-            context |= {"sites": sites, "cursor": _cursor(sites, run_lines)}
+            context |= {"sites": sites, "cursor": cursor_of(sites, run_lines)}
     return shell.page(request, "run.html", "logs", context)
 
 
 @require_GET
-@access.operator
+@access.person
 def live(request: access.PanelRequest, pk: int) -> HttpResponse:
     """What has changed since the cursor: the numbers in place, new lines to append. 286 once the run has ended."""
     found = get_object_or_404(heart.visible(request.user).select_related("asked_by", "server"), pk=pk)
-    cursor = _read_cursor(request.GET.get("cursor", ""))
+    cursor = read_cursor(request.GET.get("cursor", ""))
     jobs = {job.pk: job for job in run_data.followed(found, request.user, access.now())}
     gone = [job_id for job_id in cursor if job_id and job_id not in jobs]
     if gone:
@@ -56,17 +56,17 @@ def live(request: access.PanelRequest, pk: int) -> HttpResponse:
     run_lines = run_data.run_lines(found, request.user, after=cursor.get(0, 0))
     context = _state(request, found)
     context |= {"sites": sites, "run_lines": run_lines, "oob": True}
-    context["cursor"] = _cursor([site for site in sites if site.job.pk not in gone], run_lines, cursor)
+    context["cursor"] = cursor_of([site for site in sites if site.job.pk not in gone], run_lines, cursor)
     return render(request, "_live.html", context, status=shell.STOP_POLLING if found.ended_at else 200)
 
 
 @require_safe
-@access.operator
+@access.person
 def text(request: access.PanelRequest, pk: int) -> StreamingHttpResponse:
     """The log as a plain text file."""
     found = get_object_or_404(heart.visible(request.user), pk=pk)
     pieces = run_data.as_text(
-        found, request.user, f"{shell.run_title(found)}, {found.started_at:%Y-%m-%d %H:%M:%S} UTC"
+        found, request.user, f"{shell.run_title(found, request.user)}, {found.started_at:%Y-%m-%d %H:%M:%S} UTC"
     )
     response = StreamingHttpResponse(pieces, content_type="text/plain; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="autossl-run-{found.pk}.txt"'
@@ -108,9 +108,9 @@ def _state(request: access.PanelRequest, found: Run) -> dict[str, object]:
     return {
         "run": found,
         "live": live_run,
-        "cancel_here": live_run.may_cancel and found.scope != shell.own_scope(request.user),
+        "cancel_here": live_run.may_cancel and not _in_slot(request, found),
         "progress": progress,
-        "row": runs.described(found),
+        "row": runs.described(request.user, found),
         "took": moment - found.started_at,
         "phases": run_data.phases(found, request.user, progress.total),
         "failures": run_data.failures(found, request.user, MOST_FAILURES) if progress.failed else [],
@@ -122,7 +122,12 @@ def _state(request: access.PanelRequest, found: Run) -> dict[str, object]:
     }
 
 
-def _cursor(sites: list[run_data.Site], run_lines: list[log.Line], before: Mapping[int, int] | None = None) -> str:
+def _in_slot(request: access.PanelRequest, found: Run) -> bool:
+    """Whether the run slot above shows this very run, and how to cancel it."""
+    return request.user.is_login or found.scope == shell.own_scope(request.user)
+
+
+def cursor_of(sites: list[run_data.Site], run_lines: list[log.Line], before: Mapping[int, int] | None = None) -> str:
     """Which line of each followed site was the last: “0:3,17:9”."""
     before = before or {}
     seqs = {0: run_lines[-1].seq if run_lines else before.get(0, 0)}
@@ -131,7 +136,7 @@ def _cursor(sites: list[run_data.Site], run_lines: list[log.Line], before: Mappi
     return ",".join(f"{job}:{seq}" for job, seq in seqs.items())
 
 
-def _read_cursor(text: str) -> dict[int, int]:
+def read_cursor(text: str) -> dict[int, int]:
     """The other way; what is not a cursor is left out."""
     found = {}
     for piece in text.split(",")[: 2 * run_data.FOLLOWED]:

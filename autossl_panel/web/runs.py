@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods
 
 from autossl_panel.autossl import runs as heart
-from autossl_panel.autossl.models import Account, Job, JobOutcome, JobState, Provider, Run
+from autossl_panel.autossl.models import Job, JobOutcome, JobState, Provider, Run
 from autossl_panel.hosting import servers, visible
 from autossl_panel.names import sought
 from autossl_panel.people.models import User
@@ -47,17 +47,20 @@ class Row:
 
 
 def jobs_of(person: User) -> QuerySet[Job]:
-    """The jobs that a person may read: root all, a reseller those of own users."""
+    """The jobs that a person may read: root all, others those of own users."""
     if person.is_root:
         return Job.objects.all()
     return Job.objects.filter(user__in=visible.users(person))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@access.operator
+@access.person
 def runs(request: access.PanelRequest) -> HttpResponse:
     """The list of runs, newest first; a post starts the run of the blue button, or lands on the live one."""
     if request.method == "POST":
+        if request.user.is_login:
+            # The button of a login stands on a hosting user's page.
+            raise Http404
         run = heart.start(shell.own_scope(request.user), by=request.user, asked_from="panel", server=servers.this())
         return redirect("run", run.pk)
     state, q = request.GET.get("state", ""), request.GET.get("q", "").strip().lower()[:253]
@@ -115,31 +118,24 @@ def rows(person: User, found: Sequence[Run]) -> list[Row]:
         if run.pk not in counted:
             numbers[run.pk] = run.counts.get("outcomes", {})
     called = _called()
-    return [_row(run, numbers.get(run.pk, {}), called) for run in found]
+    return [_row(person, run, numbers.get(run.pk, {}), called) for run in found]
 
 
-def described(run: Run) -> Row:
+def described(person: User, run: Run) -> Row:
     """A run with who asked for it and whose certificates it brings; not counted."""
-    return _row(run, {}, _called())
+    return _row(person, run, {}, _called())
 
 
 def _called() -> dict[str, str]:
     return {provider.name: str(provider) for provider in Provider.objects.only("name", "display_name")}
 
 
-def _row(run: Run, numbers: Mapping[str, int], called: Mapping[str, str]) -> Row:
-    kind, _colon, name = run.scope.partition(":")
-    if kind == "user":
-        scope = name
-    elif kind == "owner":
-        scope = _("Users of %(name)s") % {"name": name}
-    else:
-        scope = _("Due") if run.scope == heart.DUE else _("All users")
+def _row(person: User, run: Run, numbers: Mapping[str, int], called: Mapping[str, str]) -> Row:
     return Row(
         run=run,
-        scope=scope,
+        scope=_scope(person, run),
         wide=run.scope == heart.ALL,
-        by=run.asked_by.username if run.asked_by else _("schedule") if run.asked_from != "command" else _("system"),
+        by=_by(person, run),
         provider=called.get(run.provider_name, run.provider_name),
         source=str(SOURCES.get(run.asked_from, run.asked_from)),
         secured=numbers.get("secured", 0),
@@ -149,19 +145,41 @@ def _row(run: Run, numbers: Mapping[str, int], called: Mapping[str, str]) -> Row
     )
 
 
+def _scope(person: User, run: Run) -> str:
+    kind, _colon, name = run.scope.partition(":")
+    if kind == "user":
+        return name
+    if kind == "owner" and not person.is_login:
+        return _("Users of %(name)s") % {"name": name}
+    return _("Due") if run.scope == heart.DUE else _("All users")
+
+
+def _by(person: User, run: Run) -> str:
+    """Who asked; whom a login does not know is its host."""
+    if run.asked_by is not None:
+        if person.is_login:
+            return _("you") if run.asked_by == person else _("your host")
+        return run.asked_by.username
+    return _("schedule") if run.asked_from != "command" else _("your host") if person.is_login else _("system")
+
+
 @require_GET
-@access.operator
+@access.person
 def slot(request: access.PanelRequest) -> HttpResponse:
     """What the run slot shows now; polled while a run lives, and told to stop at its end."""
     server = servers.this()
-    has_provider = Account.objects.filter(server=server, provider__active=True).exists()
-    found = shell.slot(request.user, server, has_provider=has_provider)
+    user = None
+    if request.user.is_login and request.GET.get("user"):
+        asked = request.GET["user"]
+        users = visible.users(request.user).select_related("feature_list")
+        user = get_object_or_404(users, pk=int(asked) if asked.isdecimal() and len(asked) < 19 else 0)
+    found = shell.slot(request.user, server, account=shell.account_in_use(server), user=user)
     status = 200 if found.live else shell.STOP_POLLING
     return render(request, "_slot.html", {"slot": found}, status=status)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@access.operator
+@access.person
 def cancel(request: access.PanelRequest, pk: int) -> HttpResponse:
     """Ask, with what follows in numbers; a post cancels."""
     found = get_object_or_404(heart.visible(request.user), pk=pk)
@@ -173,7 +191,7 @@ def cancel(request: access.PanelRequest, pk: int) -> HttpResponse:
         return redirect("run", found.pk)
     if found.ended_at is not None or found.cancelled_at is not None:
         return redirect("run", found.pk)
-    context = {"run": found, "title": shell.run_title(found), "live": shell.live_run(request.user, found)}
+    context = {"run": found, "title": shell.run_title(found, request.user), "live": shell.live_run(request.user, found)}
     if request.htmx:
         return render(request, "_cancel.html", context)
     return shell.page(request, "cancel.html", "logs", context)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
@@ -13,7 +14,7 @@ from autossl_panel.autossl.log.render import scope_text
 from autossl_panel.autossl.models import Account, Beat, Run
 from autossl_panel.autossl.runs import Progress
 from autossl_panel.hosting import servers, visible
-from autossl_panel.hosting.models import Server
+from autossl_panel.hosting.models import HostingUser, Server
 from autossl_panel.people.models import User
 
 from .access import PanelRequest, now
@@ -66,23 +67,31 @@ class LiveRun:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """What the run slot shows: a live run, or the blue button with what the last run did."""
+    """What the run slot shows: a live run, or the blue button with what the last run did.
+
+    `user` is whom the button runs, where the person signs in for hosting users.
+    """
 
     live: LiveRun | None
     last: Run | None
     last_failed: int
     scope: str
-    has_provider: bool
+    account: Account | None
+    user: HostingUser | None = None
+
+    @property
+    def has_provider(self) -> bool:
+        return self.account is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Shell:
-    """The facts around a page."""
+    """The facts around a page. A login reads nothing of the next check of all users."""
 
     server: Server
     tab: str
     account: Account | None
-    next_check: datetime
+    next_check: datetime | None
     check_is_due: bool
     slot: Slot
     workers_seen: datetime | None
@@ -92,10 +101,17 @@ class Shell:
 
 
 def page(
-    request: PanelRequest, template: str, tab: str, context: Mapping[str, object] | None = None, status: int = 200
+    request: PanelRequest,
+    template: str,
+    tab: str,
+    context: Mapping[str, object] | None = None,
+    status: int = 200,
+    *,
+    known: Slot | None = None,
+    server: Server | None = None,
 ) -> HttpResponse:
-    """Render a full page with its shell."""
-    around = _shell(request, tab)
+    """Render a full page with its shell; `known` is the run slot, and `server` this one, where the page has them."""
+    around = _shell(request, tab, server or servers.this(), known)
     return render(request, template, {**(context or {}), "shell": around, "server": around.server}, status=status)
 
 
@@ -106,23 +122,27 @@ def plain(
     return render(request, template, {"section": "own", **(context or {}), "server": servers.this()}, status=status)
 
 
-def _shell(request: PanelRequest, tab: str) -> Shell:
-    moment = now()
-    server = servers.this()
+def account_in_use(server: Server) -> Account | None:
+    """The account of the provider that AutoSSL uses on a server."""
+    return Account.objects.select_related("provider").filter(server=server, provider__active=True).first()
+
+
+def _shell(request: PanelRequest, tab: str, server: Server, known: Slot | None) -> Shell:
+    moment, person = now(), request.user
     beat = Beat.objects.filter(server=server).first()
-    next_check = _next_check(server, moment)
-    account = Account.objects.select_related("provider").filter(server=server, provider__active=True).first()
+    account = account_in_use(server) if known is None else known.account
+    next_check = None if person.is_login else _next_check(server, moment)
     return Shell(
         server=server,
         tab=tab,
         account=account,
         next_check=next_check,
-        check_is_due=next_check <= moment,
-        slot=slot(request.user, server, has_provider=account is not None),
+        check_is_due=next_check is not None and next_check <= moment,
+        slot=known or slot(person, server, account=account),
         workers_seen=beat.at if beat else None,
         workers_lost=beat is None or moment - beat.at > LOST_AFTER,
-        inventory_problem=server.inventory_problem if request.user.is_root else None,
-        toast=_toast(request, moment),
+        inventory_problem=server.inventory_problem if person.is_root else None,
+        toast=toast_of(request, moment),
     )
 
 
@@ -138,8 +158,13 @@ def _next_check(server: Server, moment: datetime) -> datetime:
     return at
 
 
-def slot(person: User, server: Server, *, has_provider: bool) -> Slot:
-    """The run slot of a person: root sees the run for all, a reseller own run, else own part of the run for all."""
+def slot(person: User, server: Server, *, account: Account | None, user: HostingUser | None = None) -> Slot:
+    """The run slot of a person: root sees the run for all, a reseller own run, else own part of the run for all.
+
+    A login sees what works on own sites, or on those of `user`, one of its own.
+    """
+    if person.is_login:
+        return _slot_of_login(person, account, user)
     scope = own_scope(person)
     scopes = [scope] if person.is_root else [scope, runs.ALL]
     live = [run for run in Run.objects.filter(server=server, scope__in=scopes, ended_at__isnull=True)]
@@ -147,10 +172,23 @@ def slot(person: User, server: Server, *, has_provider: bool) -> Slot:
     for run in live:
         found = live_run(person, run)
         if run.scope == scope or found.progress.queued + found.progress.running + found.progress.staged:
-            return Slot(found, None, 0, scope, has_provider)
+            return Slot(found, None, 0, scope, account)
     last = Run.objects.filter(server=server, scope=scope, ended_at__isnull=False).order_by("-started_at").first()
     failed = last.counts.get("outcomes", {}).get("failed", 0) if last else 0
-    return Slot(None, last, failed, scope, has_provider)
+    return Slot(None, last, failed, scope, account)
+
+
+def _slot_of_login(person: User, account: Account | None, user: HostingUser | None) -> Slot:
+    users = visible.users(person)
+    if user is None:
+        # The button needs to know for whom; of several users, their own pages do.
+        several = list(users.filter(gone_at__isnull=True).select_related("feature_list")[:2])
+        user = several[0] if len(several) == 1 else None
+    if user is not None:
+        users = users.filter(pk=user.pk)
+    run = runs.at_work_on(users).first()
+    live = live_run(person, run, users) if run is not None else None
+    return Slot(live, None, 0, "", account, user)
 
 
 def own_scope(person: User) -> str:
@@ -159,19 +197,28 @@ def own_scope(person: User) -> str:
 
 
 def may_cancel(person: User, run: Run) -> bool:
-    """Root cancels any run, a reseller own ones and those of own users; `run` is one that the person may see."""
+    """Root cancels any run, a reseller own ones and those of own users, a login what it asked for itself.
+
+    `run` is one that the person may see.
+    """
+    if person.is_login:
+        return run.asked_by_id == person.pk
     return person.is_root or run.scope not in (runs.ALL, runs.DUE)
 
 
-def live_run(person: User, run: Run) -> LiveRun:
-    """A run with its progress as far as the person may see it."""
-    users = None if person.is_root else visible.users(person)
+def live_run(person: User, run: Run, users: QuerySet[HostingUser] | None = None) -> LiveRun:
+    """A run with its progress as far as the person may see it; of `users` only, where given."""
+    if users is None and not person.is_root:
+        users = visible.users(person)
     found = runs.progress(run, users)
-    return LiveRun(run, run_title(run), found, segments(found), may_cancel(person, run) and run.cancelled_at is None)
+    may = may_cancel(person, run) and run.cancelled_at is None
+    return LiveRun(run, run_title(run, person), found, segments(found), may)
 
 
-def run_title(run: Run) -> str:
-    """“Run for all users”."""
+def run_title(run: Run, person: User) -> str:
+    """“Run for all users”; who signs in for hosting users reads of own sites, whoever else it is for."""
+    if person.is_login:
+        return _("Checking your sites") if run.ended_at is None else _("Check of your sites")
     return _("Run for %(scope)s") % {"scope": scope_text(run.scope)}
 
 
@@ -197,7 +244,8 @@ def offer_undo(request: PanelRequest, text: str, undo: Mapping[str, object] | No
     return toast
 
 
-def _toast(request: PanelRequest, moment: datetime) -> Mapping[str, object] | None:
+def toast_of(request: PanelRequest, moment: datetime) -> Mapping[str, object] | None:
+    """What is said at the foot of the page, as long as it is offered to undo."""
     toast = request.session.get("toast")
     if toast is None:
         return None

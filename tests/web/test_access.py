@@ -12,13 +12,13 @@ from django.utils import timezone
 
 from autossl_panel.autossl import options
 from autossl_panel.autossl.models import Provider
-from autossl_panel.hosting.models import HostingUser
+from autossl_panel.hosting.models import FeatureList, HostingUser
 from autossl_panel.people.models import Role, Session, User
 from autossl_panel.web.requirement import LOOKED
 from tests.web.scene import Scene, person
 
 OK, AWAY, NONE, NOT_SO = 200, 302, 404, 405
-# An answer by role: nobody, a hosting user's login, a reseller with the object, another reseller, root.
+# An answer by role: nobody, the login of the object's user, a reseller with the object, another reseller, root.
 ROLES = ("nobody", "login", "owner", "stranger", "root")
 SIGN_IN = AWAY
 # name of the URL: {method: answers in the order of ROLES}; a method that is left out is 405 for whom the page is there.
@@ -78,18 +78,37 @@ TABLE: dict[str, Answers] = {
     "users-undo": {"post": (SIGN_IN, NONE, AWAY, AWAY, AWAY)},
     "user-autossl": {"post": (SIGN_IN, NONE, 400, NONE, 400)},
     "user-check": {"post": (SIGN_IN, NONE, AWAY, NONE, AWAY)},
-    "runs": {"get": (SIGN_IN, NONE, OK, OK, OK), "post": (SIGN_IN, NONE, AWAY, AWAY, AWAY)},
-    "run-slot": {"get": (SIGN_IN, NONE, OK, 286, OK)},
-    "run": {"get": (SIGN_IN, NONE, OK, NONE, OK)},
-    "run-live": {"get": (SIGN_IN, NONE, 286, NONE, 286)},
-    "run-text": {"get": (SIGN_IN, NONE, OK, NONE, OK)},
+    "runs": {"get": (SIGN_IN, OK, OK, OK, OK), "post": (SIGN_IN, NONE, AWAY, AWAY, AWAY)},
+    "run-slot": {"get": (SIGN_IN, OK, OK, 286, OK)},
+    "run": {"get": (SIGN_IN, OK, OK, NONE, OK)},
+    "run-live": {"get": (SIGN_IN, 286, 286, NONE, 286)},
+    "run-text": {"get": (SIGN_IN, OK, OK, NONE, OK)},
     "run-cancel": {"get": (SIGN_IN, NONE, AWAY, NONE, AWAY), "post": (SIGN_IN, NONE, AWAY, NONE, AWAY)},
+    "status": {"get": (SIGN_IN, AWAY, AWAY, AWAY, AWAY)},
+    "status-user": {"get": (SIGN_IN, OK, OK, NONE, OK), "post": (SIGN_IN, 400, 400, NONE, 400)},
+    "status-run": {"post": (SIGN_IN, AWAY, AWAY, NONE, AWAY)},
+    "status-live": {"get": (SIGN_IN, NONE, NONE, NONE, NONE)},
+    "status-undo": {"post": (SIGN_IN, AWAY, AWAY, NONE, AWAY)},
+    "people": ROOT,
+    "people-undo": ROOT_ACT,
+    "people-users": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, 400)},
+    "people-user": ROOT_FORM,
+    "person": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
+    "person-add": ROOT_FORM,
+    "person-password": ROOT_ACT,
+    "person-active": ROOT_ACT,
+    "person-remove": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
+    "person-factors": {"get": (SIGN_IN, NONE, NONE, NONE, AWAY), "post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
+    "feature-lists": ROOT,
+    "feature-list": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
+    "feature-list-add": ROOT_FORM,
+    "feature-list-remove": ROOT_FORM,
 }
 # The run for all is everybody's to read in part, and root's alone to cancel.
 COMMON_RUN: dict[str, Answers] = {
-    "run": {"get": (SIGN_IN, NONE, OK, OK, OK)},
-    "run-live": {"get": (SIGN_IN, NONE, OK, OK, OK)},
-    "run-text": {"get": (SIGN_IN, NONE, OK, OK, OK)},
+    "run": {"get": (SIGN_IN, OK, OK, OK, OK)},
+    "run-live": {"get": (SIGN_IN, OK, OK, OK, OK)},
+    "run-text": {"get": (SIGN_IN, OK, OK, OK, OK)},
     "run-cancel": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
 }
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -106,6 +125,9 @@ ASKS = {
     *((name, method) for name in ("passkey-rename", "passkey-remove", "recovery-codes") for method in ("get", "post")),
     ("passkey-new-options", "post"),
     ("recovery-codes-text", "get"),
+    *((name, "post") for name in ("people-users", "people-user")),
+    *((f"person{act}", "post") for act in ("", "-add", "-password", "-active", "-remove", "-factors")),
+    *((f"feature-list{act}", "post") for act in ("", "-add", "-remove")),
 }
 # Open to who has to set up a second factor first
 OPEN = PUBLIC | {
@@ -137,8 +159,8 @@ def test_nothing_of_allauths_own_can_be_reached():
 @pytest.fixture
 def clients(scene: Scene, signed_in: Callable[[User], Client]) -> dict[str, Client]:
     # The stranger's part of the run for all has ended.
-    login = person("amberfield", Role.USER)
-    HostingUser.objects.filter(name="amberfield").update(login=login)
+    login = person("northwind", Role.USER)
+    HostingUser.objects.filter(name="northwind").update(login=login)
     return {
         "nobody": Client(),
         "login": signed_in(login),
@@ -168,10 +190,13 @@ def object_of(name: str, scene: Scene) -> object:
             },
         )
         return found.ident
-
     if name.startswith("channel-"):
         return scene.channel.pk
-    if name.startswith("user-"):
+    if name.startswith("person-") or name == "person":
+        return User.objects.get_or_create(username="somebody", role=Role.RESELLER)[0].pk
+    if name.startswith("feature-list-") or name == "feature-list":
+        return FeatureList.objects.get(name="parked").pk
+    if name.startswith(("user-", "status-", "people-user")):
         return HostingUser.objects.get(name="northwind").pk
     if name.startswith("run"):
         return scene.server.runs.get(scope="user:northwind").pk

@@ -41,6 +41,8 @@ FLAGS = {
     "target": "--target",
     "secret": "--secret-stdin",
     "reason": "--reason",
+    "hosting_users": "--for",
+    "move_to": "--move-to",
     "pattern": "--pattern",
 }
 

@@ -42,7 +42,7 @@ class Notice(models.Model):
 
     server = models.ForeignKey(Server, models.CASCADE, related_name="notices")
     kind = models.CharField(max_length=16, choices=Kind)
-    # "site:12", "provider:letsencrypt", "server:clock"; of what happened once, what it happened with
+    # site:12, provider:letsencrypt, server:clock; of what happened once, what it happened with
     subject = models.CharField(max_length=200)
     virtual_host = models.ForeignKey(VirtualHost, models.CASCADE, null=True, related_name="notices")
     # Since when it is so, or has been so in this form; the half and the tenth count from here to `not_after`
