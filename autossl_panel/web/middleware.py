@@ -1,11 +1,18 @@
-"""Headers that every page carries, and what a poll gets once its session is over."""
+"""What stands around every view: headers, the viewer's language and time zone, what a poll gets after its session."""
 
 from collections.abc import Callable
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import resolve_url
+from django.utils import timezone, translation
 from django.utils.cache import add_never_cache_headers
+
+from autossl_panel.people import zones
+from autossl_panel.people.models import User
+
+# The browser's zone, told once by static/zone.js
+ZONE_COOKIE = "autossl_zone"
 
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; "
@@ -40,3 +47,26 @@ class SignInAgain:
         if asked_by_htmx and response.status_code == 302 and response["Location"].startswith(self.sign_in):
             return HttpResponse(status=204, headers={"HX-Redirect": self.sign_in})
         return response
+
+
+class Viewer:
+    """Every page in the viewer's language and zone: the person's own choice, else the browser's, else English and UTC.
+
+    Both stay active for what is streamed after this has returned; the next request of the thread sets its own.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        person = request.user if isinstance(request.user, User) else None
+        if person is not None and person.language in dict(settings.LANGUAGES):
+            translation.activate(person.language)
+            request.LANGUAGE_CODE = person.language
+        own = person.zone if person is not None else ""
+        zone = zones.find(own) or zones.find(request.COOKIES.get(ZONE_COOKIE, ""))
+        if zone is None:
+            timezone.deactivate()
+        else:
+            timezone.activate(zone)
+        return self.get_response(request)

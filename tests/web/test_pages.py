@@ -8,7 +8,7 @@ from django.template.loader import render_to_string
 
 from tests.web.scene import Scene
 
-ROOT = ["/options/", "/providers/", "/providers/add/", "/providers/disable/"]
+ROOT = ["/options/", "/preferences/", "/providers/", "/providers/add/", "/providers/disable/"]
 BOTH = [
     "/users/",
     "/users/?q=shop&sort=-sites&size=50",
