@@ -137,6 +137,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "autossl_panel.web.middleware.ContentSecurityPolicy",
     "autossl_panel.web.middleware.SignInAgain",
+    "autossl_panel.web.middleware.InWords",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import resolve_url
+from django.template.loader import render_to_string
 from django.utils import timezone, translation
 from django.utils.cache import add_never_cache_headers
 
@@ -34,8 +35,27 @@ class ContentSecurityPolicy:
         return response
 
 
+class InWords:
+    """Gives a refusal that has no body a page in words; to htmx, whose page has words of its own, it says nothing."""
+
+    PAGES = {400: "400.html", 403: "403.html", 405: "405.html", 413: "413.html"}
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        page = self.PAGES.get(response.status_code)
+        if page and not response.streaming and not response.content and "HX-Request" not in request.headers:
+            response.content = render_to_string(page, request=request).encode()
+        return response
+
+
 class SignInAgain:
-    """Sends the whole page to sign in where a fragment was asked for: a sign-in form has no place inside a page."""
+    """Says 401 where a fragment was asked for without a session: a sign-in form has no place inside a page.
+
+    The page tells it in words and keeps what it shows; `X-Sign-In` is where to sign in.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -45,7 +65,7 @@ class SignInAgain:
         response = self.get_response(request)
         asked_by_htmx = request.headers.get("HX-Request") == "true"
         if asked_by_htmx and response.status_code == 302 and response["Location"].startswith(self.sign_in):
-            return HttpResponse(status=204, headers={"HX-Redirect": self.sign_in})
+            return HttpResponse(status=401, headers={"X-Sign-In": self.sign_in})
         return response
 
 

@@ -76,6 +76,15 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """What the foot says of the workers and the inventory."""
+
+    server: Server
+    workers_seen: datetime | None
+    workers_lost: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Shell:
     """The facts around a page."""
 
@@ -101,7 +110,7 @@ def page(
 def _shell(request: PanelRequest, tab: str) -> Shell:
     moment = now()
     server = servers.this()
-    beat = Beat.objects.filter(server=server).first()
+    found = seen(server, moment)
     next_check = _next_check(server, moment)
     account = Account.objects.select_related("provider").filter(server=server, provider__active=True).first()
     return Shell(
@@ -111,11 +120,17 @@ def _shell(request: PanelRequest, tab: str) -> Shell:
         next_check=next_check,
         check_is_due=next_check <= moment,
         slot=slot(request.user, server, has_provider=account is not None),
-        workers_seen=beat.at if beat else None,
-        workers_lost=beat is None or moment - beat.at > LOST_AFTER,
+        workers_seen=found.workers_seen,
+        workers_lost=found.workers_lost,
         inventory_problem=server.inventory_problem if request.user.is_root else None,
         toast=_toast(request, moment),
     )
+
+
+def seen(server: Server, moment: datetime) -> Seen:
+    """When the workers of a server gave their last sign."""
+    beat = Beat.objects.filter(server=server).first()
+    return Seen(server, beat.at if beat else None, beat is None or moment - beat.at > LOST_AFTER)
 
 
 def _next_check(server: Server, moment: datetime) -> datetime:

@@ -2,13 +2,14 @@
 
 from django.urls import path
 
-from . import options, preferences, provider_form, providers, run_page, runs, sign_in, users
+from . import around, options, preferences, provider_form, providers, run_page, runs, sign_in, users
 
 urlpatterns = [
     path("", users.home, name="home"),
     path("sign-in/", sign_in.sign_in, name="sign-in"),
     path("sign-out/", sign_in.sign_out, name="sign-out"),
     path("theme/", sign_in.theme, name="theme"),
+    path("seen/", around.seen, name="seen"),
     path("preferences/", preferences.preferences, name="preferences"),
     path("providers/", providers.providers, name="providers"),
     path("providers/add/", provider_form.add, name="provider-add"),

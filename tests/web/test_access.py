@@ -22,6 +22,7 @@ TABLE: dict[str, dict[str, tuple[int, ...]]] = {
     "sign-in": {"get": (OK, AWAY, AWAY, AWAY, AWAY), "post": (OK, OK, OK, OK, OK)},
     "sign-out": {"post": (AWAY, AWAY, AWAY, AWAY, AWAY)},
     "theme": {"post": (SIGN_IN, NONE, AWAY, AWAY, AWAY)},
+    "seen": {"get": (SIGN_IN, OK, OK, OK, OK)},
     "preferences": {"get": (SIGN_IN, OK, OK, OK, OK), "post": (SIGN_IN, AWAY, AWAY, AWAY, AWAY)},
     "providers": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
     "provider-add": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, OK)},
