@@ -9,21 +9,6 @@ from pathlib import Path
 from socketserver import ThreadingMixIn
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-PAGES = {
-    "users": "/users/",
-    "users-selected": "/users/?select=page&state=problems",
-    "users-none": "/users/?q=norhtwind",
-    "options": "/options/",
-    "providers": "/providers/",
-    "provider-add": "/providers/add/",
-    "provider-refused": "/providers/{refused}/edit/",
-    "provider-disable": "/providers/disable/",
-    "runs": "/runs/",
-    "run-live": "/runs/{live}/",
-    "run-past": "/runs/{past}/",
-    "run-lines": "/runs/{past}/?level=failure",
-    "run-cancel": "/runs/{live}/cancel/",
-}
 SIZES = {"1280-light": (1280, "light"), "1280-dark": (1280, "dark"), "360-light": (360, "light")}
 
 
@@ -62,9 +47,9 @@ def shoot(folder: Path, wanted: list[str]) -> None:
 
     call_command("migrate", verbosity=0)
     made = scene.build()
-    from autossl_panel.autossl.models import Provider
+    from tests.browser.pages import PAGES, ids
 
-    ids = {"live": made.live.pk, "past": made.past.pk, "refused": Provider.objects.get(state="refused").pk}
+    places = {name: place.path.format(**ids(made)) for name, place in PAGES.items() if "root" in place.who}
     server = make_server("127.0.0.1", 0, application, server_class=Server, handler_class=Quiet)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_port}"
@@ -86,10 +71,10 @@ def shoot(folder: Path, wanted: list[str]) -> None:
             page.fill("#p", scene.PASSWORD)
             page.click("button")
             page.wait_for_url(url + "/users/")
-            for name, path in PAGES.items():
+            for name, path in places.items():
                 if wanted and name not in wanted:
                     continue
-                page.goto(url + path.format(**ids))
+                page.goto(url + path)
                 page.screenshot(path=folder / f"{name}-{size}.png", full_page=True)
                 wide = page.evaluate("document.documentElement.scrollWidth")
                 if wide > width:
