@@ -134,7 +134,8 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "autossl_panel.web.static_files.StaticFiles",
+    "django.middleware.gzip.GZipMiddleware",
     "autossl_panel.web.middleware.ContentSecurityPolicy",
     "autossl_panel.web.middleware.SignInAgain",
     "autossl_panel.web.middleware.InWords",
