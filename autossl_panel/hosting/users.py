@@ -6,6 +6,7 @@ from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
 
 from autossl_panel import names
 from autossl_panel.people.models import User
@@ -39,7 +40,7 @@ def set_autossl(users: QuerySet[HostingUser], value: str, *, by: User | None, no
     Sites of a user that is enabled by it become due at once, so that they are checked within a minute.
     """
     if value not in Setting.values:
-        raise UserProblem("autossl", f"“{value}” is not a setting: on, off or feature-list.")
+        raise UserProblem("autossl", _("“%(text)s” is not a setting: on, off or feature-list.") % {"text": value})
     with transaction.atomic():
         rows = list(users.exclude(autossl=value).values_list("pk", "autossl").order_by("pk"))
         changed = [pk for pk, _before in rows]
@@ -87,14 +88,14 @@ def set_suspended(user: HostingUser, suspended: bool, *, by: User | None, now: d
 def set_owner(user: HostingUser, owner: User | None, *, by: User | None) -> None:
     """Give a hosting user to a reseller, or back to root (None)."""
     if owner is not None and not (owner.is_reseller or owner.is_root):
-        raise UserProblem("owner", f"“{owner.username}” is neither root nor a reseller.")
+        raise UserProblem("owner", _("“%(name)s” is neither root nor a reseller.") % {"name": owner.username})
     HostingUser.objects.filter(pk=user.pk).update(owner=None if owner is None or owner.is_root else owner)
 
 
 def set_feature_list(name: str, autossl: bool, *, by: User | None, now: datetime) -> FeatureList:
     """Make a feature list or change what it says; its users' sites are checked again."""
     if not name.strip() or len(name) > 64:
-        raise UserProblem("name", "A feature list needs a name of at most 64 characters.")
+        raise UserProblem("name", _("A feature list needs a name of at most 64 characters."))
     with transaction.atomic():
         found, _made = FeatureList.objects.update_or_create(name=name.strip(), defaults={"autossl": autossl})
         _recheck(VirtualHost.objects.filter(user__feature_list=found, user__autossl=Setting.FEATURE_LIST), now)
@@ -123,7 +124,7 @@ def include(texts: Iterable[str], *, by: User | None, now: datetime) -> list[str
     wished = [_name(text) for text in texts]
     for name in wished:
         if not Exclusion.objects.filter(name=name).exists():
-            raise UserProblem("name", f"“{names.to_unicode(name)}” is not excluded.")
+            raise UserProblem("name", _("“%(name)s” is not excluded.") % {"name": names.to_unicode(name)})
     with transaction.atomic():
         Exclusion.objects.filter(name__in=wished).delete()
         _recheck(VirtualHost.objects.filter(domains__name__in=wished), now)
@@ -141,7 +142,8 @@ def _domain(text: str) -> Domain:
     name = _name(text)
     found = Domain.objects.filter(name=name, virtual_host__gone_at__isnull=True).select_related("virtual_host").first()
     if found is None:
-        raise UserProblem("name", f"No site has the name “{names.to_unicode(name)}”. Run discover if it is new.")
+        text = _("No site has the name “%(name)s”. Run discover if it is new.")
+        raise UserProblem("name", text % {"name": names.to_unicode(name)})
     return found
 
 

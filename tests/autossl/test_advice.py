@@ -2,6 +2,7 @@
 
 import pytest
 
+from autossl_panel.autossl.log import advice_names, advice_sites
 from autossl_panel.autossl.log.advice import advice
 
 DNS = ["nxdomain", "no_address", "dns_timeout", "dns_servfail", "dnssec", "caa", "private_address"]
@@ -10,7 +11,9 @@ REDIRECTS = ["redirect_loop", "redirect_refused"]
 OTHERS = ["unknown", "ca_refused", "wildcard_unsupported", "not_public", "bad_name", "excluded"]
 LISTS = ["www_not_served", "over_limit"]
 SITES = ["foreign_defective", "foreign_expiring", "clock", "loop", "no_names", "all_excluded"]
-CODES = [*DNS, *FETCH, *REDIRECTS, *OTHERS, *LISTS, *SITES]
+OWN = ["resolver_dead", "no_route", "own_address", "local_fault", "failing_alike"]
+CA = ["ca_paused", "ca_terms", "ca_account", "ca_eab"]
+CODES = [*OWN, *CA, *DNS, *FETCH, *REDIRECTS, *OTHERS, *LISTS, *SITES]
 
 
 @pytest.mark.parametrize("code", CODES)
@@ -22,6 +25,11 @@ def test_every_code_has_words(code: str) -> None:
         assert "  " not in sentence
         assert "None" not in sentence
     assert text != advice("something else", {"name": "www.example.com"})
+
+
+def test_the_codes_above_are_all_there_are() -> None:
+    assert set(advice_names.WRITERS) | set(advice_sites.WRITERS) == set(CODES)
+    assert not set(advice_names.WRITERS) & set(advice_sites.WRITERS)
 
 
 def test_an_unknown_code_still_says_something() -> None:
@@ -46,6 +54,12 @@ def test_an_unknown_code_still_says_something() -> None:
         ("connect_refused", {"reason": "not_http"}, "does not speak HTTP"),
         ("connect_timeout", {"reason": "answer"}, "took the connection"),
         ("dns_timeout", {"detail": "ns1.example did not answer"}, "ns1.example did not answer"),
+        ("excluded", {"pattern": "*.dev", "level": "feature_list"}, "by the feature list's pattern *.dev."),
+        (
+            "ca_paused",
+            {"text": "unpause at https://ca.example/x."},
+            "too often: unpause at https://ca.example/x. Follow",
+        ),
     ],
 )
 def test_facts_reach_the_sentence(code: str, data: dict[str, str | int | bool], words: str) -> None:
