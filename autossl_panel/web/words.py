@@ -11,7 +11,8 @@ from django.utils.translation import ngettext, pgettext
 def exact(at: datetime) -> str:
     """Mon 23 Nov 2026, 15:41:08 UTC, whatever zone is active."""
     at = at.astimezone(UTC)
-    return f"{formats.date_format(at, pgettext('date format', 'D j M Y'))}, {at:%H:%M:%S} UTC"
+    text = formats.date_format(at, pgettext("date format", "D j M Y"))
+    return f"{text}, {at:%H:%M:%S} UTC"
 
 
 def zone(now: datetime) -> str:
@@ -39,7 +40,8 @@ def moment(at: datetime, now: datetime) -> str:
     if days == 1:
         return _("tomorrow, %(time)s") % {"time": time}
     if -7 < days < 7:
-        return f"{formats.date_format(here, pgettext('date format', 'D j M'))}, {time}"
+        text = formats.date_format(here, pgettext("date format", "D j M"))
+        return f"{text}, {time}"
     return f"{day(at, now)}, {time}"
 
 

@@ -10,6 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from django.urls import resolve
 from playwright.sync_api import Page
 
+from autossl_panel.people.models import User
 from tests.browser.pages import NO_PAGES, PAGES, ids
 from tests.web.scene import Scene
 from tests.web.test_access import OK, ROLES, TABLE
@@ -42,10 +43,11 @@ def _there():
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(("theme", "language"), [("light", "en"), ("dark", "de")])
 @pytest.mark.parametrize("who", WHO)
-def test_every_page(visit, scene: Scene, live_server, complaints: list[str], who: str, theme: str):
+def test_every_page(visit, scene: Scene, live_server, complaints: list[str], who: str, theme: str, language: str):
     page: Page = visit(who, color_scheme=theme, viewport={"width": 1280, "height": 900})
+    User.objects.update(language=language)
     page.add_init_script(WATCH)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
