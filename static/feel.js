@@ -2,6 +2,9 @@
 "use strict";
 (() => {
   const OWN = "button, a, form";
+  const place = document.getElementById("trouble");
+  if (!place) return;
+  const words = place.dataset;
 
   // ---- a form that is on its way is not sent again; its button shows it, in its own width
   let sent = null;
@@ -18,8 +21,8 @@
     sent = null;
   }
   function say() {
-    const place = document.getElementById("spoken");
-    if (sent && place) place.textContent = document.body.dataset.working || "";
+    const spoken = document.getElementById("spoken");
+    if (sent && spoken) spoken.textContent = words.working;
   }
   document.addEventListener("submit", (event) => {
     if (event.defaultPrevented) return;
@@ -34,10 +37,7 @@
     if (verb !== "get" && elt.matches(OWN) && elt.classList.contains("htmx-request")) event.preventDefault();
   });
 
-  // ---- trouble: told in words, at the foot of what is seen, with a way on
-  const place = document.getElementById("trouble");
-  if (!place) return;
-  const words = place.dataset;
+  // ---- trouble: told in words, over what is seen and moving none of it, with a way on
   const told = { alert: place.querySelector("[role=alert]"), status: place.querySelector("[role=status]") };
   const acts = { again: place.querySelector("[data-again]"), signIn: place.querySelector("[data-sign-in]"), reload: place.querySelector("[data-reload]") };
   let last = null;

@@ -2,8 +2,9 @@
 // Off where the person switched them off; never while somebody types, with a modifier, or over an open dialog.
 "use strict";
 (() => {
-  const page = document.body.dataset;
-  if (page.keys !== "on") return;
+  // Where they are off, there is no list of them.
+  const dialog = document.getElementById("keys");
+  if (!dialog) return;
   const ROWS = "main tbody tr:not(.detail), main details.prob, main [data-row]";
   const TYPED = "textarea, select, [contenteditable], input:not([type=checkbox], [type=radio], [type=button], [type=submit])";
   const shown = (element) => element.offsetParent !== null;
@@ -49,8 +50,6 @@
     field?.select();
   }
   function list() {
-    const dialog = document.getElementById("keys");
-    if (!dialog) return;
     // What this page or person does not have is not listed.
     dialog.querySelectorAll("[data-for]").forEach((entry) => {
       entry.hidden = !document.querySelector(`[data-go="${entry.dataset.for}"]`);
