@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from statistics import median
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urljoin, urlsplit
+from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
 import django
 
@@ -31,7 +31,8 @@ TOGETHER = 2
 PERSONS = ("root", "reseller00")
 LINKED = re.compile(r'(?:href|hx-get)="([^"]+)"')
 PARTS = re.compile(r'(?:<link rel="(?:stylesheet|icon)"|<script src=|<use) ?(?:href=)?"(/static/[^"#]+)')
-CURSOR = re.compile(r'id="cursor" name="cursor" value="([^"]*)"')
+# What a run's page sends with its polls
+SENT = re.compile(r'id="(cursor|failed)" name="\1" value="([^"]*)"')
 
 
 def main(users: int, each: int, jobs: int, rounds: int, most: int) -> dict[str, Any]:
@@ -113,9 +114,10 @@ def _kind(url: str) -> tuple[str, tuple[str, ...]] | None:
 def poll(run: int, rounds: int) -> float:
     """Milliseconds of one poll of a live run's page."""
     client = client_of("root")
-    cursor = CURSOR.search(plain(client.get(f"/runs/{run}/")))
-    assert cursor, "the run does not live"
-    return median(timed(client, f"/runs/{run}/live/?cursor={cursor[1]}", htmx=True) for _round in range(rounds))
+    sent = dict(SENT.findall(plain(client.get(f"/runs/{run}/"))))
+    assert "cursor" in sent, "the run does not live"
+    url = f"/runs/{run}/live/?{urlencode(sent)}"
+    return median(timed(client, url, htmx=True) for _round in range(rounds))
 
 
 def first_load() -> float:

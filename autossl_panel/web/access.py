@@ -41,7 +41,7 @@ def _only(*roles: Role) -> Callable[[PanelView[Rest]], View[Rest]]:
 
 root = _only(Role.ROOT)
 operator = _only(Role.ROOT, Role.RESELLER)
-anyone = _only(*Role)
+person = _only(*Role)
 
 
 def now() -> datetime:

@@ -11,7 +11,7 @@ from . import access, shell
 
 
 @require_GET
-@access.anyone
+@access.person
 def seen(request: access.PanelRequest) -> HttpResponse:
     """When the workers gave their last sign, for a page that stays open."""
     return render(request, "_seen.html", {"shell": shell.seen(servers.this(), access.now())})

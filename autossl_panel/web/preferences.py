@@ -48,7 +48,7 @@ SETTERS: Mapping[str, Callable[[User, str], None]] = {
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@access.anyone
+@access.person
 def preferences(request: access.PanelRequest) -> HttpResponse:
     """The form; a post sets what it names and goes back to where it came from."""
     person = request.user
