@@ -16,12 +16,9 @@
     each("#toast .toast", (toast) => toast.remove());
   });
 
-  // ---- a table with bulk acts: what is selected
-  const PICK = "tbody .pick input";
-  function selection() {
-    const form = document.getElementById("table");
-    if (!form) return;
-    const boxes = [...form.querySelectorAll(PICK)];
+  // ---- a table with tick boxes: what is selected
+  function selection(form) {
+    const boxes = [...form.querySelectorAll("tbody .pick input[type=checkbox]")];
     const matching = form.querySelector("input[name=matching]");
     let last = null;
     const count = () => {
@@ -29,7 +26,7 @@
       // With “all that match”, what is unticked on this page is left out of the rest.
       const n = matching ? Number(form.querySelector(".bulk").dataset.total) - (boxes.length - ticked) : ticked;
       each("[data-n]", (place) => { place.textContent = n; }, form);
-      each(".bulk button[name=bulk]", (button) => {
+      each(".bulk button[name]", (button) => {
         if (n) button.removeAttribute("aria-disabled"); else button.setAttribute("aria-disabled", "true");
       }, form);
       each("[data-all]", (all) => { all.checked = ticked > 0 && ticked === boxes.length; all.indeterminate = ticked > 0 && ticked < boxes.length; }, form);
@@ -37,8 +34,8 @@
     };
     const set = (checked) => { boxes.forEach((box) => { box.checked = checked; }); count(); };
     form.addEventListener("click", (event) => {
-      const box = event.target.closest(PICK);
-      if (box) {
+      const box = event.target;
+      if (boxes.includes(box)) {
         if (event.shiftKey && last) {
           const [from, to] = [boxes.indexOf(last), boxes.indexOf(box)].sort((a, b) => a - b);
           boxes.slice(from, to + 1).forEach((other) => { other.checked = box.checked; });
@@ -124,20 +121,7 @@
     if (dialog.id === "dialog" && !dialog.open) dialog.showModal();
   });
 
-  // ---- a change that was not saved is told and taken back, so that the page never shows what is not so
-  const failed = (event) => {
-    const fieldset = event.detail.elt.closest?.("fieldset.three");
-    if (!fieldset) return;
-    document.getElementById("alert").hidden = false;
-    const was = fieldset.querySelector("input[type=hidden]").value;
-    each("input[type=radio]", (radio) => { radio.checked = radio.value === was; }, fieldset);
-  };
-  for (const name of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) document.addEventListener(name, failed);
-  document.addEventListener("htmx:afterOnLoad", (event) => {
-    if (event.detail.elt.closest?.("fieldset.three") && event.detail.xhr.status < 300) document.getElementById("alert").hidden = true;
-  });
-
-  selection();
+  each("form:has(.bulk)", selection);
   unsaved();
   toast();
   afterLines();

@@ -12,6 +12,7 @@ EVENTS: dict[str, Promise] = {
     "person:added": _("added a person"),
     "person:changed": _("changed a person"),
     "person:password_changed": _("changed a password"),
+    "person:prefers": _("changed own preferences"),
     "person:removed": _("removed a person"),
     "session:ended": _("ended a session"),
     "second_factor:added": _("added a second factor"),

@@ -30,6 +30,14 @@ LEVELS = ("failure", "warn", "success")
 # The live log follows this many sites at once; the groups below it have them all.
 FOLLOWED = 40
 JUST_ENDED = timedelta(seconds=10)
+# What a run page shows nothing of, and what is large
+UNSEEN = (
+    "virtual_host__listens",
+    "virtual_host__docroot",
+    "virtual_host__file",
+    "virtual_host__problem",
+    "user__last_check",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +168,7 @@ def _phase(phase: Phase, name: str, groups: Sequence[tuple[str, str, str, int]])
 
 def failures(run: Run, person: User, most: int = 20) -> list[Site]:
     """The first sites that failed, in the order in which they did, so that none moves when another fails."""
-    jobs = of_run(run, person).filter(outcome=JobOutcome.FAILED).select_related("user", "virtual_host")
+    jobs = of_run(run, person).filter(outcome=JobOutcome.FAILED).select_related("user", "virtual_host").defer(*UNSEEN)
     return [Site(job, person.is_root) for job in jobs.order_by("ended_at", "pk")[:most]]
 
 
@@ -185,10 +193,8 @@ def sites(jobs: Iterable[Job], person: User, cursor: dict[int, int] | None = Non
     wanted = LogLine.objects.filter(job__in=list(found))
     after = {pk: seq for pk, seq in (cursor or {}).items() if seq and pk in found}
     if after:
-        old = Q()
-        for pk, seq in after.items():
-            old |= Q(job=pk, seq__lte=seq)
-        wanted = wanted.exclude(old)
+        # All at once: one more “or” at a time copies what is there
+        wanted = wanted.exclude(Q(*(Q(job=pk, seq__lte=seq) for pk, seq in after.items()), _connector=Q.OR))
     for row in wanted.order_by("seq"):
         if row.job_id is not None:
             found[row.job_id].last_seq = row.seq
@@ -204,7 +210,7 @@ def sites(jobs: Iterable[Job], person: User, cursor: dict[int, int] | None = Non
 
 def followed(run: Run, person: User, now: datetime) -> list[Job]:
     """The sites that the live log follows: those in hand, and those that have just ended."""
-    jobs = of_run(run, person).select_related("user", "virtual_host")
+    jobs = of_run(run, person).select_related("user", "virtual_host").defer(*UNSEEN)
     ended = jobs.filter(state=JobState.ENDED, ended_at__gte=now - JUST_ENDED).order_by("-ended_at")[: FOLLOWED // 2]
     in_hand = jobs.filter(GROUPS["live"]).order_by("-started_at")[:FOLLOWED]
     found = [*in_hand, *ended][:FOLLOWED]

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.utils.functional import SimpleLazyObject
 from django.views.decorators.http import require_GET, require_safe
 
 from autossl_panel.autossl import log
@@ -56,6 +57,7 @@ def live(request: access.PanelRequest, pk: int) -> HttpResponse:
     run_lines = run_data.run_lines(found, request.user, after=cursor.get(0, 0))
     context = _state(request, found)
     context |= {"sites": sites, "run_lines": run_lines, "oob": True}
+    context["failed_before"] = request.GET.get("failed", "")
     context["cursor"] = cursor_of([site for site in sites if site.job.pk not in gone], run_lines, cursor)
     return render(request, "_live.html", context, status=shell.STOP_POLLING if found.ended_at else 200)
 
@@ -113,7 +115,8 @@ def _state(request: access.PanelRequest, found: Run) -> dict[str, object]:
         "row": runs.described(request.user, found),
         "took": moment - found.started_at,
         "phases": run_data.phases(found, request.user, progress.total),
-        "failures": run_data.failures(found, request.user, MOST_FAILURES) if progress.failed else [],
+        # Read when they are shown: most polls need none
+        "failures": SimpleLazyObject(lambda: run_data.failures(found, request.user, MOST_FAILURES)),
         "more_failures": max(0, progress.failed - MOST_FAILURES),
         "in_hand": progress.running + progress.staged,
         "put_off": progress.deferred + progress.waiting,

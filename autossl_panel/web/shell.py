@@ -85,6 +85,15 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """What the foot says of the workers and the inventory."""
+
+    server: Server
+    workers_seen: datetime | None
+    workers_lost: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Shell:
     """The facts around a page. A login reads nothing of the next check of all users."""
 
@@ -129,7 +138,7 @@ def account_in_use(server: Server) -> Account | None:
 
 def _shell(request: PanelRequest, tab: str, server: Server, known: Slot | None) -> Shell:
     moment, person = now(), request.user
-    beat = Beat.objects.filter(server=server).first()
+    found = seen(server, moment)
     account = account_in_use(server) if known is None else known.account
     next_check = None if person.is_login else _next_check(server, moment)
     return Shell(
@@ -139,11 +148,17 @@ def _shell(request: PanelRequest, tab: str, server: Server, known: Slot | None) 
         next_check=next_check,
         check_is_due=next_check is not None and next_check <= moment,
         slot=known or slot(person, server, account=account),
-        workers_seen=beat.at if beat else None,
-        workers_lost=beat is None or moment - beat.at > LOST_AFTER,
+        workers_seen=found.workers_seen,
+        workers_lost=found.workers_lost,
         inventory_problem=server.inventory_problem if person.is_root else None,
         toast=toast_of(request, moment),
     )
+
+
+def seen(server: Server, moment: datetime) -> Seen:
+    """When the workers of a server gave their last sign."""
+    beat = Beat.objects.filter(server=server).first()
+    return Seen(server, beat.at if beat else None, beat is None or moment - beat.at > LOST_AFTER)
 
 
 def _next_check(server: Server, moment: datetime) -> datetime:

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from . import (
+    around,
     audit,
     channels,
     confirmation,
@@ -14,6 +15,7 @@ from . import (
     people_frame,
     people_users,
     person,
+    preferences,
     provider_form,
     providers,
     run_page,
@@ -34,7 +36,8 @@ urlpatterns = [
     path("confirm/", confirmation.confirm, name="confirm"),
     path("passkey-options/", passkeys.options, name="passkey-options"),
     path("theme/", security.theme, name="theme"),
-    path("shortcuts/", security.shortcuts, name="shortcuts"),
+    path("preferences/", preferences.preferences, name="preferences"),
+    path("seen/", around.seen, name="seen"),
     path("security/", security.security, name="security"),
     path("security/password/", security.password, name="password"),
     path("security/app/", factors.app, name="factor-app"),

@@ -19,6 +19,7 @@ ROOT = [
     "/people/audit/",
 ]
 BOTH = [
+    "/preferences/",
     "/security/",
     "/security/password/",
     "/security/app/",
@@ -115,7 +116,9 @@ def test_a_reseller_opens_own_pages(url, scene: Scene, as_reseller):
         assert not re.search(rf">[^<]*{strange}", html), strange
 
 
-@pytest.mark.parametrize("template", ["404.html", "403_csrf.html", "500.html"])
+@pytest.mark.parametrize(
+    "template", ["400.html", "403.html", "403_csrf.html", "404.html", "405.html", "413.html", "500.html"]
+)
 def test_pages_about_errors_need_nothing(template):
     check(render_to_string(template))
 

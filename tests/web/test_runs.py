@@ -297,3 +297,13 @@ def test_only_root_reads_which_file_of_others_is_broken(as_root, as_reseller, sc
     assert where in root
     assert "The certificate stays staged: somebody else's configuration is broken" in reseller
     assert "someone-elses" not in reseller
+
+
+def test_a_poll_brings_the_failures_only_when_there_are_more(scene, as_root):
+    url = f"/runs/{scene.live.pk}/live/"
+    html = as_root.get(url).content.decode()
+    failed = re.search(r'id="failed" name="failed" value="(\d+)"', html)
+    assert failed
+    assert 'id="run-failed"' not in as_root.get(url, {"failed": failed[1]}).content.decode()
+    assert 'id="run-failed"' in as_root.get(url, {"failed": int(failed[1]) - 1}).content.decode()
+    assert 'id="run-failed"' in as_root.get(url, {"failed": "x"}).content.decode()

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from ..models import Level, LogLine
 from .advice import advice, known
@@ -30,6 +31,20 @@ MENDED = {
 NAMES_FILES = frozenset(
     {"attach:failed", "install:failed", "install:quarantined", "install:rolled_back", "install:stays_staged"}
 )
+
+
+# How sites of a run ended, as its last line sums up
+OUTCOMES = {
+    "secured": gettext_lazy("%(n)d secured"),
+    "renewed": gettext_lazy("%(n)d renewed"),
+    "kept": gettext_lazy("%(n)d kept"),
+    "skipped": gettext_lazy("%(n)d skipped"),
+    "deferred": gettext_lazy("%(n)d deferred"),
+    "waiting": gettext_lazy("%(n)d waiting"),
+    "failed": gettext_lazy("%(n)d failed"),
+    "cancelled": gettext_lazy("%(n)d cancelled"),
+}
+NO_SITES = gettext_lazy("no sites")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +82,8 @@ def render(event: str, data: Mapping[str, Any]) -> str:
         values.setdefault("reason_text", reason_text(str(data["reason"])))
     if "scope" in data:
         values.setdefault("scope_text", scope_text(str(data["scope"])))
+    if "summary" in data:
+        values["summary"] = _summary(str(data["summary"]))
     template = EVENTS.get(event)
     if template is None:
         return f"{event} {dict(data)}"
@@ -117,6 +134,18 @@ def scope_text(scope: str) -> str:
     if scope == "due":
         return _("what is due")
     return _("all users")
+
+
+def _summary(text: str) -> str:
+    """“2 secured, 1 failed” as `runs.Progress` sums up, in the language that is active."""
+    pieces = []
+    for piece in text.split(", "):
+        number, _space, outcome = piece.partition(" ")
+        if number.isdecimal() and outcome in OUTCOMES:
+            pieces.append(str(OUTCOMES[outcome]) % {"n": int(number)})
+        else:
+            pieces.append(str(NO_SITES) if piece == "no sites" else piece)
+    return ", ".join(pieces)
 
 
 class _Values(dict[str, Any]):

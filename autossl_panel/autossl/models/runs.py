@@ -110,7 +110,8 @@ class Job(models.Model):
         indexes = [
             # What a claim reads: the queued of a server in order of priority
             models.Index(fields=["server", "state", "job_class", "turn", "not_after"], name="autossl_job_claim"),
-            models.Index(fields=["run", "state", "outcome"], name="autossl_job_progress"),
+            # What progress and phases are counted from, without a look at the rows
+            models.Index(fields=["run", "state", "outcome", "phase", "action"], name="autossl_job_progress"),
         ]
 
 
