@@ -408,6 +408,10 @@ WRITES: dict[str, tuple[Act, set[tuple[str, str]]]] = {
         lambda by, scene: limits.unpause(paused(scene), "amberfield.example", by=by),
         {("limits:unpaused", "amberfield.example")},
     ),
+    "autossl.limits.stamps.start_spent": (
+        lambda by, scene: limits.start_spent(Account.objects.get(provider=scene.provider), now=scene.now, by=by),
+        {("limits:started_spent", "letsencrypt")},
+    ),
     "autossl.providers.disable": (
         lambda by, _scene: providers.disable(by=by),
         {("provider:disabled", "letsencrypt")},

@@ -151,7 +151,7 @@ class _Texts(HTMLParser):
 
 # Names, examples and signs, the same in every language
 NAMES = re.compile(
-    r"AutoSSL Panel|AutoSSL|UTC|HTTP|EAB|-----BEGIN CERTIFICATE-----|https?://\S+|\b[\w.:-]*(?:\d|example)[\w.:/-]*|\?|&\w+;"
+    r"AutoSSL Panel|AutoSSL|UTC|HTTP|EAB|\broot\b|-----BEGIN CERTIFICATE-----|https?://\S+|\b[\w.:@-]*(?:\d|example)[\w.:/-]*|\?|&\w+;"
 )
 
 
@@ -170,7 +170,7 @@ def test_every_text_of_a_template_is_marked(template: Path):
 
 
 # Problems that only commands and logs show
-COMMANDS = {"CaProblem", "NameProblem", "SandboxProblem", "ServeProblem", "UserMapProblem"}
+COMMANDS = {"CaProblem", "ListProblem", "NameProblem", "SandboxProblem", "ServeProblem", "UserMapProblem"}
 
 
 @pytest.mark.parametrize("module", SPOKEN, ids=lambda path: str(path.relative_to(ROOT / "autossl_panel")))

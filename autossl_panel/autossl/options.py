@@ -256,7 +256,11 @@ def _key_type(field: str, value: Any) -> str:
 def _second_factor(field: str, value: Any) -> str:
     if value not in SecondFactorRule.values:
         said = ", ".join(SecondFactorRule.values)
-        raise OptionProblem(field, f"“{value}” does not say who needs a second factor. There are: {said}.")
+        raise OptionProblem(
+            field,
+            _("“%(value)s” does not say who needs a second factor. There are: %(said)s.")
+            % {"value": value, "said": said},
+        )
     return str(value)
 
 
@@ -283,7 +287,11 @@ def _number(least: int, most: int, unit: str) -> Callable[[str, Any], int]:
 def _level(field: str, value: Any) -> str:
     text = str(value).strip().lower()
     if text not in NotifyLevel.values:
-        raise OptionProblem(field, f"“{value}” is not a level. There are: {', '.join(NotifyLevel.values)}.")
+        raise OptionProblem(
+            field,
+            _("“%(value)s” is not a level. There are: %(levels)s.")
+            % {"value": value, "levels": ", ".join(NotifyLevel.values)},
+        )
     return text
 
 
@@ -297,7 +305,9 @@ def _mail_addresses(field: str, value: Any) -> list[str]:
         found.setdefault(address.casefold(), address)
     if len(found) > MOST_ADDRESSES:
         raise OptionProblem(
-            field, f"{len(found)} addresses are too many: {MOST_ADDRESSES} at most; use a list address."
+            field,
+            _("%(n)d addresses are too many: %(most)d at most; use a list address.")
+            % {"n": len(found), "most": MOST_ADDRESSES},
         )
     return list(found.values())
 

@@ -189,13 +189,15 @@ def _check_agreed(provider: Provider, agree_terms: bool) -> None:
     if provider.terms_url and not agree_terms:
         raise ProviderProblem(
             "agree_terms",
-            f"“{provider}” registers only who agrees to its terms of service: {provider.terms_url}",
+            _("“%(name)s” registers only who agrees to its terms of service: %(url)s")
+            % {"name": provider, "url": provider.terms_url},
             "terms",
         )
 
 
 def _needs_binding(provider: Provider) -> str:
-    return f"“{provider}” registers only with external account binding: give its key id and HMAC key."
+    text = _("“%(name)s” registers only with external account binding: give its key id and HMAC key.")
+    return text % {"name": provider}
 
 
 def activate(provider: Provider) -> None:
@@ -268,7 +270,11 @@ def set_profile(provider: Provider, profile: str, *, by: User | None) -> Provide
     """
     if profile and profile not in provider.profiles:
         offered = ", ".join(provider.profiles) or "none"
-        raise ProviderProblem("profile", f"“{provider}” offers no profile “{profile}”. It offers: {offered}.")
+        raise ProviderProblem(
+            "profile",
+            _("“%(name)s” offers no profile “%(profile)s”. It offers: %(offered)s.")
+            % {"name": provider, "profile": profile, "offered": offered},
+        )
     with transaction.atomic():
         row = Provider.objects.select_for_update().get(pk=provider.pk)
         before = {"profile": row.profile, "max_names": row.max_names}
@@ -331,7 +337,9 @@ def ask_to_register_anew(
     """Make a new account with a new key: the old key is lost, or the CA no longer knows the account."""
     account = Account.objects.filter(provider=provider, server=server).first()
     if account is None:
-        raise ProviderProblem("provider", f"There is no account with “{provider}” yet: use the provider first.")
+        raise ProviderProblem(
+            "provider", _("There is no account with “%(name)s” yet: use the provider first.") % {"name": provider}
+        )
     _check_agreed(provider, agree_terms)
     if provider.eab_required and not provider.eab_hmac_key:
         raise ProviderProblem("eab_kid", _needs_binding(provider), "eab")
@@ -346,7 +354,9 @@ def agree_again(provider: Provider, server: Server, *, by: User | None, ring: bo
 def _registered(provider: Provider, server: Server) -> Account:
     account = Account.objects.filter(provider=provider, server=server).exclude(url="").first()
     if account is None:
-        raise ProviderProblem("provider", f"There is no account with “{provider}” yet: use the provider first.")
+        raise ProviderProblem(
+            "provider", _("There is no account with “%(name)s” yet: use the provider first.") % {"name": provider}
+        )
     return account
 
 
@@ -355,7 +365,9 @@ def _wish(account: Account, do: str, event: str, *, by: User | None, ring: bool,
     with transaction.atomic():
         row = Account.objects.select_for_update().select_related("provider").get(pk=account.pk)
         if row.wish is not None and row.wish["do"] != do:
-            raise ProviderProblem("provider", "Something else is being done with this account. Wait a moment.", "busy")
+            raise ProviderProblem(
+                "provider", _("Something else is being done with this account. Wait a moment."), "busy"
+            )
         before = {"terms_url": row.terms_url}
         row.wish = {"do": do, "by": by.username if by else ""}
         if agreed:

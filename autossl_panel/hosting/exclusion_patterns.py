@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from autossl_panel import patterns
 from autossl_panel.people import audit
@@ -144,7 +145,9 @@ def find_pattern(text: str, level: Level) -> ExclusionPattern:
     """The pattern of a level by its text. Raises UserProblem."""
     found = ExclusionPattern.objects.filter(pattern=_pattern(text), **_where(level)).first()
     if found is None:
-        raise UserProblem("pattern", f"There is no pattern “{text}” ({level.name}).")
+        raise UserProblem(
+            "pattern", _("There is no pattern “%(text)s” (%(level)s).") % {"text": text, "level": level.name}
+        )
     return found
 
 

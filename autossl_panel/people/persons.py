@@ -119,8 +119,7 @@ def set_theme(person: User, theme: str) -> None:
     """Remember which theme a person wants: light, dark, or "" for what the system says; else ValueError."""
     if theme not in ("", "light", "dark"):
         raise ValueError(theme)
-    User.objects.filter(pk=person.pk).update(theme=theme)
-    person.theme = theme
+    _prefer(person, "theme", theme)
 
 
 def set_language(person: User, language: str) -> None:

@@ -178,7 +178,7 @@ def remove(request: access.PanelRequest, pk: int) -> HttpResponse:
         try:
             moved = heart.remove(row, move_to=target, by=request.user, now=access.now())
         except UserProblem as refused:
-            problem = f"{refused.text} {_('Nothing was removed.')}"
+            problem = " ".join((refused.text, _("Nothing was removed.")))
         else:
             messages.ok(request, _removed(name, moved, target))
             return redirect("feature-lists")

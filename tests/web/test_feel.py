@@ -8,11 +8,12 @@ import pytest
 from django.test import Client
 
 from autossl_panel.autossl.models import Beat, Provider, Run
+from autossl_panel.hosting.models import HostingUser
 from tests.web.scene import Scene
 
 # What is appended takes nobody's place; what is for no script is not there.
 APART = re.compile(r'<(noscript)>.*?</noscript>|<(ol)[^>]* hx-swap-oob="beforeend">.*?</ol>', re.DOTALL)
-PAGES = ["/users/", "/runs/{live}/", "/providers/", "/preferences/"]
+PAGES = ["/users/", "/runs/{live}/", "/providers/", "/status/{user}/"]
 
 
 class Elements(HTMLParser):
@@ -37,7 +38,9 @@ def test_what_is_swapped_while_one_looks_keeps_the_focus(url: str, scene: Scene,
     Provider.objects.filter(state="new").update(state="checking")
     polls = [
         attributes["hx-get"]
-        for _tag, attributes in elements(as_root, url.format(live=scene.live.pk))
+        for _tag, attributes in elements(
+            as_root, url.format(live=scene.live.pk, user=HostingUser.objects.get(name="lindner").pk)
+        )
         if "every" in attributes.get("hx-trigger", "")
     ]
     assert polls
