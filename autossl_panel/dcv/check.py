@@ -171,7 +171,7 @@ class _Check:
             fetched = await self._fetch(name, resolution, tools.fetcher)
             outcome, code, data = judge(fetched, self.settings)
         if data:
-            data = {"name": name, **data}
+            data = {"name": name, **data, **({"aliases": list(resolution.aliases)} if resolution.aliases else {})}
         answer = _digest(resolution, caa)
         return Finding(name, outcome, code, data, resolution.addresses, answer, round(time.monotonic() - started, 3))
 
