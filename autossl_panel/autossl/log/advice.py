@@ -268,8 +268,8 @@ def _ca_refused(data: Facts) -> str:
         "rejectedIdentifier": "The CA does not issue for this name; exclude it or choose another provider.",
         "rateLimited": "The CA limits how often it is asked.",
     }
-    kind = _text(data, "type").rpartition(":")[2]
-    detail = _text(data, "detail")
+    kind = (_text(data, "type") or _text(data, "kind")).rpartition(":")[2]
+    detail = _text(data, "detail") or _text(data, "text")
     said = f": {detail}" if detail else ""
     return f"The CA refused {_name(data)}{said.rstrip('.')}. {fixes.get(kind, _AGAIN)}"
 
