@@ -152,7 +152,7 @@ class _Portion:
         self.busy = _busy([site.row["pk"] for site in found])
         for user_id, mine in groupby(found, key=lambda site: int(site.row["user_id"])):
             self._user(user_id, list(mine))
-        standing.save(self.standings)
+        standing.save(self.standings, self.now)
         self.writer.lines(self.lines)
         Job.objects.bulk_create(self.jobs, batch_size=500, ignore_conflicts=True)
         for (event, reason, number), ids in self.checks.items():

@@ -1,6 +1,7 @@
 """Rows of the heart: providers and options, certificates and orders, runs with their jobs and log lines."""
 
 from .certificates import Certificate, Installation, Order, OrderStatus, Outcome, RevocationList, Verdict
+from .problems import DailyShare, Problem
 from .providers import Account, AccountStatus, NotifyLevel, Options, Provider, ProviderChoice, ProviderState
 from .runs import Beat, Job, JobOutcome, JobState, Lease, Level, LogLine, Phase, Run, Slot
 
@@ -9,6 +10,7 @@ __all__ = [
     "AccountStatus",
     "Beat",
     "Certificate",
+    "DailyShare",
     "Installation",
     "Job",
     "JobOutcome",
@@ -22,6 +24,7 @@ __all__ = [
     "OrderStatus",
     "Outcome",
     "Phase",
+    "Problem",
     "Provider",
     "ProviderChoice",
     "ProviderState",

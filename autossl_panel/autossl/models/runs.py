@@ -145,6 +145,10 @@ class LogLine(models.Model):
                 fields=["run", "seq"], condition=models.Q(job__isnull=True), name="autossl_line_of_a_run_unique"
             ),
         ]
+        indexes = [
+            # What surveys said of a user's sites, for a name's history
+            models.Index(fields=["user", "run"], condition=models.Q(job__isnull=True), name="autossl_line_of_a_user"),
+        ]
 
 
 class Lease(models.Model):
