@@ -3,7 +3,15 @@
 No trust store is ever asked: whether a chain's links sign one another is a fact; whom a browser trusts is not ours.
 """
 
-from autossl_panel.pki.certificates import CertificateFacts, KeyType, PairProblem, leaf_pem, read_chain, read_der
+from autossl_panel.pki.certificates import (
+    CertificateFacts,
+    KeyType,
+    PairProblem,
+    leaf_pem,
+    read_chain,
+    read_der,
+    signers,
+)
 from autossl_panel.pki.judge import check_pair, defects, same_key
 from autossl_panel.pki.keys import csr_der, csr_names, csr_spki, key_spki, make_csr, new_key
 from autossl_panel.pki.served import Served, Signature, handshake
@@ -27,4 +35,5 @@ __all__ = [
     "read_chain",
     "read_der",
     "same_key",
+    "signers",
 ]
