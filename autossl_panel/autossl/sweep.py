@@ -10,7 +10,7 @@ from autossl_panel.helper.client import Client, HelperGone, HelperProblem
 from autossl_panel.hosting import users as hosting_users
 from autossl_panel.hosting.models import Server, VirtualHost
 
-from . import helpers, inventory, jobs, leases, providers, runs
+from . import helpers, inventory, jobs, leases, providers, runs, shares
 from . import options as option_rows
 from .models import Job, JobOutcome, JobState, LogLine, Options, Order, OrderStatus, Run
 
@@ -35,6 +35,7 @@ def sweep(server: Server, *, now: datetime | None = None) -> bool:
         if _start_daily(server, now):
             _prune(server, helper)
     _start_due(server, now)
+    shares.note(server, now)
     jobs.ring_where_needed(server)
     _forget(server, now)
     return True
