@@ -102,7 +102,7 @@ def write(changed: Iterable[tuple[Site, Sequence[Found]]], now: datetime) -> Non
             old.delete()
             domains = _domains([site.row["pk"] for site, found in part if found])
             rows = [_row(site, one, domains, began, now) for site, found in part for one in found]
-            Problem.objects.bulk_create(rows, batch_size=CHUNK)
+            Problem.objects.bulk_create(rows, batch_size=CHUNK, ignore_conflicts=True)
 
 
 def forget(virtual_hosts: Sequence[int]) -> None:

@@ -156,9 +156,10 @@ class VirtualHost(models.Model):
             models.Index(fields=["name"]),
             # The list of sites, the worst first; and all its counts and the expiry timeline in one walk
             models.Index(fields=["severity", "name"], name="hosting_vh_worst_first"),
-            models.Index(fields=["severity", "state", "expires_at"], name="hosting_vh_counts"),
+            models.Index(fields=["severity", "state", "expires_at", "next_at"], name="hosting_vh_counts"),
             models.Index(fields=["expires_at", "name"], name="hosting_vh_expiry"),
             models.Index(fields=["next_reason", "next_at"], name="hosting_vh_next"),
+            models.Index(fields=["user", "name"], name="hosting_vh_user"),
         ]
 
     def __str__(self) -> str:

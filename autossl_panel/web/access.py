@@ -9,6 +9,8 @@ from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django_htmx.middleware import HtmxDetails
 
+from autossl_panel.hosting import servers
+from autossl_panel.hosting.models import Server
 from autossl_panel.people.models import Role, User
 
 Rest = ParamSpec("Rest")
@@ -20,6 +22,7 @@ class PanelRequest(HttpRequest):
 
     user: User
     htmx: HtmxDetails
+    panel_server: Server
 
 
 PanelView = Callable[Concatenate[PanelRequest, Rest], HttpResponseBase]
@@ -41,6 +44,15 @@ def _only(*roles: Role) -> Callable[[PanelView[Rest]], View[Rest]]:
 
 root = _only(Role.ROOT)
 operator = _only(Role.ROOT, Role.RESELLER)
+
+
+def server(request: PanelRequest) -> Server:
+    """This machine's row, asked for once a request."""
+    found: Server | None = getattr(request, "panel_server", None)
+    if found is None:
+        found = servers.this()
+        request.panel_server = found
+    return found
 
 
 def now() -> datetime:

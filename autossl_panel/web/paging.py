@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from django.core.paginator import Page, Paginator
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 
 from .access import PanelRequest
 
 SIZES = (25, 50, 100)
-Row = TypeVar("Row", bound=Model)
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Paging(Generic[Row]):
 
 
 def paginate(
-    request: PanelRequest, rows: QuerySet[Row], size: int | None = None, total: int | None = None
+    request: PanelRequest, rows: QuerySet[Any, Row] | Sequence[Row], size: int | None = None, total: int | None = None
 ) -> Paging[Row]:
     """The page that the request asks for; a number that is none, or too large, gives the nearest page.
 

@@ -3,14 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeVar
 
+from django.db.models import IntegerField, Model, QuerySet, Subquery
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
-from autossl_panel.autossl import options, runs
+from autossl_panel.autossl import options, runs, waiting
 from autossl_panel.autossl.log.render import scope_text
-from autossl_panel.autossl.models import Account, Beat, Run
+from autossl_panel.autossl.models import Account, Beat, Options, Problem, Run
 from autossl_panel.autossl.runs import Progress
 from autossl_panel.hosting import servers, visible
 from autossl_panel.hosting.models import Server
@@ -24,6 +26,7 @@ STOP_POLLING = 286
 LOST_AFTER = timedelta(seconds=30)
 UNDO_FOR = timedelta(seconds=60)
 MONTH = timedelta(days=30)
+Owned = TypeVar("Owned", bound=Model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,11 @@ class Shell:
     workers_lost: bool
     inventory_problem: Mapping[str, object] | None
     toast: Mapping[str, object] | None
+    # On the tabs: sites that wait, causes of problems
+    pending: int
+    problems: int
+    # Why nobody's site can be checked now; "" where that is possible
+    stopped: str
 
 
 def page(
@@ -100,8 +108,8 @@ def page(
 
 def _shell(request: PanelRequest, tab: str) -> Shell:
     moment = now()
-    server = servers.this()
-    beat = Beat.objects.filter(server=server).first()
+    server = counted_server(request)
+    beat: Beat | None = getattr(server, "beat", None)
     next_check = _next_check(server, moment)
     account = Account.objects.select_related("provider").filter(server=server, provider__active=True).first()
     return Shell(
@@ -115,12 +123,49 @@ def _shell(request: PanelRequest, tab: str) -> Shell:
         workers_lost=beat is None or moment - beat.at > LOST_AFTER,
         inventory_problem=server.inventory_problem if request.user.is_root else None,
         toast=_toast(request, moment),
+        pending=getattr(server, "pending_sites", 0),
+        problems=getattr(server, "problem_causes", 0),
+        stopped=stopped(getattr(server, "options", None), has_provider=account is not None),
     )
+
+
+def stopped(row: Options | None, *, has_provider: bool) -> str:
+    """Why nothing is ordered or installed now, in a sentence; "" where nothing stands in the way."""
+    if row is not None and row.paused_at is not None:
+        return _("AutoSSL is paused.")
+    return "" if has_provider else _("No provider is chosen.")
+
+
+class _Rows(Subquery):
+    """How many rows a query has, as a value of another one."""
+
+    template = "(SELECT COUNT(*) FROM (%(subquery)s) counted)"
+    output_field = IntegerField()
+
+
+def counted_server(request: PanelRequest) -> Server:
+    """This server's row with its options, the workers' last sign, and what the tabs count: one question for all."""
+    found: Server | None = getattr(request, "panel_server", None)
+    if found is not None and hasattr(found, "pending_sites"):
+        return found
+    person = request.user
+    sites = waiting.sites(visible.virtual_hosts(person)).order_by().values("pk")
+    jobs = _own(waiting.at_work(now()), person).order_by().values("virtual_host")
+    causes = _own(Problem.objects.filter(quiet=False), person).values("cause").distinct()
+    rows = Server.objects.select_related("options", "beat")
+    rows = rows.annotate(pending_sites=_Rows(sites.union(jobs)), problem_causes=_Rows(causes))
+    request.panel_server = servers.this(rows)
+    return request.panel_server
+
+
+def _own(rows: QuerySet[Owned], person: User) -> QuerySet[Owned]:
+    """Those of a person's own users; root's are all."""
+    return rows if person.is_root else rows.filter(user__in=visible.users(person))
 
 
 def _next_check(server: Server, moment: datetime) -> datetime:
     """When the daily check begins next; it is over for today once it has begun."""
-    row = options.current(server)
+    row = getattr(server, "options", None) or options.current(server)
     at = datetime.combine(moment.date(), row.daily_at, tzinfo=moment.tzinfo)
     if row.daily_done_on is not None and row.daily_done_on >= moment.date():
         at += timedelta(days=1)

@@ -2,7 +2,20 @@
 
 from django.urls import path
 
-from . import options, provider_form, providers, run_page, runs, sign_in, users
+from . import (
+    certificates,
+    history,
+    options,
+    pending,
+    problems,
+    provider_form,
+    providers,
+    run_page,
+    runs,
+    sign_in,
+    site,
+    users,
+)
 
 urlpatterns = [
     path("", users.home, name="home"),
@@ -28,4 +41,18 @@ urlpatterns = [
     path("runs/<int:pk>/live/", run_page.live, name="run-live"),
     path("runs/<int:pk>/log.txt", run_page.text, name="run-text"),
     path("runs/<int:pk>/cancel/", runs.cancel, name="run-cancel"),
+    path("certificates/", certificates.certificates, name="certificates"),
+    path("certificates/<int:pk>/", site.site, name="certificate"),
+    path("certificates/<int:pk>/check/", site.check, name="certificate-check"),
+    path("certificates/<int:pk>/takeover/", site.take_over, name="certificate-takeover"),
+    path("certificates/issued/<int:pk>/chain.pem", site.pem, name="issued-pem"),
+    path("certificates/issued/<int:pk>/revoke/", site.revoke, name="issued-revoke"),
+    path("pending/", pending.pending, name="pending"),
+    path("pending/<int:pk>/try/", pending.try_now, name="pending-try"),
+    path("problems/", problems.problems, name="problems"),
+    path("problems/recheck/", problems.recheck_all, name="problems-recheck"),
+    path("problems/<slug:cause>/", problems.problem, name="problem"),
+    path("problems/<slug:cause>/recheck/", problems.recheck_cause, name="problem-recheck"),
+    path("history/", history.history, name="history"),
+    path("runs/<int:pk>/log.ndjson", run_page.ndjson, name="run-ndjson"),
 ]

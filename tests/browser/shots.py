@@ -23,6 +23,17 @@ PAGES = {
     "run-past": "/runs/{past}/",
     "run-lines": "/runs/{past}/?level=failure",
     "run-cancel": "/runs/{live}/cancel/",
+    "certificates": "/certificates/",
+    "certificates-held": "/certificates/?more=held",
+    "certificates-none": "/certificates/?q=norhtwind",
+    "certificate": "/certificates/{site}/",
+    "certificate-foreign": "/certificates/{foreign}/",
+    "revoke": "/certificates/issued/{issued}/revoke/",
+    "pending": "/pending/",
+    "problems": "/problems/",
+    "problem": "/problems/{cause}/",
+    "history": "/history/?name=junipershop.example",
+    "history-none": "/history/?name=juniper",
 }
 SIZES = {"1280-light": (1280, "light"), "1280-dark": (1280, "dark"), "360-light": (360, "light")}
 
@@ -58,13 +69,22 @@ def shoot(folder: Path, wanted: list[str]) -> None:
     from django.core.management import call_command
 
     from autossl_panel.wsgi import application
-    from tests.web import scene
+    from tests.web import scene, troubles
 
     call_command("migrate", verbosity=0)
-    made = scene.build()
-    from autossl_panel.autossl.models import Provider
+    made = troubles.add(scene.build())
+    from autossl_panel.autossl.models import Installation, Problem, Provider
 
-    ids = {"live": made.live.pk, "past": made.past.pk, "refused": Provider.objects.get(state="refused").pk}
+    juniper = Installation.objects.get(virtual_host__name="junipershop.example", until__isnull=True)
+    ids = {
+        "live": made.live.pk,
+        "past": made.past.pk,
+        "refused": Provider.objects.get(state="refused").pk,
+        "site": juniper.virtual_host_id,
+        "issued": juniper.certificate_id,
+        "foreign": Installation.objects.get(certificate__ours=False).virtual_host_id,
+        "cause": Problem.objects.filter(code="elsewhere").values_list("cause", flat=True).first(),
+    }
     server = make_server("127.0.0.1", 0, application, server_class=Server, handler_class=Quiet)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_port}"

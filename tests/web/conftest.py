@@ -7,12 +7,19 @@ from django.test import Client
 
 from autossl_panel.people.models import User
 
+from . import troubles
 from .scene import Scene, build
 
 
 @pytest.fixture
 def scene(db: None) -> Scene:
     return build()
+
+
+@pytest.fixture
+def troubled(scene: Scene) -> Scene:
+    """The same server with problems, sites that wait, and a history."""
+    return troubles.add(scene)
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import pytest
 from django.test import Client
 from django.urls import get_resolver
 
-from autossl_panel.autossl.models import Provider
-from autossl_panel.hosting.models import HostingUser
+from autossl_panel.autossl.models import Installation, Problem, Provider
+from autossl_panel.hosting.models import HostingUser, VirtualHost
 from autossl_panel.people.models import Role, User
 from tests.web.scene import Scene, person
 
@@ -49,6 +49,26 @@ COMMON_RUN: dict[str, dict[str, tuple[int, ...]]] = {
     "run-text": {"get": (SIGN_IN, NONE, OK, OK, OK)},
     "run-cancel": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
 }
+# ---------- certificates, pending, problems, history ----------
+OWN = (SIGN_IN, NONE, OK, NONE, OK)
+LEADS = (SIGN_IN, NONE, AWAY, NONE, AWAY)
+TABLE |= {
+    "certificates": {"get": (SIGN_IN, NONE, OK, OK, OK)},
+    "certificate": {"get": OWN},
+    "certificate-check": {"post": LEADS},
+    "certificate-takeover": {"post": LEADS},
+    "issued-pem": {"get": OWN},
+    "issued-revoke": {"get": OWN, "post": OWN},
+    "pending": {"get": (SIGN_IN, NONE, OK, OK, OK)},
+    "pending-try": {"post": LEADS},
+    "problems": {"get": (SIGN_IN, NONE, OK, OK, OK)},
+    "problems-recheck": {"post": (SIGN_IN, NONE, AWAY, AWAY, AWAY)},
+    "problem": {"get": OWN},
+    "problem-recheck": {"post": LEADS},
+    "history": {"get": (SIGN_IN, NONE, OK, OK, OK)},
+    "run-ndjson": {"get": OWN},
+}
+COMMON_RUN["run-ndjson"] = {"get": (SIGN_IN, NONE, OK, OK, OK)}
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -72,16 +92,28 @@ def clients(scene: Scene, signed_in: Callable[[User], Client]) -> dict[str, Clie
     }
 
 
-def object_of(name: str, scene: Scene) -> int:
+def object_of(name: str, scene: Scene) -> int | str:
     """Of a user that harborweb owns; of the provider in use."""
     if name.startswith("user-"):
         return HostingUser.objects.get(name="northwind").pk
+    if name.startswith(("certificate", "pending-")):
+        return VirtualHost.objects.get(name="northwind.example").pk
+    if name.startswith("issued-"):
+        return Installation.objects.get(virtual_host__name="northwind.example").certificate_id
+    if name.startswith("problem"):
+        return _problem(VirtualHost.objects.get(name="northwind.example"), scene).cause
     if name.startswith("run"):
         return scene.server.runs.get(scope="user:northwind").pk
     return Provider.objects.get(active=True).pk
 
 
-def url_of(name: str, pk: int) -> str:
+def _problem(host: VirtualHost, scene: Scene) -> Problem:
+    return Problem.objects.get_or_create(
+        virtual_host=host, user=host.user, name=host.name, code="nxdomain", cause="nxdomain-0", since=scene.now
+    )[0]
+
+
+def url_of(name: str, pk: int | str) -> str:
     (pattern, arguments), *_more = get_resolver().reverse_dict.getlist(name)[0][0]
     return "/" + pattern % {argument: pk for argument in arguments}
 

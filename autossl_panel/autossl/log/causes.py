@@ -37,15 +37,21 @@ KIND_OF = {
     **dict.fromkeys(_WEB, "web"),
     **dict.fromkeys(_SERVER, "server"),
 }
+# What is not named there, by how its code begins
+KIND_BY_PREFIX = (
+    ("ca_", "ca"),
+    ("order_", "ca"),
+    ("rate_", "ca"),
+    ("provider_", "ca"),
+    ("pair_", "server"),
+    ("foreign_", "foreign"),
+)
+REST = "names"
 
 
 def kind(code: str) -> str:
     """One of KINDS."""
-    if code.startswith(("ca_", "order_", "rate", "provider")):
-        return "ca"
-    if code.startswith("pair_"):
-        return "server"
-    return KIND_OF.get(code, "foreign" if code.startswith("foreign") else "names")
+    return KIND_OF.get(code) or next((kind for prefix, kind in KIND_BY_PREFIX if code.startswith(prefix)), REST)
 
 
 def codes(of: str) -> list[str]:

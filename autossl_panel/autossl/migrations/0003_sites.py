@@ -45,8 +45,29 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.AddIndex(
+            model_name='certificate',
+            index=models.Index(fields=['serial'], name='autossl_certificate_serial'),
+        ),
+        migrations.AddIndex(
+            model_name='certificate',
+            index=models.Index(fields=['issuer'], name='autossl_certificate_issuer'),
+        ),
+        migrations.AlterField(
+            model_name='logline',
+            name='job',
+            field=models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='lines', to='autossl.job'),
+        ),
+        migrations.AddIndex(
+            model_name='logline',
+            index=models.Index(condition=models.Q(('job__isnull', False)), fields=['job'], name='autossl_line_of_a_job'),
+        ),
+        migrations.AddIndex(
             model_name='logline',
             index=models.Index(condition=models.Q(('job__isnull', True)), fields=['user', 'run'], name='autossl_line_of_a_user'),
+        ),
+        migrations.AddIndex(
+            model_name='logline',
+            index=models.Index(fields=['run', 'level', 'job', 'user'], name='autossl_line_of_a_level'),
         ),
         migrations.AddField(
             model_name='dailyshare',
@@ -71,6 +92,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='dailyshare',
             constraint=models.UniqueConstraint(fields=('server', 'day'), name='autossl_share_a_day'),
+        ),
+        migrations.AddConstraint(
+            model_name='problem',
+            constraint=models.UniqueConstraint(fields=('virtual_host', 'name', 'code'), name='autossl_problem_once'),
         ),
         migrations.AddIndex(
             model_name='problem',

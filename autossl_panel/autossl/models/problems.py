@@ -26,6 +26,10 @@ class Problem(models.Model):
     data = models.JSONField(default=dict)
 
     class Meta:
+        constraints = [
+            # Two that write what they found of one site in the same moment leave it once
+            models.UniqueConstraint(fields=["virtual_host", "name", "code"], name="autossl_problem_once"),
+        ]
         indexes = [models.Index(fields=["quiet", "cause"], name="autossl_problem_causes")]
 
     def __str__(self) -> str:

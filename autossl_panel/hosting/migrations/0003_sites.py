@@ -31,7 +31,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='virtualhost',
-            index=models.Index(fields=['severity', 'state', 'expires_at'], name='hosting_vh_counts'),
+            index=models.Index(fields=['severity', 'state', 'expires_at', 'next_at'], name='hosting_vh_counts'),
         ),
         migrations.AddIndex(
             model_name='virtualhost',
@@ -40,5 +40,9 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='virtualhost',
             index=models.Index(fields=['next_reason', 'next_at'], name='hosting_vh_next'),
+        ),
+        migrations.AddIndex(
+            model_name='virtualhost',
+            index=models.Index(fields=['user', 'name'], name='hosting_vh_user'),
         ),
     ]

@@ -13,7 +13,7 @@ from django.contrib.staticfiles import finders
 from django.template import RequestContext
 from django.templatetags.static import static
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
@@ -54,6 +54,12 @@ def moment(at: datetime | None) -> SafeString:
 def day(at: datetime | None) -> SafeString:
     """The day of a moment: 2 Dec."""
     return _time(at, words.day)
+
+
+@register.filter
+def since(at: datetime | None) -> SafeString:
+    """When something began: today, 15:38, or the day."""
+    return _time(at, lambda moment, now: (words.moment if moment.date() == now.date() else words.day)(moment, now))
 
 
 @register.filter
@@ -99,6 +105,12 @@ def unicode_name(name: str) -> str:
     """A domain name as people read it: its Unicode form, with the A-label where they differ."""
     readable = names.to_unicode(name)
     return name if readable == name else f"{readable} ({name})"
+
+
+@register.filter
+def domain(name: str) -> SafeString:
+    """The same, where a line may break after each dot and nowhere else."""
+    return format_html_join(mark_safe(".<wbr>"), "{}", ((label,) for label in unicode_name(name).split(".")))
 
 
 OUTCOMES = {
