@@ -103,6 +103,12 @@
     while (list.children.length > 1500) list.firstElementChild.remove();
     log.scrollTop = log.scrollHeight;
   }
+  afterLines();
+  document.addEventListener("change", (event) => {
+    if (event.target.id !== "follow") return;
+    atFoot = true;
+    afterLines();
+  });
 
   // ---- progress is spoken at most every ten seconds
   let spoken = "";

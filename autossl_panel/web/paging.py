@@ -50,9 +50,13 @@ def paginate(
     if size is None:
         asked = request.GET.get("size", "")
         size = int(asked) if asked.isdecimal() and int(asked) in SIZES else SIZES[0]
+    asked_page = request.GET.get("page")
+    first = list(rows[: size + 1]) if isinstance(rows, QuerySet) and asked_page in (None, "1") else None
+    if first is not None and len(first) <= size:
+        total = len(first)
     paginator = Paginator(rows, size)
     if total is not None:
         # A cached property: what is counted already is not counted again.
         paginator.__dict__["count"] = total
-    page = paginator.get_page(request.GET.get("page"))
-    return Paging(list(page.object_list), page, size, sizes)
+    page = paginator.get_page(asked_page)
+    return Paging(list(page.object_list) if first is None else first[:size], page, size, sizes)

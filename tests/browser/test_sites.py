@@ -8,7 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from django.utils import timezone
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from autossl_panel.autossl.models import Certificate, Installation, Problem, Run
+from autossl_panel.autossl.models import Certificate, Installation, Job, JobState, Level, LogLine, Problem, Run
 from autossl_panel.hosting.models import VirtualHost
 from tests.web import troubles
 from tests.web.scene import PASSWORD, Scene, build
@@ -113,6 +113,42 @@ def test_a_problem_is_copied_and_rechecked(visit, scene: Scene):
     other.get_by_role("button", name="Recheck 2 names").click()
     page.wait_for_url("**/runs/*/")
     assert Run.objects.filter(asked_from="recheck", scope="user:brandtlaw").exists()
+
+
+def test_new_lines_are_followed_only_at_the_foot(visit, scene: Scene):
+    job = Job.objects.filter(run=scene.live, state=JobState.RUNNING).first()
+    seen = iter(range(1, 10_000))
+
+    def say(lines: int) -> int:
+        for number in (numbers := [next(seen) for _ in range(lines)]):
+            line = {"run": scene.live, "job": job, "user": job.user, "seq": 100 + number, "at": timezone.now()}
+            LogLine.objects.create(
+                **line, level=Level.SUCCESS, depth=2, event="check:secured", data={"number": 4000 + number}
+            )
+        return 4000 + numbers[-1]
+
+    last = say(80)
+    page = visit(f"/runs/{scene.live.pk}/")
+    log = page.get_by_role("log")
+    below = "log => Math.round(log.scrollHeight - log.scrollTop - log.clientHeight)"
+    expect(log).to_contain_text(f"{last} secured")
+    assert log.evaluate(below) <= 1, "it starts at the foot"
+    expect(log).to_contain_text(f"{say(5)} secured")
+    page.wait_for_function(
+        "(() => { const log = document.getElementById('live-lines');"
+        " return log.scrollHeight - log.scrollTop - log.clientHeight <= 1 })()"
+    )
+    log.evaluate("log => { log.scrollTop = 100 }")
+    expect(log).to_contain_text(f"{say(5)} secured")
+    assert log.evaluate("log => log.scrollTop") == 100, "who reads further up is left there"
+    follow = page.get_by_label("Follow new lines")
+    follow.uncheck()
+    follow.check()
+    assert log.evaluate(below) <= 1, "asking for it leads to the foot"
+    follow.uncheck()
+    stood = log.evaluate("log => log.scrollTop")
+    expect(log).to_contain_text(f"{say(5)} secured")
+    assert log.evaluate("log => log.scrollTop") == stood
 
 
 def test_all_of_it_goes_without_script(visit, scene: Scene):
