@@ -110,6 +110,9 @@
     afterLines();
   });
 
+  // ---- a chart too wide for the window shows its newest end
+  each(".wrap:has(> .chart.half)", (frame) => { frame.scrollLeft = frame.scrollWidth; });
+
   // ---- progress is spoken at most every ten seconds
   let spoken = "";
   setInterval(() => {
