@@ -103,6 +103,15 @@
     while (list.children.length > 1500) list.firstElementChild.remove();
     log.scrollTop = log.scrollHeight;
   }
+  afterLines();
+  document.addEventListener("change", (event) => {
+    if (event.target.id !== "follow") return;
+    atFoot = true;
+    afterLines();
+  });
+
+  // ---- a chart too wide for the window shows its newest end
+  each(".wrap:has(> .chart.half)", (frame) => { frame.scrollLeft = frame.scrollWidth; });
 
   // ---- progress is spoken at most every ten seconds
   let spoken = "";
@@ -119,6 +128,55 @@
   document.addEventListener("htmx:afterSwap", (event) => {
     const dialog = event.detail.target;
     if (dialog.id === "dialog" && !dialog.open) dialog.showModal();
+  });
+
+  // ---- a row's details open below it; the link leads to their page where there is no script
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[data-detail]");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    const row = document.getElementById(link.dataset.detail);
+    row.hidden = !row.hidden;
+    link.setAttribute("aria-expanded", String(!row.hidden));
+    if (row.hidden || row.dataset.loaded) return;
+    row.dataset.loaded = "yes";
+    htmx.ajax("GET", link.getAttribute("href"), { target: row.firstElementChild, swap: "innerHTML" });
+  });
+  each("a[data-detail]", (link) => {
+    link.setAttribute("aria-expanded", "false");
+    link.setAttribute("aria-controls", link.dataset.detail);
+  });
+
+  // ---- what is to be copied; the button says so for two seconds, in its own width
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (!button) return;
+    const place = button.dataset.copy === "all" ? button.closest("[data-copies]") : button.closest(".rec");
+    const text = [...place.querySelectorAll(".rec.to code")].map((code) => code.textContent).join("\n");
+    const word = button.querySelector("span");
+    button.dataset.word ||= word.textContent;
+    button.style.minWidth = `${button.offsetWidth}px`;
+    try {
+      await navigator.clipboard.writeText(text);
+      word.textContent = document.body.dataset.copied;
+    } catch {
+      // No leave, or no TLS: the line is selected instead, for the keyboard to copy.
+      const range = document.createRange();
+      range.selectNodeContents(place.querySelector(".rec.to code"));
+      getSelection().removeAllRanges();
+      getSelection().addRange(range);
+      return;
+    }
+    setTimeout(() => { word.textContent = button.dataset.word; }, 2000);
+  });
+
+  // ---- keep what is: a dialog's own way back closes it
+  document.addEventListener("click", (event) => {
+    const keep = event.target.closest("[data-keep]");
+    const dialog = keep?.closest("dialog");
+    if (!dialog?.open) return;
+    event.preventDefault();
+    dialog.close();
   });
 
   each("form:has(.bulk)", selection);

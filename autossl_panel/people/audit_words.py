@@ -42,6 +42,7 @@ EVENTS: dict[str, Promise] = {
     "autossl:paused": _("paused AutoSSL"),
     "autossl:resumed": _("resumed AutoSSL"),
     "site:detached": _("detached sites"),
+    "site:rechecked": _("had sites checked"),
     "site:takeover": _("set whether a site may be taken over"),
     "user:autossl_set": _("set AutoSSL of a user"),
     "user:suspended": _("suspended a user"),

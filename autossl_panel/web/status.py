@@ -24,7 +24,7 @@ from autossl_panel.hosting import excluded_names, visible
 from autossl_panel.hosting.models import HostingUser
 
 from . import access, messages, run_data, run_page, shell, status_table, undo
-from .paging import paginate_list
+from .paging import paginate
 from .status_table import Filter
 from .status_words import Reader
 
@@ -60,7 +60,7 @@ def status_user(request: access.PanelRequest, pk: int) -> HttpResponse:
         return _fresh(request, user, sites)
     wish = Filter.of(request)
     totals = status_table.totals(sites)
-    paging = paginate_list(request, status_table.matching(sites, wish))
+    paging = paginate(request, status_table.matching(sites, wish))
     select = request.GET.get("select", "")
     selected: set[int] | None = None if select in ("page", "match") else set()
     context = {

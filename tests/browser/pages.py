@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from autossl_panel.autossl.models import Channel, Provider
-from autossl_panel.hosting.models import FeatureList, HostingUser
+from autossl_panel.autossl.models import Channel, Installation, Problem, Provider
+from autossl_panel.hosting.models import FeatureList, HostingUser, VirtualHost
 from autossl_panel.people import factors
 from autossl_panel.people.models import User
 from tests.autossl.notify.rows import queued
-from tests.web import own_scene
+from tests.web import own_scene, troubles
 from tests.web import scene as scenes
 from tests.web.scene import Scene
 
@@ -45,6 +45,19 @@ PAGES: dict[str, Place] = {
     "provider-refused": Place("/providers/{refused}/edit/", ROOT),
     "provider-disable": Place("/providers/disable/", ROOT),
     "provider-remove": Place("/providers/{refused}/remove/", ROOT),
+    "certificates": Place("/certificates/"),
+    "certificates-held": Place("/certificates/?more=held"),
+    "certificates-none": Place("/certificates/?q=norhtwind"),
+    "certificate": Place("/certificates/{site}/", ROOT),
+    "certificate-own": Place("/certificates/{own}/", ("harborweb",)),
+    "certificate-foreign": Place("/certificates/{foreign}/", ROOT),
+    "revoke": Place("/certificates/issued/{issued}/revoke/", ROOT),
+    "pending": Place("/pending/"),
+    "problems": Place("/problems/"),
+    "problems-none": Place("/problems/?q=nothingofthekind"),
+    "problem": Place("/problems/{cause}/"),
+    "history": Place("/history/?name=northwind.example"),
+    "history-like": Place("/history/?name=northwind"),
     "runs": Place("/runs/", EVERYBODY),
     "runs-none": Place("/runs/?q=nothingofthekind"),
     "run-live": Place("/runs/{live}/", EVERYBODY),
@@ -84,13 +97,13 @@ PAGES: dict[str, Place] = {
 # URLs that answer GET with no page of their own: pieces, files, ways on
 NO_PAGES = {
     *("home", "seen", "run-slot", "run-live", "provider-state", "channel-state", "mail-state"),
-    *("run-text", "audit-csv", "audit-ndjson", "recovery-codes-text"),
+    *("run-text", "audit-csv", "audit-ndjson", "recovery-codes-text", "run-ndjson", "issued-pem"),
 }
 
 
 def build() -> Scene:
     """The scene with whatever a page of the table shows."""
-    made = scenes.build()
+    made = troubles.add(scenes.build())
     own = own_scene.build(made)
     scenes.morning(made)
     HostingUser.objects.filter(name="amberfield").update(login=own.login, suspended=True)
@@ -106,11 +119,19 @@ def build() -> Scene:
     return made
 
 
-def ids(made: Scene) -> dict[str, int]:
+def ids(made: Scene) -> dict[str, object]:
     """What the placeholders stand for."""
     passkey = factors.passkeys(made.root).first()
     assert passkey
+    juniper = Installation.objects.get(virtual_host__name="junipershop.example", until__isnull=True)
     return {
+        "site": juniper.virtual_host_id,
+        "issued": juniper.certificate_id,
+        "own": VirtualHost.objects.get(name="northwind.example").pk,
+        "foreign": Installation.objects.get(
+            certificate__ours=False, virtual_host__user__name="dockside"
+        ).virtual_host_id,
+        "cause": Problem.objects.filter(code="elsewhere").values_list("cause", flat=True).first(),
         "live": made.live.pk,
         "past": made.past.pk,
         "refused": Provider.objects.get(state="refused").pk,

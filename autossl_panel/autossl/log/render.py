@@ -69,6 +69,11 @@ class Line:
             return ""
         return advice(reason, {**(self.data.get("found") or {}), "name": self.data.get(key, "")})
 
+    @property
+    def about(self) -> str:
+        """The name that the advice is about; "" where the line gives none."""
+        return str(self.data.get(MENDED[self.event], "")) if self.event in MENDED else ""
+
 
 def reason_text(code: str) -> str:
     """A reason or problem code in plain words; a code without words is shown as it is."""

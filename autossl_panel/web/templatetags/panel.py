@@ -13,8 +13,8 @@ from django.contrib.staticfiles import finders
 from django.template import RequestContext
 from django.templatetags.static import static
 from django.utils import timezone
-from django.utils.html import conditional_escape, format_html
-from django.utils.safestring import SafeString
+from django.utils.html import conditional_escape, format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
 from autossl_panel import names
@@ -57,6 +57,15 @@ def moment(at: datetime | None) -> SafeString:
 def day(at: datetime | None) -> SafeString:
     """The day of a moment: 2 Dec."""
     return _time(at, words.day(at, timezone.now())) if at else EMPTY
+
+
+@register.filter
+def since(at: datetime | None) -> SafeString:
+    """When something began: today, 15:38, or the day."""
+    if at is None:
+        return EMPTY
+    is_today = timezone.localtime(at).date() == timezone.localtime().date()
+    return moment(at) if is_today else day(at)
 
 
 @register.filter
@@ -123,6 +132,12 @@ def unicode_name(name: str) -> str:
     """A domain name as people read it: its Unicode form, with the A-label where they differ."""
     readable = names.to_unicode(name)
     return name if readable == name else f"{readable} ({name})"
+
+
+@register.filter
+def domain(name: str) -> SafeString:
+    """The same, where a line may break after each dot and nowhere else."""
+    return format_html_join(mark_safe(".<wbr>"), "{}", ((label,) for label in unicode_name(name).split(".")))
 
 
 OUTCOMES = {
