@@ -317,7 +317,7 @@ WRITES: dict[str, tuple[Act, set[tuple[str, str]]]] = {
         lambda by, scene: recheck.ask(
             scene.server, VirtualHost.objects.filter(name="amberfield.example"), by=by, now=scene.now
         ),
-        {("site:rechecked", "amberfield.example"), ("run:started", "user:amberfield")},
+        {("site:rechecked", "amberfield.example")},
     ),
     "autossl.takeover.set_takeover": (
         lambda by, scene: takeover.set_takeover(
@@ -415,7 +415,7 @@ WRITES: dict[str, tuple[Act, set[tuple[str, str]]]] = {
         {("limits:unpaused", "amberfield.example")},
     ),
     "autossl.limits.stamps.start_spent": (
-        lambda by, scene: limits.start_spent(Account.objects.get(provider=scene.provider), now=scene.now, by=by),
+        lambda by, scene: limits.start_spent(Account.objects.get(provider=scene.provider), by=by, now=scene.now),
         {("limits:started_spent", "letsencrypt")},
     ),
     "autossl.providers.disable": (

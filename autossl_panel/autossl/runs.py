@@ -47,7 +47,6 @@ def start(
             joined = _run_at_work_on(server, scope)
             if joined is not None:
                 return joined
-            now = timezone.now()
             Run.objects.bulk_create(
                 [Run(server=server, scope=scope, asked_by=by, asked_from=asked_from, started_at=now)],
                 ignore_conflicts=True,

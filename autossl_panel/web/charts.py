@@ -5,9 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
+
+from . import words
 
 WEEKS = 13
 # The plot inside the picture, in the picture's own units
@@ -121,7 +122,7 @@ def expiry(days: Iterable[tuple[date, str, int]], today: date) -> Chart:
     columns = []
     for number, week in enumerate(weeks):
         begins = today + timedelta(weeks=number)
-        label = date_format(begins, "j M") if number < WEEKS else _("later")
+        label = words.date_of(begins) if number < WEEKS else _("later")
         head = _("Week from %(day)s") % {"day": label} if number < WEEKS else _("Later")
         columns.append(Column(label, week, head))
     total: Counter[str] = sum(weeks, Counter())
@@ -134,7 +135,7 @@ def expiry(days: Iterable[tuple[date, str, int]], today: date) -> Chart:
     if any(week["held"] for week in weeks):
         last = max(number for number, week in enumerate(weeks) if week["held"])
         if last < WEEKS:
-            before = date_format(today + timedelta(weeks=last + 1), "j F")
+            before = words.date_of(today + timedelta(weeks=last + 1))
             text += " " + _("All that are held back expire before %(day)s.") % {"day": before}
     return _bars("expiry", _("Certificates by the week they expire"), text, kinds, columns, _("Week"))
 
@@ -156,13 +157,13 @@ def share(days: Sequence[tuple[date, int, int]]) -> Chart:
     """Which part of the sites was secured, day by day: (day, secured, sites), the oldest first."""
     noted = [(day, 100 * secured / sites) for day, secured, sites in days if sites]
     axes = _Axes.of(noted)
-    texts = [Text(date_format(day, "j M"), axes.x(day), str(BASE + 18), "m") for day in _spread(noted)]
+    texts = [Text(words.date_of(day), axes.x(day), str(BASE + 18), "m") for day in _spread(noted)]
     if noted:
         day, value = noted[-1]
         texts.append(Text(f"{_percent(value)} %", axes.x(day, 6), axes.y(value, 4), "s"))
     line = "L".join(f"{axes.x(day)} {axes.y(value)}" for day, value in noted)
     rows = tuple(
-        Row(date_format(day, "j M Y"), (str(secured), str(sites), f"{_percent(100 * secured / sites)} %"))
+        Row(words.whole_date(day), (str(secured), str(sites), f"{_percent(100 * secured / sites)} %"))
         for day, secured, sites in reversed(days)
         if sites
     )
@@ -186,9 +187,9 @@ def _share_text(noted: Sequence[tuple[date, float]]) -> str:
     day, value = noted[-1]
     return _("%(value)s %% of the sites on %(day)s; %(low)s %% at the lowest since %(first)s.") % {
         "value": _percent(value),
-        "day": date_format(day, "j M"),
+        "day": words.date_of(day),
         "low": _percent(min(value for _day, value in noted)),
-        "first": date_format(noted[0][0], "j M"),
+        "first": words.date_of(noted[0][0]),
     }
 
 

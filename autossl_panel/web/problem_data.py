@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from django.db.models import Count, Min, Q, QuerySet
-from django.utils.formats import date_format
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -22,6 +22,7 @@ from autossl_panel.hosting import visible
 from autossl_panel.names import sought, to_unicode
 from autossl_panel.people.models import User
 
+from . import words
 from .access import PanelRequest
 
 QUIET = "quiet"
@@ -73,8 +74,8 @@ def matching(rows: QuerySet[Problem], wish: Filter) -> QuerySet[Problem]:
     if wish.user:
         rows = rows.filter(user__name=wish.user)
     if wish.q:
-        words = [code for code, text in REASONS.items() if wish.q.lower() in f"{code} {text}".lower()]
-        rows = rows.filter(Q(name__contains=sought(wish.q)) | Q(user__name__icontains=wish.q) | Q(code__in=words))
+        codes = [code for code, text in REASONS.items() if wish.q.lower() in f"{code} {text}".lower()]
+        rows = rows.filter(Q(name__contains=sought(wish.q)) | Q(user__name__icontains=wish.q) | Q(code__in=codes))
     return rows
 
 
@@ -114,7 +115,7 @@ class Group:
         if self.lapsed:
             return ngettext("%(n)d expired", "%(n)d expired", self.lapsed) % {"n": self.lapsed}
         if self.lapsing and self.first_end:
-            return _("%(n)d until %(day)s") % {"n": self.lapsing, "day": date_format(self.first_end, "j M")}
+            return _("%(n)d until %(day)s") % {"n": self.lapsing, "day": words.day(self.first_end, timezone.now())}
         return _("unsecured") if self.uncovered else _("no site at risk")
 
 
@@ -213,7 +214,7 @@ class Card:
             said = ngettext("%(n)d certificate has expired", "%(n)d certificates have expired", group.lapsed)
             found.append((said % {"n": group.lapsed}, True))
         if group.lapsing and group.first_end:
-            day = date_format(group.first_end, "j M")
+            day = words.day(group.first_end, timezone.now())
             said = ngettext(
                 "%(n)d name is no longer covered after %(day)s",
                 "%(n)d names are no longer covered, the first after %(day)s",

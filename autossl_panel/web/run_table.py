@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Q, QuerySet
 from django.shortcuts import resolve_url
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -16,7 +15,7 @@ from autossl_panel.hosting.models import Domain, HostingUser, Server
 from autossl_panel.names import sought
 from autossl_panel.people.models import User
 
-from . import charts
+from . import charts, words
 from .access import PanelRequest
 
 STATE_FILTERS = ("failures", "all", "person")
@@ -162,9 +161,9 @@ def drawn(shown: Sequence[Row], server: Server | None) -> dict[str, charts.Chart
 def _column(row: Row, *, label: bool) -> charts.Column:
     at = row.run.started_at
     return charts.Column(
-        label=date_format(at, "j M") if label else "",
+        label=words.day(at, at) if label else "",
         numbers={"done": row.secured + row.renewed, "put_off": row.deferred + row.waiting, "failed": row.failed},
-        head=f"{date_format(at, 'j M')}, {at:%H:%M}, {row.scope}",
+        head=f"{words.day(at, at)}, {words.clock(at)[:5]}, {row.scope}",
         href=resolve_url("run", row.run.pk),
     )
 

@@ -14,7 +14,7 @@ from autossl_panel import pki
 from autossl_panel.autossl import log
 from autossl_panel.autossl.models import Certificate, Installation, Job, JobOutcome, JobState, Order, Problem
 from autossl_panel.hosting import exclusion_patterns
-from autossl_panel.hosting.models import Domain, Exclusion, HostingUser, VirtualHost
+from autossl_panel.hosting.models import Domain, Exclusion, VirtualHost
 from autossl_panel.names import covers, to_unicode
 
 from . import certificate_words
@@ -109,7 +109,7 @@ def detail(host: VirtualHost) -> Detail:
 def _names(host: VirtualHost, certificate: Certificate | None) -> list[Name]:
     domains = Domain.objects.filter(virtual_host=host).order_by("position", "pk")
     problems = {one.domain_id: one for one in host.problems.filter(domain__isnull=False)}
-    excluded = _Excluded(host.user)
+    excluded = _Excluded(host)
     secures = certificate is not None and host.names_covered > 0
     certified = certificate.names if certificate is not None and secures else ()
     return [_name(domain, covers(certified, domain.name), problems.get(domain.pk), excluded) for domain in domains]
@@ -137,9 +137,10 @@ def _name(domain: Domain, covered: bool, problem: Problem | None, excluded: "_Ex
 class _Excluded:
     """Which names of a user nobody wishes for, and by whose word."""
 
-    def __init__(self, user: HostingUser) -> None:
+    def __init__(self, host: VirtualHost) -> None:
+        user = host.user
         self.names = set(Exclusion.objects.filter(user=user).values_list("name", flat=True))
-        patterns = exclusion_patterns.load(user.server)
+        patterns = exclusion_patterns.load(host.server)
         self.scope = patterns.scope(user.owner_id, user.feature_list_id, user.pk)
 
     def why(self, domain: Domain) -> str:

@@ -1,7 +1,7 @@
 """Moments and durations as a person says them, in the zone that is active; the page's foot says which. Distances are
 taken in UTC: between two moments of one zone Python counts by the clock on the wall, wrong when that is put forward."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from django.utils import formats, timezone
 from django.utils.translation import gettext as _
@@ -51,6 +51,16 @@ def day(at: datetime, now: datetime) -> str:
     if here.year == timezone.localtime(now).year:
         return formats.date_format(here, pgettext("date format", "j M"))
     return formats.date_format(here, pgettext("date format", "j M Y"))
+
+
+def date_of(day: date) -> str:
+    """“2 Dec”: a day that has no moment."""
+    return formats.date_format(day, pgettext("date format", "j M"))
+
+
+def whole_date(day: date) -> str:
+    """“2 Dec 2026”."""
+    return formats.date_format(day, pgettext("date format", "j M Y"))
 
 
 def clock(at: datetime) -> str:

@@ -24,7 +24,9 @@ def held(make_user, make_site, provider, now):
             outcome=Outcome.FAIL,
             code="elsewhere",
             retry_at=now + timedelta(hours=3),
-            ca_refused_until=now + timedelta(days=1),
+            refusals={
+                "pebble": {"since": now.isoformat(), "until": (now + timedelta(days=1)).isoformat(), "number": 1}
+            },
         )
         return host
 
@@ -43,7 +45,7 @@ def test_sites_of_one_user_are_checked_by_a_run_of_that_user(held, make_user, se
     assert (one.retry_at, one.next_at, one.next_reason) == (None, now, "recheck")
     assert other.retry_at is not None, "the user's other sites keep their holds"
     verdict = Verdict.objects.get(domain__name="one.org")
-    assert (verdict.retry_at, verdict.ca_refused_until) == (None, None)
+    assert (verdict.retry_at, verdict.refusals["pebble"]["until"]) == (None, now.isoformat())
     assert Verdict.objects.get(domain__name="other.org").retry_at is not None
     entry = AuditEntry.objects.get(event="site:rechecked")
     assert (entry.person, entry.subject, entry.after) == (root, "one.org", {"sites": 1, "first": ["one.org"]})
@@ -78,6 +80,14 @@ def test_what_a_limit_of_the_ca_holds_stays_held(held, make_user, server, root, 
     held(amber, "other.org")
     asked = recheck.ask(server, VirtualHost.objects.all(), by=root, now=now)
     assert (asked.sites, asked.held) == (1, 1)
+
+
+def test_what_waits_for_a_person_at_the_ca_is_tried(held, make_user, server, root, now):
+    held(make_user("amber"), "one.org", held_until=now + timedelta(days=365), held_reason="ca_paused")
+    asked = recheck.ask(server, VirtualHost.objects.all(), by=root, now=now)
+    assert (asked.sites, asked.held) == (1, 0)
+    host = VirtualHost.objects.get()
+    assert (host.held_until, host.held_reason, host.next_at) == (None, "", now)
 
 
 def test_what_is_gone_or_off_is_not_checked(held, make_user, server, root, now):

@@ -145,6 +145,7 @@ ASKS = {
     *((name, method) for name in ("passkey-rename", "passkey-remove", "recovery-codes") for method in ("get", "post")),
     ("passkey-new-options", "post"),
     ("recovery-codes-text", "get"),
+    ("issued-revoke", "post"),
     *((name, "post") for name in ("people-users", "people-user")),
     *((f"person{act}", "post") for act in ("", "-add", "-password", "-active", "-remove", "-factors")),
     *((f"feature-list{act}", "post") for act in ("", "-add", "-remove")),
