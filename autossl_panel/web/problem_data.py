@@ -292,8 +292,8 @@ def _mail(to: str, title: str, todo: str, fixed: Sequence[Fix], rows: Sequence[P
     """A draft for the person who can mend it, as a mailto: address (RFC 6068)."""
     lines = [title, "", todo, ""]
     for fix in fixed:
-        lines += [f"{_('Now')}: {one.line}" for one in fix.change.now]
-        lines += [f"{fix.label}: {one.line}" for one in fix.change.to]
+        lines += [": ".join((_("Now"), one.line)) for one in fix.change.now]
+        lines += [": ".join((fix.label, one.line)) for one in fix.change.to]
     lines += ["", _("Names:"), *(to_unicode(row.name) for row in rows)]
     body = "\r\n".join(lines)[:1800]
     return f"mailto:{quote(to, safe='@')}?subject={quote(title)}&body={quote(body)}"

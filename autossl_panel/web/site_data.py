@@ -14,7 +14,8 @@ from autossl_panel import pki
 from autossl_panel.autossl import log
 from autossl_panel.autossl.models import Certificate, Installation, Job, JobOutcome, JobState, Order, Problem
 from autossl_panel.hosting import exclusion_patterns
-from autossl_panel.hosting.models import Domain, Exclusion, VirtualHost
+from autossl_panel.hosting.exclusion_patterns import Ended
+from autossl_panel.hosting.models import Domain, VirtualHost
 from autossl_panel.names import covers, to_unicode
 
 from . import certificate_words
@@ -109,22 +110,22 @@ def detail(host: VirtualHost) -> Detail:
 def _names(host: VirtualHost, certificate: Certificate | None) -> list[Name]:
     domains = Domain.objects.filter(virtual_host=host).order_by("position", "pk")
     problems = {one.domain_id: one for one in host.problems.filter(domain__isnull=False)}
-    excluded = _Excluded(host)
+    ended = exclusion_patterns.ended_for(host.user)
     secures = certificate is not None and host.names_covered > 0
     certified = certificate.names if certificate is not None and secures else ()
-    return [_name(domain, covers(certified, domain.name), problems.get(domain.pk), excluded) for domain in domains]
+    return [_name(domain, covers(certified, domain.name), problems.get(domain.pk), ended) for domain in domains]
 
 
-def _name(domain: Domain, covered: bool, problem: Problem | None, excluded: "_Excluded") -> Name:
+def _name(domain: Domain, covered: bool, problem: Problem | None, ended: Ended) -> Name:
     shown = to_unicode(domain.name)
     why = _first_up(log.reason_text(problem.code)) if problem else ""
     if covered and problem:
         return Name(shown, "warn", "is-warn", _("At risk: %(why)s") % {"why": log.reason_text(problem.code)}, problem)
     if covered:
         return Name(shown, "ok", "is-ok", "", None)
-    ended = excluded.why(domain)
-    if ended:
-        return Name(shown, "off", "dim", ended, None)
+    unwished = _ended(domain, ended)
+    if unwished:
+        return Name(shown, "off", "dim", unwished, None)
     if domain.unfit:
         return Name(shown, "off", "dim", _first_up(log.reason_text(domain.unfit)), None)
     if problem is not None and problem.quiet:
@@ -134,22 +135,12 @@ def _name(domain: Domain, covered: bool, problem: Problem | None, excluded: "_Ex
     return Name(shown, "bad", "is-bad", why or _("Not covered yet"), problem)
 
 
-class _Excluded:
-    """Which names of a user nobody wishes for, and by whose word."""
-
-    def __init__(self, host: VirtualHost) -> None:
-        user = host.user
-        self.names = set(Exclusion.objects.filter(user=user).values_list("name", flat=True))
-        patterns = exclusion_patterns.load(host.server)
-        self.scope = patterns.scope(user.owner_id, user.feature_list_id, user.pk)
-
-    def why(self, domain: Domain) -> str:
-        """By which pattern or wish; "" where it is wished for."""
-        base = domain.name.removeprefix("www.") if domain.added else domain.name
-        if self.names & {domain.name, base}:
-            return _("Excluded")
-        found = self.scope.of(domain.name, added=domain.added) if self.scope is not None else None
-        return _("Excluded by the pattern %(pattern)s") % {"pattern": found[1]} if found is not None else ""
+def _ended(domain: Domain, ended: Ended) -> str:
+    """By which pattern or wish nobody asks for it; "" where it is wished for."""
+    if ended.by_name(domain.name, added=domain.added):
+        return _("Excluded")
+    pattern = ended.by_pattern(domain.name, added=domain.added)
+    return _("Excluded by the pattern %(pattern)s") % {"pattern": pattern} if pattern else ""
 
 
 def _chain(certificate: Certificate | None) -> Sequence[str]:

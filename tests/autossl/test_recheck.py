@@ -17,6 +17,7 @@ def held(make_user, make_site, provider, now):
     """A site whose name failed, and that waits for its next try."""
 
     def make(user: object, name: str, **fields: object) -> VirtualHost:
+        refusal = {"since": now.isoformat(), "until": (now + timedelta(days=1)).isoformat(), "number": 1}
         host = make_site(user, name, retry_at=now + timedelta(hours=3), **fields)
         Verdict.objects.create(
             domain=Domain.objects.get(name=name),
@@ -24,9 +25,7 @@ def held(make_user, make_site, provider, now):
             outcome=Outcome.FAIL,
             code="elsewhere",
             retry_at=now + timedelta(hours=3),
-            refusals={
-                "pebble": {"since": now.isoformat(), "until": (now + timedelta(days=1)).isoformat(), "number": 1}
-            },
+            refusals={"pebble": refusal},
         )
         return host
 

@@ -73,8 +73,7 @@ def test_the_three_kinds_are_told_apart_without_colour():
 
 def test_it_says_in_words_what_it_shows():
     assert expiry().text == (
-        "16 certificates: 12 renewing by itself, 2 held back, 2 foreign. "
-        "All that are held back expire before 30 November."
+        "16 certificates: 12 renewing by itself, 2 held back, 2 foreign. All that are held back expire before 30 Nov."
     )
     late = charts.expiry([(TODAY + timedelta(days=400), "held", 1)], TODAY)
     assert late.text == "1 certificate: 0 renewing by itself, 1 held back, 0 foreign."
