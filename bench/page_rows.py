@@ -14,11 +14,14 @@ from django.db import connection
 from django.db.models import Model
 
 from autossl_panel.autossl import options
+from autossl_panel.autossl.log import causes
 from autossl_panel.autossl.models import (
     Account,
     AccountStatus,
     Beat,
     Certificate,
+    Channel,
+    DailyShare,
     Installation,
     Job,
     JobOutcome,
@@ -27,11 +30,14 @@ from autossl_panel.autossl.models import (
     LogLine,
     Outcome,
     Phase,
+    Problem,
     Provider,
     ProviderState,
     Run,
     Verdict,
+    Way,
 )
+from autossl_panel.autossl.notify import channels
 from autossl_panel.hosting import servers
 from autossl_panel.hosting.models import (
     Domain,
@@ -39,15 +45,22 @@ from autossl_panel.hosting.models import (
     HostingUser,
     Server,
     Setting,
+    Severity,
     SiteState,
     VirtualHost,
 )
+from autossl_panel.people import factors
 from autossl_panel.people.models import AuditEntry, Role, User
 from autossl_panel.sandbox.crowd import crowd
 from autossl_panel.sandbox.sites import Site
 
 RESELLERS, LINES, DAYS = 50, 5, 30
 CODES = ("nxdomain", "elsewhere", "caa", "http_status", "connect_timeout", "ipv6_elsewhere")
+SEVERITIES = {
+    SiteState.UNSECURED: Severity.UNSECURED,
+    SiteState.PARTLY: Severity.PARTLY,
+    SiteState.FOREIGN: Severity.FOREIGN,
+}
 STATES = {0: SiteState.UNSECURED, 1: SiteState.PARTLY, 2: SiteState.FOREIGN}
 Row = TypeVar("Row", bound=Model)
 
@@ -63,6 +76,8 @@ def fill(users: int, each: int, jobs: int, now: datetime) -> None:
     hosts = list(_saved(_host(server, hosted[site.user], n, site, now) for n, site in enumerate(crowd(users, each))))
     _names(hosts, now)
     _certificates(hosts, provider, now)
+    _problems(hosts, now)
+    _shares(server, len(hosts), now)
     _runs(server, provider, hosts, jobs, now)
     _audit(now)
     if connection.vendor == "postgresql":
@@ -91,6 +106,9 @@ def _provider(server: Server, now: datetime) -> Provider:
         name="crowd", directory_url=url, state=ProviderState.READY, active=True, checked_at=now
     )
     Account.objects.create(provider=provider, server=server, status=AccountStatus.VALID, url=f"{url}/account/1")
+    hook = Channel(server=server, kind=Way.WEBHOOK, name="on call", target="https://hooks.crowd.example/in")
+    hook.save()
+    channels.ask_test(hook, by=None, now=now)
     return provider
 
 
@@ -113,8 +131,16 @@ def _users(server: Server, number: int, now: datetime) -> dict[str, HostingUser]
         )
         for n in range(number)
     ]
-    assert person.pk
+    for one in (person, resellers[0]):
+        _factors(one)
     return {user.name: user for user in _saved(made)}
+
+
+def _factors(person: User) -> None:
+    secret = factors.new_secret()
+    code = factors.hotp_value(secret, next(iter(factors.yield_hotp_counters_from_time())))
+    factors.add_app(person, secret, f"{code:06}", by=None)
+    factors.add_passkey(person, "Laptop", {}, by=None)
 
 
 def _host(server: Server, user: HostingUser, n: int, site: Site, now: datetime) -> VirtualHost:
@@ -122,6 +148,10 @@ def _host(server: Server, user: HostingUser, n: int, site: Site, now: datetime) 
     failing = state in (SiteState.UNSECURED, SiteState.PARTLY)
     name = site.names[0]
     code = CODES[n // 100 % len(CODES)]
+    expires_at: datetime | None = now + timedelta(days=89 - n % 60)
+    if state == SiteState.UNSECURED:
+        # Every second one never had a certificate, the others let theirs expire.
+        expires_at = now - timedelta(days=n % 90 + 1) if n % 200 == 0 else None
     return VirtualHost(
         server=server,
         user=user,
@@ -137,6 +167,9 @@ def _host(server: Server, user: HostingUser, n: int, site: Site, now: datetime) 
         next_at=now + timedelta(minutes=n % 80_000),
         next_reason="held_back" if failing else "renew",
         problem={"code": code, "domain": name, "data": _facts(code)} if failing else None,
+        severity=SEVERITIES.get(state, Severity.SECURED),
+        expires_at=expires_at,
+        problems_seen=f"{n:032x}" if failing else "",
     )
 
 
@@ -161,26 +194,62 @@ def _verdict(domain: Domain, now: datetime) -> Verdict:
 
 
 def _certificates(hosts: list[VirtualHost], provider: Provider, now: datetime) -> None:
-    secured = [host for host in hosts if host.state != SiteState.UNSECURED]
+    certified = [(host, host.expires_at) for host in hosts if host.expires_at is not None]
     found = _saved(
         Certificate(
             fingerprint=f"{host.pk:064x}",
             serial=f"{host.pk:036x}",
             names=[host.name, f"www.{host.name}"],
             issuer="CN=Crowd,O=Crowd,C=US",
-            not_before=now - timedelta(days=n % 60 + 1),
-            not_after=now + timedelta(days=89 - n % 60),
+            not_before=expires_at - timedelta(days=90),
+            not_after=expires_at,
             key_kind="ec",
             key_bits=256,
             pem="x" * 2000,
             ours=host.state != SiteState.FOREIGN,
             provider=provider if host.state != SiteState.FOREIGN else None,
         )
-        for n, host in enumerate(secured)
+        for host, expires_at in certified
     )
     _write(
         Installation(virtual_host=host, certificate=certificate, since=certificate.not_before, key_matches=True)
-        for host, certificate in zip(secured, found, strict=True)
+        for (host, _at), certificate in zip(certified, found, strict=True)
+    )
+
+
+def _problems(hosts: list[VirtualHost], now: datetime) -> None:
+    """A row for each name that fails: the main name of a site in fifty."""
+    domains = Domain.objects.filter(virtual_host__problem__isnull=False, position=0).order_by()
+    by_host = dict(domains.values_list("virtual_host", "pk"))
+    _write(
+        Problem(
+            virtual_host=host,
+            user_id=host.user_id,
+            domain_id=by_host[host.pk],
+            name=host.name,
+            code=host.problem["code"],
+            cause=causes.key(host.problem["code"], {"name": host.name, **host.problem["data"]}),
+            covered=False,
+            expires_at=host.expires_at,
+            since=now - timedelta(hours=host.pk % 200),
+            data={"name": host.name, **host.problem["data"]},
+        )
+        for host in hosts
+        if host.problem is not None
+    )
+
+
+def _shares(server: Server, sites: int, now: datetime) -> None:
+    _write(
+        DailyShare(
+            server=server,
+            day=(now - timedelta(days=day)).date(),
+            wanted=2 * sites,
+            covered=2 * sites - day,
+            sites=sites,
+            secured=sites - day,
+        )
+        for day in range(100)
     )
 
 
@@ -193,7 +262,8 @@ def _runs(server: Server, provider: Provider, hosts: list[VirtualHost], jobs: in
             Run.objects.filter(pk=run.pk).update(ended_at=at + timedelta(minutes=4), counts={"outcomes": outcomes})
         if day == 1:
             _work(run, hosts[-1000:], at, live=False)
-    _work(_run(server, provider, "*", now), hosts[:jobs], now, live=True)
+    # The first users come last in it, so that something is still to be done for the login.
+    _work(_run(server, provider, "*", now), hosts[:jobs][::-1], now, live=True)
 
 
 def _run(server: Server, provider: Provider, scope: str, at: datetime) -> Run:
@@ -260,7 +330,7 @@ def _audit(now: datetime) -> None:
             at=now - timedelta(minutes=n),
             person_name="root",
             source="panel",
-            event="user:autossl",
+            event="user:autossl_set",
             subject=f"u{n:05d}",
             before={"autossl": "on"},
             after={"autossl": "off"},

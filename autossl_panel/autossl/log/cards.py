@@ -166,9 +166,8 @@ def todo(code: str, facts: Facts, n: int) -> str:
     """What to do, in at most three sentences: for this very name, or for all `n` that share the cause."""
     if n > 1 and code in _TOGETHER:
         text = _fill(_chosen(_TOGETHER[code], facts), facts, n)
-        return (
-            text if code in _SAYS_ALL else " ".join((text, _("The panel looks again by itself and finishes the rest.")))
-        )
+        more = "" if code in _SAYS_ALL else _("The panel looks again by itself and finishes the rest.")
+        return f"{text} {more}".rstrip()
     if known(code):
         return advice(code, facts)
     template = _OURS.get(code)
