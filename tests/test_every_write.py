@@ -20,7 +20,7 @@ from django.utils import timezone
 import autossl_panel.autossl
 import autossl_panel.hosting
 import autossl_panel.people
-from autossl_panel.autossl import choices, limits, options, providers, revocation, runs, takeover
+from autossl_panel.autossl import choices, limits, options, providers, recheck, revocation, runs, takeover
 from autossl_panel.autossl.ledger import Kind
 from autossl_panel.autossl.limits import changing
 from autossl_panel.autossl.models import Account, Bucket, Certificate, Message, MessageState, Options, Provider, Way
@@ -312,6 +312,12 @@ WRITES: dict[str, tuple[Act, set[tuple[str, str]]]] = {
     "autossl.choices.set_fallbacks": (
         lambda by, scene: choices.set_fallbacks([scene.provider], by=by, server=scene.server),
         {("provider:fallbacks_set", "web03.harbor-hosting.example")},
+    ),
+    "autossl.recheck.ask": (
+        lambda by, scene: recheck.ask(
+            scene.server, VirtualHost.objects.filter(name="amberfield.example"), by=by, now=scene.now
+        ),
+        {("site:rechecked", "amberfield.example")},
     ),
     "autossl.takeover.set_takeover": (
         lambda by, scene: takeover.set_takeover(

@@ -80,7 +80,7 @@ def _problems(values: Mapping[str, str]) -> dict[str, str]:
         try:
             heart.READERS[name](name, value)
         except heart.OptionProblem as problem:
-            found[name] = f"{problem.text} {_('Nothing was saved.')}"
+            found[name] = " ".join((problem.text, _("Nothing was saved.")))
     return found
 
 
