@@ -11,11 +11,13 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect, sync_playwright
 
-from tests.support.chromium import launch
 from tests.pictures import network
 from tests.pictures.camera import THEMES, Camera
 from tests.pictures.stage import Stage
+from tests.support.chromium import launch
 
+# The picture that `run` takes, half way
+LIVE = "run-live"
 # From the click to the end of the run
 MOST_SECONDS = 120
 
@@ -82,27 +84,19 @@ def main(arguments: list[str]) -> None:
         browser = launch(playwright)
         # A name, not an address: where passkeys can be had
         camera = Camera(browser, stage.open().replace("127.0.0.1", "localhost"), folder)
-        morning(camera)
         run(stage, camera)
+        afterwards(camera)
         for name in wanted:
+            say(name)
             take(camera, name)
+        camera.close()
         browser.close()
+    if len(arguments) == 1:
+        for left in set(folder.glob("*.webp")) - camera.taken:
+            left.unlink()
     files = list(folder.glob("*.webp"))
     size = sum(file.stat().st_size for file in files)
     say(f"{len(files)} pictures, {size // 1000} kB, in {time.monotonic() - began:.0f} s")
-
-
-def morning(camera: Camera) -> None:
-    """What people do before: a reseller and root change something, somebody excludes a name."""
-    page = camera.page("harborweb", 1280)
-    page.goto("/users/")
-    page.get_by_role("group", name="AutoSSL for dockside").get_by_label("Enabled").first.check()
-    expect(page.locator("#toast")).to_contain_text("dockside")
-    page = camera.page("root", 1280)
-    page.goto("/options/")
-    page.get_by_label("Keep logs").fill("90")
-    page.get_by_role("button", name="Save").click()
-    expect(page.get_by_text("The options are saved.")).to_be_visible()
 
 
 def run(stage: Stage, camera: Camera) -> None:
@@ -114,13 +108,25 @@ def run(stage: Stage, camera: Camera) -> None:
     page.wait_for_url("**/runs/*/")
     secured = page.locator("#run-tiles .tile", has_text="Secured").locator("b")
     expect(secured).to_have_text(re.compile(r"^[1-9]\d$"), timeout=MOST_SECONDS * 1000)
-    camera.take(page, "run-live", 1000)
+    camera.take(page, LIVE, 1000)
     expect(page.locator("#run-head")).to_contain_text("Ended in", timeout=MOST_SECONDS * 1000)
+
+
+def afterwards(camera: Camera) -> None:
+    """What people change when they have seen it; it is in the audit trail then."""
+    page = camera.page("harborweb", 1280)
+    page.goto("/users/")
+    page.get_by_role("group", name="AutoSSL for dockside").get_by_label("Enabled").first.check()
+    expect(page.locator("#toast")).to_contain_text("dockside")
+    page = camera.page("root", 1280)
+    page.goto("/options/")
+    page.get_by_label("Keep logs").fill("90")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("The options are saved.")).to_be_visible()
 
 
 def take(camera: Camera, name: str) -> None:
     """One picture of the table."""
-    say(name)
     picture = PICTURES[name]
     page = camera.page(picture.who, picture.width)
     page.goto(picture.path)

@@ -22,7 +22,13 @@ class Camera:
 
     def __init__(self, browser: Browser, url: str, folder: Path) -> None:
         self._browser, self._url, self._folder = browser, url, folder
+        self.taken: set[Path] = set()
         self._open: dict[tuple[str, int], BrowserContext] = {}
+
+    def close(self) -> None:
+        """Sign nobody out, but look no more."""
+        for context in self._open.values():
+            context.close()
 
     def page(self, who: str, width: int) -> Page:
         """A page in which this person is signed in."""
@@ -52,7 +58,9 @@ class Camera:
         for theme in themes:
             page.emulate_media(color_scheme=theme, reduced_motion="reduce")  # type: ignore[arg-type]
             page.wait_for_timeout(SETTLE_MS)
-            (self._folder / f"{name}-{theme}.webp").write_bytes(_shoot(page))
+            file = self._folder / f"{name}-{theme}.webp"
+            file.write_bytes(_shoot(page))
+            self.taken.add(file)
         page.set_viewport_size(size)
 
 

@@ -7,11 +7,11 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
 from autossl_panel.sandbox.addresses import Stand, free_port
-from autossl_panel.sandbox.authority import Authority
 from autossl_panel.sandbox.box import Box
 from autossl_panel.sandbox.panel import Panel
 from autossl_panel.sandbox.pebble import Pebble, PebbleOptions
@@ -42,7 +42,9 @@ class Stage:
         with self._stack as stack:
             self.folder = Path(tempfile.mkdtemp(prefix="as"))
             stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
-            self.box = stack.enter_context(Box(sites=list(town.settled()), pebble=PebbleOptions(slow=True), stand=self._stand))
+            self.box = stack.enter_context(
+                Box(sites=list(town.settled()), pebble=PebbleOptions(slow=True), stand=self._stand)
+            )
             self._short = self._second_ca(stack)
             self._mail = stack.enter_context(SmtpServer())
             self._mail.postbox.answers["gone@northwind.example"] = "550 5.1.1 No such user here"
@@ -114,7 +116,9 @@ class Stage:
     def _options(self) -> None:
         self.panel.run("migrate", "--verbosity", "0")
         addresses, to = f"server_addresses={self.box.address}", "admin_addresses=certs@harbor-hosting.example"
-        self.panel.run("options", "set", f"resolvers={self.box.resolver}", addresses, to, "reload_gap=1")
+        # Far enough away, so that no daily check comes into the pictures
+        daily = "daily_at=16:12" if datetime.now(UTC).hour < 12 else "daily_at=04:12"
+        self.panel.run("options", "set", f"resolvers={self.box.resolver}", addresses, to, daily, "reload_gap=1")
         for name, role in PEOPLE:
             self.panel.run("person", "add", name, "--role", role, "--password-stdin", stdin=f"{PASSWORD}\n")
         for name, autossl in (("business", "on"), ("starter", "on"), ("parked", "off")):
@@ -138,7 +142,9 @@ class Stage:
             (SHORT, self._short.directory_url, self._short.ca_bundle),
             (CHOSEN, self.box.directory_url, self.box.ca_bundle),
         ):
-            self.panel.run("provider", "add", name, "--directory", directory, "--ca-bundle", str(bundle), "--private-ca")
+            self.panel.run(
+                "provider", "add", name, "--directory", directory, "--ca-bundle", str(bundle), "--private-ca"
+            )
             self.panel.run("provider", "use", name, "--agree-tos")
         self.panel.run("provider", "limits", CHOSEN, "--set", f"orders={ORDERS}/3h")
         for one in town.HOUSEHOLDS:
