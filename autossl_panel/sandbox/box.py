@@ -63,9 +63,9 @@ class Box:
     def _take(self, stand: Stand | None) -> None:
         if stand is None:
             assert self._claim is not None
-            address = self._claim.address
-            others = (self._claim.neighbour(number) for number in (2, 3, 4))
-            stand = Stand(address, *others, free_port(address, 5080), free_port(address, 5443))
+            address, neighbour = self._claim.address, self._claim.neighbour
+            ports = free_port(address, 5080), free_port(address, 5443)
+            stand = Stand(address, neighbour(2), neighbour(3), neighbour(4), *ports)
         self.address, self.elsewhere = stand.address, stand.elsewhere
         self.application, self.silent = stand.application, stand.silent
         self.http_port, self.https_port = stand.http_port, stand.https_port
