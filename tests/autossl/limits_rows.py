@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from autossl_panel.autossl import limits
+from autossl_panel.autossl.ledger import OrderKind, order
+from autossl_panel.autossl.limits import Permit, Wait
 from autossl_panel.autossl.models import Account, AccountStatus, Bucket, Provider
 from autossl_panel.hosting.models import Server
 
 HOUR, DAY = 3600, 86400
+NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 
 
 def row(kind: str, number: int, seconds: int, *, continuous: bool = True) -> dict[str, Any]:
@@ -42,3 +50,24 @@ def new_account(provider: Provider) -> Account:
 def names_of(kind: str) -> dict[str, int]:
     """How much is used by whom, of a kind."""
     return dict(Bucket.objects.filter(kind=kind, used__gt=0).values_list("subject", "used"))
+
+
+@pytest.fixture
+def account(provider: Provider, settings: Any, tmp_path: Path) -> Account:
+    """An account at a CA that limits as Let's Encrypt does, with a state directory of its own."""
+    settings.AUTOSSL_STATE_DIR = tmp_path
+    limits.stops.look_again()
+    Provider.objects.filter(pk=provider.pk).update(limits=LETS_ENCRYPT)
+    return Account.objects.select_related("provider").get(provider=provider)
+
+
+def take(
+    account: Account, *names: str, kind: OrderKind = OrderKind.NEW, now: datetime = NOW, **more: Any
+) -> Permit | Wait:
+    """Ask for an order of these names."""
+    return limits.take(account, order(kind, names, **more), now=now)
+
+
+def used(account: Account, now: datetime = NOW) -> dict[str, int]:
+    """How much the fullest of each kind uses."""
+    return {str(one.kind): one.used for one in limits.usage(account, now=now).limits}

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.postgresql import PostgreSQL
 
 HERE = Path(__file__).parent
@@ -28,12 +30,16 @@ AGAIN = [
 ]
 
 
-def test_the_same_holds_over_postgresql(postgresql: PostgreSQL) -> None:
-    environment = {**os.environ, "DATABASE_URL": postgresql.url("again")}
+LIMITS = ["test_limits.py", "test_limits_stamps.py", "test_limits_machine.py", "test_pacing.py"]
+
+
+@pytest.mark.parametrize(("database", "names"), [("again", AGAIN), ("limits", LIMITS)], ids=["again", "limits"])
+def test_the_same_holds_over_postgresql(postgresql: PostgreSQL, database: str, names: list[str]) -> None:
+    environment = {**os.environ, "DATABASE_URL": postgresql.url(database)}
     # Of an outer run with several workers or coverage, this one knows nothing.
     for name in [name for name in environment if name.startswith(("PYTEST_", "COV_", "COVERAGE_"))]:
         del environment[name]
-    files = [str(HERE / name) for name in AGAIN]
+    files = [str(HERE / name) for name in names]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files],
         env=environment,

@@ -88,7 +88,7 @@ WORDS: tuple[tuple[re.Pattern[str], Kind], ...] = tuple(
         (r"too many failed (?:authorizations|validations)", Kind.FAILURES),
         (r"too many (?:new )?registrations|too many (?:new )?accounts", Kind.REGISTRATIONS),
         (r"too many (?:currently )?pending authorizations", Kind.ACCOUNT),
-        (r"service busy|too many requests|too many concurrent", Kind.REQUESTS),
+        (r"service busy|too many concurrent", Kind.REQUESTS),
     )
 )
 # Where the words say nothing

@@ -97,7 +97,8 @@ def take(account: Account, wish: Wish, *, now: datetime) -> Permit | Wait:
         paper.write(counted, labels)
         row.ledger_count += 1
         _save_stamp(row)
-        transaction.on_commit(partial(stamps.note, row.pk, stamps.path_of(row), row.ledger_stamp, row.ledger_count))
+        path, stamp, count = stamps.path_of(row), row.ledger_stamp, row.ledger_count
+        transaction.on_commit(partial(stamps.note, path, stamp, count, sync=bool(wish.asks)))
     return Permit(answer)
 
 
@@ -180,6 +181,7 @@ def heard(
         for scope in found:
             paper.ledger.block(scope.kind, scope.subject, scope.block)
         paper.write(keys, {})
+    stops.look_again()
     for scope in found:
         if scope.kind is Kind.REQUESTS and scope.until is not None:
             stops.stop(paper.shared_owner, scope.until - rows.seconds(now))
@@ -215,6 +217,13 @@ def unpause(account: Account, name: str, *, by: User | None) -> bool:
 
 def _unlimited(account: Account, wish: Wish, now: datetime) -> Permit | Wait:
     """Where nothing that the wish spends is limited: only what the CA refused before."""
+    provider = account.provider
+    if stops.seen_free(provider.pk):
+        return Permit(None)
+    refused = Bucket.objects.filter(provider__directory_url=provider.directory_url, blocked_until__gt=now)
+    if not refused.exists():
+        stops.note_free(provider.pk)
+        return Permit(None)
     paper = rows.sheet(account)
     paper.read([*wish.asks, *_heeded(wish)], lock=False)
     answer = paper.ledger.ask(wish, rows.seconds(now))
@@ -234,7 +243,12 @@ def _locked(account: Account, now: datetime, span: timedelta) -> Account:
 
 
 def _save_stamp(row: Account) -> None:
-    row.save(update_fields=["ledger_stamp", "ledger_count", "ledger_spent_at", "ledger_lost"])
+    Account.objects.filter(pk=row.pk).update(
+        ledger_stamp=row.ledger_stamp,
+        ledger_count=row.ledger_count,
+        ledger_spent_at=row.ledger_spent_at,
+        ledger_lost=row.ledger_lost,
+    )
 
 
 def _opened(account: Account, wish: Wish, *, lock: bool, keys: Iterable[Key] | None = None) -> Sheet:

@@ -99,6 +99,9 @@ class Sheet:
         """Write what the ledger says of `keys`."""
         changed = []
         for key in sorted(set(keys), key=lambda key: (self.owner(key[0]), *key)):
+            book = self.ledger.books[key[0]]
+            if key not in self.rows and key[1] not in book.logs and key[1] not in book.blocks:
+                continue  # nothing to say of it
             row = self.rows.get(key) or self._fresh(key, labels)
             self._fill(row, key)
             changed.append(row)
@@ -133,29 +136,25 @@ class Sheet:
 
 
 def sheet(account: Account, limits: tuple[Limit, ...] | None = None) -> Sheet:
-    """An empty sheet of an account, with what may have been lost of its buckets."""
+    """An empty sheet of an account, with what may have been lost of its buckets and of those it shares."""
     found = limits_of(account.provider) if limits is None else limits
-    losses, others = _losses(account, found)
-    return Sheet(account, shared_owner(account.provider), found, Ledger(found, losses=losses, others=others))
+    losses: list[Loss] = []
+    others: list[Loss] = []
+    first = account.provider_id
+    same = Provider.objects.filter(directory_url=account.provider.directory_url)
+    for provider, pk, at, lost in same.values_list(
+        "pk", "accounts__pk", "accounts__ledger_spent_at", "accounts__ledger_lost"
+    ):
+        first = min(first, provider)
+        if at is not None:
+            (losses if pk == account.pk else others).append(Loss(seconds(at), lost))
+    return Sheet(account, f"p:{first}", found, Ledger(found, losses=losses, others=others))
 
 
 def shared_owner(provider: Provider) -> str:
-    """Whose the provider-wide buckets are."""
+    """Whose the provider-wide buckets are, as a sheet has it."""
     same = Provider.objects.filter(directory_url=provider.directory_url).order_by("pk")
     return f"p:{same.values_list('pk', flat=True).first() or provider.pk}"
-
-
-def _losses(account: Account, limits: Sequence[Limit]) -> tuple[list[Loss], list[Loss]]:
-    """What is lost of the account's permits and of others' at the same CA, as far as it still counts."""
-    if not limits:
-        return [], []
-    known = Account.objects.filter(provider__directory_url=account.provider.directory_url)
-    own: list[Loss] = []
-    others: list[Loss] = []
-    for one in known.exclude(ledger_spent_at=None).only("ledger_spent_at", "ledger_lost"):
-        if one.ledger_spent_at is not None:
-            (own if one.pk == account.pk else others).append(Loss(seconds(one.ledger_spent_at), one.ledger_lost))
-    return own, others
 
 
 def longest(limits: Iterable[Limit]) -> timedelta:

@@ -1,5 +1,5 @@
-"""Providers that this process has just heard "not now" from, for its threads to heed at once. Other processes read it
-from the row at their next permit. Nothing here is kept.
+"""What this process knows of refusals without asking the database: what it has just heard, and where it has just seen
+that there are none. Nothing here is kept.
 """
 
 import time
@@ -25,3 +25,24 @@ def left(owner: str) -> float:
         _stops.pop(owner, None)
         return 0.0
     return seconds
+
+
+# For so long a provider without limits is not looked up again: it would be all that its orders cost.
+GLANCE = 1.0
+# By provider: until when there are none, as far as was seen
+_free: dict[int, float] = {}
+
+
+def seen_free(provider_id: int) -> bool:
+    """Whether there was no refusal of this provider a moment ago."""
+    return _free.get(provider_id, 0.0) > time.monotonic()
+
+
+def note_free(provider_id: int) -> None:
+    """There is none now."""
+    _free[provider_id] = time.monotonic() + GLANCE
+
+
+def look_again() -> None:
+    """A refusal was heard."""
+    _free.clear()

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import Count, F, Q, QuerySet
 
 from ..ledger import PROVIDER_WIDE, Kind, Ledger, Limit, Use
 from ..models import Account, Bucket
@@ -12,6 +12,8 @@ from . import rows
 
 # Of the rows that were fullest when written so many are looked at: what has run out since may have been ahead
 LOOKED_AT = 20
+# What counts of many subjects, of which the fullest is shown
+MANY = frozenset({Kind.DOMAIN, Kind.SET, Kind.FAILURES, Kind.CONSECUTIVE})
 # A name that failed and was never asked for again is forgotten after this
 FAILURES_KEPT = timedelta(days=400)
 
@@ -58,38 +60,44 @@ class Report:
 
 
 def usage(account: Account, *, now: datetime) -> Report:
-    """How an account stands. `now`: the CA's time, as near as the caller knows it. Reads only."""
+    """How an account stands. `now`: the CA's time, as near as the caller knows it. Reads only, by few queries."""
     paper = rows.sheet(account)
-    limits = tuple(_usage(paper, limit, now) for limit in paper.limits)
+    at = rows.seconds(now)
+    live = _of(paper).filter(empty_at__gt=now, used__gt=0).exclude(kind=Kind.REQUESTS)
+    failing = _of(paper).filter(kind=Kind.FAILURES, in_a_row__gt=0)
+    subjects = dict(live.values_list("kind").annotate(number=Count("pk")).order_by())
+    subjects[Kind.CONSECUTIVE] = failing.count()
+    alone = [row for row in live.filter(subject="") if row.kind not in MANY]
+    limits = []
+    for limit in paper.limits:
+        if limit.kind is Kind.CONSECUTIVE:
+            some = list(failing.order_by("-in_a_row", "pk")[:LOOKED_AT])
+        elif limit.kind in MANY:
+            some = list(live.filter(kind=limit.kind).order_by("-used", "pk")[:LOOKED_AT])
+        else:
+            some = [row for row in alone if row.kind == limit.kind]
+        limits.append(_usage(paper, limit, some, subjects.get(limit.kind, 0), at))
     spent_at = account.ledger_spent_at
     if spent_at is not None and now - spent_at > rows.longest(paper.limits):
         spent_at = None
-    return Report(limits, tuple(_refused(paper, now)), spent_at, account.ledger_lost if spent_at else None)
+    return Report(tuple(limits), tuple(_refused(paper, now)), spent_at, account.ledger_lost if spent_at else None)
 
 
-def _usage(paper: rows.Sheet, limit: Limit, now: datetime) -> Usage:
-    kind = Kind.FAILURES if limit.kind is Kind.CONSECUTIVE else limit.kind
-    live = Bucket.objects.filter(owner=paper.owner(kind), kind=kind)
-    if limit.kind is Kind.CONSECUTIVE:
-        live = live.filter(in_a_row__gt=0)
-    elif limit.kind is Kind.REQUESTS:
-        # Over before anybody has read it
-        live = live.none()
-    else:
-        live = live.filter(empty_at__gt=now, used__gt=0)
+def _usage(paper: rows.Sheet, limit: Limit, some: list[Bucket], subjects: int, at: float) -> Usage:
+    """The fullest of `some`, as the ledger counts them now."""
     label = ""
     best: Use | None = None
-    for row in live.order_by("-in_a_row" if limit.kind is Kind.CONSECUTIVE else "-used", "pk")[:LOOKED_AT]:
+    for row in some:
         paper.take_in(row)
-        use = paper.ledger.use(limit.kind, row.subject, rows.seconds(now))
+        use = paper.ledger.use(limit.kind, row.subject, at)
         if best is None or use.used > best.used:
             label, best = row.label or row.subject, use
     if best is None:
         # Nothing is known of anybody; what was lost may be anybody's.
-        best = paper.ledger.use(limit.kind, "", rows.seconds(now))
+        best = paper.ledger.use(limit.kind, "", at)
     frees_at = rows.moment(best.frees_at) if best.frees_at is not None else None
     return Usage(
-        limit.kind, best.subject, label, best.used, best.allowed, limit.number, limit.seconds, live.count(), frees_at
+        limit.kind, best.subject, label, best.used, best.allowed, limit.number, limit.seconds, subjects, frees_at
     )
 
 
@@ -119,7 +127,7 @@ def forecast(account: Account, *, now: datetime) -> Ledger:
     return paper.ledger
 
 
-def prune(*, now: datetime, most: int = 2000) -> int:
+def prune(*, now: datetime, most: int = 5000) -> int:
     """Forget up to `most` rows that say nothing any more; how many. For the sweep.
 
     Failures that nobody ever learnt the end of join the row of failures of their name before they are forgotten.

@@ -171,6 +171,7 @@ class Command(Base):
             changing.reset(provider, by=None)
         elif values:
             changing.change(provider, dict(_pair(value) for value in values), by=None)
+        account = Account.objects.select_related("provider").filter(provider=provider, server=servers.this()).first()
         if unpause and (account is None or not limits.unpause(account, unpause.strip().lower(), by=None)):
             usage(f"“{unpause}” is not paused at {provider.name}.")
         show_limits(self.stdout, provider, account)
