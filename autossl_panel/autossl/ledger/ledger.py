@@ -92,6 +92,22 @@ class Ledger:
         self._spend(wish.spends, now)
         return Granted(wish, now, now + self._lag / 2)
 
+    def look(self, wish: Wish, now: float) -> Wait | None:
+        """What `ask` would say, without spending anything; None: it would be granted."""
+        now = max(self.mark, now)
+        return self._room(wish.asks, wish.headroom, now, self._held(wish, now))
+
+    def turn(self, wish: Wish, wait: Wait, place: int) -> float | None:
+        """When somebody has room who stands at `place` (0: the next) of those that wait for the same as `wait`.
+
+        As far as anybody knows now: if all before come when it is their turn. `wait` is what was said of `wish`.
+        """
+        book = self.books[wait.kind]
+        log, room = book.logs.get(wait.subject), _room_of(book, wait.kind, wish.headroom)
+        if wait.until is None or log is None or len(log) < room:
+            return wait.until  # refused, not used up: nobody stands in line there
+        return max(wait.until, book.room_at(log, room, place))
+
     def _room(self, asks: Iterable[Key], headroom: float, now: float, held: Wait | None) -> Wait | None:
         """What of `asks` has no room now, or is refused; of that and `held` what lasts longest."""
         books = self.books
@@ -105,9 +121,7 @@ class Ledger:
                     log = book.log(subject, now)
                 if log is None:
                     continue
-            room = book.allowed
-            if headroom and kind in DIVIDED:
-                room = max(1, room - int(room * headroom))
+            room = _room_of(book, kind, headroom) if headroom else book.allowed
             if len(log) >= room:
                 held = _longer(held, Wait(book.room_at(log, room), kind, subject, len(log), book.allowed))
         return held
@@ -261,6 +275,11 @@ class Ledger:
         """Drop all that no longer counts: what is asked for once and never again would stay for ever."""
         for book in self.books.values():
             book.prune(max(self.mark, now))
+
+
+def _room_of(book: Book, kind: Kind, headroom: float) -> int:
+    """How many there may be for somebody who leaves that part free."""
+    return max(1, book.allowed - int(book.allowed * headroom)) if kind in DIVIDED else book.allowed
 
 
 def _longer(one: Wait | None, other: Wait) -> Wait:
