@@ -111,6 +111,7 @@ def test_each_limit_and_each_owner_has_a_line_of_its_own() -> None:
         for domain, owner in (("a.com", ""), ("b.com", ""), ("a.com", "other"), ("a.com", ""))
         if isinstance(answer := ledger.look(one := wish(1, domain=domain), NOW), Wait)
     ]
+    assert line.next(ledger, one, answer).until == line.next(ledger, one, answer).until, "a look takes no place"
     assert until[0] == until[1] == until[2] == NOW + 600 + DAY + 120
     assert until[3] == NOW + 2 * (600 + DAY + 120)
 

@@ -19,9 +19,13 @@ class Line:
     def __init__(self) -> None:
         self._places: Counter[tuple[str, str, str, float]] = Counter()
 
-    def stand(self, ledger: Ledger, wish: Wish, wait: Wait, *, owner: str = "") -> Wait:
-        """`wait` as it is for who comes next; `owner` is whose what is used up is, where there are several ledgers."""
-        key = (owner, wait.kind, wait.subject, wish.headroom)
-        place = self._places[key]
-        self._places[key] += 1
+    def next(self, ledger: Ledger, wish: Wish, wait: Wait, *, owner: str = "") -> Wait:
+        """What who stands in line now would be told; `owner` is whose what is used up is, where there are several."""
+        place = self._places[owner, wait.kind, wait.subject, wish.headroom]
         return replace(wait, until=ledger.turn(wish, wait, place)) if place else wait
+
+    def stand(self, ledger: Ledger, wish: Wish, wait: Wait, *, owner: str = "") -> Wait:
+        """Stand in line, and be told when it is one's turn."""
+        told = self.next(ledger, wish, wait, owner=owner)
+        self._places[owner, wait.kind, wait.subject, wish.headroom] += 1
+        return told
