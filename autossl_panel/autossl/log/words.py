@@ -1,4 +1,4 @@
-"""What each reason and problem code means in plain words; one table for lines, cells and the command line."""
+"""What each reason, problem code and limit means in plain words; one table for lines, cells and the command line."""
 
 from typing import TYPE_CHECKING
 
@@ -111,4 +111,16 @@ REASONS: dict[str, "_StrPromise"] = {
     "nginx_not_running": _("the web server is not running"),
     "cancelled": _("cancelled"),
     "busy": _("another run has it"),
+}
+
+# What a CA limits; `%(label)s` is of whom
+LIMITS: dict[str, "_StrPromise"] = {
+    "orders": _("new orders of the account"),
+    "domain": _("certificates of %(label)s"),
+    "set": _("certificates of exactly the names %(label)s"),
+    "failures": _("failed validations of %(label)s"),
+    "consecutive": _("failures in a row of %(label)s"),
+    "requests": _("requests"),
+    "registrations": _("new accounts from this server"),
+    "account": _("orders of the account"),
 }
