@@ -23,7 +23,7 @@ taking, `queue` when the turn of who waits would come. Previews: `forecast`. The
 """
 
 from .changing import LimitProblem
-from .permits import NO_SKEW, Heard, Permit, Wait, give_back, heard, keep, look, settle, take, unpause
+from .permits import NO_SKEW, Heard, Permit, Wait, give_back, heard, keep, look, settle, take, told, unpause
 from .rows import limits_of
 from .stamps import StampProblem
 from .turns import Queue, queue
@@ -51,6 +51,7 @@ __all__ = [
     "queue",
     "settle",
     "take",
+    "told",
     "unpause",
     "usage",
 ]

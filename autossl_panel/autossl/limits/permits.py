@@ -85,7 +85,14 @@ def look(account: Account, wish: Wish, *, now: datetime) -> Wait | None:
     paper = rows.sheet(account, found)
     paper.read([*wish.asks, *_heeded(wish)], lock=False)
     held = paper.ledger.look(wish, rows.seconds(now))
-    return None if held is None else _wait(held, _labels(wish))
+    return None if held is None else told(held, wish)
+
+
+def told(held: ledger.Wait, wish: Wish) -> Wait:
+    """What the ledger says to a wish, as people and rows have it."""
+    until = None if held.until is None else rows.moment(held.until)
+    label = _labels(wish).get((held.kind, held.subject), held.subject)
+    return Wait(until, held.kind, held.subject, held.used, held.allowed, label, held.detail, held.url)
 
 
 def take(account: Account, wish: Wish, *, now: datetime, despite: bool = False) -> Permit | Wait:
@@ -112,7 +119,7 @@ def take(account: Account, wish: Wish, *, now: datetime, despite: bool = False) 
         answer = _asked(paper, wish, at, despite=despite)
         if isinstance(answer, ledger.Wait):
             _save_stamp(row)
-            return _wait(answer, labels)
+            return told(answer, wish)
         paper.write(counted, labels)
         row.ledger_count += 1
         _save_stamp(row)
@@ -133,7 +140,7 @@ def keep(account: Account, permit: Permit, *, now: datetime) -> Permit | Wait:
         paper = _opened(account, given.wish, lock=True)
         answer = paper.ledger.keep(given, rows.seconds(now))
         if isinstance(answer, ledger.Wait):
-            return _wait(answer, _labels(given.wish))
+            return told(answer, given.wish)
         paper.write(paper.counted(given.wish.spends), _labels(given.wish))
     return Permit(answer)
 
@@ -264,7 +271,7 @@ def _unlimited(account: Account, wish: Wish, now: datetime, *, despite: bool = F
     paper = rows.sheet(account)
     paper.read([*wish.asks, *_heeded(wish)], lock=False)
     answer = _asked(paper, wish, rows.seconds(now), despite=despite)
-    return _wait(answer, _labels(wish)) if isinstance(answer, ledger.Wait) else Permit(None)
+    return told(answer, wish) if isinstance(answer, ledger.Wait) else Permit(None)
 
 
 def _locked(account: Account, now: datetime, span: timedelta) -> Account:
@@ -305,9 +312,3 @@ def _labels(wish: Wish) -> dict[Key, str]:
     """What people call a set of names."""
     shown = ", ".join(wish.names[:3]) + (f" … ({len(wish.names)})" if len(wish.names) > 3 else "")
     return {key: shown for key in wish.spends if key[0] is Kind.SET}
-
-
-def _wait(answer: ledger.Wait, labels: Mapping[Key, str]) -> Wait:
-    until = None if answer.until is None else rows.moment(answer.until)
-    label = labels.get((answer.kind, answer.subject), answer.subject)
-    return Wait(until, answer.kind, answer.subject, answer.used, answer.allowed, label, answer.detail, answer.url)

@@ -70,6 +70,7 @@ def render(event: str, data: Mapping[str, Any]) -> str:
     values = _Values(data)
     if "reason" in data:
         values.setdefault("reason_text", reason_text(str(data["reason"])))
+    values.setdefault("until_text", _(", next try %(until)s") % {"until": data["until"]} if "until" in data else "")
     if "limit" in data:
         values.setdefault("limit_text", limit_text(str(data["limit"]), str(data.get("label", ""))))
     if "scope" in data:
