@@ -139,7 +139,7 @@ def test_a_window_brought_forward_is_due_at_once_and_defers_no_longer_than_it_la
     assert host.next_reason == "ari"
     options = sites.policy_options(server)
     site = sites.read_ids([host.pk], options, now)[host.pk]
-    need = policy.need(site.facts, options, now)
+    need = policy.need(site.facts, site.options, now)
     assert (need.action, need.reason) == (Action.RENEW, "ari")
     assert site.facts.installed is not None
     assert site.facts.installed.defer_until == end

@@ -3,7 +3,6 @@
     ledger = Ledger(limits)                                  # of one account; `shared=` another of the same provider
     answer = ledger.ask(order(kind, names, purpose=…), now)  # all of it is spent, or nothing
     if isinstance(answer, Wait): …                           # until, kind, subject, used, allowed
-        answer = line.stand(ledger, wish, answer)            # of many that wait for the same each has its own turn
     answer = ledger.keep(answer, now)                        # before each later step: a Wait is possible here too
     ledger.settle(answer, now, issued=True)                  # or proven=…, failed=…; unknown ends stay spent
     ledger.block(scope.kind, scope.subject, scope.block)     # for each of scopes(problem, …): refused all the same
@@ -16,7 +15,6 @@ from .book import FOREVER, Block, Book, Failures, Loss
 from .hearing import Asked, Problem, Scope, scopes
 from .ledger import Granted, Ledger, Use, Wait
 from .limit import COUNTED, PROVIDER_WIDE, Kind, Limit
-from .line import Line
 from .wish import HEADROOM, Key, OrderKind, Purpose, Wish, digest, order, order_kind, registration
 
 __all__ = [
@@ -33,7 +31,6 @@ __all__ = [
     "Kind",
     "Ledger",
     "Limit",
-    "Line",
     "Loss",
     "OrderKind",
     "Problem",

@@ -123,23 +123,9 @@ class Book:
             del self.logs[subject]
         return True
 
-    def room_at(self, log: list[float], room: int, place: int = 0) -> float:
-        """When a full log has one place below `room` again, if nothing is added meanwhile.
-
-        For who stands at a later `place`: if those before take theirs as soon as they are free.
-        """
-        rounds, place = divmod(place, room)
-        moment = log[len(log) - room + place] + self.span
-        if rounds:
-            again = self.span + self.lag
-            if self.grain:
-                # What is taken then is entered at a multiple of the grain, and from then on each time.
-                moment = -(-(moment + self.lag) // self.grain) * self.grain + self.span
-                again = -(-again // self.grain) * self.grain
-            else:
-                moment += again
-            moment += (rounds - 1) * again
-        return moment
+    def room_at(self, log: list[float], room: int) -> float:
+        """When a full log has one place below `room` again, if nothing is added meanwhile."""
+        return log[len(log) - room] + self.span
 
     def blocked(self, subject: str, now: float) -> Block | None:
         """The refusal that holds for `subject` now."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from .book import FOREVER, Block, Book, Failures, Loss
-from .limit import PROVIDER_WIDE, Kind, Limit
-from .wish import DIVIDED, Key, Wish
+from .limit import DIVIDED, PROVIDER_WIDE, Kind, Limit
+from .wish import Key, Wish
 
 
 class Granted(NamedTuple):
@@ -93,20 +93,9 @@ class Ledger:
         return Granted(wish, now, now + self._lag / 2)
 
     def look(self, wish: Wish, now: float) -> Wait | None:
-        """What `ask` would say, without spending anything; None: it would be granted."""
+        """What `ask` would say now, None where it would grant; nothing is spent."""
         now = max(self.mark, now)
         return self._room(wish.asks, wish.headroom, now, self._held(wish, now))
-
-    def turn(self, wish: Wish, wait: Wait, place: int) -> float | None:
-        """When somebody has room who stands at `place` (0: the next) of those that wait for the same as `wait`.
-
-        As far as anybody knows now: if all before come when it is their turn. `wait` is what was said of `wish`.
-        """
-        book = self.books[wait.kind]
-        log, room = book.logs.get(wait.subject), _room_of(book, wait.kind, wish.headroom)
-        if wait.until is None or log is None or len(log) < room:
-            return wait.until  # refused, not used up: nobody stands in line there
-        return max(wait.until, book.room_at(log, room, place))
 
     def _room(self, asks: Iterable[Key], headroom: float, now: float, held: Wait | None) -> Wait | None:
         """What of `asks` has no room now, or is refused; of that and `held` what lasts longest."""
@@ -121,7 +110,9 @@ class Ledger:
                     log = book.log(subject, now)
                 if log is None:
                     continue
-            room = _room_of(book, kind, headroom) if headroom else book.allowed
+            room = book.allowed
+            if headroom and kind in DIVIDED:
+                room = max(1, room - int(room * headroom))
             if len(log) >= room:
                 held = _longer(held, Wait(book.room_at(log, room), kind, subject, len(log), book.allowed))
         return held
@@ -219,10 +210,11 @@ class Ledger:
                     self._take_out(key, granted.at)
                     book.add(key[1], max(now, self._moment(key[0], granted.at)))
 
-    def give_back(self, granted: Granted) -> None:
-        """Undo all of it: the request was surely never sent."""
+    def give_back(self, granted: Granted, *, but: Collection[Kind] = ()) -> None:
+        """Undo it, `but` for some kinds: the request was surely never sent, or the CA's answer was no."""
         for key in granted.wish.spends:
-            self._take_out(key, granted.at)
+            if key[0] not in but:
+                self._take_out(key, granted.at)
 
     def _take_out(self, key: Key, at: float) -> bool:
         book = self.books[key[0]]
@@ -238,6 +230,19 @@ class Ledger:
     def block(self, kind: Kind, subject: str, block: Block) -> None:
         """Note what a CA refused all the same. Of two refusals of a subject the longer one holds."""
         self.books[kind].block(subject, block)
+
+    def lift(self) -> dict[Kind, dict[str, Block]]:
+        """Take the refusals away that end by themselves, but those of all requests: for who asks in spite of them."""
+        lifted: dict[Kind, dict[str, Block]] = {}
+        for kind, book in self.books.items():
+            if kind not in (Kind.CONSECUTIVE, Kind.REQUESTS):
+                lifted[kind], book.blocks = book.blocks, {}
+        return lifted
+
+    def put_back(self, lifted: dict[Kind, dict[str, Block]]) -> None:
+        """Have the refusals hold again that were lifted."""
+        for kind, blocks in lifted.items():
+            self.books[kind].blocks.update(blocks)
 
     def mend(self, name: str) -> None:
         """A person says that a name is mended: its pause and its row of failures are over, the hourly limit is not."""
@@ -275,11 +280,6 @@ class Ledger:
         """Drop all that no longer counts: what is asked for once and never again would stay for ever."""
         for book in self.books.values():
             book.prune(max(self.mark, now))
-
-
-def _room_of(book: Book, kind: Kind, headroom: float) -> int:
-    """How many there may be for somebody who leaves that part free."""
-    return max(1, book.allowed - int(book.allowed * headroom)) if kind in DIVIDED else book.allowed
 
 
 def _longer(one: Wait | None, other: Wait) -> Wait:

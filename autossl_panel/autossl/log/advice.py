@@ -4,6 +4,8 @@ Escaping and translation are done where it is shown; facts of strangers were cut
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .words import LIMITS
+
 Facts = Mapping[str, Any]
 
 _AGAIN = "AutoSSL tries again by itself."
@@ -310,6 +312,24 @@ def _no_route(data: Facts) -> str:
     )
 
 
+def _rate_limited(data: Facts) -> str:
+    who = _text(data, "provider") or "The CA"
+    limit = str(LIMITS.get(_text(data, "limit"), "")) % {"label": _text(data, "label") or "?"}
+    said, used, allowed = _text(data, "text"), data.get("used"), data.get("allowed")
+    if said:
+        what = f"{who} refuses it for a while: {said.rstrip('.')}."
+    elif limit:
+        what = f"{who} limits {limit}; {used} of the {allowed} that this server uses up are used."
+    else:
+        what = f"{who} takes no more for a while."
+    return f"{what} The site goes on by itself when its turn comes; another fallback provider would make that sooner."
+
+
+def _in_brackets(data: Facts, key: str) -> str:
+    found = _text(data, key)
+    return f" ({found})" if found else ""
+
+
 def _failing_alike(data: Facts) -> str:
     return (
         "Many names that passed before now fail in the same way, so the cause is more likely this server, its firewall "
@@ -368,7 +388,18 @@ _WRITERS: dict[str, Callable[[Facts], str]] = {
     "ca_paused": lambda data: _told(
         data,
         f"The CA has paused {_name(data)}, because it failed too often",
-        "Follow the CA's link to end that, then check the site's user again.",
+        f"Follow the CA's link to end that{_in_brackets(data, 'link')}, then check the site's user again.",
+    ),
+    "rate_limited": _rate_limited,
+    "providers_down": lambda data: _told(
+        data,
+        "No provider that this site may be ordered from works now",
+        "It is tried again by itself; another fallback provider would have been asked in its place.",
+    ),
+    "ledger": lambda data: _told(
+        data,
+        "What is asked of the CA is counted in a file that cannot be written, so nothing is asked",
+        "Make room on its disk, or give the file back to the worker's user.",
     ),
     "ca_terms": lambda data: _told(
         data,
