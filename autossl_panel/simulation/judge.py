@@ -122,21 +122,20 @@ class Judge:
                 tally.first_latest = max(tally.first_latest, took)
                 tally.first_by_day[took // DAY] += 1
             return
-        if revoked_at and now > revoked_at + NOTICED:
-            self._expired(host, max(rows.not_before[host], revoked_at + NOTICED - 5 * DAY), now, now)
+        if revoked_at and ended > now > revoked_at + NOTICED:
+            self._expired(host, revoked_at + NOTICED, now)
         elif now > ended:
-            self._expired(host, self._due(host), ended, now)
+            self._expired(host, self._due(host), ended)
         elif not revoked_at or now < revoked_at:
             self._coverage(host, mask, now)
 
-    def closes(self, now: int, own_revoked_at: array[int] | None = None) -> None:
+    def closes(self, now: int) -> None:
         """The play is over: what has expired and was not replaced."""
         rows = self.rows
         for host, ended in enumerate(rows.not_after):
             if 0 < ended <= now:
-                self._expired(host, self._due(host), ended, now)
-        for host, (since, kind) in self.waiting.items():
-            del host
+                self._expired(host, self._due(host), ended)
+        for since, kind in self.waiting.values():
             self.tally.waited[kind] = max(self.tally.waited.get(kind, 0), now - since)
 
     # --- what it finds -----------------------------------------------------------------------------------------------
@@ -148,7 +147,7 @@ class Judge:
         due = until - (life // 2 if life < 10 * DAY else life // 3)
         return max(due, self.rows.estate.seen_at[host], self.begins)
 
-    def _expired(self, host: int, due: int, ended: int, now: int) -> None:
+    def _expired(self, host: int, due: int, ended: int) -> None:
         rows, weather = self.rows, self.weather
         life = rows.not_after[host] - rows.not_before[host]
         enough = min(ENOUGH, life // 6)
@@ -164,7 +163,6 @@ class Judge:
         else:
             self.tally.expired += 1
             self._fault("expired though it could be renewed", host, ended)
-        del now
 
     def _no_room(self, host: int, urgent_since: int, ended: int) -> bool:
         """Whether its certificate would have been new to the CA, whose limit was used up by hosts more urgent still."""

@@ -26,7 +26,7 @@ from .changing import LimitProblem
 from .permits import NO_SKEW, Heard, Permit, Wait, give_back, heard, keep, look, settle, take, told, unpause
 from .rows import limits_of
 from .stamps import StampProblem
-from .turns import Queue, queue
+from .turns import queue
 from .using import Refused, Report, Usage, forecast, paused, prune, usage
 
 __all__ = [
@@ -34,7 +34,6 @@ __all__ = [
     "Heard",
     "LimitProblem",
     "Permit",
-    "Queue",
     "Refused",
     "Report",
     "StampProblem",
