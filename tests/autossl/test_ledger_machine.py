@@ -51,6 +51,9 @@ class Memory:
     ) -> None:
         self.committed.settle(permit, now, proven=proven, failed=failed, issued=issued)
 
+    def lose(self, permit: Granted) -> None:
+        self.committed.give_back(permit, but=(Kind.ORDERS,))
+
     def back_up(self) -> None:
         self.copy = (self.committed.fork(), self.permits)
 

@@ -68,6 +68,9 @@ class Rows:
     ) -> None:
         limits.settle(self._account(), permit, now=_moment(now), proven=proven, failed=failed, issued=issued)
 
+    def lose(self, permit: Permit) -> None:
+        limits.give_back(self._account(), permit, sent=True)
+
     def back_up(self) -> None:
         account = self._account()
         self.fields = {name: getattr(account, name) for name in STAMP}

@@ -130,6 +130,6 @@ def test_where_nothing_is_limited_too(account: Account) -> None:
 def test_an_answer_of_no_counts_as_an_order_and_for_nothing_else(account: Account) -> None:
     permit = take(account, "a.com", "www.a.com")
     assert isinstance(permit, Permit)
-    limits.give_back(account, permit, answered=True)
+    limits.give_back(account, permit, sent=True)
     assert names_of("orders") == {"": 1}
     assert [names_of(kind) for kind in ("domain", "set", "failures")] == [{}, {}, {}]

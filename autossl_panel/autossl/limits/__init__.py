@@ -13,7 +13,7 @@ this host's clock alone; a client that has heard nothing yet asks for the direct
     permit = Permit.of(order.permit, order.names)        also after a crash, by any worker
     keep(account, permit, now=…)                         before challenges are answered and before finalize
     settle(account, permit, now=…, proven= failed= | issued=True)      with what saves the outcome
-    give_back(account, permit)                           where surely nothing was sent; answered=True: the CA said no
+    give_back(account, permit)                           where surely nothing was sent; sent=True: it was, in vain
     heard(provider, problem, asked, account=…, names=…, now=…, skew=client.date_offset)     whenever a CaProblem comes
     take(account, ledger.registration(), now=…)          before newAccount
 

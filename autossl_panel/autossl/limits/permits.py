@@ -169,17 +169,18 @@ def settle(
         paper.write(paper.counted(keys), _labels(given.wish))
 
 
-def give_back(account: Account, permit: Permit, *, answered: bool = False) -> None:
+def give_back(account: Account, permit: Permit, *, sent: bool = False) -> None:
     """All of it, because the request was surely never sent: no connection was made, or the caller thought better.
 
-    `answered`: it was sent and the CA's answer was no. Then it counts as an order, but nothing will come of it.
+    `sent`: it was, and the CA's answer was no, or none ever came. Then it may count as an order, but nothing will come
+    of it: certificates are counted when they are issued, and nobody finalizes this one.
     """
     given = permit.granted
     if given is None:
         return
     with transaction.atomic():
         paper = _opened(account, given.wish, lock=True)
-        paper.ledger.give_back(given, but=(Kind.ORDERS,) if answered else ())
+        paper.ledger.give_back(given, but=(Kind.ORDERS,) if sent else ())
         paper.write(paper.counted(given.wish.spends), _labels(given.wish))
 
 
