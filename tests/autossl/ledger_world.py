@@ -140,7 +140,8 @@ class Machine(RuleBasedStateMachine):
         self.world = World(1.8e9 + start)
         self.ca = Authority(self.published, meter=type(self).meter, counted=self.counted)
         continuous = type(self).meter is Gcra
-        self.limits = [Limit(Kind(kind), *figures, continuous) for kind, figures in self.published.items()]
+        at_order = self.counted is Counted.ORDERED
+        self.limits = [Limit(Kind(kind), *figures, continuous, at_order) for kind, figures in self.published.items()]
         self.store = self.store_of(self.limits)
         self.workers = [Worker(math.floor(self.world.now), self.world.now) for _ in range(3)]
         self.open: list[Open] = []
@@ -212,8 +213,8 @@ class Machine(RuleBasedStateMachine):
         if crash != "before sending":
             heard = crash not in ("not heard", "no answer")
             self.world.after(delay, lambda: self._arrives(names, ari, permit, heard=heard))
-        if crash == "no answer" and self.counted is Counted.ISSUED:
-            # The CA may have taken it: as an order it counts. Nobody will finalize it.
+        if crash == "no answer":
+            # The CA may have taken it. Nobody will finalize it.
             self.world.after(WAY, lambda: self.store.lose(permit))
 
     def _arrives(self, names: tuple[str, ...], ari: bool, permit: Any, *, heard: bool) -> None:

@@ -52,7 +52,7 @@ class Memory:
         self.committed.settle(permit, now, proven=proven, failed=failed, issued=issued)
 
     def lose(self, permit: Granted) -> None:
-        self.committed.give_back(permit, but=(Kind.ORDERS,))
+        self.committed.lost(permit)
 
     def back_up(self) -> None:
         self.copy = (self.committed.fork(), self.permits)

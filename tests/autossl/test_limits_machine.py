@@ -39,7 +39,13 @@ class Rows:
         for path in (limits.stamps.path_of(Account.objects.get(provider=provider)),):
             path.unlink(missing_ok=True)
         provider.limits = [
-            {"kind": one.kind, "number": one.number, "seconds": one.seconds, "continuous": one.continuous}
+            {
+                "kind": one.kind,
+                "number": one.number,
+                "seconds": one.seconds,
+                "continuous": one.continuous,
+                "at_order": one.at_order,
+            }
             for one in published
         ]
         provider.save(update_fields=["limits"])

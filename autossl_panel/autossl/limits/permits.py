@@ -161,8 +161,8 @@ def settle(
     given = permit.granted
     if given is None or not (proven or failed or issued):
         return
-    late = issued and rows.seconds(now) > given.until
-    keys = [key for key in given.wish.spends if late or key[0] is Kind.FAILURES]
+    certificates = bool(failed) or (issued and rows.seconds(now) > given.until)
+    keys = [key for key in given.wish.spends if certificates or key[0] is Kind.FAILURES]
     with transaction.atomic():
         paper = _opened(account, given.wish, lock=True, keys=keys)
         paper.ledger.settle(given, rows.seconds(now), proven=proven, failed=failed, issued=issued)
@@ -180,7 +180,10 @@ def give_back(account: Account, permit: Permit, *, sent: bool = False) -> None:
         return
     with transaction.atomic():
         paper = _opened(account, given.wish, lock=True)
-        paper.ledger.give_back(given, but=(Kind.ORDERS,) if sent else ())
+        if sent:
+            paper.ledger.lost(given)
+        else:
+            paper.ledger.give_back(given)
         paper.write(paper.counted(given.wish.spends), _labels(given.wish))
 
 
