@@ -13,7 +13,6 @@ from autossl_panel.autossl.policy import Candidate, ProviderHealth, fault, recov
 from .authorities import FakeCa
 
 
-
 @dataclass(slots=True)
 class Account:
     """`number` is its place among all; `facts.name` the provider's name; `probing` how many orders are to tell

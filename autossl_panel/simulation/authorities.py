@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 
 from .estate import registered
 from .oracle import Authority, Strictest
@@ -31,6 +32,18 @@ class Move:
         return not_before < self.at and share(serial, self.at) < self.part
 
 
+class Trouble(Enum):
+    """How a CA is down."""
+
+    DARK = "dark"  # no connection: nothing is sent
+    TOLD = "told"  # HTTP 503 with a Retry-After, to everything
+    BROKEN = "broken"  # newOrder alone is answered with an error
+    MUTE = "mute"  # newOrder alone is never answered: nobody knows what became of it
+
+
+_TROUBLES = tuple(Trouble)
+
+
 @dataclass(slots=True)
 class FakeCa:
     """One CA. `lifetime` and all moments are seconds."""
@@ -40,7 +53,6 @@ class FakeCa:
     lifetime: int
     ari: bool
     outages: Stretches = field(default_factory=Stretches)
-    asks_later: Stretches = field(default_factory=Stretches)  # outages that come with a Retry-After
     slow: Stretches = field(default_factory=Stretches)
     moves: list[Move] = field(default_factory=list)
     oracle: Authority = field(init=False)
@@ -48,9 +60,10 @@ class FakeCa:
     def __post_init__(self) -> None:
         self.oracle = Authority(self.published, meter=Strictest, domain_of=registered)
 
-    def up(self, at: int) -> bool:
-        """Whether it answers."""
-        return not self.outages.end_of(at)
+    def trouble(self, at: int) -> Trouble | None:
+        """How it is down; None where it works."""
+        end = self.outages.end_of(at)
+        return _TROUBLES[mix(end) % len(_TROUBLES)] if end else None
 
     def takes(self, salt: int, at: int, seconds: float) -> int:
         """How long it takes for an order, in seconds: about `seconds`; on a slow day minutes to hours."""

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from .authorities import FakeCa
+from .authorities import WINDOW, FakeCa
 from .rows import Rows
 from .times import DAY, HOUR, Stretches
 from .weather import Weather
@@ -42,8 +42,10 @@ class Tally:
     by_day: Counter[int] = field(default_factory=Counter)
     by_kind: Counter[str] = field(default_factory=Counter)
     first: int = 0
-    first_latest: int = 0
-    first_by_day: Counter[int] = field(default_factory=Counter)
+    first_latest: int = 0  # of the sites that were there on the first day and whose names never fail
+    later_latest: int = 0  # of those that came later
+    first_by_hour: Counter[int] = field(default_factory=Counter)  # how many waited so many hours
+    last_new: int = 0  # when the last order was let through that limits count
     waited: dict[str, int] = field(default_factory=dict)
     expired: int = 0  # while it could have been renewed
     beyond_limits: int = 0  # expired because a CA's limits left no room for all
@@ -56,27 +58,31 @@ class Tally:
 
 
 class Judge:
-    """Sees all that happens. `off`: when the panel is; `own_cas` and `fallbacks`: where certificates may come from."""
+    """Sees all that happens. `off`: when the panel is; `cas` is who certificates are from, by the number
+    of the account; the first one and the `fallbacks` are asked."""
 
     def __init__(
         self,
         rows: Rows,
         weather: Weather,
-        own_ca: FakeCa,
+        cas: Sequence[FakeCa],
         fallbacks: Sequence[FakeCa],
         *,
         off: Stretches,
         begins: int,
         most_names: int,
     ) -> None:
-        self.rows, self.weather, self.own_ca = rows, weather, own_ca
+        self.rows, self.weather, self.cas, self.own_ca = rows, weather, cas, cas[0]
         self.begins, self.most_names = begins, most_names
         self.tally = Tally()
         self.off = off
-        outages = [list(ca.outages) for ca in (own_ca, *fallbacks)]
+        outages = [list(ca.outages) for ca in (cas[0], *fallbacks)]
         self.nobody = [*off, *weather.dead, *weather.lying, *_all_at_once(outages)]
         self.waiting: dict[int, tuple[int, str]] = {}
-        self._counted = array("I"), array("Q")  # when a counted order was let through, and until when its host could wait
+        self._counted = (
+            array("I"),
+            array("Q"),
+        )  # when a counted order was let through, and until when its host could wait
 
     # --- what is told ------------------------------------------------------------------------------------------------
 
@@ -90,6 +96,7 @@ class Judge:
             tally.refused += 1
             self._fault("refused by a limit", host, now)
         if kind == "new":
+            tally.last_new = now - self.begins
             self._counted[0].append(now)
             self._counted[1].append(self.rows.not_after[host] or 2**40)
         if weather.failing(host, now) & mask and not weather.dead.end_of(now):
@@ -119,8 +126,11 @@ class Judge:
             tally.first += 1
             if not self.weather.troubled(host):
                 took = now - rows.estate.seen_at[host]
-                tally.first_latest = max(tally.first_latest, took)
-                tally.first_by_day[took // DAY] += 1
+                tally.first_by_hour[took // HOUR] += 1
+                if rows.estate.seen_at[host] <= self.begins:
+                    tally.first_latest = max(tally.first_latest, took)
+                else:
+                    tally.later_latest = max(tally.later_latest, took)
             return
         if revoked_at and ended > now > revoked_at + NOTICED:
             self._expired(host, revoked_at + NOTICED, now)
@@ -141,10 +151,12 @@ class Judge:
     # --- what it finds -----------------------------------------------------------------------------------------------
 
     def _due(self, host: int) -> int:
-        """From when on a certificate is to be renewed, whatever a CA suggests: its last third, or half of a short one."""
+        """From when on a certificate is to be renewed at the latest: its last third, half of a short one."""
         since, until = self.rows.not_before[host], self.rows.not_after[host]
         life = until - since
         due = until - (life // 2 if life < 10 * DAY else life // 3)
+        if self.cas[self.rows.account[host]].ari:
+            due = max(due, since + int(life * WINDOW[1]))  # it is the CA that says when
         return max(due, self.rows.estate.seen_at[host], self.begins)
 
     def _expired(self, host: int, due: int, ended: int) -> None:
@@ -187,8 +199,8 @@ class Judge:
         allowed = until - _grace(until - since)
         if forward:
             allowed = min(allowed, forward)
-        blind = weather.dead.end_of(now) or weather.lying.end_of(now)
-        if now + CLOCK < allowed or blind or weather.refused(host, now) & lost != lost:
+        recently = now - min(DAY, (until - since) // 12)
+        if now + CLOCK < allowed or weather.refused_within(host, recently, now) & lost != lost:
             self.tally.reduced_early += 1
             self._fault("coverage reduced before its time", host, now)
 
@@ -206,7 +218,5 @@ def _all_at_once(each: Sequence[Sequence[tuple[int, int]]]) -> list[tuple[int, i
     """When all of them hold."""
     found = list(each[0])
     for others in each[1:]:
-        found = [
-            (max(a, c), min(b, d)) for a, b in found for c, d in others if max(a, c) < min(b, d)
-        ]
+        found = [(max(a, c), min(b, d)) for a, b in found for c, d in others if max(a, c) < min(b, d)]
     return found

@@ -6,15 +6,15 @@ CA at the second it is made, and what the CA says is heard there and then.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from autossl_panel.autossl import policy, priority
+from autossl_panel.autossl import policy, urgency
 from autossl_panel.autossl.facts import Action, Need, Plan, SiteFacts
 from autossl_panel.autossl.ledger import (
-    PROVIDER_WIDE,
     Asked,
     Granted,
     Purpose,
@@ -28,15 +28,16 @@ from autossl_panel.autossl.policy import Candidate, hints
 from autossl_panel.autossl.policy.hints import Predecessor, Window
 
 from .accounts import Account
-from .authorities import serial
+from .authorities import Trouble, serial
 from .oracle import Placed, Refusal
 from .panel import Panel
 from .proving import Prover
+from .room import Room
 from .rows import DEFECTS, KEY_TYPES
 from .times import DAY, HOUR, POSIX, moment, second
 
 ASKS = frozenset({Action.NEW, Action.RENEW, Action.EXTEND})
-# A first order, and one more for what the CA left of it
+# A first order at each provider, and one more for what the CA left of it
 MOST_ORDERS = 2
 # How long a thread waits for the CA before it lets go, and when somebody asks again
 PATIENCE, ASK_AGAIN = 75, 600
@@ -57,7 +58,8 @@ class Order:
     granted: Granted
     placed: Placed
     at: int
-    nth: int
+    rank: int
+    before: Counter[str]  # orders of the same job, by provider, this one among them
     ticket: int = 0  # what is under way for an earlier one is void
     probe: bool = False
     finalized: bool = False
@@ -76,24 +78,14 @@ class Busy:
 
 @dataclass(slots=True)
 class Task:
-    """A claimed job on its way."""
+    """A claimed job on its way; `rank` is its place among all that wait."""
 
     host: int
     site: SiteFacts
     wanted: Need
     account: Account
-    job_class: int
-    orders: int = 0
-    asked: tuple[Account, tuple[str, ...], Wish, bool] | None = None  # what its limits were last asked for
-
-    @property
-    def purpose(self) -> Purpose:
-        """How urgent its order is to the limits."""
-        if self.job_class == priority.URGENT:
-            return Purpose.URGENT
-        if self.wanted.action == Action.EXTEND:
-            return Purpose.EXTEND
-        return Purpose.REISSUE if self.wanted.reason == "key_type" else Purpose.ORDINARY
+    rank: int
+    orders: Counter[str] = field(default_factory=Counter)  # placed, by provider
 
 
 class Orders(Panel):
@@ -103,6 +95,7 @@ class Orders(Panel):
         super().__init__(*given, **more)
         self.order_seconds = order_seconds
         self.prover = Prover(self.rows, self.weather)
+        self.room = Room()
         self.orders: dict[int, Order] = {}  # open ones, by host
         self.key_type = KEY_TYPES[0]
 
@@ -113,90 +106,113 @@ class Orders(Panel):
 
     # --- choice ------------------------------------------------------------------------------------------------------
 
-    def candidates(self, host: int, site: SiteFacts, own: Account) -> list[Candidate]:
-        """What can be chosen from for a host, as its limits stand."""
-        names = tuple([name.name for name in site.names])
-        purpose = Purpose.URGENT if _urgent(site, self.moment) else Purpose.ORDINARY
-        return [self._candidate(one, host, names, purpose) for one in (own, *self.fallbacks)]
+    def instead(
+        self, host: int, decided: Need | Plan, wanted: Need, site: SiteFacts, at: Account, tried: Collection[str]
+    ) -> Account | None:
+        """The account to ask next where `at` costs names, or time that the host has not."""
+        accounts = (self.own(host), *self.fallbacks)
+        well = [account.candidate(None) for account in accounts]
+        if policy.instead(decided, site, at.facts, well, self.moment, tried=tried) is None:
+            return None  # whatever limits there are
+        names = tuple([name.name for name in site.names if name.wanted])
+        purpose = urgency.purpose_of(wanted, site, self.moment)
+        judged = [self._judged(account, host, site, names, purpose, 0)[0] for account in accounts]
+        found = policy.instead(decided, site, at.facts, judged, self.moment, tried=tried)
+        return None if found is None else self.named(found.name)
 
-    def _candidate(self, account: Account, host: int, names: Sequence[str], purpose: Purpose) -> Candidate:
+    def _judged(
+        self, account: Account, host: int, site: SiteFacts, names: Sequence[str], purpose: Purpose, rank: int
+    ) -> tuple[Candidate, Wait | None]:
+        """An account as a choice, and the limit that stands against it now."""
+        if account.health.down(self.moment):
+            return account.candidate(None), None
+        now = POSIX + self.agenda.now
         wish, _replaces = self._wish(account, host, names, self._mask(host, names), purpose)
-        return self._limited(account, wish, account.ledger.look(wish, POSIX + self.agenda.now))
+        held = self.room.wait(account, wish, rank, now)
+        if held is None:
+            return account.candidate(None), None
+        if held.until is None:
+            return account.candidate(None, paused=True), held
+        until = self._told(held)
+        if held.detail and urgency.probe_is_due(site, until, self.moment):
+            return account.candidate(None), None
+        return account.candidate(until), held
 
-    def _limited(self, account: Account, wish: Wish, wait: Wait | None) -> Candidate:
-        if wait is None:
-            return account.candidate(None)
-        if wait.until is None:
-            return account.candidate(None, paused=True)
-        return account.candidate(self._told(self.line.next(account.ledger, wish, wait, owner=_owner(account, wait))))
-
-    def _told(self, wait: Wait) -> datetime:
+    def _told(self, held: Wait) -> datetime:
         """The moment of a wait by the panel's clock."""
-        assert wait.until is not None
-        return moment(-int(-(wait.until - POSIX) // 1) + self.agenda.ahead)
+        assert held.until is not None
+        return moment(-int(-(held.until - POSIX) // 1) + self.agenda.ahead)
 
-    def work(self, host: int, site: SiteFacts, wanted: Need, account: Account, job_class: int) -> None:
+    def work(self, host: int, site: SiteFacts, wanted: Need, account: Account, rank: int) -> None:
         """Take up a claimed job."""
         if wanted.action == Action.RESUME:
-            self._resume(self.orders[host])
+            self._resume(self.orders[host], rank)
             return
-        task = Task(host, site, wanted, account, job_class)
-        if account is self.own(host):
-            self._choose(task)
-        else:
+        task = Task(host, site, wanted, account, rank)
+        if account is not self.own(host) or self._choose(task, wanted.names):
             self._prove(task)
 
-    def _choose(self, task: Task) -> None:
-        host, site, own = task.host, task.site, task.account
-        names, mask = task.wanted.names, self._mask(host, task.wanted.names)
-        wish, replaces = self._wish(own, host, names, mask, task.purpose)
-        task.asked = own, names, wish, replaces
-        wait = own.ledger.look(wish, POSIX + self.agenda.now)
-        candidates = [self._limited(own, wish, wait)]
-        if wait is not None or own.health.faults:
-            candidates += [self._candidate(one, host, names, task.purpose) for one in self.fallbacks]
-        urgent = site.installed is None or _urgent(site, self.moment)
-        choice = policy.choose(candidates, self.moment, installed=site.installed, urgent=urgent)
+    def _choose(self, task: Task, names: tuple[str, ...]) -> bool:
+        """Whom to ask for a certificate for these names; False where the job has ended, for nobody can be."""
+        host, site = task.host, task.site
+        candidates: list[Candidate] = []
+        limits: list[tuple[Account, Wait]] = []
+        purpose = urgency.purpose_of(task.wanted, site, self.moment)
+        for account in (self.own(host), *self.fallbacks):
+            candidate, held = self._judged(account, host, site, names, purpose, task.rank)
+            candidates.append(candidate)
+            if held is not None:
+                limits.append((account, held))
+            elif not account.health.down(self.moment):
+                break  # nobody behind it matters
+        late = urgency.late(site, self.moment)
+        choice = policy.choose(candidates, self.moment, installed=site.installed, urgent=late)
         if choice.provider is None:
-            if wait is not None and choice.reason == "rate_limited":
-                self._stand(host, own, wish, wait)
-            self.hold(host, own, choice.reason, choice.until)
-            return
-        if choice.provider.name != own.facts.name:
-            task.account = self.named(choice.provider.name)
-            task.wanted = policy.need(site, task.account.options, self.moment)
-            if task.wanted.action not in ASKS:
-                self.end(host, task.wanted.until)
-                return
-        self._prove(task)
+            self._nobody(task, choice, limits)
+            return False
+        if choice.provider.name == task.account.facts.name:
+            return True
+        task.account = self.named(choice.provider.name)
+        task.wanted = policy.need(site, task.account.options, self.moment)
+        if task.wanted.action in ASKS:
+            return True
+        self.end(host, task.wanted.until)
+        return False
 
-    def _stand(self, host: int, account: Account, wish: Wish, wait: Wait) -> Wait:
-        self.judge.waits(host, wait.kind, self.agenda.now)
-        return self.line.stand(account.ledger, wish, wait, owner=_owner(account, wait))
+    def _nobody(self, task: Task, choice: policy.Choice, limits: Sequence[tuple[Account, Wait]]) -> None:
+        """A job that nobody can be asked for: it waits, held at its own provider."""
+        now = self.agenda.now
+        if choice.reason in ("rate_limited", "ca_paused") and limits:
+            account, held = limits[0]
+            self.judge.waits(task.host, held.kind, now)
+            if choice.until is not None and choice.until == self._told(held):
+                self.room.promise(account, held, task.rank, POSIX + now)
+        until = choice.until
+        if until is not None:
+            until = urgency.latest(task.site, until, self.moment)
+        self.hold(task.host, self.own(task.host), choice.reason, until)
 
     # --- proof and plan ----------------------------------------------------------------------------------------------
 
     def _prove(self, task: Task) -> None:
-        host, tried = task.host, set[str]()
+        """Ask its names, and do what the plan says."""
+        tried = set[str]()
         while True:
             plan = self._planned(task)
-            if not self.fallbacks or len(tried) > len(self.fallbacks):
+            if not self.fallbacks:
                 break
-            candidates = self.candidates(host, task.site, self.own(host))
-            own = task.account.facts
-            another = policy.instead(plan, task.site, own, candidates, self.moment, tried=tried)
+            tried.add(task.account.facts.name)
+            another = self.instead(task.host, plan, task.wanted, task.site, task.account, tried)
             if another is None:
                 break
-            tried.add(own.name)
-            account = self.named(another.name)
-            wanted = policy.need(task.site, account.options, self.moment)
+            wanted = policy.need(task.site, another.options, self.moment)
             if wanted.action not in ASKS:
                 break
-            task.account, task.wanted = account, wanted
+            task.account, task.wanted = another, wanted
         if plan.action == Action.ORDER:
             self._place(task, plan)
         else:
-            self.end(host, plan.until)
+            self.end(task.host, plan.until)
 
     def _planned(self, task: Task) -> Plan:
         host, prover, site = task.host, self.prover, task.site
@@ -239,20 +255,28 @@ class Orders(Panel):
         return order(kind, names, purpose=purpose, domains=domains, subject=f"{host}.{mask}"), replaces
 
     def _place(self, task: Task, plan: Plan) -> None:
+        """Take a permit and place the order; a CA that cannot even be spoken to costs none."""
         host, account, now = task.host, task.account, self.agenda.now
+        trouble = account.ca.trouble(now)
+        if trouble in (Trouble.DARK, Trouble.TOLD):
+            self._down(task, trouble)
+            return
         mask = self._mask(host, plan.names)
-        if task.asked is not None and task.asked[0] is account and set(task.asked[1]) == set(plan.names):
-            _account, _names, wish, replaces = task.asked
-        else:
-            wish, replaces = self._wish(account, host, plan.names, mask, task.purpose)
+        purpose = urgency.purpose_of(task.wanted, task.site, self.moment)
+        wish, replaces = self._wish(account, host, plan.names, mask, purpose)
         granted = account.ledger.ask(wish, POSIX + now)
         if isinstance(granted, Wait):
-            told = self._stand(host, account, wish, granted)
-            self.hold(host, account, "rate_limited", self._told(told) if told.until is not None else None)
+            # Not all names passed: what is left of them has another limit in its way.
+            if account is self.own(host) and self._choose(task, plan.names):
+                self.end(host)
+            elif account is not self.own(host):
+                self.hold(host, account, "rate_limited", self._told(granted) if granted.until is not None else None)
             return
         self.judge.permitted(host, now)
-        if not account.ca.up(now):
-            self._down(task)
+        if trouble is not None:
+            # It counts as an order, perhaps; no certificate comes of it.
+            account.ledger.lost(granted)
+            self._down(task, trouble)
             return
         placed = account.ca.oracle.new_order(account.facts.name, plan.names, now, replaces=replaces)
         refused = isinstance(placed, Refusal)
@@ -262,9 +286,9 @@ class Orders(Panel):
             return
         if replaces:
             self.rows.replaced[host] = 1
-        task.orders += 1
+        task.orders[account.facts.name] += 1
         key = KEY_TYPES.index(account.options.key_type)
-        one = Order(host, account, plan.names, mask, plan.reason, key, granted, placed, now, task.orders)
+        one = Order(host, account, plan.names, mask, plan.reason, key, granted, placed, now, task.rank, task.orders)
         self.orders[host] = one
         self._begin(one)
 
@@ -303,25 +327,41 @@ class Orders(Panel):
         if one.probe:
             one.probe = False
             account.probing -= 1
-        if account.ca.up(self.agenda.now):
+        trouble = account.ca.trouble(self.agenda.now)
+        if trouble is None:
             account.worked()
             return True
-        self._busy(account)
-        if account.failed(self.moment) and self._elsewhere(one):
-            return False
-        self._left_open(one, 0)
+        self._faulty(account, trouble)
+        if not self._elsewhere(one):
+            self._left_open(one, 0)
         return False
 
     def _elsewhere(self, one: Order) -> bool:
-        """Whether the order is given up because another provider can be asked."""
-        site = self.rows.facts(one.host, self.moment)
-        own = self.own(one.host)
-        choice = policy.choose(self.candidates(one.host, site, own), self.moment, installed=site.installed, urgent=True)
+        """Whether the order is given up because another provider is asked."""
+        host = one.host
+        if not self.fallbacks:
+            return False
+        site = self.rows.facts(host, self.moment)
+        wanted = policy.need(site, one.account.options, self.moment)
+        accounts = (self.own(host), *self.fallbacks)
+        purpose = urgency.purpose_of(wanted, site, self.moment)
+        judged = [self._judged(account, host, site, one.names, purpose, one.rank)[0] for account in accounts]
+        late = urgency.late(site, self.moment)
+        choice = policy.choose(judged, self.moment, installed=site.installed, urgent=late)
         if choice.provider is None or choice.provider.name == one.account.facts.name:
             return False
         self._close(one)
-        self._again(one)
+        self._once_more(one, self.named(choice.provider.name))
         return True
+
+    def _once_more(self, one: Order, account: Account) -> None:
+        """Go on elsewhere: by the rules of that provider."""
+        site = self.rows.facts(one.host, self.moment)
+        wanted = policy.need(site, account.options, self.moment)
+        if wanted.action in ASKS:
+            self._prove(Task(one.host, site, wanted, account, one.rank, one.before))
+        else:
+            self.end(one.host, wanted.until)
 
     def _left_open(self, one: Order, at: int) -> None:
         """The job ends with its order open: it is resumed at a moment, or when the ladder says so."""
@@ -355,20 +395,18 @@ class Orders(Panel):
             oracle.prove(one.placed, name)
         account.ledger.settle(kept, POSIX + now, proven=proven, failed=failed)
         self._close(one)
-        self.prover.refused(host, bad, account.facts.name, self.moment)
+        installed = self.rows.facts(host, self.moment).installed
+        self.prover.refused(host, bad, account.facts.name, installed, self.moment)
         self._again(one)
         return False
 
     def _again(self, one: Order) -> None:
         """An order is over without a certificate: at most one further, where the rules still want one."""
-        if one.nth < MOST_ORDERS:
+        if one.before[one.account.facts.name] < MOST_ORDERS:
             site, wanted, account = self.look(one.host)
             if wanted.action in ASKS:
-                job_class = priority.job_class(wanted, site, self.moment)
-                task = Task(one.host, site, wanted, account, job_class, one.nth)
-                if account is self.own(one.host):
-                    self._choose(task)
-                else:
+                task = Task(one.host, site, wanted, account, one.rank, one.before)
+                if account is not self.own(one.host) or self._choose(task, wanted.names):
                     self._prove(task)
                 return
         self.end(one.host)
@@ -388,21 +426,27 @@ class Orders(Panel):
         one.account.ca.oracle.issue(one.placed, now)
         one.issued_at = now
 
-    def _resume(self, one: Order) -> None:
+    def _resume(self, one: Order, rank: int) -> None:
         """A job with an open order goes on with it."""
         now, account = self.agenda.now, one.account
-        if one.issued_at and account.ca.up(now):
+        one.rank = rank
+        trouble = account.ca.trouble(now)
+        if one.issued_at and trouble is None:
             self._installed(one)
         elif account.health.down(self.moment) and self._elsewhere(one):
             return
-        elif not account.ca.up(now):
-            self._busy(account)
-            if not (account.failed(self.moment) and self._elsewhere(one)):
+        elif trouble is not None:
+            self._faulty(account, trouble)
+            if not self._elsewhere(one):
                 self._left_open(one, 0)
         elif one.finalized:
             if self.moment >= policy.stuck_at(moment(one.at + self.agenda.ahead), another=bool(self.fallbacks)):
+                account.failed(self.moment)
                 self._close(one)
-                self._again(one)
+                if self.fallbacks:
+                    self._once_more(one, self.fallbacks[0])
+                else:
+                    self.end(one.host)
             else:
                 self._left_open(one, self.agenda.local + ASK_AGAIN)
         elif now - one.at > PENDING_FOR:
@@ -413,31 +457,38 @@ class Orders(Panel):
 
     # --- a CA that fails ---------------------------------------------------------------------------------------------
 
-    def _busy(self, account: Account) -> None:
-        """Where it says until when, all requests wait for that."""
+    def _faulty(self, account: Account, trouble: Trouble) -> datetime | None:
+        """The CA failed on its own side once more; until when it wants to be left alone, where it said so."""
+        account.failed(self.moment)
+        if trouble is not Trouble.TOLD:
+            return None
         now = self.agenda.now
-        end = account.ca.asks_later.end_of(now)
-        if end:
-            for scope in scopes(Busy(moment(end)), Asked.NEW_ORDER, (), POSIX + now):
-                account.ledger.block(scope.kind, scope.subject, scope.block)
+        busy = Busy(moment(account.ca.outages.end_of(now)))
+        for scope in scopes(busy, Asked.NEW_ORDER, (), POSIX + now):
+            account.ledger.block(scope.kind, scope.subject, scope.block)
+        return busy.retry_after
 
-    def _down(self, task: Task) -> None:
-        """No answer to newOrder: who is next? Without another the ladder says when to try again."""
-        host, account = task.host, task.account
-        self._busy(account)
-        down = account.failed(self.moment)
-        if down and self.fallbacks:
-            own = self.own(host)
-            urgent = task.site.installed is None or _urgent(task.site, self.moment)
-            candidates = self.candidates(host, task.site, own)
-            choice = policy.choose(candidates, self.moment, installed=task.site.installed, urgent=urgent)
+    def _down(self, task: Task, trouble: Trouble) -> None:
+        """No good answer to newOrder: the next provider at once, else when the CA says, else as the ladder does."""
+        host, account, site = task.host, task.account, task.site
+        until = self._faulty(account, trouble)
+        if self.fallbacks:
+            accounts = (self.own(host), *self.fallbacks)
+            purpose = urgency.purpose_of(task.wanted, site, self.moment)
+            names = task.wanted.names
+            judged = [self._judged(one, host, site, names, purpose, task.rank)[0] for one in accounts]
+            late = urgency.late(site, self.moment)
+            choice = policy.choose(judged, self.moment, installed=site.installed, urgent=late)
             if choice.provider is not None and choice.provider.name != account.facts.name:
                 task.account = self.named(choice.provider.name)
-                task.wanted = policy.need(task.site, task.account.options, self.moment)
+                task.wanted = policy.need(site, task.account.options, self.moment)
                 if task.wanted.action in ASKS:
                     self._prove(task)
                     return
-        self.end(host)
+        if until is not None:
+            self.hold(host, account, "ca_server", until)
+        else:
+            self.end(host)
 
     # --- certificates ------------------------------------------------------------------------------------------------
 
@@ -475,7 +526,7 @@ class Orders(Panel):
                 self.look_at(host, self.agenda.local)
         if not ca.ari:
             return
-        if not ca.up(now):
+        if ca.trouble(now) is not None:
             again = ca.outages.end_of(now) + int(self.draw(host, 4) * HOUR)
             self.agenda.at(again, lambda: self._hear_of(host, since))
             return
@@ -506,7 +557,7 @@ class Orders(Panel):
         self.agenda.at(at, lambda: self._hear_of(host, since))
 
     def _bring_forward(self, host: int) -> None:
-        """A host that would be looked at later than the hint wants is looked at then, unless something else holds it."""
+        """A host that would be looked at later than the hint wants is looked at then, unless something holds it."""
         rows = self.rows
         if rows.live[host]:
             return
@@ -533,12 +584,3 @@ class Orders(Panel):
         self.on = True
         self.new_round()
         self.pump()
-
-
-def _urgent(site: SiteFacts, now: datetime) -> bool:
-    installed = site.installed
-    return installed is not None and now >= installed.defer_until
-
-
-def _owner(account: Account, wait: Wait) -> str:
-    return account.ca.name if wait.kind in PROVIDER_WIDE else account.facts.name

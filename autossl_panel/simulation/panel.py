@@ -7,12 +7,11 @@ wake at the moments that decisions return: nothing here goes through all of them
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from autossl_panel.autossl import policy, priority
-from autossl_panel.autossl.facts import Action, Need, SiteFacts
-from autossl_panel.autossl.ledger import Line
+from autossl_panel.autossl.facts import Action, Need, Plan, SiteFacts
 
 from .accounts import Account
 from .agenda import Agenda
@@ -53,12 +52,11 @@ class Panel:
         rows.accounts = [account.facts.name for account in self.everywhere]
         self.seed, self.slots, self.daily = seed, in_flight, daily
         self.on = True
-        self.line = Line()
         self.moment = moment(agenda.local)
         self.asked = 0
         self.surveyed = 0
         self._queue: list[int] = []
-        self._fresh: dict[int, tuple[SiteFacts, Need, Account, int]] = {}
+        self._fresh: dict[int, tuple[SiteFacts, Need, Account]] = {}
         self._rest: set[int] = set()  # without a moment of their own: the daily check looks at them
         self._round_ends = 0
 
@@ -91,7 +89,6 @@ class Panel:
 
     def new_round(self) -> None:
         """Another runner takes over."""
-        self.line = Line()
 
     def draw(self, host: int, salt: int) -> float:
         """What would be drawn at random here, alike in every play of the same seed."""
@@ -138,7 +135,7 @@ class Panel:
             job_class = priority.job_class(wanted, site, self.moment)
             jobs.append((rows.estate.users[host], job_class, not_after[host] or now, host, wanted.reason == "key_type"))
             if len(self._fresh) < FRESH:
-                self._fresh[host] = site, wanted, account, job_class
+                self._fresh[host] = site, wanted, account
         if jobs:
             jobs.sort()
             self._queue_up(jobs)
@@ -161,11 +158,11 @@ class Panel:
         wanted = policy.need(site, own.options, self.moment)
         if wanted.action in WORK or not self.fallbacks:
             return site, wanted, own
-        another = policy.instead(wanted, site, own.facts, self.candidates(host, site, own), self.moment)
+        another = self.instead(host, wanted, wanted, site, own, ())
         if another is None:
             return site, wanted, own
-        account = self.named(another.name)
-        return site, policy.need(site, account.options, self.moment), account
+        there = policy.need(site, another.options, self.moment)
+        return (site, there, another) if there.action in WORK else (site, wanted, own)
 
     def own(self, host: int) -> Account:
         """The account of a host's user."""
@@ -176,25 +173,26 @@ class Panel:
         """The account at the provider of that name."""
         return next(account for account in self.everywhere if account.facts.name == name)
 
-    def candidates(self, host: int, site: SiteFacts, own: Account) -> list[policy.Candidate]:
-        """What can be chosen from for a host, as its limits stand."""
+    def instead(
+        self, host: int, decided: Need | Plan, wanted: Need, site: SiteFacts, at: Account, tried: Collection[str]
+    ) -> Account | None:
+        """The account to ask next where `at` costs names, or time that the host has not."""
         raise NotImplementedError
 
     def pump(self) -> None:
         """Take up jobs while there is a place to work on an order."""
         while self._queue and self.slots > 0 and self.on:
-            host = heapq.heappop(self._queue) & (1 << _HOST) - 1
+            key = heapq.heappop(self._queue)
+            host = key & (1 << _HOST) - 1
             fresh = self._fresh.pop(host, None)
-            if fresh is not None:
-                self.work(host, *fresh)
-                continue
-            site, wanted, account = self.look(host)
+            site, wanted, account = fresh if fresh is not None else self.look(host)
             if wanted.action in WORK:
-                self.work(host, site, wanted, account, priority.job_class(wanted, site, self.moment))
+                key >>= _HOST + _EXPIRY
+                self.work(host, site, wanted, account, priority.rank(key >> _TURN, key & (1 << _TURN) - 1))
             else:
                 self.end(host)
 
-    def work(self, host: int, site: SiteFacts, wanted: Need, account: Account, job_class: int) -> None:
+    def work(self, host: int, site: SiteFacts, wanted: Need, account: Account, rank: int) -> None:
         """Take up a claimed job."""
         raise NotImplementedError
 
@@ -248,5 +246,3 @@ class Panel:
 
 OTHER = Need(Action.RENEW, "due")
 REISSUE = Need(Action.RENEW, "key_type")
-
-

@@ -122,15 +122,17 @@ class Prover:
         if not row.refusals:
             del known[k]
 
-    def refused(self, host: int, bad: int, provider: str, now: datetime) -> None:
+    def refused(self, host: int, bad: int, provider: str, installed: InstalledFacts | None, now: datetime) -> None:
         """Write down which names the CA of a provider refused."""
+        covered = self.rows.covered[host]
         known = self.rows.verdicts.setdefault(host, {})
         for k in range(self.rows.estate.counts[host]):
             if bad >> k & 1:
                 row = known.setdefault(k, NameRow())
                 since, _until, times = row.refusals.get(provider, (now, now, 0))
                 row.code, row.last_failed_at = "ca_refused", now
-                row.refusals[provider] = since, policy.refused_until(times + 1, now), times + 1
+                covering = installed if covered >> k & 1 else None
+                row.refusals[provider] = since, policy.refused_until(times + 1, now, covering=covering), times + 1
 
     def accepted(self, host: int, mask: int, provider: str) -> None:
         """A provider issued a certificate for these names: proven what we doubted, and taken what it once refused."""

@@ -101,7 +101,9 @@ def scenarios(given: Sequence[str]) -> frozenset[str]:
             raise SettingProblem("scenario", f"there is no “{word}”; there are year, {', '.join(SCENARIOS)}")
     starts = found & STARTS.keys()
     if len(starts) > 1:
-        raise SettingProblem("scenario", f"the sites stand in one way on the first day, not {' and '.join(sorted(starts))}")
+        raise SettingProblem(
+            "scenario", f"the sites stand in one way on the first day, not {' and '.join(sorted(starts))}"
+        )
     return frozenset(found)
 
 
@@ -146,6 +148,8 @@ def _from_file(given: str, said: object) -> Limits:
             raise SettingProblem("limits", f"{given}: there is no “{kind}”; there are {', '.join(sorted(_KINDS))}")
         whole = isinstance(figures, list) and len(figures) == 2 and all(type(one) is int for one in figures)
         if not whole or figures[0] < 1 or figures[1] < (0 if kind == "consecutive" else 1):
-            raise SettingProblem("limits", f"{given}: “{kind}” is [how many, within how many seconds], like [300, 10800]")
+            raise SettingProblem(
+                "limits", f"{given}: “{kind}” is [how many, within how many seconds], like [300, 10800]"
+            )
         found.append((kind, figures[0], figures[1], False))
     return tuple(found)

@@ -47,6 +47,18 @@ class Weather:
                 found |= mask
         return found
 
+    def refused_within(self, host: int, start: int, end: int) -> int:
+        """The bits of the names that a CA would not have validated at some second of that time."""
+        found = 0
+        for first, last, mask in (*self.spells.get(host, ()), *self.refusals.get(host, ())):
+            if first <= end and last > start:
+                found |= mask
+        if host in self.flapping:
+            mask, phase, salt = self.flapping[host]
+            if any(mix(salt, nth) & 1 for nth in range(start // phase, end // phase + 1)):
+                found |= mask
+        return found
+
     def troubled(self, host: int) -> bool:
         """Whether any of its names ever fails."""
         return host in self.spells or host in self.flapping or host in self.refusals

@@ -55,7 +55,7 @@ class World:
         self.judge = Judge(
             self.rows,
             self.weather,
-            self.ca,
+            [account.ca for account in (*self.accounts, *self.fallbacks, self.former)],
             [account.ca for account in self.fallbacks],
             off=self.off,
             begins=START,
@@ -76,6 +76,10 @@ class World:
         )
         self._first_day()
         self._what_happens()
+
+    def ordered_from(self) -> list[Account]:
+        """One account of each CA that is asked for certificates."""
+        return [self.accounts[0], *self.fallbacks]
 
     def random(self, what: str) -> Random:
         """Draws for one thing, whatever else is played."""
@@ -98,12 +102,10 @@ class World:
     def _ca(self, name: str, ari: bool) -> FakeCa:
         setting = self.setting
         published = {kind: (number, float(seconds)) for kind, number, seconds, _continuous in setting.limits}
-        short = self._stretches(f"outages {name}", (6, HOUR, 12 * HOUR), scenario="outages")
-        told = self._stretches(f"told outages {name}", (5, HOUR, 8 * HOUR), scenario="outages")
+        short = self._stretches(f"outages {name}", (11, HOUR, 12 * HOUR), scenario="outages")
         long = self._stretches(f"long outages {name}", (1, 2 * DAY, 3 * DAY), scenario="outages")
         slow = self._stretches(f"slow {name}", (1, 3 * DAY, 3 * DAY), scenario="slow")
-        outages = Stretches([*short, *told, *long])
-        return FakeCa(name, published, setting.lifetime, ari, outages, told, slow)
+        return FakeCa(name, published, setting.lifetime, ari, Stretches([*short, *long]), slow)
 
     def _moves(self) -> list[Move]:
         setting, found = self.setting, []
@@ -168,6 +170,7 @@ class World:
         for account in self.panel.everywhere:
             account.ledger.prune(now + POSIX)
         self.ca.oracle.prune(now)
+        self.panel.room.forget(now + POSIX)
         recent, edge = self.rows.recent, self.panel.moment
         for host in [host for host, orders in recent.items() if (edge - orders[-1][0]).days >= 1]:
             del recent[host]
