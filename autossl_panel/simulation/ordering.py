@@ -64,6 +64,7 @@ class Order:
     probe: bool = False
     finalized: bool = False
     issued_at: int = 0
+    again_at: int = 0  # by the panel's clock, where the CA is waited for
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,7 +318,7 @@ class Orders(Panel):
         if one.ticket == ticket and self._leave(one) and self._validated(one):
             one.finalized = True
             self.agenda.at(done_at, lambda: self._issue(one))
-            self._left_open(one, self.agenda.local + ASK_AGAIN)
+            self._wait_for(one)
         self.pump()
 
     def _leave(self, one: Order) -> bool:
@@ -362,6 +363,11 @@ class Orders(Panel):
             self._prove(Task(one.host, site, wanted, account, one.rank, one.before))
         else:
             self.end(one.host, wanted.until)
+
+    def _wait_for(self, one: Order) -> None:
+        """The CA is at it: somebody looks again by and by."""
+        one.again_at = self.agenda.local + ASK_AGAIN
+        self._left_open(one, one.again_at)
 
     def _left_open(self, one: Order, at: int) -> None:
         """The job ends with its order open: it is resumed at a moment, or when the ladder says so."""
@@ -431,7 +437,9 @@ class Orders(Panel):
         now, account = self.agenda.now, one.account
         one.rank = rank
         trouble = account.ca.trouble(now)
-        if one.issued_at and trouble is None:
+        if self.agenda.local < one.again_at:
+            self._left_open(one, one.again_at)
+        elif one.issued_at and trouble is None:
             self._installed(one)
         elif account.health.down(self.moment) and self._elsewhere(one):
             return
@@ -448,7 +456,7 @@ class Orders(Panel):
                 else:
                     self.end(one.host)
             else:
-                self._left_open(one, self.agenda.local + ASK_AGAIN)
+                self._wait_for(one)
         elif now - one.at > PENDING_FOR:
             self._close(one)
             self._again(one)

@@ -95,8 +95,14 @@ class Panel:
         return share(self.seed, host, self.agenda.now, salt)
 
     def check_daily(self) -> None:
-        """The daily check: hosts that have no moment of their own; all of them where somebody asks for that."""
-        hosts: Iterable[int] = range(len(self.rows.next_at)) if self.daily else sorted(self._rest)
+        """The daily check: hosts without a moment of their own, and those with an open order, which any check goes on
+        with. All others would be told what they know; all of them are looked at where somebody asks for that.
+        """
+        early = -self.agenda.local % MINUTE
+        if early:  # by the panel's clock it comes with a minute, like every sweep
+            self.agenda.at(self.agenda.now + early, self.check_daily)
+            return
+        hosts: Iterable[int] = range(len(self.rows.next_at)) if self.daily else sorted(self._rest | self.rows.opened.keys())
         self._rest = set()
         if self.on:
             seen, now = self.rows.estate.seen_at, self.agenda.now
