@@ -24,7 +24,7 @@ class Account:
     facts: ProviderFacts
     ledger: Ledger
     options: PolicyOptions
-    health: ProviderHealth = ProviderHealth()
+    health: ProviderHealth = field(default_factory=ProviderHealth)
     probing: int = 0
     free: Candidate = field(init=False)
 

@@ -1,6 +1,7 @@
 """What comes next: hosts by the minute of the panel's clock, everything else by the second of true time.
 
-The panel's clock may be ahead of true time or behind it, and is set now and then; a minute is looked at once it has come.
+The panel's clock may be ahead of true time or behind it, and is set now and then; a minute is looked at once it has
+come.
 """
 
 from __future__ import annotations

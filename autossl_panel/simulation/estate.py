@@ -1,6 +1,7 @@
 """The virtual hosts of a simulated server: users, names, registered domains, by the million in arrays.
 
-A host is a number. Its names are made from it when somebody asks for them; all end in a registered domain of two labels.
+A host is a number. Its names are made from it when somebody asks for them; all end in a registered domain of two
+labels.
 """
 
 from __future__ import annotations

@@ -244,7 +244,7 @@ class Authority:
             return None
         return next((name for name in sorted(names) if self._in_a_row[account, name] >= most[0]), None)
 
-    def _ask_and_count(self, kind: str, subject: str | bytes, now: float) -> Refusal | None:
+    def _ask_and_count(self, kind: str, subject: str, now: float) -> Refusal | None:
         if not self._has_room(kind, subject, now):
             return self._refuse(kind, subject, now)
         self._count(kind, subject, now)

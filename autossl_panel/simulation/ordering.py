@@ -90,11 +90,10 @@ class Task:
 
 
 class Orders(Panel):
-    """A panel that orders. `order_seconds`: how long an order takes about, from newOrder to the handshake."""
+    """A panel that orders."""
 
-    def __init__(self, *given: Any, order_seconds: float = 5.0, **more: Any) -> None:
+    def __init__(self, *given: Any, **more: Any) -> None:
         super().__init__(*given, **more)
-        self.order_seconds = order_seconds
         self.prover = Prover(self.rows, self.weather)
         self.room = Room()
         self.orders: dict[int, Order] = {}  # open ones, by host
@@ -301,7 +300,7 @@ class Orders(Panel):
             account.probing += 1
         self.slots -= 1
         one.ticket += 1
-        ticket, takes = one.ticket, account.ca.takes(one.host, now, self.order_seconds)
+        ticket, takes = one.ticket, account.ca.takes(one.host, now, self.manner.order_seconds)
         if takes > PATIENCE:
             self.agenda.at(now + PATIENCE, lambda: self._let_go(one, ticket, now + takes))
         else:

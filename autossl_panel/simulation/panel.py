@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 from autossl_panel.autossl import policy, priority
@@ -28,6 +29,19 @@ FRESH = 64
 _HOST, _TURN, _EXPIRY = 24, 32, 32
 
 
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a panel works: what it draws comes from `seed`; so many orders at once, of about so many seconds each.
+
+    `daily`: every host is looked at every day, to compare with.
+    """
+
+    seed: int = 1
+    in_flight: int = 8
+    order_seconds: float = 5.0
+    daily: bool = False
+
+
 class Panel:
     """Subclassed by what places the orders: `work` takes up one claimed job. `former` accounts are asked no more."""
 
@@ -41,16 +55,14 @@ class Panel:
         judge: Judge,
         *,
         former: list[Account],
-        seed: int,
-        in_flight: int,
-        daily: bool = False,
+        manner: Manner,
     ) -> None:
         self.rows, self.weather, self.agenda, self.judge = rows, weather, agenda, judge
         self.accounts, self.fallbacks = accounts, fallbacks
         # Where certificates came from, by number
         self.everywhere = [*accounts, *fallbacks, *former]
         rows.accounts = [account.facts.name for account in self.everywhere]
-        self.seed, self.slots, self.daily = seed, in_flight, daily
+        self.manner, self.slots = manner, manner.in_flight
         self.on = True
         self.moment = moment(agenda.local)
         self.asked = 0
@@ -92,7 +104,7 @@ class Panel:
 
     def draw(self, host: int, salt: int) -> float:
         """What would be drawn at random here, alike in every play of the same seed."""
-        return share(self.seed, host, self.agenda.now, salt)
+        return share(self.manner.seed, host, self.agenda.now, salt)
 
     def check_daily(self) -> None:
         """The daily check: hosts without a moment of their own, and those with an open order, which any check goes on
@@ -102,7 +114,9 @@ class Panel:
         if early:  # by the panel's clock it comes with a minute, like every sweep
             self.agenda.at(self.agenda.now + early, self.check_daily)
             return
-        hosts: Iterable[int] = range(len(self.rows.next_at)) if self.daily else sorted(self._rest | self.rows.opened.keys())
+        hosts: Iterable[int] = (
+            range(len(self.rows.next_at)) if self.manner.daily else sorted(self._rest | self.rows.opened.keys())
+        )
         self._rest = set()
         if self.on:
             seen, now = self.rows.estate.seen_at, self.agenda.now

@@ -101,4 +101,3 @@ def _figures(result: Result) -> Iterator[tuple[str, str]]:
     waits = ", ".join(f"{span(seconds)} ({kind})" for kind, seconds in sorted(tally.waited.items()))
     yield "longest wait for a permit, by limit", waits or "-"
     yield "took", f"{result.seconds:,.1f} s"
-

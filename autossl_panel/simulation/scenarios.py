@@ -1,4 +1,4 @@
-"""What may happen in a play, by name, and how it is asked for. Wrong requests are refused with the field and the cause."""
+"""What may happen in a play, by name, and how it is asked for. Wrong requests are refused: the field and the cause."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ HAPPENS: Mapping[str, str] = {
     "growth": "sites and names appear all the time",
 }
 HELPS: Mapping[str, str] = {"fallback": "a second provider without published limits stands by"}
-SCENARIOS: Mapping[str, str] = STARTS | HAPPENS | HELPS
+SCENARIOS: Mapping[str, str] = {**STARTS, **HAPPENS, **HELPS}
 # What `year` stands for
 YEAR = ("migration", *HAPPENS)
 MOST_HOSTS = 1 << 21

@@ -1,4 +1,4 @@
-"""What is true of the names of simulated hosts, second by second: which fail, which a CA refuses, what our resolver says.
+"""What is true of the names of simulated hosts, second by second: which fail, which a CA refuses, what is resolved.
 
 The panel's preflight asks here, the CAs' validation too, and the judge: nobody else.
 """
@@ -6,6 +6,7 @@ The panel's preflight asks here, the CAs' validation too, and the judge: nobody 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from .times import FOREVER, Stretches, mix
 
@@ -73,7 +74,7 @@ class Weather:
             edges.update(range((start // phase + 1) * phase, end, phase))
         none, some = [], []
         steps = sorted(edges)
-        for first, last in zip(steps, steps[1:], strict=False):
+        for first, last in pairwise(steps):
             bad = self.refused(host, first) & whole
             if bad:
                 some.append((first, last))

@@ -15,6 +15,7 @@ from .authorities import REVOKED_AFTER, FakeCa, Move, serial
 from .estate import MOST_NAMES, Estate, Shape, build
 from .judge import Judge
 from .ordering import Orders
+from .panel import Manner
 from .rows import Rows
 from .scenarios import Setting
 from .times import DAY, HOUR, MINUTE, POSIX, START, Stretches
@@ -69,10 +70,7 @@ class World:
             self.fallbacks,
             self.judge,
             former=[self.former],
-            seed=setting.seed,
-            in_flight=setting.in_flight,
-            daily=setting.daily,
-            order_seconds=setting.order_seconds,
+            manner=Manner(setting.seed, setting.in_flight, setting.order_seconds, setting.daily),
         )
         self._first_day()
         self._what_happens()
@@ -207,9 +205,9 @@ class World:
         def event() -> None:
             rows = self.rows
             for host, since in enumerate(rows.not_before):
-                if rows.not_after[host] > self.agenda.now and self.panel.everywhere[rows.account[host]].ca is self.ca:
-                    if move.of(serial(host, since), since):
-                        self.panel.hear_by_and_by(host, turn)
+                alive, by = rows.not_after[host] > self.agenda.now, self.panel.everywhere[rows.account[host]]
+                if alive and by.ca is self.ca and move.of(serial(host, since), since):
+                    self.panel.hear_by_and_by(host, turn)
 
         return event
 

@@ -24,6 +24,7 @@ from autossl_panel.autossl.ledger import (
     digest,
     order,
     order_kind,
+    probe_at,
     registration,
 )
 from autossl_panel.autossl.ledger.book import Book
@@ -166,6 +167,35 @@ def test_whom_a_refusal_holds(kind: Kind, subject: str, free: set[OrderKind]) ->
                 assert (answer.until, answer.detail) == (NOW + 60, "said")
             assert isinstance(ledger.fork().ask(order(asked, ["a.com"]), NOW + 60), Granted)
     assert isinstance(ledger.ask(registration(), NOW), Granted) == (kind not in (Kind.REQUESTS, Kind.REGISTRATIONS))
+
+
+def test_a_probe_heeds_pauses_counts_and_refusals_of_all_requests() -> None:
+    for kind, subject in ((Kind.ORDERS, ""), (Kind.DOMAIN, "a.com"), (Kind.ACCOUNT, ""), (Kind.REQUESTS, "")):
+        ledger = Ledger(LETS_ENCRYPT)
+        ledger.block(kind, subject, Block(NOW + 60))
+        answer = ledger.ask(order(OrderKind.NEW, ["a.com"], probe=True), NOW)
+        assert isinstance(answer, Granted) == (kind is not Kind.REQUESTS)
+    ledger = Ledger(LETS_ENCRYPT)
+    ledger.books[Kind.SET].logs[digest(["a.com"])] = [NOW] * 4
+    assert isinstance(ledger.ask(order(OrderKind.NEW, ["a.com"], probe=True), NOW), Wait)
+    ledger.block(Kind.CONSECUTIVE, "b.com", Block(FOREVER))
+    assert isinstance(ledger.ask(order(OrderKind.ARI, ["b.com"], probe=True), NOW), Wait)
+
+
+@pytest.mark.parametrize(
+    ("until", "left", "probe"),
+    [
+        (None, 10 * DAY, None),
+        (2 * DAY, 10 * DAY, 2 * DAY),
+        (20 * DAY, 10 * DAY, 5 * DAY),
+        (20 * DAY, 90 * 60, HOUR),
+        (20 * DAY, -HOUR, DAY),
+        (1800, -HOUR, 1800),
+    ],
+)
+def test_when_to_probe(until: float | None, left: float, probe: float | None) -> None:
+    at = probe_at(None if until is None else NOW + until, NOW + left, NOW)
+    assert at == (None if probe is None else NOW + probe)
 
 
 def test_of_several_reasons_the_longest_wait_is_told() -> None:

@@ -11,6 +11,7 @@ from autossl_panel.names import registered_domain
 
 from .limit import Kind
 
+HOUR = 3600.0
 DAY = 86400.0
 # An order for the names of a certificate that is not older is a renewal. Let's Encrypt looks back 120 days.
 KNOWN_FOR = 100 * DAY
@@ -51,6 +52,8 @@ class Wish:
     asks: tuple[Key, ...]
     spends: tuple[Key, ...]
     headroom: float = 0.0
+    # Try although the CA has refused it for a time; pauses, refusals of all requests and the ledger's own counts hold
+    probe: bool = False
 
 
 def digest(names: Iterable[str]) -> str:
@@ -70,25 +73,41 @@ def order(
     names: Sequence[str],
     *,
     purpose: Purpose = Purpose.URGENT,
+    probe: bool = False,
     domains: Sequence[str] | None = None,
     subject: str | None = None,
 ) -> Wish:
-    """The wish for an order of `names`. `domains` and `subject` spare who knows them finding out: see `digest`."""
+    """The wish for an order of `names`. `probe`: see `probe_at`.
+
+    `domains` and `subject` spare who knows them finding out: registered domains, and the names' `digest` or the like.
+    """
     ours = tuple(dict.fromkeys(names))
     failures = tuple([(Kind.FAILURES, name) for name in ours])
     whole = (Kind.SET, digest(ours) if subject is None else subject)
     if kind is OrderKind.SAME_SET:
         spends: tuple[Key, ...] = (whole, *failures)
-        return Wish(kind, ours, spends, spends, HEADROOM[purpose])
+        return Wish(kind, ours, spends, spends, HEADROOM[purpose], probe)
     if kind is OrderKind.ARI:
         # Free, yet the certificate counts for whoever asks next.
-        return Wish(kind, ours, (), (whole, *failures))
+        return Wish(kind, ours, (), (whole, *failures), 0.0, probe)
     found = dict.fromkeys(registered_domain(name) for name in ours) if domains is None else domains
     counted = tuple([(Kind.DOMAIN, domain) for domain in found])
     if kind is OrderKind.ARI_CHANGED:
-        return Wish(kind, ours, (), (*counted, whole, *failures))
+        return Wish(kind, ours, (), (*counted, whole, *failures), 0.0, probe)
     spends = ((Kind.ORDERS, ""), *counted, whole, *failures)
-    return Wish(kind, ours, spends, spends, HEADROOM[purpose])
+    return Wish(kind, ours, spends, spends, HEADROOM[purpose], probe)
+
+
+def probe_at(until: float | None, not_after: float, now: float) -> float | None:
+    """When to ask again a CA that refuses until `until`, where there is no other for a certificate that ends before.
+
+    Half way to its end, at least an hour from now; daily once it has ended. `until` where that comes in time; None for
+    a paused name: only a person helps.
+    """
+    if until is None or until <= not_after:
+        return until
+    pause = max(HOUR, (not_after - now) / 2) if not_after > now else DAY
+    return min(until, now + pause)
 
 
 _REGISTRATION = ((Kind.REGISTRATIONS, ""),)

@@ -82,7 +82,7 @@ def look(account: Account, wish: Wish, *, now: datetime) -> Wait | None:
     if not _limits(found, wish):
         answer = _unlimited(account, wish, now)
         return answer if isinstance(answer, Wait) else None
-    paper = rows.sheet(account, found)
+    paper = rows.sheet(account)
     paper.read([*wish.asks, *_heeded(wish)], lock=False)
     held = paper.ledger.look(wish, rows.seconds(now))
     return None if held is None else told(held, wish)
@@ -105,13 +105,14 @@ def take(account: Account, wish: Wish, *, now: datetime, despite: bool = False) 
     its permit in one): call it last, for the account's other permits wait until then, and send nothing before the
     commit. Raises StampProblem, then and at the commit, where the stamp cannot be kept: then nothing may be sent.
     """
+    # As the caller knows the provider: whether anything is limited. What, is read under the lock.
     found = rows.limits_of(account.provider)
     if not _limits(found, wish):
         return _unlimited(account, wish, now, despite=despite)
     at = rows.seconds(now)
     with transaction.atomic():
         row = _locked(account, now, rows.longest(found))
-        paper = rows.sheet(row, found)
+        paper = rows.sheet(row)
         labels = _labels(wish)
         counted = paper.counted(wish.spends)
         paper.make(counted, labels)
