@@ -64,9 +64,9 @@ class Installer(threading.Thread):
 
     def _turn(self) -> None:
         """Activate what is staged, if it is time and nobody else does."""
-        if self._reloaded_at is not None and time.monotonic() - self._reloaded_at < self.bench.reload_gap:
+        if self._reloaded_at is not None and time.monotonic() - self._reloaded_at < self.bench.options.reload_gap:
             # Wait for the moment here: an event that is set again and again must not spin.
-            left = self.bench.reload_gap - (time.monotonic() - self._reloaded_at)
+            left = self.bench.options.reload_gap - (time.monotonic() - self._reloaded_at)
             if self.bench.stopping.wait(min(left, EVERY)):
                 return
             self.bench.staged.set()

@@ -41,7 +41,6 @@ class Purpose(StrEnum):
 # even while every new site waits; an extension can wait a little longer; re-issues of a whole server leave half to
 # everything else. An allowance of up to nine is too small to be divided by ten: there what comes first is served.
 HEADROOM = {Purpose.URGENT: 0.0, Purpose.ORDINARY: 0.1, Purpose.EXTEND: 0.25, Purpose.REISSUE: 0.5}
-DIVIDED = frozenset({Kind.ORDERS, Kind.DOMAIN, Kind.SET})
 
 
 @dataclass(frozen=True, slots=True)
