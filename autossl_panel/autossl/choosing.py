@@ -220,6 +220,11 @@ def decide(site: Site, outlook: Outlook, now: datetime) -> Decision:
         if provider is None or provider.name == _name(site.options):
             return Decision(site, need, chosen)
         return _decided_with(outlook, site, provider, chosen, now)
+    return instead_of_waiting(site, need, outlook, now)
+
+
+def instead_of_waiting(site: Site, need: Need, outlook: Outlook, now: datetime) -> Decision:
+    """What is to be done with a site that its own provider makes wait: for too long, another one is asked."""
     if need.action in WAITS and need.reason in ITS_OWN:
         other = outlook.instead(need, site, purpose_of(need, site, now), now)
         if other is not None:

@@ -18,6 +18,8 @@ from .facts import Action, InstalledFacts, Need
 from .models import Outcome
 from .sites import Site, policy_options, read_ids
 
+# What holds a site that its own names and certificate say nothing of
+HELD = policy.PERSON_ENDS | {"rate_limited", "providers_down"}
 COLUMNS = ("state", "names_wanted", "names_covered", "next_at", "next_reason", "problem")
 _standing_of_row, _of_standing = itemgetter(*COLUMNS), attrgetter(*COLUMNS)
 
@@ -92,11 +94,12 @@ def _failed(site: Site, name: str) -> bool:
 
 
 def _problem(site: Site, need: Need, wanted: list[str], covered: list[str]) -> dict[str, Any] | None:
+    known: dict[str, Any] | None = site.row["problem"]
+    if need.reason in HELD and known is not None and known["code"] == need.reason:
+        # The CA's own words, with where to go, or the limit in its way stand on the row since it was held.
+        return known
     if need.reason in policy.PERSON_ENDS:
-        # The CA's own words, with where to go, stand on the row since it said so.
-        known: dict[str, Any] | None = site.row["problem"]
-        own = known is not None and known["code"] == need.reason
-        return known if own else {"code": need.reason, "domain": site.facts.main, "data": {}}
+        return {"code": need.reason, "domain": site.facts.main, "data": {}}
     if need.reason == "all_excluded":
         return {"code": need.reason, "domain": site.facts.main, "data": _excluded_by(site)}
     if need.reason in ("foreign_defective", "foreign_expiring", "clock", "loop", "no_names"):

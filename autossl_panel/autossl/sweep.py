@@ -15,6 +15,7 @@ from . import (
     inventory,
     jobs,
     leases,
+    limits,
     providers,
     registration,
     renewal_info,
@@ -54,6 +55,7 @@ def sweep(server: Server, *, now: datetime | None = None) -> bool:
     _start_due(server, now)
     jobs.ring_where_needed(server)
     _forget(server, now)
+    limits.prune(now=now)
     # Last, what CAs may keep waiting; each takes seconds at most to begin with, and says what it found on rows.
     if daily:
         registration.look_again(server, now)

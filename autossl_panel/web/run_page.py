@@ -119,6 +119,7 @@ def _state(request: access.PanelRequest, found: Run) -> dict[str, object]:
         "put_off": progress.deferred + progress.waiting,
         "done": progress.secured + progress.renewed + progress.kept + progress.skipped + progress.cancelled,
         "ended": JobState.ENDED,
+        "eta": progress.limited_until if progress.limited_until and progress.limited_until > access.now() else None,
     }
 
 

@@ -1,14 +1,13 @@
 """Plain English for a problem's code: what is wrong and what to change, with the facts filled in.
 Escaping and translation are done where it is shown; facts of strangers were cut and cleaned before."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
-from .words import LIMITS
-
-Facts = Mapping[str, Any]
-
-_AGAIN = "AutoSSL tries again by itself."
+from . import advice_on_cas
+from .sentences import AGAIN as _AGAIN
+from .sentences import Facts
+from .sentences import name as _name
+from .sentences import text as _text
 
 
 def known(code: str) -> bool:
@@ -20,17 +19,6 @@ def advice(code: str, data: Facts) -> str:
     """One to three sentences for the person who can mend it; a code that is not known here gives the general one."""
     write = _WRITERS.get(code)
     return write(data) if write else f"{_name(data)} could not be proved. {_AGAIN}"
-
-
-def _name(data: Facts) -> str:
-    return _text(data, "name") or "The name"
-
-
-def _text(data: Facts, key: str) -> str:
-    value = data.get(key)
-    if isinstance(value, list | tuple):
-        return " or ".join(str(item) for item in value)
-    return "" if value is None else str(value)
 
 
 def _url(data: Facts) -> str:
@@ -261,27 +249,6 @@ def _day(data: Facts) -> str:
     return _text(data, "not_after")[:10]
 
 
-def _ca_refused(data: Facts) -> str:
-    fixes = {
-        "dns": "Check the name's DNS records as seen from outside.",
-        "caa": "Check the CAA records of the domain.",
-        "connection": "Check that the site answers on port 80 from everywhere: CAs connect from several places.",
-        "unauthorized": "Check that nothing in front of the site answers other visitors differently.",
-        "rejectedIdentifier": "The CA does not issue for this name; exclude it or choose another provider.",
-        "rateLimited": "The CA limits how often it is asked.",
-    }
-    kind = _text(data, "type").rpartition(":")[2]
-    detail = _text(data, "detail")
-    said = f": {detail}" if detail else ""
-    return f"The CA refused {_name(data)}{said.rstrip('.')}. {fixes.get(kind, _AGAIN)}"
-
-
-def _told(data: Facts, what: str, fix: str) -> str:
-    """What happened, the CA's own words where there are any, and the fix."""
-    said = _text(data, "text").rstrip(".")
-    return f"{what}: {said}. {fix}" if said else f"{what}. {fix}"
-
-
 def _pattern(data: Facts) -> str:
     pattern, level = _text(data, "pattern"), _text(data, "level").replace("_", " ") or "server"
     return f"{level}'s pattern {pattern}" if pattern else ""
@@ -312,24 +279,6 @@ def _no_route(data: Facts) -> str:
     )
 
 
-def _rate_limited(data: Facts) -> str:
-    who = _text(data, "provider") or "The CA"
-    limit = str(LIMITS.get(_text(data, "limit"), "")) % {"label": _text(data, "label") or "?"}
-    said, used, allowed = _text(data, "text"), data.get("used"), data.get("allowed")
-    if said:
-        what = f"{who} refuses it for a while: {said.rstrip('.')}."
-    elif limit:
-        what = f"{who} limits {limit}; {used} of the {allowed} that this server uses up are used."
-    else:
-        what = f"{who} takes no more for a while."
-    return f"{what} The site goes on by itself when its turn comes; another fallback provider would make that sooner."
-
-
-def _in_brackets(data: Facts, key: str) -> str:
-    found = _text(data, key)
-    return f" ({found})" if found else ""
-
-
 def _failing_alike(data: Facts) -> str:
     return (
         "Many names that passed before now fail in the same way, so the cause is more likely this server, its firewall "
@@ -339,6 +288,7 @@ def _failing_alike(data: Facts) -> str:
 
 
 _WRITERS: dict[str, Callable[[Facts], str]] = {
+    **advice_on_cas.WRITERS,
     "nxdomain": _nxdomain,
     "no_address": _no_address,
     "dns_timeout": _dns_timeout,
@@ -355,7 +305,6 @@ _WRITERS: dict[str, Callable[[Facts], str]] = {
     "caa": _caa,
     "private_address": _private_address,
     "unknown": _unknown,
-    "ca_refused": _ca_refused,
     "wildcard_unsupported": lambda data: (
         f"{_name(data)} is a wildcard: a CA proves it by a DNS record only. List the names one by one."
     ),
@@ -385,37 +334,6 @@ _WRITERS: dict[str, Callable[[Facts], str]] = {
         "This server could not open connections of its own: see its limits of open files and ports, and its log."
     ),
     "failing_alike": _failing_alike,
-    "ca_paused": lambda data: _told(
-        data,
-        f"The CA has paused {_name(data)}, because it failed too often",
-        f"Follow the CA's link to end that{_in_brackets(data, 'link')}, then check the site's user again.",
-    ),
-    "rate_limited": _rate_limited,
-    "providers_down": lambda data: _told(
-        data,
-        "No provider that this site may be ordered from works now",
-        "It is tried again by itself; another fallback provider would have been asked in its place.",
-    ),
-    "ledger": lambda data: _told(
-        data,
-        "What is asked of the CA is counted in a file that cannot be written, so nothing is asked",
-        "Make room on its disk, or give the file back to the worker's user.",
-    ),
-    "ca_terms": lambda data: _told(
-        data,
-        "The CA's terms of service have changed, and it takes no order until they are agreed to",
-        "Read and agree on the tab Providers, or with: provider use NAME --agree-tos.",
-    ),
-    "ca_account": lambda data: _told(
-        data,
-        "The CA does not take orders of this account",
-        "Register again on the tab Providers, or choose another provider.",
-    ),
-    "ca_eab": lambda data: _told(
-        data,
-        "The CA does not take the external account binding",
-        "Get a fresh key id and HMAC key from the CA and register again.",
-    ),
     "loop": lambda data: (
         f"The last certificate of {_name(data)} did not mend what it was ordered for, so none is ordered again. See "
         "which certificate the web server gives for it, then check its user."
