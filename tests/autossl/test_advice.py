@@ -41,7 +41,7 @@ def test_an_unknown_code_still_says_something() -> None:
         (
             "ca_refused",
             {"kind": "connection", "text": "Timeout"},
-            "refused www.example.com: Timeout. Check that the site",
+            "refused The name: Timeout. Check that the site",
         ),
         ("ca_paused", {"link": "https://ca.example/unpause"}, "(https://ca.example/unpause)"),
         ("rate_limited", {"limit": "domain", "label": "a.org", "used": 40, "allowed": 40}, "certificates of a.org; 40"),

@@ -116,15 +116,15 @@ def no_permit(bench: Bench, task: Task, order: Order, held: Wait) -> Move:
 
 def faulty(bench: Bench, account: Account, code: str, text: str) -> None:
     """The CA failed on its own side once more."""
-    health = choices.record_fault(account, {"code": code, "text": text}, now=timezone.now())
-    bench.fares(account.provider.name, health)
+    problem = {"code": code, "text": text}
+    bench.fares(account, choices.record_fault(account, problem, now=timezone.now()), problem)
 
 
 def good(bench: Bench, account: Account) -> None:
     """The CA did its work: nothing is said against it any more."""
     health = bench.policies.health.get(account.provider.name)
     if account.faults or (health is not None and health.faults):
-        bench.fares(account.provider.name, choices.record_recovery(account))
+        bench.fares(account, choices.record_recovery(account), None)
 
 
 def _chosen_anew(

@@ -170,10 +170,13 @@ class Bench:
             caa_identities=provider.caa_identities,
         )
 
-    def fares(self, provider: str, health: ProviderHealth) -> None:
+    def fares(self, account: Account, health: ProviderHealth, problem: dict[str, Any] | None) -> None:
         """What was just found out of a provider: nobody need wait for the next look."""
         with self._lock:
-            self.policies = self.policies.faring(provider, health)
+            self.policies = self.policies.faring(account.provider.name, health)
+            known = self.policies.accounts.get(account.pk)
+            if known is not None:
+                known.down_problem = problem if health.down_until is not None else None
 
     def look_for_cancelled(self) -> None:
         """Which live runs were cancelled: what is claimed of them finishes its step."""

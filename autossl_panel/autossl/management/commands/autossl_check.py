@@ -59,9 +59,7 @@ class Command(Base):
         if done.limited_until is not None:
             sites = plural(done.limited, "site")
             last = f"{done.limited_until:%Y-%m-%d %H:%M} UTC"
-            self.stdout.write(
-                f"A limit of the CA: {sites} must wait. AutoSSL goes on by itself; the last at {last}."
-            )
+            self.stdout.write(f"A limit of the CA: {sites} must wait. AutoSSL goes on by itself; the last at {last}.")
 
     @staticmethod
     def _discover() -> None:
