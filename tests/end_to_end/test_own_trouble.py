@@ -1,4 +1,4 @@
-"""A wrong resolver, no IPv6 route, a clock ten minutes off: nothing is reduced or ordered in error, the admin is told."""
+"""A wrong resolver, no IPv6 route, a clock ten minutes off: nothing is lost or ordered in error, and it is told."""
 
 from __future__ import annotations
 
