@@ -2,9 +2,11 @@
 
 import contextlib
 import os
+import re
 import secrets
+from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
@@ -25,6 +27,13 @@ def _port(name: str, default: int) -> int:
     text = os.environ.get(name) or str(default)
     if not text.isdecimal() or not 0 < int(text) < 65536:
         raise ImproperlyConfigured(f"{name} must be a port from 1 to 65535, not “{text}”.")
+    return int(text)
+
+
+def _proxies() -> int:
+    text = os.environ.get("AUTOSSL_PROXIES") or "0"
+    if not text.isdecimal() or int(text) > 9:
+        raise ImproperlyConfigured(f"AUTOSSL_PROXIES must be how many proxies stand in front, 0 to 9, not “{text}”.")
     return int(text)
 
 
@@ -84,6 +93,59 @@ def _make_secret(path: Path) -> None:
         draft.unlink()
 
 
+def _smtp(text: str) -> tuple[str, int, str, str, bool, bool]:
+    """A mail server as Django's settings have it: host, port, user, password, STARTTLS, TLS from the first byte.
+
+    What is wrong is told without the URL, which has a password.
+    """
+    if not text:
+        return "", 25, "", "", False, False
+
+    def wrong(why: str) -> ImproperlyConfigured:
+        return ImproperlyConfigured(f"AUTOSSL_SMTP_URL: {why} It is like smtp://USER:PASSWORD@mail.example.com:587.")
+
+    try:
+        url = urlsplit(text)
+        port = url.port
+    except ValueError:
+        raise wrong("the port is no number from 1 to 65535, or the address no address.") from None
+    if url.scheme not in ("smtp", "smtps") or not url.hostname:
+        raise wrong("it begins with smtp:// or smtps:// and names a host.")
+    if url.path.strip("/") or url.fragment:
+        raise wrong(
+            "nothing stands behind the port but ?starttls=yes or no. / @ : # ? of a password are written as %2F."
+        )
+    wishes = dict(parse_qsl(url.query, keep_blank_values=True))
+    if set(wishes) - {"starttls"} or wishes.get("starttls", "yes") not in ("yes", "no"):
+        raise wrong("behind the “?” stands starttls=yes or starttls=no.")
+    if bool(url.username) != bool(url.password):
+        raise wrong("it has both, a user and a password, or none.")
+    here = _is_loopback(url.hostname)
+    starttls = url.scheme == "smtp" and wishes.get("starttls", "no" if here else "yes") == "yes"
+    if url.password and not starttls and url.scheme == "smtp" and not here:
+        raise wrong("with starttls=no the password would travel unencrypted.")
+    port = port or (465 if url.scheme == "smtps" else 25 if here else 587)
+    user, password = unquote(url.username or ""), unquote(url.password or "")
+    return url.hostname, port, user, password, starttls, url.scheme == "smtps"
+
+
+def _is_loopback(host: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return ip_address(host).is_loopback
+    return host == "localhost"
+
+
+def _mail_from(text: str, smtp: str) -> str:
+    """The sender; with a mail server there has to be one."""
+    if not smtp:
+        return ""
+    address = r"[^\s<>@,;:\"\\]+@[A-Za-z0-9.-]+"
+    if not re.fullmatch(rf"{address}|[A-Za-z0-9 ._'&+-]* ?<{address}>", text, re.ASCII) or not text.isascii():
+        told = f"not “{text}”" if text else "and is needed where AUTOSSL_SMTP_URL is set"
+        raise ImproperlyConfigured(f"AUTOSSL_MAIL_FROM is a sender like AutoSSL <autossl@example.com>, {told}.")
+    return text
+
+
 AUTOSSL_STATE_DIR = _directory("AUTOSSL_STATE_DIR", _default_state_dir())
 AUTOSSL_HELPER_DIR = _directory("AUTOSSL_HELPER_DIR", AUTOSSL_STATE_DIR / "helper")
 AUTOSSL_RUN_DIR = _directory("AUTOSSL_RUN_DIR", AUTOSSL_STATE_DIR / "run")
@@ -95,7 +157,16 @@ AUTOSSL_NGINX_BIN = os.environ.get("AUTOSSL_NGINX_BIN") or "nginx"
 AUTOSSL_NGINX_CONF = _directory("AUTOSSL_NGINX_CONF", Path("/etc/nginx/nginx.conf"))
 AUTOSSL_HTTP_PORT = _port("AUTOSSL_HTTP_PORT", 80)
 AUTOSSL_HTTPS_PORT = _port("AUTOSSL_HTTPS_PORT", 443)
+# How many proxies in front add to X-Forwarded-For: only what they add is believed
+AUTOSSL_PROXIES = _proxies()
 AUTOSSL_URL = (os.environ.get("AUTOSSL_URL") or "http://127.0.0.1:8000").rstrip("/")
+
+# Where notifications leave by e-mail; without it none is sent
+_smtp_url = os.environ.get("AUTOSSL_SMTP_URL", "").strip()
+AUTOSSL_MAIL_FROM = _mail_from(os.environ.get("AUTOSSL_MAIL_FROM", "").strip(), _smtp_url)
+EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+EMAIL_TIMEOUT = 15
+EMAIL_HOST, EMAIL_PORT, EMAIL_HOST_USER, EMAIL_HOST_PASSWORD, EMAIL_USE_TLS, EMAIL_USE_SSL = _smtp(_smtp_url)
 
 SECRET_KEY = _secret_key(AUTOSSL_STATE_DIR)
 DEBUG = False
@@ -120,11 +191,12 @@ if _https:
 INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.auth",
-    "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django_htmx",
     "django_q",
+    "allauth.account",
+    "allauth.mfa",
     "autossl_panel.people",
     "autossl_panel.hosting",
     "autossl_panel.autossl",
@@ -134,18 +206,24 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "autossl_panel.web.static_files.StaticFiles",
+    "django.middleware.gzip.GZipMiddleware",
     "autossl_panel.web.middleware.ContentSecurityPolicy",
     "autossl_panel.web.middleware.SignInAgain",
+    "autossl_panel.web.middleware.InWords",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "autossl_panel.web.middleware.ComingFrom",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "autossl_panel.web.middleware.Viewer",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "autossl_panel.web.requirement.SecondFactorRequired",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
 ]
 ROOT_URLCONF = "autossl_panel.urls"
 WSGI_APPLICATION = "autossl_panel.wsgi.application"
@@ -193,9 +271,33 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "sign-in"
+SESSION_ENGINE = "autossl_panel.people.session_store"
+
+# allauth: the second factor, passkeys and limits; the pages are ours, and what we have no page for has no address.
+ACCOUNT_ADAPTER = "autossl_panel.people.adapter.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+# Mail addresses are no business of allauth's here.
+ACCOUNT_USER_MODEL_EMAIL_FIELD = None
+# Passwords are counted in the database (people.sign_in); these hold per address, and for codes per person.
+ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "20/m/ip,5/5m/key"}
+MFA_ADAPTER = "autossl_panel.people.adapter.FactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+# RFC 6238 §5.2: one step of 30 s for slow fingers and clocks; a code is taken once (people.factors).
+MFA_TOTP_TOLERANCE = 1
+# What limits count is kept in the one web process.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "OPTIONS": {"MAX_ENTRIES": 10_000},
+    }
+}
 
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", "English")]
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+LOCALE_PATHS = [PACKAGE / "locale"]
 USE_I18N = True
 TIME_ZONE = "UTC"
 USE_TZ = True

@@ -8,15 +8,19 @@ from ipaddress import ip_address
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count
+from django.db.models import Count, Max
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from autossl_panel.hosting import users as hosting_users
 from autossl_panel.hosting.models import Server, SiteState, VirtualHost
-from autossl_panel.people import audit
-from autossl_panel.people.models import User
+from autossl_panel.people import audit, mail
+from autossl_panel.people.models import Role, User
 
-from .models import Installation, Options
+from .models import Installation, NotifyLevel, Options, SecondFactorRule
 from .models.providers import KEY_KINDS, KEY_TYPES
+
+MOST_ADDRESSES = 20
 
 
 class OptionProblem(ValueError):
@@ -39,6 +43,26 @@ def _drawn_time() -> time:
     return time(2 + minute // 60, minute % 60)
 
 
+ROLES = {
+    SecondFactorRule.NOBODY: frozenset[str](),
+    SecondFactorRule.ROOT: frozenset({Role.ROOT}),
+    SecondFactorRule.OPERATORS: frozenset({Role.ROOT, Role.RESELLER}),
+    SecondFactorRule.EVERYBODY: frozenset(Role.values),
+}
+
+
+def second_factor_roles() -> frozenset[str]:
+    """The roles that need a second factor to sign in: persons belong to no server, so the strictest rule holds."""
+    rules = Options.objects.exclude(second_factor=SecondFactorRule.NOBODY).values_list("second_factor", flat=True)
+    return frozenset().union(*(ROLES[SecondFactorRule(rule)] for rule in rules))
+
+
+def audit_days() -> int:
+    """How long entries of the audit trail are kept: they belong to no server, so the longest wish holds."""
+    longest: int | None = Options.objects.aggregate(longest=Max("audit_days"))["longest"]
+    return longest if longest is not None else Options.audit_days.field.default
+
+
 def change(server: Server, values: Mapping[str, Any], *, by: User | None) -> Options:
     """Check all `values` (texts as typed, lists or booleans), then save them together; a problem saves nothing.
 
@@ -48,7 +72,8 @@ def change(server: Server, values: Mapping[str, Any], *, by: User | None) -> Opt
     for field, value in values.items():
         reader = READERS.get(field)
         if reader is None:
-            raise OptionProblem(field, f"There is no option “{field}”. There are: {', '.join(READERS)}.")
+            text = _("There is no option “%(name)s”. There are: %(names)s.")
+            raise OptionProblem(field, text % {"name": field, "names": ", ".join(READERS)})
         clean[field] = reader(field, value)
     with transaction.atomic():
         current(server)
@@ -134,6 +159,11 @@ def texts(row: Options) -> dict[str, str]:
         "log_days": str(row.log_days),
         "reload_gap": str(row.reload_gap),
         "serve_www": "yes" if row.serve_www else "no",
+        "second_factor": str(row.second_factor),
+        "audit_days": str(row.audit_days),
+        "notify_user": row.notify_user,
+        "notify_admin": row.notify_admin,
+        "admin_addresses": ",".join(row.admin_addresses),
     }
 
 
@@ -149,17 +179,23 @@ def _addresses(field: str, value: Any) -> list[str]:
         try:
             found.append(str(ip_address(item)))
         except ValueError as error:
-            raise OptionProblem(field, f"“{item}” is not an IP address{_why_not(item)}.") from error
+            raise OptionProblem(field, _why_not(item)) from error
     return list(dict.fromkeys(found))
 
 
 def _why_not(item: str) -> str:
     parts = item.split(".")
     if len(parts) == 4 and all(part.isdecimal() for part in parts):
-        for place, part in zip(("first", "second", "third", "last"), parts, strict=True):
+        texts = (
+            _("“%(text)s” is not an IP address: the first number is above 255."),
+            _("“%(text)s” is not an IP address: the second number is above 255."),
+            _("“%(text)s” is not an IP address: the third number is above 255."),
+            _("“%(text)s” is not an IP address: the last number is above 255."),
+        )
+        for text, part in zip(texts, parts, strict=True):
             if int(part) > 255:
-                return f": the {place} number is above 255"
-    return ""
+                return text % {"text": item}
+    return _("“%(text)s” is not an IP address.") % {"text": item}
 
 
 def split_port(text: str) -> tuple[str, int | None]:
@@ -187,9 +223,8 @@ def _resolvers(field: str, value: Any) -> list[str]:
         try:
             split_port(item)
         except ValueError as error:
-            raise OptionProblem(
-                field, f"“{item}” is not a resolver: give an address, with a port if it is not 53 (192.0.2.53:5353)."
-            ) from error
+            text = _("“%(text)s” is not a resolver: give an address, with a port if it is not 53 (192.0.2.53:5353).")
+            raise OptionProblem(field, text % {"text": item}) from error
         found.append(item)
     return list(dict.fromkeys(found))
 
@@ -207,13 +242,25 @@ def boolean(text: Any) -> bool | None:
 def _boolean(field: str, value: Any) -> bool:
     found = boolean(value)
     if found is None:
-        raise OptionProblem(field, f"“{value}” is neither yes nor no.")
+        raise OptionProblem(field, _("“%(text)s” is neither yes nor no.") % {"text": value})
     return found
 
 
 def _key_type(field: str, value: Any) -> str:
     if value not in KEY_TYPES:
-        raise OptionProblem(field, f"“{value}” is not a key type. There are: {', '.join(KEY_TYPES)}.")
+        text = _("“%(text)s” is not a key type. There are: %(names)s.")
+        raise OptionProblem(field, text % {"text": value, "names": ", ".join(KEY_TYPES)})
+    return str(value)
+
+
+def _second_factor(field: str, value: Any) -> str:
+    if value not in SecondFactorRule.values:
+        said = ", ".join(SecondFactorRule.values)
+        raise OptionProblem(
+            field,
+            _("“%(value)s” does not say who needs a second factor. There are: %(said)s.")
+            % {"value": value, "said": said},
+        )
     return str(value)
 
 
@@ -223,19 +270,52 @@ def _time(field: str, value: Any) -> time:
     try:
         return time.fromisoformat(str(value).strip()).replace(second=0, microsecond=0, tzinfo=None)
     except ValueError as error:
-        raise OptionProblem(field, f"“{value}” is not a time of day; write it like 03:12 (UTC).") from error
+        text = _("“%(text)s” is not a time of day; write it like 03:12 (UTC).")
+        raise OptionProblem(field, text % {"text": value}) from error
 
 
 def _number(least: int, most: int, unit: str) -> Callable[[str, Any], int]:
     def read(field: str, value: Any) -> int:
         text = str(value).strip()
         if not text.isdecimal() or not least <= int(text) <= most:
-            raise OptionProblem(field, f"“{value}” is not a number of {unit} from {least} to {most}.")
+            raise OptionProblem(field, str(NO_NUMBER[unit]) % {"text": value, "least": least, "most": most})
         return int(text)
 
     return read
 
 
+def _level(field: str, value: Any) -> str:
+    text = str(value).strip().lower()
+    if text not in NotifyLevel.values:
+        raise OptionProblem(
+            field,
+            _("“%(value)s” is not a level. There are: %(levels)s.")
+            % {"value": value, "levels": ", ".join(NotifyLevel.values)},
+        )
+    return text
+
+
+def _mail_addresses(field: str, value: Any) -> list[str]:
+    found: dict[str, str] = {}
+    for item in _items(value):
+        try:
+            address = mail.address(item)
+        except mail.AddressProblem as problem:
+            raise OptionProblem(field, problem.text) from problem
+        found.setdefault(address.casefold(), address)
+    if len(found) > MOST_ADDRESSES:
+        raise OptionProblem(
+            field,
+            _("%(n)d addresses are too many: %(most)d at most; use a list address.")
+            % {"n": len(found), "most": MOST_ADDRESSES},
+        )
+    return list(found.values())
+
+
+NO_NUMBER = {
+    "days": gettext_lazy("“%(text)s” is not a number of days from %(least)d to %(most)d."),
+    "seconds": gettext_lazy("“%(text)s” is not a number of seconds from %(least)d to %(most)d."),
+}
 READERS: dict[str, Callable[[str, Any], Any]] = {
     "resolvers": _resolvers,
     "server_addresses": _addresses,
@@ -246,4 +326,9 @@ READERS: dict[str, Callable[[str, Any], Any]] = {
     "log_days": _number(1, 3650, "days"),
     "reload_gap": _number(0, 3600, "seconds"),
     "serve_www": _boolean,
+    "second_factor": _second_factor,
+    "audit_days": _number(366, 36500, "days"),
+    "notify_user": _level,
+    "notify_admin": _level,
+    "admin_addresses": _mail_addresses,
 }

@@ -2,16 +2,16 @@
 provider, who has which provider, the fallbacks, the exclusion patterns.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from autossl_panel.hosting import exclusion_patterns
-from autossl_panel.hosting.models import Server
+from autossl_panel.hosting.models import HostingUser, Server
 
 from . import options as option_rows
 from .facts import PolicyOptions, ProviderFacts
-from .models import Account, AccountStatus, ProviderChoice, ProviderState
+from .models import Account, AccountStatus, Options, ProviderChoice, ProviderState
 from .policy import Candidate, ProviderHealth
 
 # What an account that was refused waits for, by its problem's code; anything else is the account's own
@@ -67,8 +67,35 @@ class Policies:
 
 def read(server: Server) -> Policies:
     """The policies of a server as its rows say now: four short queries, however many sites there are."""
-    row = option_rows.current(server)
-    accounts = list(Account.objects.select_related("provider").filter(server=server).exclude(url=""))
+    choices = ProviderChoice.objects.values_list("user", "feature_list", "provider")
+    return _assemble(option_rows.current(server), accounts_of(server), choices, exclusion_patterns.load(server))
+
+
+def for_user(user: HostingUser, accounts: Sequence[Account]) -> Policies:
+    """The policies as far as one hosting user is concerned, whose server has these `accounts`.
+
+    One query, where options and choices of a provider were fetched with the user.
+    """
+    row = getattr(user.server, "options", None) or option_rows.current(user.server)
+    choices: list[tuple[int | None, int | None, int]] = []
+    if own := getattr(user, "provider_choice", None):
+        choices.append((user.pk, None, own.provider_id))
+    if of_list := getattr(user.feature_list, "provider_choice", None):
+        choices.append((None, user.feature_list_id, of_list.provider_id))
+    return _assemble(row, accounts, choices, exclusion_patterns.load(user.server))
+
+
+def accounts_of(server: Server) -> list[Account]:
+    """The registered accounts of a server with their providers."""
+    return list(Account.objects.select_related("provider").filter(server=server).exclude(url=""))
+
+
+def _assemble(
+    row: Options,
+    accounts: Sequence[Account],
+    choices: Iterable[tuple[int | None, int | None, int]],
+    patterns: exclusion_patterns.Patterns,
+) -> Policies:
     active = next((account for account in accounts if account.provider.active), None)
     default = PolicyOptions(
         provider=None,
@@ -79,14 +106,13 @@ def read(server: Server) -> Policies:
         clock_offset=timedelta(seconds=active.provider.clock_offset if active is not None else 0),
         paused=row.paused_at is not None,
     )
-    patterns = exclusion_patterns.load(server)
     if active is None:
         # Disabled is disabled, whoever chose a provider for whom.
         return Policies(default, patterns=patterns)
     options = {account.provider_id: replace(default, provider=facts_of(account)) for account in accounts}
     by_user: dict[int, PolicyOptions] = {}
     by_list: dict[int, PolicyOptions] = {}
-    for user_id, list_id, provider_id in ProviderChoice.objects.values_list("user", "feature_list", "provider"):
+    for user_id, list_id, provider_id in choices:
         # A chosen provider that has lost its account here leaves its sites to the next choice.
         if provider_id in options:
             if user_id is not None:

@@ -6,21 +6,24 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Value
-from django.db.models.functions import Concat
+from django.db.models import CharField, Count, Exists, Max, OuterRef, Q, QuerySet, Value
+from django.db.models.functions import Cast, Concat
 from django.utils import timezone
 from django_q.tasks import async_task
 
 from autossl_panel.hosting import servers
 from autossl_panel.hosting import visible as hosting_visible
 from autossl_panel.hosting.models import HostingUser, Server, VirtualHost
+from autossl_panel.people import audit
 from autossl_panel.people.models import User
 
 from . import log, trouble
-from .models import Job, JobOutcome, JobState, Level, LogLine, Phase, Run
+from .models import Job, JobOutcome, JobState, Level, LogLine, Phase, Run, UntoldRun
 
 ALL = "*"
 DUE = "due"
+# Where a run is asked from that somebody asked for; the rest is the panel's own routine.
+BY_PERSONS = ("panel", "command", "api")
 # Why a job or a site waits that a CA's limit holds
 LIMITED = "rate_limited"
 # What queues the work; named, not imported, because tasks stand above runs.
@@ -54,6 +57,8 @@ def start(
             # The live run that we would have joined may have ended between these two statements.
             if run is not None:
                 ring(run)
+                if run.started_at == now and asked_from in BY_PERSONS:
+                    audit.record(by, "run:started", scope, after={"run": run.pk})
                 return run
 
 
@@ -83,6 +88,7 @@ def cancel(run: Run, *, by: User | None) -> bool:
         if not Run.objects.filter(pk=run.pk, ended_at__isnull=True, cancelled_at__isnull=True).update(cancelled_at=now):
             return False
         log.for_run(run.pk).warn("run:cancelled", by=by.username if by else "the system")
+        audit.record(by, "run:cancelled", run.scope, after={"run": run.pk})
         queued = Job.objects.filter(run=run, state=JobState.QUEUED)
         _leave_to_the_daily_check(run, queued, now)
         queued.update(state=JobState.ENDED, outcome=JobOutcome.CANCELLED, outcome_reason="cancelled", ended_at=now)
@@ -136,6 +142,8 @@ def end_if_done(run_id: int, *, now: datetime | None = None) -> bool:
         level = Level.FAILURE if done.failed or run.problem else Level.WARN if warns else Level.SUCCESS
         seconds = round((now - run.started_at).total_seconds(), 1)
         log.for_run(run_id).line("run:ended", level, seconds=seconds, summary=done.summary())
+        # The sweep tells of it (`notify.telling`), whoever dies here.
+        UntoldRun.objects.create(run=run)
     return True
 
 
@@ -187,6 +195,8 @@ class Progress:
     failed: int = 0
     cancelled: int = 0
     phases: dict[str, int] = field(default_factory=dict)
+    # Its jobs: (state, outcome, phase, number)
+    groups: list[tuple[str, str, str, int]] = field(default_factory=list)
     seconds_left: int | None = None
     # Sites that wait for a limit of a CA, and when the last of them would have its turn
     limited: int = 0
@@ -223,6 +233,7 @@ def progress(run: Run, users: QuerySet[HostingUser] | None = None) -> Progress:
     found = Progress(kept=rest.get("kept", 0), skipped=rest.get("skipped", 0), waiting=rest.get("waiting", 0))
     rows = jobs.values_list("state", "outcome", "action", "phase").annotate(n=Count("pk"))
     for state, outcome, action, phase, n in rows.order_by():
+        found.groups.append((state, outcome, phase, n))
         if state == JobState.ENDED:
             name = "renewed" if _renewed(outcome, action) else outcome
         else:
@@ -297,11 +308,39 @@ def is_hosting_user(server: Server, name: str) -> bool:
 
 
 def visible(person: User) -> QuerySet[Run]:
-    """The runs that `person` may read: root all; a reseller the common ones (own part only) and those of own users."""
+    """The runs that `person` may read: root all; a reseller the common ones (own part only) and those of own users.
+
+    A hosting user's login reads those that its users had a part in.
+    """
     if person.is_root:
         return Run.objects.all()
-    own = hosting_visible.users(person).values_list(Concat(Value(user_scope("")), "name"), flat=True)
+    users = hosting_visible.users(person)
+    if not person.is_reseller:
+        return with_a_part_of(users)
+    own = users.values_list(Concat(Value(user_scope("")), "name"), flat=True)
     return Run.objects.filter(Q(scope__in=[ALL, DUE, owner_scope(person)]) | Q(scope__in=own))
+
+
+def with_a_part_of(users: QuerySet[HostingUser]) -> QuerySet[Run]:
+    """The runs that were for all, for `users` or for those of their owners, or that had work for them."""
+    server = Concat(Cast("server_id", CharField()), Value(" "))
+    alone = users.values_list(Concat(server, Value(user_scope("")), "name"), flat=True)
+    owned = users.filter(owner__isnull=False).values_list(Concat(server, Value("owner:"), "owner__username"), flat=True)
+    work = Job.objects.filter(user__in=users).order_by().values("run")
+    # A scope means something on its own server only.
+    runs = Run.objects.annotate(place=Concat(server, "scope"))
+    everybody = Q(scope=ALL, server__in=users.order_by().values("server"))
+    return runs.filter(everybody | Q(place__in=alone) | Q(place__in=owned) | Q(pk__in=work))
+
+
+def at_work_on(users: QuerySet[HostingUser]) -> QuerySet[Run]:
+    """The live runs that are for one of `users`, or still have work for them; one for a user alone first."""
+    mine = Job.objects.filter(run=OuterRef("pk"), user__in=users).exclude(state=JobState.ENDED)
+    alone = users.annotate(alone=Concat(Value(user_scope("")), "name")).filter(
+        server=OuterRef("server"), alone=OuterRef("scope")
+    )
+    found = Run.objects.filter(Exists(mine) | Exists(alone), ended_at__isnull=True)
+    return found.order_by("-scope")
 
 
 def live(server: Server, scope: str) -> Run | None:

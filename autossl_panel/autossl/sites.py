@@ -55,9 +55,10 @@ ROW = (
     "pk", "user_id", "name", "user__suspended", "user__autossl", "user__feature_list__autossl",
     "user__feature_list_id", "user__owner_id",
     "stored_pair", "retry_at", "held_until", "held_reason", "held_provider", "takeover", "last_extend_at",
-    "state", "names_wanted", "names_covered", "next_at", "next_reason", "problem",
+    "state", "names_wanted", "names_covered", "next_at", "next_reason", "problem", "severity", "expires_at",
+    "problems_seen",
 )  # fmt: skip
-MOMENTS = ("retry_at", "held_until", "last_extend_at", "next_at")
+MOMENTS = ("retry_at", "held_until", "last_extend_at", "next_at", "expires_at")
 
 
 def read(
@@ -68,7 +69,7 @@ def read(
     Passing verdicts are read only where `whole`: a survey needs none of them.
     """
     rows = _rows(hosts)
-    wishes = _Wishes(options, _exclusions(rows), serve_www)
+    wishes = Wishes(options, _exclusions(rows), serve_www)
     gone = set() if hosts.get("gone_at__isnull") else _gone(hosts)
     # Only a site that was extended once is asked for its first hour
     appeared = dict(VirtualHost.objects.filter(**hosts, last_extend_at__isnull=False).values_list("pk", "appeared_at"))
@@ -89,7 +90,7 @@ def read(
             off="gone" if pk in gone else _off(row),
             names=tuple(
                 [
-                    _name(user, name, added, unfit, position == 0, mine.get(name))
+                    name_facts(user, name, added, unfit, position == 0, mine.get(name))
                     for position, (name, added, unfit) in enumerate(domains.get(pk, ()))
                 ]
             ),
@@ -106,7 +107,7 @@ def read(
             recent_orders=recent.get(pk, ()),
             last_order_defect=caused.get((pk, certificate_id)),
         )
-        found[pk] = Site(row, facts, user.options, _failing(mine, user.options, now) if mine else {})
+        found[pk] = Site(row, facts, user.options, failing_of(mine, user.options, now) if mine else {})
     return found
 
 
@@ -122,7 +123,7 @@ def _exclusions(rows: Sequence[Mapping[str, Any]]) -> dict[int, set[str]]:
 
 
 @dataclass(frozen=True, slots=True)
-class _User:
+class UserWishes:
     """What decides over the names of a hosting user beside themselves; users that are alike share one."""
 
     options: PolicyOptions
@@ -139,16 +140,17 @@ class _User:
         return (False, None) if pattern is None else (True, ExcludedBy(*pattern))
 
 
-class _Wishes:
-    """The hosting users of one reading."""
+class Wishes:
+    """The hosting users of one reading: what decides over their names, beside the names themselves."""
 
     def __init__(self, options: Policies, excluded: Mapping[int, Collection[str]], serve_www: bool) -> None:
         self._options = options
         self._excluded = excluded
         self._serve_www = serve_www
-        self._users: dict[tuple[int, int, int], _User] = {}
+        self._users: dict[tuple[int, int, int], UserWishes] = {}
 
-    def of(self, row: Mapping[str, Any]) -> _User:
+    def of(self, row: Mapping[str, Any]) -> UserWishes:
+        """Of the user that a row names by `user_id`, `user__feature_list_id` and `user__owner_id`."""
         user_id, feature_list_id = row["user_id"], row["user__feature_list_id"]
         options = self._options.of(user_id, feature_list_id)
         scope = None
@@ -160,11 +162,11 @@ class _Wishes:
         if found is None:
             private = options.provider is not None and options.provider.private_ca
             excluded = self._excluded.get(user_id, ())
-            found = self._users[key] = _User(options, excluded, scope, private, self._serve_www)
+            found = self._users[key] = UserWishes(options, excluded, scope, private, self._serve_www)
         return found
 
 
-def _failing(verdicts: Mapping[str, Verdict], own: PolicyOptions, now: datetime) -> dict[str, Failing]:
+def failing_of(verdicts: Mapping[str, Verdict], own: PolicyOptions, now: datetime) -> dict[str, Failing]:
     """What stands against these names where they would be asked for: another provider's CA has no say in it."""
     provider = own.provider.name if own.provider is not None else ""
     found = {}
@@ -209,7 +211,8 @@ def _off(row: Mapping[str, Any]) -> str | None:
     return None if on else "disabled"
 
 
-def _name(user: _User, name: str, added: bool, unfit: str, main: bool, verdict: Verdict | None) -> NameFacts:
+def name_facts(user: UserWishes, name: str, added: bool, unfit: str, main: bool, verdict: Verdict | None) -> NameFacts:
+    """One name with what is known of it: why it cannot be asked for now, and what happened to it."""
     ended, by = user.ended(name, added) if user.excluded or user.scope is not None else (False, None)
     code = None
     if ended:
@@ -283,15 +286,7 @@ def _installed(hosts: Mapping[str, Any], now: datetime) -> dict[int, tuple[int, 
         bits, serial, fingerprint, renewal_at, forward_until,
     ) in quick.rows(rows):  # fmt: skip
         since, until, renewal = quick.moment(not_before), quick.moment(not_after), quick.moment(renewal_at)
-        defects: tuple[str, ...] = ()
-        if until <= now or matches is False or weak or not links:
-            judged = (
-                ("expired", until <= now),
-                ("mismatch", matches is False),
-                ("weak", weak),
-                ("chain", not links),
-            )
-            defects = tuple(code for code, is_so in judged if is_so)
+        defects = defects_of(until, matches, weak, links, now)
         found[host] = (
             certificate,
             InstalledFacts(
@@ -310,6 +305,14 @@ def _installed(hosts: Mapping[str, Any], now: datetime) -> dict[int, tuple[int, 
             ),
         )
     return found
+
+
+def defects_of(until: datetime, matches: bool | None, weak: bool, links: bool, now: datetime) -> tuple[str, ...]:
+    """What is wrong with a certificate that is installed, the worst first."""
+    if until > now and matches is not False and not weak and links:
+        return ()
+    judged = (("expired", until <= now), ("mismatch", matches is False), ("weak", weak), ("chain", not links))
+    return tuple(code for code, is_so in judged if is_so)
 
 
 def _orders(

@@ -9,6 +9,7 @@ from django.utils import timezone
 from autossl_panel.helper.client import Client, HelperGone, HelperProblem
 from autossl_panel.hosting import users as hosting_users
 from autossl_panel.hosting.models import Server, VirtualHost
+from autossl_panel.people import audit, sessions
 
 from . import (
     helpers,
@@ -22,10 +23,12 @@ from . import (
     revoked_lists,
     revoking,
     runs,
+    shares,
     trouble,
 )
 from . import options as option_rows
 from .models import Job, JobOutcome, JobState, LogLine, Options, Order, OrderStatus, Run
+from .notify import post, telling
 from .policy.needs import CLOCK_TOLERANCE
 
 log = logging.getLogger("autossl_panel.sweep")
@@ -53,9 +56,15 @@ def sweep(server: Server, *, now: datetime | None = None) -> bool:
             _prune(server, helper)
     _heed_clock(server, now)
     _start_due(server, now)
+    shares.note(server, now)
     jobs.ring_where_needed(server)
     _forget(server, now)
     limits.prune(now=now)
+    try:
+        telling.sweep(server, now=now)
+    finally:
+        # What was made before leaves in any case.
+        post.deliver(server)
     # Last, what CAs may keep waiting; each takes seconds at most to begin with, and says what it found on rows.
     if daily:
         registration.look_again(server, now)
@@ -153,7 +162,9 @@ def _prune(server: Server, helper: Client) -> None:
 
 
 def _forget(server: Server, now: datetime) -> None:
-    """Remove runs whose log has been kept long enough."""
+    """Remove what has been kept long enough: runs with their log, sessions that ran out, old entries of the trail."""
+    sessions.forget(now)
+    audit.forget(now - timedelta(days=option_rows.audit_days()), now=now)
     before = now - timedelta(days=option_rows.current(server).log_days)
     for run_id in Run.objects.filter(server=server, ended_at__lt=before).values_list("pk", flat=True)[:REMOVED]:
         LogLine.objects.filter(run_id=run_id).delete()

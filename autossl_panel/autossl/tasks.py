@@ -6,6 +6,7 @@ from autossl_panel.hosting.models import Server
 from . import jobs, lifeline, registration, revoking, signs
 from . import sweep as sweeping
 from .models import Account, Certificate, Provider
+from .notify import post
 
 
 def work(run_id: int) -> None:
@@ -64,3 +65,11 @@ def revoke_certificate(certificate_id: int) -> None:
     if certificate is not None:
         with signs.given(servers.this()):
             revoking.carry_out(certificate)
+
+
+def deliver(server_id: int) -> None:
+    """Send what is in the outbox of a server."""
+    server = Server.objects.filter(pk=server_id).first()
+    if server is not None:
+        with signs.given(server):
+            post.deliver(server, stop=lifeline.ended)

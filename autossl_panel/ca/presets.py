@@ -76,7 +76,6 @@ _LIMITS = (
 # come back there within six hours; that one succeeds is counted on all the same.
 _STAGING_LIMITS = (
     Limit("orders", 1500, 3 * HOUR, True),
-    Limit("domain", 30_000, 1, True),
     Limit("set", 30_000, 7 * DAY, True),
     Limit("failures", 200, HOUR, True),
     Limit("consecutive", 3600, 0),

@@ -1,36 +1,38 @@
-"""What may be changed about hosting users, feature lists and exclusions. Each write is one named function."""
+"""What may be changed about hosting users: AutoSSL, suspension, e-mail, names whoever has them. Each write is one
+named function. Owners and logins are in `ownership`, feature lists in `feature_lists`.
+"""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
 
 from autossl_panel import names
+from autossl_panel.people import audit, mail
 from autossl_panel.people.models import User
 
-from .models import Domain, Exclusion, FeatureList, HostingUser, Setting, VirtualHost
+from .changes import Change, UserProblem, chunks, make_due, names_of, put_back
+from .feature_lists import default_feature_list, set_feature_list
+from .models import Domain, Exclusion, HostingUser, Setting, VirtualHost
+from .ownership import set_owner
 
-DEFAULT_FEATURE_LIST = "default"
-
-
-class UserProblem(ValueError):
-    """A change that cannot be made; `field` names the input that is wrong."""
-
-    def __init__(self, field: str, text: str) -> None:
-        super().__init__(text)
-        self.field = field
-        self.text = text
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What one user's setting was and is; enough to undo."""
-
-    user_id: int
-    before: str
-    after: str
+__all__ = [
+    "Change",
+    "UserProblem",
+    "default_feature_list",
+    "exclude",
+    "include",
+    "make_due",
+    "off",
+    "set_autossl",
+    "set_email",
+    "set_feature_list",
+    "set_owner",
+    "set_suspended",
+    "undo_autossl",
+]
 
 
 def set_autossl(users: QuerySet[HostingUser], value: str, *, by: User | None, now: datetime) -> list[Change]:
@@ -39,14 +41,15 @@ def set_autossl(users: QuerySet[HostingUser], value: str, *, by: User | None, no
     Sites of a user that is enabled by it become due at once, so that they are checked within a minute.
     """
     if value not in Setting.values:
-        raise UserProblem("autossl", f"“{value}” is not a setting: on, off or feature-list.")
+        raise UserProblem("autossl", _("“%(text)s” is not a setting: on, off or feature-list.") % {"text": value})
     with transaction.atomic():
         rows = list(users.exclude(autossl=value).values_list("pk", "autossl").order_by("pk"))
-        changed = [pk for pk, _before in rows]
-        for chunk in _chunks(changed):
+        changes = [Change(pk, before, value) for pk, before in rows]
+        for chunk in chunks([pk for pk, _before in rows]):
             HostingUser.objects.filter(pk__in=chunk).update(autossl=value)
             make_due(VirtualHost.objects.filter(user_id__in=chunk), now)
-    return [Change(pk, before, value) for pk, before in rows]
+        _record_autossl(changes, by)
+    return changes
 
 
 def off(path: str = "") -> Q:
@@ -63,47 +66,36 @@ def off(path: str = "") -> Q:
 
 def undo_autossl(users: QuerySet[HostingUser], changes: Iterable[Change], *, by: User | None, now: datetime) -> int:
     """Put settings back where nobody has changed them since; returns how many."""
-    groups: dict[tuple[str, str], list[int]] = {}
-    for change in changes:
-        groups.setdefault((change.before, change.after), []).append(change.user_id)
-    done = 0
     with transaction.atomic():
-        for (before, after), ids in groups.items():
-            for chunk in _chunks(ids):
-                found = list(users.filter(pk__in=chunk, autossl=after).values_list("pk", flat=True))
-                done += HostingUser.objects.filter(pk__in=found, autossl=after).update(autossl=before)
-                make_due(VirtualHost.objects.filter(user_id__in=found), now)
-    return done
+        done = put_back(users, changes, "autossl")
+        for chunk in chunks([change.user_id for change in done]):
+            make_due(VirtualHost.objects.filter(user_id__in=chunk), now)
+        _record_autossl(done, by)
+    return len(done)
 
 
 def set_suspended(user: HostingUser, suspended: bool, *, by: User | None, now: datetime) -> None:
     """Suspend a hosting user, or let it be again."""
     with transaction.atomic():
+        before = HostingUser.objects.select_for_update().get(pk=user.pk).suspended
         HostingUser.objects.filter(pk=user.pk).update(suspended=suspended)
         make_due(user.virtual_hosts.all(), now)
+        event = "user:suspended" if suspended else "user:unsuspended"
+        audit.record(by, event, user.name, before={"suspended": before}, after={"suspended": suspended})
     user.suspended = suspended
 
 
-def set_owner(user: HostingUser, owner: User | None, *, by: User | None) -> None:
-    """Give a hosting user to a reseller, or back to root (None)."""
-    if owner is not None and not (owner.is_reseller or owner.is_root):
-        raise UserProblem("owner", f"“{owner.username}” is neither root nor a reseller.")
-    HostingUser.objects.filter(pk=user.pk).update(owner=None if owner is None or owner.is_root else owner)
-
-
-def set_feature_list(name: str, autossl: bool, *, by: User | None, now: datetime) -> FeatureList:
-    """Make a feature list or change what it says; its users' sites are checked again."""
-    if not name.strip() or len(name) > 64:
-        raise UserProblem("name", "A feature list needs a name of at most 64 characters.")
+def set_email(user: HostingUser, email: str, *, by: User | None) -> None:
+    """Where notifications for a hosting user go; "" for nowhere. Raises UserProblem (email)."""
+    try:
+        email = mail.address(email) if email.strip() else ""
+    except mail.AddressProblem as problem:
+        raise UserProblem("email", problem.text) from problem
     with transaction.atomic():
-        found, _made = FeatureList.objects.update_or_create(name=name.strip(), defaults={"autossl": autossl})
-        make_due(VirtualHost.objects.filter(user__feature_list=found, user__autossl=Setting.FEATURE_LIST), now)
-    return found
-
-
-def default_feature_list() -> FeatureList:
-    """The feature list of users that were given none."""
-    return FeatureList.objects.get_or_create(name=DEFAULT_FEATURE_LIST)[0]
+        before = HostingUser.objects.select_for_update().get(pk=user.pk).email
+        HostingUser.objects.filter(pk=user.pk).update(email=email)
+        audit.record(by, "user:changed", user.name, before={"email": before}, after={"email": email})
+    user.email = email
 
 
 def exclude(texts: Iterable[str], *, by: User | None, now: datetime) -> list[str]:
@@ -111,9 +103,11 @@ def exclude(texts: Iterable[str], *, by: User | None, now: datetime) -> list[str
     wished = [_domain(text) for text in texts]
     with transaction.atomic():
         for domain in wished:
-            Exclusion.objects.get_or_create(
+            _row, made = Exclusion.objects.get_or_create(
                 user_id=domain.virtual_host.user_id, name=domain.name, defaults={"by": by, "at": now}
             )
+            if made:
+                audit.record(by, "name:excluded", domain.name, after={"user": domain.virtual_host.user.name})
             make_due(VirtualHost.objects.filter(pk=domain.virtual_host_id), now)
     return [domain.name for domain in wished]
 
@@ -123,9 +117,11 @@ def include(texts: Iterable[str], *, by: User | None, now: datetime) -> list[str
     wished = [_name(text) for text in texts]
     for name in wished:
         if not Exclusion.objects.filter(name=name).exists():
-            raise UserProblem("name", f"“{names.to_unicode(name)}” is not excluded.")
+            raise UserProblem("name", _("“%(name)s” is not excluded.") % {"name": names.to_unicode(name)})
     with transaction.atomic():
-        Exclusion.objects.filter(name__in=wished).delete()
+        rows = Exclusion.objects.select_related("user").filter(name__in=wished)
+        audit.record_each(by, "name:included", [(row.name, {"user": row.user.name}, None) for row in rows])
+        rows.delete()
         make_due(VirtualHost.objects.filter(domains__name__in=wished), now)
     return wished
 
@@ -139,17 +135,16 @@ def _name(text: str) -> str:
 
 def _domain(text: str) -> Domain:
     name = _name(text)
-    found = Domain.objects.filter(name=name, virtual_host__gone_at__isnull=True).select_related("virtual_host").first()
-    if found is None:
-        raise UserProblem("name", f"No site has the name “{names.to_unicode(name)}”. Run discover if it is new.")
-    return found
+    found = Domain.objects.filter(name=name, virtual_host__gone_at__isnull=True)
+    domain = found.select_related("virtual_host__user").first()
+    if domain is None:
+        text = _("No site has the name “%(name)s”. Run discover if it is new.")
+        raise UserProblem("name", text % {"name": names.to_unicode(name)})
+    return domain
 
 
-def make_due(sites: QuerySet[VirtualHost], now: datetime) -> None:
-    """Make sites due at `now`: the sweep looks at them within a minute. The caller is in the change's transaction."""
-    sites.filter(gone_at__isnull=True).update(next_at=now, next_reason="changed")
-
-
-def _chunks(ids: list[int], size: int = 500) -> Iterable[list[int]]:
-    for start in range(0, len(ids), size):
-        yield ids[start : start + size]
+def _record_autossl(changes: Sequence[Change], by: User | None) -> None:
+    """An entry of the audit trail for each user that was changed."""
+    called = names_of(changes)
+    rows = [(called[one.user_id], {"autossl": one.before}, {"autossl": one.after}) for one in changes]
+    audit.record_each(by, "user:autossl_set", rows)

@@ -1,7 +1,10 @@
 """Who logs in. What a person may see is decided by the fetches in `hosting.visible` and `people.access`, not here."""
 
+import uuid
+
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.validators import ASCIIUsernameValidator
+from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -27,6 +30,12 @@ class User(AbstractBaseUser):
     theme = models.CharField(
         max_length=8, default="", blank=True, choices=[("", "system"), ("light", "light"), ("dark", "dark")]
     )
+    # "": what the browser asks for
+    language = models.CharField(max_length=16, default="", blank=True)
+    # An IANA name, as Europe/Berlin; "": the browser's
+    zone = models.CharField(max_length=64, default="", blank=True)
+    # Single keys act (WCAG 2.1.4)
+    shortcuts = models.BooleanField(default=True)
 
     objects = UserManager()
     USERNAME_FIELD = "username"
@@ -43,6 +52,11 @@ class User(AbstractBaseUser):
     @property
     def is_reseller(self) -> bool:
         return self.role == Role.RESELLER
+
+    @property
+    def is_login(self) -> bool:
+        """Whether the person signs in for hosting users, and sees nothing but their own sites."""
+        return self.role == Role.USER
 
 
 class AuditEntry(models.Model):
@@ -66,10 +80,31 @@ class AuditEntry(models.Model):
         indexes = [
             models.Index(fields=["-at"], name="people_audit_at"),
             models.Index(fields=["subject"], name="people_audit_subject"),
+            models.Index(fields=["person_name", "-at"], name="people_audit_person"),
+            models.Index(fields=["event", "-at"], name="people_audit_event"),
         ]
 
     def __str__(self) -> str:
         return f"{self.event} {self.subject}"
+
+
+class Session(AbstractBaseSession):
+    """A browser that somebody is signed in with, or about to. Its key is the cookie: it never stands on a page."""
+
+    # What a page calls it
+    ident = models.UUIDField(default=uuid.uuid4, unique=True)
+    # NULL while nobody is signed in. A removed person's go, too; one that a race leaves behind opens nothing.
+    person = models.ForeignKey(User, models.CASCADE, null=True, db_constraint=False, related_name="sessions")
+    address = models.CharField(max_length=64, default="", blank=True)
+    browser = models.CharField(max_length=200, default="", blank=True)
+    began_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["person", "-seen_at"], name="people_session_person")]
+
+    def __str__(self) -> str:
+        return f"session of {self.person_id}"
 
 
 class SignInTries(models.Model):

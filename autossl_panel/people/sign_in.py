@@ -1,24 +1,38 @@
-"""Signing in: who may, and how often a wrong password may be tried. The session itself is Django's."""
+"""Signing in and proving once more who one is: what is right, and how often a wrong guess may be tried.
+
+The steps between password, second factor and session are allauth's; throttling of passwords is ours.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, cast
 
-from django.contrib.auth import authenticate
+from allauth.account.internal.flows.login import perform_password_login
+from allauth.account.models import Login
+from allauth.account.stages import LoginStageController
+from allauth.core import ratelimit
+from allauth.mfa.base.forms import AuthenticateForm
+from allauth.mfa.models import Authenticator
+from allauth.mfa.webauthn.internal.flows import perform_passwordless_login
+from django.contrib.auth import authenticate, logout
 from django.db import transaction
 from django.db.models import F, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
-from .models import Role, SignInTries, User
+from . import address, audit, factors, passkeys
+from .adapter import PROVED_AT, SecondFactor
+from .models import SignInTries, User
+from .passkeys import PasskeyProblem
 
 MOST_WRONG = 5
 PAUSE = timedelta(minutes=1)
 FORGET = timedelta(minutes=15)
-# Hosting users' logins have no page of their own yet.
-MAY_SIGN_IN = (Role.ROOT, Role.RESELLER)
+# How long a dangerous act may be done without proving again who one is
+FRESH = timedelta(minutes=15)
 
 
 class SignInProblem(ValueError):
-    """Why nobody was signed in; `code` is wrong, wait or no_pages."""
+    """Why nobody was signed in; `code` is wrong, wait (with `seconds`), code, wait_codes, passkey or seal."""
 
     def __init__(self, code: str, *, seconds: int = 0) -> None:
         super().__init__(code)
@@ -35,8 +49,101 @@ class Credentials:
     address: str
 
 
-def check(request: HttpRequest, credentials: Credentials, now: datetime) -> User:
-    """The person whose name and password these are; raises SignInProblem.
+def with_password(request: HttpRequest, username: str, password: str, following: str, now: datetime) -> HttpResponse:
+    """Sign in, or go on to the second factor; the answer leads there. Raises SignInProblem."""
+    _hold_back_floods(request)
+    person = check(request, Credentials(username, password, address.of(request)), now)
+    login = Login(user=person, redirect_url=following)
+    answer: HttpResponse = perform_password_login(request, {"username": person.username}, login)
+    return answer
+
+
+def with_passkey_alone(request: HttpRequest, credential: str, following: str) -> HttpResponse:
+    """Sign in with a passkey, which is a second factor by itself. Raises SignInProblem."""
+    _hold_back_floods(request)
+    try:
+        row = _passkey(None, credential)
+    except SignInProblem:
+        audit.record(None, "person:sign_in_failed", "", after={"with": "passkey"})
+        raise
+    answer: HttpResponse = perform_passwordless_login(request, row, Login(user=row.user, redirect_url=following))
+    return answer
+
+
+def waiting(request: HttpRequest) -> SecondFactor | None:
+    """The sign-in of this session that waits for its second factor; its password was right."""
+    stage: SecondFactor | None = LoginStageController.enter(request, SecondFactor.key)
+    return stage
+
+
+def person_of(stage: SecondFactor) -> User:
+    """Who is about to sign in."""
+    return cast(User, stage.login.user)
+
+
+def with_second_factor(stage: SecondFactor, *, code: str = "", credential: str = "") -> HttpResponse:
+    """End a waiting sign-in by a code of the app, a recovery code, or a passkey. Raises SignInProblem."""
+    person = person_of(stage)
+    try:
+        _second_factor(person, code, credential)
+    except SignInProblem as problem:
+        if problem.code != "wait_codes":
+            audit.record(None, "person:second_factor_failed", person.username)
+        raise
+    answer: HttpResponse = stage.exit()  # type: ignore[no-untyped-call]
+    return answer
+
+
+def sign_out(request: HttpRequest) -> None:
+    """End the session of this request."""
+    person = request.user
+    logout(request)
+    if isinstance(person, User):
+        audit.record(person, "person:signed_out", person.username)
+
+
+def passkey_options(request: HttpRequest) -> dict[str, Any]:
+    """What a browser needs to ask for a passkey: of who is signed in or about to, else of anybody.
+
+    Raises SignInProblem where one address asks too often.
+    """
+    if isinstance(request.user, User):
+        return passkeys.options(request.user)
+    _hold_back_floods(request)
+    stage = waiting(request)
+    return passkeys.options(person_of(stage) if stage else None)
+
+
+# --- proving it once more, before a dangerous act ---------------------------------------------------------------------
+
+
+def is_fresh(request: HttpRequest, now: datetime) -> bool:
+    """Whether this session's person proved who they are a short while ago, by signing in or by `confirm`."""
+    proved_at = request.session.get(PROVED_AT)
+    return proved_at is not None and now < datetime.fromtimestamp(proved_at, tz=now.tzinfo) + FRESH
+
+
+def confirm(
+    request: HttpRequest, person: User, now: datetime, *, password: str = "", code: str = "", credential: str = ""
+) -> None:
+    """Note that `person` proved it with one of the three; raises SignInProblem."""
+    try:
+        if code or credential:
+            _second_factor(person, code, credential)
+        else:
+            check(request, Credentials(person.username, password, address.of(request)), now, again=person)
+    except SignInProblem as problem:
+        if problem.code in ("code", "passkey"):
+            audit.record(person, "person:confirm_failed", person.username)
+        raise
+    request.session[PROVED_AT] = now.timestamp()
+
+
+# --- passwords --------------------------------------------------------------------------------------------------------
+
+
+def check(request: HttpRequest, credentials: Credentials, now: datetime, *, again: User | None = None) -> User:
+    """The person whose name and password these are; raises SignInProblem. `again`: who is signed in already.
 
     After five wrong passwords for a name from an address, even the right one is refused for a minute.
     """
@@ -45,24 +152,26 @@ def check(request: HttpRequest, credentials: Credentials, now: datetime) -> User
         raise SignInProblem("wait", seconds=seconds)
     person = authenticate(request, username=credentials.username, password=credentials.password)
     if not isinstance(person, User):
-        _count_wrong(credentials, now)
+        _wrong(credentials, now, again)
         raise SignInProblem("wrong")
     _tries(credentials).delete()
-    if person.role not in MAY_SIGN_IN:
-        raise SignInProblem("no_pages")
     return person
 
 
-def set_theme(person: User, theme: str) -> None:
-    """Remember which theme a person wants: light, dark, or "" for what the system says; else ValueError."""
-    if theme not in ("", "light", "dark"):
-        raise ValueError(theme)
-    User.objects.filter(pk=person.pk).update(theme=theme)
-    person.theme = theme
+def _wrong(credentials: Credentials, now: datetime, again: User | None) -> None:
+    """Count a wrong password. A name that is nobody's stays out of the trail: it may be a password."""
+    known = User.objects.filter(username=credentials.username).exists()
+    with transaction.atomic():
+        _count_wrong(credentials, now)
+        event = "person:sign_in_failed" if again is None else "person:confirm_failed"
+        after = None if known else {"name": "unknown"}
+        audit.record(again, event, credentials.username if known else "", after=after)
 
 
 def _tries(credentials: Credentials) -> QuerySet[SignInTries]:
-    return SignInTries.objects.filter(username=credentials.username[:64], address=credentials.address[:64])
+    return SignInTries.objects.filter(
+        username=credentials.username[:64], address=address.group(credentials.address)[:64]
+    )
 
 
 def _pause_left(credentials: Credentials, now: datetime) -> int:
@@ -71,11 +180,47 @@ def _pause_left(credentials: Credentials, now: datetime) -> int:
 
 
 def _count_wrong(credentials: Credentials, now: datetime) -> None:
-    with transaction.atomic():
-        SignInTries.objects.filter(last_at__lt=now - FORGET).delete()
-        tries, _made = SignInTries.objects.get_or_create(
-            username=credentials.username[:64], address=credentials.address[:64], defaults={"last_at": now}
+    SignInTries.objects.filter(last_at__lt=now - FORGET).delete()
+    tries, _made = SignInTries.objects.get_or_create(
+        username=credentials.username[:64],
+        address=address.group(credentials.address)[:64],
+        defaults={"last_at": now},
+    )
+    # A pause that is over begins a new count.
+    over = tries.wrong >= MOST_WRONG
+    SignInTries.objects.filter(pk=tries.pk).update(wrong=1 if over else F("wrong") + 1, last_at=now)
+
+
+def _hold_back_floods(request: HttpRequest) -> None:
+    """However many names are tried: no more than ACCOUNT_RATE_LIMITS allows from one address."""
+    if not ratelimit.consume(request, action="login"):
+        raise SignInProblem("wait", seconds=round(PAUSE.total_seconds()))
+
+
+# --- second factors ---------------------------------------------------------------------------------------------------
+
+
+def _second_factor(person: User, code: str, credential: str) -> None:
+    row = _passkey(person, credential) if credential else _taken(person, code)
+    row.record_usage()
+
+
+def _taken(person: User, code: str) -> Authenticator:
+    """The authenticator whose code this is; a code of the app is taken once."""
+    form = AuthenticateForm(user=person, data={"code": code})
+    if not form.is_valid():
+        codes = {error.code for error in form.errors.as_data()["code"]}
+        raise SignInProblem(
+            "wait_codes" if "too_many_login_attempts" in codes else "seal" if "seal" in codes else "code"
         )
-        # A pause that is over begins a new count.
-        over = tries.wrong >= MOST_WRONG
-        SignInTries.objects.filter(pk=tries.pk).update(wrong=1 if over else F("wrong") + 1, last_at=now)
+    row: Authenticator = form.authenticator
+    if row.type == Authenticator.Type.TOTP and not factors.spend(row, form.cleaned_data["code"]):
+        raise SignInProblem("code")
+    return row
+
+
+def _passkey(person: User | None, credential: str) -> Authenticator:
+    try:
+        return passkeys.used(person, credential)
+    except PasskeyProblem as problem:
+        raise SignInProblem("wait_codes" if problem.code == "wait" else "passkey") from problem

@@ -9,7 +9,11 @@ from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django_htmx.middleware import HtmxDetails
 
+from autossl_panel.hosting import servers
+from autossl_panel.hosting.models import Server
 from autossl_panel.people.models import Role, User
+
+from . import confirmation
 
 Rest = ParamSpec("Rest")
 View = Callable[Concatenate[HttpRequest, Rest], HttpResponseBase]
@@ -20,6 +24,7 @@ class PanelRequest(HttpRequest):
 
     user: User
     htmx: HtmxDetails
+    panel_server: Server
 
 
 PanelView = Callable[Concatenate[PanelRequest, Rest], HttpResponseBase]
@@ -41,6 +46,45 @@ def _only(*roles: Role) -> Callable[[PanelView[Rest]], View[Rest]]:
 
 root = _only(Role.ROOT)
 operator = _only(Role.ROOT, Role.RESELLER)
+person = _only(*Role)
+
+
+def fresh(view: PanelView[Rest]) -> View[Rest]:
+    """A dangerous act: who did not prove lately who they are is asked first, and what was typed is kept meanwhile."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Rest.args, **kwargs: Rest.kwargs) -> HttpResponseBase:
+        if confirmation.is_answer(request):
+            shown = confirmation.take(request)
+            if shown is not None:
+                return shown
+        elif confirmation.needed(request):
+            return confirmation.ask(request)
+        return view(cast(PanelRequest, request), *args, **kwargs)
+
+    return cast(View[Rest], guarded)
+
+
+def fresh_to_post(view: PanelView[Rest]) -> View[Rest]:
+    """The same for a page that anybody may look at whose form is a dangerous act."""
+    asking = fresh(view)
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Rest.args, **kwargs: Rest.kwargs) -> HttpResponseBase:
+        if request.method == "POST":
+            return asking(request, *args, **kwargs)
+        return view(cast(PanelRequest, request), *args, **kwargs)
+
+    return cast(View[Rest], guarded)
+
+
+def server(request: PanelRequest) -> Server:
+    """This machine's row, asked for once a request."""
+    found: Server | None = getattr(request, "panel_server", None)
+    if found is None:
+        found = servers.this()
+        request.panel_server = found
+    return found
 
 
 def now() -> datetime:

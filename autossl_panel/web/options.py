@@ -12,10 +12,12 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from autossl_panel.autossl import options as heart
-from autossl_panel.autossl.models import Installation
+from autossl_panel.autossl.models import Installation, NotifyLevel, SecondFactorRule
 from autossl_panel.hosting import servers
+from autossl_panel.people import factors
 
-from . import access, messages, shell
+from . import access, channels, messages, requirement, shell
+from .fields import Field
 
 KEY_TYPES = (
     ("p256", gettext_lazy("ECDSA P-256 (default)")),
@@ -24,20 +26,6 @@ KEY_TYPES = (
     ("rsa4096", gettext_lazy("RSA 4096")),
 )
 CHECKBOXES = ("replace_foreign", "serve_www", "reissue")
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """An option as the form shows it: what was typed, and what is wrong with it."""
-
-    name: str
-    value: str
-    problem: str
-    first_problem: bool
-
-    @property
-    def checked(self) -> bool:
-        return self.value == "yes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +52,7 @@ def options(request: access.PanelRequest) -> HttpResponse:
         problems = _problems(values)
         if not problems:
             heart.change(server, values, by=request.user)
+            requirement.look_again(request)
             messages.ok(request, _("The options are saved."))
             return redirect("options")
     first = next(iter(problems), None)
@@ -72,9 +61,13 @@ def options(request: access.PanelRequest) -> HttpResponse:
     context = {
         "fields": fields,
         "key_types": KEY_TYPES,
+        "levels": NotifyLevel.choices,
+        "card": channels.card(server),
         "foreign": _foreign(access.now()),
         "installed_keys": installed,
         "others": 0 if "key_type" in problems else heart.key_type_consequences(server, values["key_type"]).certificates,
+        "second_factor_rules": SecondFactorRule.choices,
+        "lacking": factors.lacking(),
         "problem": bool(problems),
     }
     return shell.page(request, "options.html", "options", context)
@@ -87,7 +80,7 @@ def _problems(values: Mapping[str, str]) -> dict[str, str]:
         try:
             heart.READERS[name](name, value)
         except heart.OptionProblem as problem:
-            found[name] = f"{problem.text} {_('Nothing was saved.')}"
+            found[name] = " ".join((problem.text, _("Nothing was saved.")))
     return found
 
 

@@ -12,13 +12,14 @@ from autossl_panel.autossl.models import Provider, ProviderState
 from autossl_panel.autossl.providers import Draft, ProviderProblem
 
 from . import access, shell
-from .options import Field
+from .fields import Field
 
 FIELDS = ("name", "directory_url", "ca_bundle", "private_ca", "eab_kid", "eab_hmac_key", "max_names")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.root
+@access.fresh_to_post
 def add(request: access.PanelRequest) -> HttpResponse:
     """Add any RFC 8555 directory; a worker contacts it before it can be chosen."""
     if request.method == "POST":
@@ -28,6 +29,7 @@ def add(request: access.PanelRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.root
+@access.fresh_to_post
 def edit(request: access.PanelRequest, pk: int) -> HttpResponse:
     """The form of a provider that is there, with the problem at its field where it was refused."""
     provider = get_object_or_404(Provider, pk=pk)
@@ -56,7 +58,7 @@ def _save(request: access.PanelRequest, provider: Provider | None) -> HttpRespon
             raise ProviderProblem("name", _("“%(name)s” is in the list already.") % {"name": values["name"]})
         saved = heart.draft(_draft(values), by=request.user)
     except ProviderProblem as problem:
-        told = ProviderProblem(problem.field, f"{problem.text} {_('Nothing was saved.')}", problem.code)
+        told = ProviderProblem(problem.field, " ".join((problem.text, _("Nothing was saved."))), problem.code)
         return _form(request, provider, values, told)
     return redirect(f"{resolve_url('providers')}?choose={saved.pk}")
 

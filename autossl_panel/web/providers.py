@@ -62,6 +62,7 @@ class Lapse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.root
+@access.fresh_to_post
 def providers(request: access.PanelRequest) -> HttpResponse:
     """The list; a post chooses one: it is contacted, then registered with, by a worker."""
     server = servers.this()
@@ -75,7 +76,7 @@ def providers(request: access.PanelRequest) -> HttpResponse:
         messages.bad(request, _("No provider was chosen."))
         return redirect("providers")
     if provider.state in (ProviderState.NEW, ProviderState.REFUSED):
-        heart.check_again(provider)
+        heart.check_again(provider, by=request.user)
     elif provider.state == ProviderState.READY:
         try:
             _use(request, provider, server)
@@ -179,12 +180,13 @@ def check(request: access.PanelRequest, pk: int) -> HttpResponse:
     """Have the directory read again."""
     provider = get_object_or_404(Provider, pk=pk)
     if provider.state != ProviderState.CHECKING:
-        heart.check_again(provider)
+        heart.check_again(provider, by=request.user)
     return redirect(f"{resolve_url('providers')}?choose={pk}")
 
 
 @require_POST
 @access.root
+@access.fresh
 def register(request: access.PanelRequest, pk: int) -> HttpResponse:
     """Register again with the same key: the CA answers with the account it knows, or makes it anew."""
     provider = get_object_or_404(Provider, pk=pk)
@@ -200,6 +202,7 @@ def register(request: access.PanelRequest, pk: int) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.root
+@access.fresh
 def disable(request: access.PanelRequest) -> HttpResponse:
     """Ask, with what would lapse and when; the server's name has to be typed."""
     server = servers.this()
@@ -216,6 +219,7 @@ def disable(request: access.PanelRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.root
+@access.fresh
 def remove(request: access.PanelRequest, pk: int) -> HttpResponse:
     """Ask; a post takes a provider out that was never used."""
     provider = get_object_or_404(Provider, pk=pk)

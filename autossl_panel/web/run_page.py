@@ -4,30 +4,32 @@ from collections.abc import Mapping
 
 from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.utils.functional import SimpleLazyObject
 from django.views.decorators.http import require_GET, require_safe
 
 from autossl_panel.autossl import log
 from autossl_panel.autossl import runs as heart
 from autossl_panel.autossl.models import JobState, Run
 
-from . import access, run_data, runs, shell
+from . import access, run_data, run_table, shell
 from .paging import paginate
 
 MOST_FAILURES = 20
 
 
 @require_safe
-@access.operator
+@access.person
 def run(request: access.PanelRequest, pk: int) -> HttpResponse:
     """The page; with a filter, the lines of what matches; for htmx, those lines alone."""
     found = get_object_or_404(heart.visible(request.user).select_related("asked_by", "server"), pk=pk)
     narrowed = _narrowed(request)
     if request.htmx:
         return render(request, "_log.html", _log(request, found, narrowed))
-    context = _state(request, found)
+    context = _state(request, found, whole=not any(narrowed.values()))
     # While a run lives, its counts would be old as soon as they are shown.
     levels = run_data.level_counts(found, request.user) if found.ended_at else {}
-    context |= {"levels": levels, **narrowed}
+    shown = {name: value for name, value in narrowed.items() if name != "user"}
+    context |= {"levels": levels, **shown, "user_name": narrowed["user"], "narrowed": any(narrowed.values())}
     if any(narrowed.values()):
         context |= _log(request, found, narrowed)
     else:
@@ -36,16 +38,16 @@ def run(request: access.PanelRequest, pk: int) -> HttpResponse:
         context["run_lines"] = run_lines
         if found.ended_at is None:
             sites = run_data.sites(run_data.followed(found, request.user, moment), request.user)
-            context |= {"sites": sites, "cursor": _cursor(sites, run_lines)}
+            context |= {"sites": sites, "cursor": cursor_of(sites, run_lines)}
     return shell.page(request, "run.html", "logs", context)
 
 
 @require_GET
-@access.operator
+@access.person
 def live(request: access.PanelRequest, pk: int) -> HttpResponse:
     """What has changed since the cursor: the numbers in place, new lines to append. 286 once the run has ended."""
     found = get_object_or_404(heart.visible(request.user).select_related("asked_by", "server"), pk=pk)
-    cursor = _read_cursor(request.GET.get("cursor", ""))
+    cursor = read_cursor(request.GET.get("cursor", ""))
     jobs = {job.pk: job for job in run_data.followed(found, request.user, access.now())}
     gone = [job_id for job_id in cursor if job_id and job_id not in jobs]
     if gone:
@@ -56,20 +58,31 @@ def live(request: access.PanelRequest, pk: int) -> HttpResponse:
     run_lines = run_data.run_lines(found, request.user, after=cursor.get(0, 0))
     context = _state(request, found)
     context |= {"sites": sites, "run_lines": run_lines, "oob": True}
-    context["cursor"] = _cursor([site for site in sites if site.job.pk not in gone], run_lines, cursor)
+    context["failed_before"] = request.GET.get("failed", "")
+    context["cursor"] = cursor_of([site for site in sites if site.job.pk not in gone], run_lines, cursor)
     return render(request, "_live.html", context, status=shell.STOP_POLLING if found.ended_at else 200)
 
 
 @require_safe
-@access.operator
+@access.person
 def text(request: access.PanelRequest, pk: int) -> StreamingHttpResponse:
     """The log as a plain text file."""
     found = get_object_or_404(heart.visible(request.user), pk=pk)
     pieces = run_data.as_text(
-        found, request.user, f"{shell.run_title(found)}, {found.started_at:%Y-%m-%d %H:%M:%S} UTC"
+        found, request.user, f"{shell.run_title(found, request.user)}, {found.started_at:%Y-%m-%d %H:%M:%S} UTC"
     )
     response = StreamingHttpResponse(pieces, content_type="text/plain; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="autossl-run-{found.pk}.txt"'
+    return response
+
+
+@require_safe
+@access.person
+def ndjson(request: access.PanelRequest, pk: int) -> StreamingHttpResponse:
+    """The log as one JSON object a line, for other programs."""
+    found = get_object_or_404(heart.visible(request.user), pk=pk)
+    response = StreamingHttpResponse(run_data.as_ndjson(found, request.user), content_type="application/x-ndjson")
+    response["Content-Disposition"] = f'attachment; filename="autossl-run-{found.pk}.ndjson"'
     return response
 
 
@@ -80,6 +93,8 @@ def _narrowed(request: access.PanelRequest) -> dict[str, str]:
         "level": query.get("level", "") if query.get("level") in run_data.LEVELS else "",
         "q": query.get("q", "").strip().lower()[:253],
         "job": query.get("job", ""),
+        "user": query.get("user", "").strip()[:64],
+        "domain": query.get("domain", "").strip()[:253],
     }
 
 
@@ -89,31 +104,34 @@ def _log(request: access.PanelRequest, found: Run, narrowed: Mapping[str, str]) 
     if group == "run":
         return {"run_lines": run_data.run_lines(found, person, most=2000), "run": found}
     if group == "quiet":
-        paging = paginate(request, run_data.quiet_lines(found, person, q=narrowed["q"]), size=100)
+        about = {name: narrowed[name] for name in ("level", "q", "user", "domain")}
+        paging = paginate(request, run_data.quiet_lines(found, person, **about), size=100)
         return {"quiet": [log.line(row) for row in paging.rows], "paging": paging, "run": found}
-    jobs = run_data.matching(run_data.of_run(found, person), **narrowed)
+    jobs = run_data.matching(found, person, **narrowed)
     sites = paginate(request, jobs, size=25)
     context: dict[str, object] = {"sites": run_data.sites(sites.rows, request.user), "paging": sites, "run": found}
-    if narrowed["q"] or narrowed["level"]:
-        quiet = run_data.quiet_lines(found, person, narrowed["level"], narrowed["q"])[:100]
+    if any(narrowed[name] for name in ("q", "level", "user", "domain")) and not group and not narrowed["job"]:
+        about = {name: narrowed[name] for name in ("level", "q", "user", "domain")}
+        quiet = run_data.quiet_lines(found, person, **about)[:100]
         context["quiet"] = [log.line(row) for row in quiet]
     return context
 
 
-def _state(request: access.PanelRequest, found: Run) -> dict[str, object]:
-    """The numbers of a run and its failures."""
+def _state(request: access.PanelRequest, found: Run, *, whole: bool = True) -> dict[str, object]:
+    """The numbers of a run and, where the `whole` of it is shown, its failures."""
     live_run = shell.live_run(request.user, found)
     progress = live_run.progress
     moment = found.ended_at or access.now()
     return {
         "run": found,
         "live": live_run,
-        "cancel_here": live_run.may_cancel and found.scope != shell.own_scope(request.user),
+        "cancel_here": live_run.may_cancel and not _in_slot(request, found),
         "progress": progress,
-        "row": runs.described(found),
+        "row": run_table.described(request.user, found),
         "took": moment - found.started_at,
-        "phases": run_data.phases(found, request.user, progress.total),
-        "failures": run_data.failures(found, request.user, MOST_FAILURES) if progress.failed else [],
+        "phases": run_data.phases(found, progress.groups, progress.total),
+        # Read when they are shown: most polls, and pages of some lines alone, need none
+        "failures": SimpleLazyObject(lambda: run_data.failures(found, request.user, MOST_FAILURES)),
         "more_failures": max(0, progress.failed - MOST_FAILURES),
         "in_hand": progress.running + progress.staged,
         "put_off": progress.deferred + progress.waiting,
@@ -123,7 +141,12 @@ def _state(request: access.PanelRequest, found: Run) -> dict[str, object]:
     }
 
 
-def _cursor(sites: list[run_data.Site], run_lines: list[log.Line], before: Mapping[int, int] | None = None) -> str:
+def _in_slot(request: access.PanelRequest, found: Run) -> bool:
+    """Whether the run slot above shows this very run, and how to cancel it."""
+    return request.user.is_login or found.scope == shell.own_scope(request.user)
+
+
+def cursor_of(sites: list[run_data.Site], run_lines: list[log.Line], before: Mapping[int, int] | None = None) -> str:
     """Which line of each followed site was the last: “0:3,17:9”."""
     before = before or {}
     seqs = {0: run_lines[-1].seq if run_lines else before.get(0, 0)}
@@ -132,7 +155,7 @@ def _cursor(sites: list[run_data.Site], run_lines: list[log.Line], before: Mappi
     return ",".join(f"{job}:{seq}" for job, seq in seqs.items())
 
 
-def _read_cursor(text: str) -> dict[int, int]:
+def read_cursor(text: str) -> dict[int, int]:
     """The other way; what is not a cursor is left out."""
     found = {}
     for piece in text.split(",")[: 2 * run_data.FOLLOWED]:

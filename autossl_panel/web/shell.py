@@ -3,19 +3,22 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeVar
 
+from django.db.models import IntegerField, Model, QuerySet, Subquery
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
-from autossl_panel.autossl import options, runs
+from autossl_panel.autossl import options, runs, waiting
 from autossl_panel.autossl.log.render import scope_text
-from autossl_panel.autossl.models import Account, Beat, Run
+from autossl_panel.autossl.models import Account, Beat, Options, Problem, Run
 from autossl_panel.autossl.runs import Progress
 from autossl_panel.hosting import servers, visible
-from autossl_panel.hosting.models import Server
+from autossl_panel.hosting.models import HostingUser, Server
 from autossl_panel.people.models import User
 
+from . import access
 from .access import PanelRequest, now
 
 # What htmx takes as: swap, and ask no more
@@ -24,6 +27,7 @@ STOP_POLLING = 286
 LOST_AFTER = timedelta(seconds=30)
 UNDO_FOR = timedelta(seconds=60)
 MONTH = timedelta(days=30)
+Owned = TypeVar("Owned", bound=Model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,61 +70,150 @@ class LiveRun:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """What the run slot shows: a live run, or the blue button with what the last run did."""
+    """What the run slot shows: a live run, or the blue button with what the last run did.
+
+    `user` is whom the button runs, where the person signs in for hosting users.
+    """
 
     live: LiveRun | None
     last: Run | None
     last_failed: int
     scope: str
-    has_provider: bool
+    account: Account | None
+    user: HostingUser | None = None
+
+    @property
+    def has_provider(self) -> bool:
+        return self.account is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the foot says of the workers and the inventory."""
+
+    server: Server
+    workers_seen: datetime | None
+    workers_lost: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Shell:
-    """The facts around a page."""
+    """The facts around a page. A login reads nothing of the next check of all users."""
 
     server: Server
     tab: str
     account: Account | None
-    next_check: datetime
+    next_check: datetime | None
     check_is_due: bool
     slot: Slot
     workers_seen: datetime | None
     workers_lost: bool
     inventory_problem: Mapping[str, object] | None
     toast: Mapping[str, object] | None
+    # On the tabs: sites that wait, causes of problems
+    pending: int
+    problems: int
+    # Why nobody's site can be checked now; "" where that is possible
+    stopped: str
 
 
 def page(
-    request: PanelRequest, template: str, tab: str, context: Mapping[str, object] | None = None, status: int = 200
+    request: PanelRequest,
+    template: str,
+    tab: str,
+    context: Mapping[str, object] | None = None,
+    status: int = 200,
+    *,
+    known: Slot | None = None,
+    server: Server | None = None,
 ) -> HttpResponse:
-    """Render a full page with its shell."""
-    return render(request, template, {**(context or {}), "shell": _shell(request, tab)}, status=status)
+    """Render a full page with its shell; `known` is the run slot, where the page has it; `server` that of a login."""
+    person = request.user
+    around = _shell(
+        request, tab, known, (server or access.server(request)) if person.is_login else counted_server(request)
+    )
+    return render(request, template, {**(context or {}), "shell": around, "server": around.server}, status=status)
 
 
-def _shell(request: PanelRequest, tab: str) -> Shell:
-    moment = now()
-    server = servers.this()
-    beat = Beat.objects.filter(server=server).first()
-    next_check = _next_check(server, moment)
-    account = Account.objects.select_related("provider").filter(server=server, provider__active=True).first()
+def plain(
+    request: PanelRequest, template: str, context: Mapping[str, object] | None = None, status: int = 200
+) -> HttpResponse:
+    """Render a page that is not about AutoSSL: the frame with its header. `section` of the context: own, or people."""
+    return render(
+        request, template, {"section": "own", **(context or {}), "server": access.server(request)}, status=status
+    )
+
+
+def account_in_use(server: Server) -> Account | None:
+    """The account of the provider that AutoSSL uses on a server."""
+    return Account.objects.select_related("provider").filter(server=server, provider__active=True).first()
+
+
+def _shell(request: PanelRequest, tab: str, known: Slot | None, server: Server) -> Shell:
+    moment, person = now(), request.user
+    found = seen(server, moment)
+    account = account_in_use(server) if known is None else known.account
+    next_check = None if person.is_login else _next_check(server, moment)
     return Shell(
         server=server,
         tab=tab,
         account=account,
         next_check=next_check,
-        check_is_due=next_check <= moment,
-        slot=slot(request.user, server, has_provider=account is not None),
-        workers_seen=beat.at if beat else None,
-        workers_lost=beat is None or moment - beat.at > LOST_AFTER,
-        inventory_problem=server.inventory_problem if request.user.is_root else None,
-        toast=_toast(request, moment),
+        check_is_due=next_check is not None and next_check <= moment,
+        slot=known or slot(person, server, account=account),
+        workers_seen=found.workers_seen,
+        workers_lost=found.workers_lost,
+        inventory_problem=server.inventory_problem if person.is_root else None,
+        toast=toast_of(request, moment),
+        pending=getattr(server, "pending_sites", 0),
+        problems=getattr(server, "problem_causes", 0),
+        stopped="" if person.is_login else stopped(getattr(server, "options", None), account),
     )
+
+
+def seen(server: Server, moment: datetime) -> Seen:
+    """When the workers of a server gave their last sign."""
+    beat: Beat | None = getattr(server, "beat", None)
+    return Seen(server, beat.at if beat else None, beat is None or moment - beat.at > LOST_AFTER)
+
+
+def stopped(row: Options | None, account: Account | None) -> str:
+    """Why nothing is ordered or installed now, in a sentence; "" where nothing stands in the way."""
+    if row is not None and row.paused_at is not None:
+        return _("AutoSSL is paused.")
+    return "" if account is not None else _("No provider is chosen.")
+
+
+class _Rows(Subquery):
+    """How many rows a query has, as a value of another one."""
+
+    template = "(SELECT COUNT(*) FROM (%(subquery)s) counted)"
+    output_field = IntegerField()
+
+
+def counted_server(request: PanelRequest) -> Server:
+    """This server's row with its options, the workers' last sign, and what the tabs count: one question for all."""
+    found: Server | None = getattr(request, "panel_server", None)
+    if found is not None and hasattr(found, "pending_sites"):
+        return found
+    person = request.user
+    sites = waiting.sites(visible.virtual_hosts(person)).order_by().values("pk")
+    jobs = _own(waiting.at_work(now()), person).order_by().values("virtual_host")
+    causes = _own(Problem.objects.filter(quiet=False), person).values("cause").distinct()
+    rows = Server.objects.select_related("options", "beat")
+    rows = rows.annotate(pending_sites=_Rows(sites.union(jobs)), problem_causes=_Rows(causes))
+    request.panel_server = servers.this(rows)
+    return request.panel_server
+
+
+def _own(rows: QuerySet[Owned], person: User) -> QuerySet[Owned]:
+    """Those of a person's own users; root's are all."""
+    return rows if person.is_root else rows.filter(user__in=visible.users(person))
 
 
 def _next_check(server: Server, moment: datetime) -> datetime:
     """When the daily check begins next; it is over for today once it has begun."""
-    row = options.current(server)
+    row = getattr(server, "options", None) or options.current(server)
     at = datetime.combine(moment.date(), row.daily_at, tzinfo=moment.tzinfo)
     if row.daily_done_on is not None and row.daily_done_on >= moment.date():
         at += timedelta(days=1)
@@ -130,8 +223,13 @@ def _next_check(server: Server, moment: datetime) -> datetime:
     return at
 
 
-def slot(person: User, server: Server, *, has_provider: bool) -> Slot:
-    """The run slot of a person: root sees the run for all, a reseller own run, else own part of the run for all."""
+def slot(person: User, server: Server, *, account: Account | None, user: HostingUser | None = None) -> Slot:
+    """The run slot of a person: root sees the run for all, a reseller own run, else own part of the run for all.
+
+    A login sees what works on own sites, or on those of `user`, one of its own.
+    """
+    if person.is_login:
+        return _slot_of_login(person, account, user)
     scope = own_scope(person)
     scopes = [scope] if person.is_root else [scope, runs.ALL]
     live = [run for run in Run.objects.filter(server=server, scope__in=scopes, ended_at__isnull=True)]
@@ -139,10 +237,23 @@ def slot(person: User, server: Server, *, has_provider: bool) -> Slot:
     for run in live:
         found = live_run(person, run)
         if run.scope == scope or found.progress.queued + found.progress.running + found.progress.staged:
-            return Slot(found, None, 0, scope, has_provider)
+            return Slot(found, None, 0, scope, account)
     last = Run.objects.filter(server=server, scope=scope, ended_at__isnull=False).order_by("-started_at").first()
     failed = last.counts.get("outcomes", {}).get("failed", 0) if last else 0
-    return Slot(None, last, failed, scope, has_provider)
+    return Slot(None, last, failed, scope, account)
+
+
+def _slot_of_login(person: User, account: Account | None, user: HostingUser | None) -> Slot:
+    users = visible.users(person)
+    if user is None:
+        # The button needs to know for whom; of several users, their own pages do.
+        several = list(users.filter(gone_at__isnull=True).select_related("feature_list")[:2])
+        user = several[0] if len(several) == 1 else None
+    if user is not None:
+        users = users.filter(pk=user.pk)
+    run = runs.at_work_on(users).first()
+    live = live_run(person, run, users) if run is not None else None
+    return Slot(live, None, 0, "", account, user)
 
 
 def own_scope(person: User) -> str:
@@ -151,19 +262,28 @@ def own_scope(person: User) -> str:
 
 
 def may_cancel(person: User, run: Run) -> bool:
-    """Root cancels any run, a reseller own ones and those of own users; `run` is one that the person may see."""
+    """Root cancels any run, a reseller own ones and those of own users, a login what it asked for itself.
+
+    `run` is one that the person may see.
+    """
+    if person.is_login:
+        return run.asked_by_id == person.pk
     return person.is_root or run.scope not in (runs.ALL, runs.DUE)
 
 
-def live_run(person: User, run: Run) -> LiveRun:
-    """A run with its progress as far as the person may see it."""
-    users = None if person.is_root else visible.users(person)
+def live_run(person: User, run: Run, users: QuerySet[HostingUser] | None = None) -> LiveRun:
+    """A run with its progress as far as the person may see it; of `users` only, where given."""
+    if users is None and not person.is_root:
+        users = visible.users(person)
     found = runs.progress(run, users)
-    return LiveRun(run, run_title(run), found, segments(found), may_cancel(person, run) and run.cancelled_at is None)
+    may = may_cancel(person, run) and run.cancelled_at is None
+    return LiveRun(run, run_title(run, person), found, segments(found), may)
 
 
-def run_title(run: Run) -> str:
-    """“Run for all users”."""
+def run_title(run: Run, person: User) -> str:
+    """“Run for all users”; who signs in for hosting users reads of own sites, whoever else it is for."""
+    if person.is_login:
+        return _("Checking your sites") if run.ended_at is None else _("Check of your sites")
     return _("Run for %(scope)s") % {"scope": scope_text(run.scope)}
 
 
@@ -189,7 +309,8 @@ def offer_undo(request: PanelRequest, text: str, undo: Mapping[str, object] | No
     return toast
 
 
-def _toast(request: PanelRequest, moment: datetime) -> Mapping[str, object] | None:
+def toast_of(request: PanelRequest, moment: datetime) -> Mapping[str, object] | None:
+    """What is said at the foot of the page, as long as it is offered to undo."""
     toast = request.session.get("toast")
     if toast is None:
         return None

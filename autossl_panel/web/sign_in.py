@@ -1,86 +1,93 @@
-"""Sign in, sign out, and the theme a person wants."""
+"""Sign in with a password or a passkey, the second factor, and sign out."""
 
-from django.conf import settings
-from django.contrib.auth import login, logout
 from django.contrib.auth.decorators import login_not_required
-from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
-from django.shortcuts import redirect, render, resolve_url
-from django.utils.http import url_has_allowed_host_and_scheme
-from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from autossl_panel.hosting import servers
-from autossl_panel.people import sign_in as people_sign_in
-from autossl_panel.people.sign_in import Credentials, SignInProblem
+from autossl_panel.people import factors
+from autossl_panel.people import sign_in as heart
+from autossl_panel.people.adapter import SecondFactor
+from autossl_panel.people.sign_in import SignInProblem
 
-from . import access
+from . import access, gate
 
 
 @login_not_required
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "HEAD", "POST"])
 def sign_in(request: HttpRequest) -> HttpResponse:
-    """The form; a right name and password lead on to the page that was asked for."""
-    following = _following(request)
-    if request.user.is_authenticated and request.method != "POST":
-        return redirect(following)
-    context = {"server": servers.this(), "username": "", "problem": None, "next": following}
-    if request.method != "POST":
-        return render(request, "sign_in.html", context)
-    credentials = Credentials(
-        username=request.POST.get("username", "").strip(),
-        password=request.POST.get("password", ""),
-        address=request.META.get("REMOTE_ADDR", ""),
-    )
+    """The form; a right name and password lead on, to the second factor or to the page that was asked for."""
+    if request.method == "POST":
+        username = request.POST.get("username", "").strip()
+        try:
+            password = request.POST.get("password", "")
+            return heart.with_password(request, username, password, gate.following(request), access.now())
+        except SignInProblem as problem:
+            return _form(request, username, problem)
+    if request.user.is_authenticated:
+        return redirect(gate.following(request))
+    return _form(request)
+
+
+@login_not_required
+@require_POST
+def passkey(request: HttpRequest) -> HttpResponse:
+    """Sign in by a passkey alone."""
     try:
-        person = people_sign_in.check(request, credentials, access.now())
+        return heart.with_passkey_alone(request, request.POST.get("credential", ""), gate.following(request))
     except SignInProblem as problem:
-        context.update(username=credentials.username, problem=_words(problem))
-        return render(request, "sign_in.html", context, status=429 if problem.code == "wait" else 200)
-    login(request, person)
-    return redirect(following)
+        return _form(request, "", problem)
 
 
-def _words(problem: SignInProblem) -> tuple[str, str]:
-    """The fact, and what follows from it."""
-    if problem.code == "wait":
-        wait = ngettext(
-            "The panel takes the next try in %(n)d second.",
-            "The panel takes the next try in %(n)d seconds.",
-            problem.seconds,
-        )
-        return _("Too many wrong passwords."), wait % {"n": problem.seconds}
-    if problem.code == "no_pages":
-        return _("This login has no pages."), _("Root and resellers sign in here.")
-    return (
-        _("User name or password is wrong."),
-        _("After %(n)d wrong tries the panel waits a minute.") % {"n": people_sign_in.MOST_WRONG},
-    )
+def _form(request: HttpRequest, username: str = "", problem: SignInProblem | None = None) -> HttpResponse:
+    context = {
+        "server": servers.this(),
+        "username": username,
+        "problem": gate.words(problem) if problem else None,
+        "next": gate.following(request),
+        "passkeys_possible": gate.passkeys_possible(request),
+    }
+    return render(request, "sign_in.html", context, status=_status(problem))
 
 
-def _following(request: HttpRequest) -> str:
-    wanted = request.POST.get("next") or request.GET.get("next") or ""
-    if url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure()):
-        return wanted
-    return resolve_url(settings.LOGIN_REDIRECT_URL)
+@login_not_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def second_factor(request: HttpRequest) -> HttpResponse:
+    """The step after the password: a code of the app, a recovery code, or a passkey."""
+    stage = None if request.user.is_authenticated else heart.waiting(request)
+    if stage is None:
+        return redirect("home" if request.user.is_authenticated else "sign-in")
+    problem = None
+    if request.method == "POST":
+        answer = {name: request.POST.get(name, "").strip() for name in ("code", "credential")}
+        try:
+            return heart.with_second_factor(stage, **answer)
+        except SignInProblem as refused:
+            problem = refused
+    return render(request, "second_factor.html", _second(request, stage, problem), status=_status(problem))
+
+
+def _second(request: HttpRequest, stage: SecondFactor, problem: SignInProblem | None) -> dict[str, object]:
+    person = heart.person_of(stage)
+    return {
+        "server": servers.this(),
+        "username": person.username,
+        "factors": factors.of(person),
+        "passkeys_possible": gate.passkeys_possible(request),
+        "problem": gate.words(problem) if problem else None,
+    }
+
+
+def _status(problem: SignInProblem | None) -> int:
+    return 429 if problem is not None and problem.code.startswith("wait") else 200
 
 
 @login_not_required
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponse:
     """End the session."""
-    logout(request)
-    return redirect(resolve_url("sign-in"))
-
-
-@require_POST
-@access.operator
-def theme(request: access.PanelRequest) -> HttpResponse:
-    """Keep which theme the person wants, and go back."""
-    try:
-        people_sign_in.set_theme(request.user, request.POST.get("theme", ""))
-    except ValueError:
-        return HttpResponseBadRequest()
-    return redirect(_following(request))
+    heart.sign_out(request)
+    return redirect("sign-in")

@@ -34,3 +34,13 @@ def _ids(ranges: str) -> Iterable[int]:
     for piece in ranges.split(","):
         first, _dash, last = piece.partition("-")
         yield from range(int(first), int(last or first) + 1)
+
+
+def pack_ids(ids: Iterable[int]) -> str:
+    """Ids alone: “1-40,55”."""
+    return _ranges(sorted(ids))
+
+
+def unpack_ids(ranges: str) -> list[int]:
+    """The ids again."""
+    return list(_ids(ranges)) if ranges else []

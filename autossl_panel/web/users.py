@@ -3,7 +3,6 @@
 from django.db.models import Count, Min, QuerySet
 from django.http import HttpResponse, HttpResponseBadRequest
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.formats import date_format
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -16,16 +15,18 @@ from autossl_panel.hosting import users as hosting_users
 from autossl_panel.hosting.models import HostingUser, Setting
 from autossl_panel.hosting.users import Change
 
-from . import access, messages, shell, undo, user_table
+from . import access, messages, shell, undo, user_table, words
 from .paging import paginate
 from .shell import STOP_POLLING
 from .user_table import Attention, Filter
 
 
 @require_safe
-@access.operator
+@access.person
 def home(request: access.PanelRequest) -> HttpResponse:
-    """The first page: Manage Users; for root, Providers while none is chosen."""
+    """The first page: Manage Users; for root, Providers while none is chosen; for a login, its own names."""
+    if request.user.is_login:
+        return redirect("status")
     chosen = not request.user.is_root or Provider.objects.filter(active=True).exists()
     return redirect("users" if chosen else "providers")
 
@@ -65,7 +66,7 @@ def users(request: access.PanelRequest) -> HttpResponse:
 
 def _fresh(request: access.PanelRequest, rows: list[user_table.Row]) -> HttpResponse:
     """The cells that a run changes, in place; for the last time when no run is live any more."""
-    live = shell.slot(request.user, servers.this(), has_provider=True).live
+    live = shell.slot(request.user, servers.this(), account=None).live
     return render(request, "_user_cells.html", {"rows": rows}, status=200 if live else STOP_POLLING)
 
 
@@ -137,7 +138,7 @@ def set_one(request: access.PanelRequest, pk: int) -> HttpResponse:
 def put_back(request: access.PanelRequest) -> HttpResponse:
     """Undo the last change, where nobody has changed it since."""
     toast = request.session.pop("toast", None)
-    if toast and toast["undo"] and toast["until"] >= access.now().timestamp():
+    if toast and "changes" in (toast["undo"] or ()) and toast["until"] >= access.now().timestamp():
         changes = undo.unpack(toast["undo"]["changes"])
         done = hosting_users.undo_autossl(visible.users(request.user), changes, by=request.user, now=access.now())
         said = ngettext("%(n)d user is set as before.", "%(n)d users are set as before.", done) % {"n": done}
@@ -189,7 +190,7 @@ def _lapse(ids: list[int]) -> str:
         return ""
     return " " + ngettext(
         "%(n)d certificate expires on %(day)s.", "%(n)d certificates expire from %(day)s.", number
-    ) % {"n": number, "day": date_format(first, "j M")}
+    ) % {"n": number, "day": words.day(first, access.now())}
 
 
 def _ids(texts: list[str]) -> list[int]:

@@ -2,6 +2,9 @@
 
 import io
 import json
+import os
+import pwd
+import re
 import subprocess
 import sys
 
@@ -12,7 +15,8 @@ from autossl_panel.autossl.management.base import Command
 from autossl_panel.autossl.models import Options, Provider, ProviderChoice
 from autossl_panel.helper.client import HelperGone, HelperProblem
 from autossl_panel.hosting.models import Exclusion, ExclusionPattern, FeatureList, HostingUser, SiteState, VirtualHost
-from autossl_panel.people.models import Role, User
+from autossl_panel.people import factors
+from autossl_panel.people.models import AuditEntry, Role, User
 
 pytestmark = pytest.mark.django_db
 
@@ -61,9 +65,33 @@ def test_a_user_is_set(make_user):
     assert said == "amber: AutoSSL on (feature-list), not suspended, owner root\n"
 
 
+def test_a_user_gets_login_feature_list_and_address(make_user):
+    make_user("amber")
+    User.objects.create(username="anna", role=Role.USER)
+    run("feature_list", "set", "starter", "--autossl", "off")
+    said = run("user", "set", "amber", "--login", "anna", "--feature-list", "starter", "--email", "a@b.example")
+    assert said == "amber: AutoSSL off (feature-list), not suspended, owner root, login anna, e-mail a@b.example\n"
+    said = run("user", "set", "amber", "--login", "none", "--email", "")
+    assert said == "amber: AutoSSL off (feature-list), not suspended, owner root\n"
+
+
+def test_a_user_gets_an_address(make_user):
+    make_user("amber")
+    assert run("user", "email", "amber", "anna@amber.example") == "amber: notifications go to anna@amber.example\n"
+    assert HostingUser.objects.get().email == "anna@amber.example"
+    status, text = refused("user", "email", "amber", "anna")
+    assert (status, "email: “anna” is not an e-mail address" in text) == (2, True)
+    assert refused("user", "email", "nobody", "a@b.example")[0] == 2
+    assert run("user", "email", "amber", "") == "amber: notifications go to nobody\n"
+
+
 @pytest.mark.parametrize(
     ("argv", "says"),
     [
+        (("amber", "--autossl", "off", "--login", "nobody"), "There is no person “nobody”"),
+        (("amber", "--autossl", "off", "--login", "mine"), "login: “mine” is a reseller"),
+        (("amber", "--autossl", "off", "--feature-list", "x"), "There is no feature list “x”"),
+        (("amber", "--autossl", "off", "--email", "a@"), "email: “a@” is not an e-mail address"),
         (("nobody", "--autossl", "on"), "There is no hosting user “nobody”"),
         (("amber",), "Nothing to set"),
         (("amber", "--autossl", "off", "--owner", "nobody"), "There is no person “nobody”"),
@@ -71,6 +99,7 @@ def test_a_user_is_set(make_user):
 )
 def test_a_wrong_user_is_usage_and_changes_nothing(make_user, argv, says):
     make_user("amber")
+    User.objects.create(username="mine", role=Role.RESELLER)
     status, text = refused("user", "set", *argv)
     assert status == 2
     assert says in text
@@ -80,6 +109,21 @@ def test_a_wrong_user_is_usage_and_changes_nothing(make_user, argv, says):
 def test_feature_lists(server):
     assert run("feature_list", "set", "starter", "--autossl", "off") == "starter: AutoSSL off\n"
     assert not FeatureList.objects.get(name="starter").autossl
+
+
+def test_feature_lists_are_renamed_listed_and_removed(make_user):
+    make_user("amber")
+    run("feature_list", "set", "starter", "--autossl", "off")
+    run("user", "set", "amber", "--feature-list", "starter")
+    assert run("feature_list", "rename", "starter", "basic") == "starter: is called basic now\n"
+    assert "basic    off      1      1" in run("feature_list", "list")
+    status, text = refused("feature_list", "remove", "basic")
+    assert (status, text) == (2, "--move-to: “basic” has 1 users. Choose the list that they get.")
+    said = run("feature_list", "remove", "basic", "--move-to", "default")
+    assert said == "basic: removed, 1 user moved to default\n"
+    assert HostingUser.objects.get().feature_list.name == "default"
+    status, text = refused("feature_list", "remove", "nosuch")
+    assert "There is no feature list “nosuch”" in text
 
 
 def test_exclusions_are_added_listed_and_removed(make_user, make_site):
@@ -207,6 +251,86 @@ def test_a_person_is_added_with_the_password_from_standard_input(monkeypatch):
     assert text.startswith("password: ")
 
 
+def test_a_persons_life(monkeypatch, make_user):
+    make_user("amber"), make_user("birch")
+    User.objects.create(username="root", role=Role.ROOT)
+    said = run(
+        "person", "add", "anna", "--role", "user", "--for", "amber,birch", "--generate", "--email", "a@b.example"
+    )
+    password = said.strip().removeprefix("anna: user, added, password ")
+    anna = User.objects.get(username="anna")
+    assert anna.check_password(password)
+    assert anna.hosting_logins.count() == 2
+    said = run("person", "list")
+    assert re.search(r"anna +user +a@b\.example +active +never +amber, birch", said)
+    assert run("person", "set", "anna", "--for", "amber", "--email", "") == "anna: user, no e-mail address\n"
+    assert list(anna.hosting_logins.values_list("name", flat=True)) == ["amber"]
+    assert run("person", "deactivate", "anna") == "anna: is signed out everywhere and may not sign in\n"
+    assert run("person", "deactivate", "anna").endswith("(it was so already)\n")
+    assert run("person", "reactivate", "anna") == "anna: may sign in\n"
+    monkeypatch.setattr(sys, "stdin", io.StringIO("correct horse battery\n"))
+    assert run("person", "password", "anna", "--password-stdin") == "anna: password set, sessions ended\n"
+    assert run("person", "reset-factors", "anna") == "anna: had none\n"
+    said = run("person", "set", "anna", "--role", "reseller")
+    assert said == "anna: reseller, no e-mail address; 1 hosting user is without login\n"
+    run("user", "set", "amber", "--owner", "anna")
+    status, text = refused("person", "remove", "anna")
+    assert (status, text) == (2, "“anna” is not removed without --yes; 1 hosting user would be root's.")
+    assert run("person", "remove", "anna", "--yes") == "anna: removed; 1 hosting user is root's\n"
+    assert HostingUser.objects.get(name="amber").owner is None
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (("set", "root", "--role", "reseller"), "role: “root” is the only active root"),
+        (("deactivate", "root"), "person: “root” is the only active root"),
+        (("remove", "root"), "person: “root” is the only active root"),
+        (("set", "root"), "Nothing to set"),
+        (("set", "root", "--for", "amber"), "only a person with the role user is a login"),
+        (("set", "nobody", "--email", "a@b.example"), "There is no person “nobody”"),
+        (("set", "root", "--email", "a@"), "email: “a@” is not an e-mail address"),
+        (("add", "anna", "--role", "user", "--generate", "--for", "amber"), "There is no hosting user “amber”"),
+        (("add", "root", "--role", "user", "--generate"), "role: “root” is the only active root"),
+    ],
+)
+def test_what_cannot_be_done_to_a_person_is_usage_and_changes_nothing(server, argv, says):
+    User.objects.create(username="root", role=Role.ROOT)
+    status, text = refused("person", *argv)
+    assert status == 2
+    assert says in text
+    row = User.objects.get()
+    assert (row.role, row.is_active, row.email) == (Role.ROOT, True, "")
+
+
+def test_who_lost_the_second_factor_is_helped():
+    amy = User.objects.create(username="amy", role=Role.ROOT)
+    factors.add_passkey(amy, "Laptop", {"response": {}}, by=amy)
+    assert run("person", "reset-factors", "amy") == "amy: 2 second factors removed\n"
+    assert not factors.has_any(amy)
+    assert run("person", "reset-factors", "amy") == "amy: had none\n"
+    assert refused("person", "reset-factors", "bob") == (2, "There is no person “bob”.")
+
+
+def test_what_a_command_changes_is_in_the_trail_with_the_account_that_ran_it(server, monkeypatch):
+    run("options", "set", "log_days=60")
+    entry = AuditEntry.objects.get()
+    account = pwd.getpwuid(os.getuid()).pw_name
+    assert (entry.event, entry.source, entry.address, entry.person) == ("options:changed", "command", account, None)
+    monkeypatch.setenv("SUDO_USER", "anna")
+    run("options", "set", "log_days=61")
+    assert AuditEntry.objects.latest("pk").address == ("anna" if os.getuid() == 0 else account)
+
+
+def test_a_refused_directory_is_in_the_trail_as_added_and_taken_back(server):
+    status, _text = refused("provider", "add", "Nobody", "--directory", "https://127.0.0.1:1/dir")
+    assert status == 1
+    assert list(AuditEntry.objects.order_by("pk").values_list("event", "subject")) == [
+        ("provider:added", "Nobody"),
+        ("provider:removed", "Nobody"),
+    ]
+
+
 def test_providers_are_listed_with_those_that_come_along(server, provider):
     said = run("provider", "list")
     assert "letsencrypt" in said
@@ -288,6 +412,7 @@ def test_a_state_directory_that_cannot_be_written_is_one_clear_line(tmp_path):
         ("AUTOSSL_HTTP_PORT", "eighty", "AUTOSSL_HTTP_PORT must be a port from 1 to 65535, not “eighty”."),
         ("AUTOSSL_URL", "panel.example", "AUTOSSL_URL must be like https://panel.example:2087"),
         ("AUTOSSL_HOMES", "home", "AUTOSSL_HOMES must be an absolute path"),
+        ("AUTOSSL_PROXIES", "all", "AUTOSSL_PROXIES must be how many proxies stand in front, 0 to 9, not “all”."),
     ],
 )
 def test_a_wrong_environment_names_the_variable(tmp_path, name, value, says):

@@ -168,6 +168,19 @@ def test_whom_a_refusal_holds(kind: Kind, subject: str, free: set[OrderKind]) ->
     assert isinstance(ledger.ask(registration(), NOW), Granted) == (kind not in (Kind.REQUESTS, Kind.REGISTRATIONS))
 
 
+def test_a_probe_heeds_pauses_counts_and_refusals_of_all_requests() -> None:
+    for kind, subject in ((Kind.ORDERS, ""), (Kind.DOMAIN, "a.com"), (Kind.ACCOUNT, ""), (Kind.REQUESTS, "")):
+        ledger = Ledger(LETS_ENCRYPT)
+        ledger.block(kind, subject, Block(NOW + 60))
+        answer = ledger.ask(order(OrderKind.NEW, ["a.com"], probe=True), NOW)
+        assert isinstance(answer, Granted) == (kind is not Kind.REQUESTS)
+    ledger = Ledger(LETS_ENCRYPT)
+    ledger.books[Kind.SET].logs[digest(["a.com"])] = [NOW] * 4
+    assert isinstance(ledger.ask(order(OrderKind.NEW, ["a.com"], probe=True), NOW), Wait)
+    ledger.block(Kind.CONSECUTIVE, "b.com", Block(FOREVER))
+    assert isinstance(ledger.ask(order(OrderKind.ARI, ["b.com"], probe=True), NOW), Wait)
+
+
 def test_of_several_reasons_the_longest_wait_is_told() -> None:
     ledger = Ledger(LETS_ENCRYPT)
     ledger.books[Kind.FAILURES].logs["a.com"] = [NOW] * 4

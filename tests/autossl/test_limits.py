@@ -12,7 +12,7 @@ from autossl_panel.autossl.ledger import Asked, Kind, OrderKind, Purpose, order
 from autossl_panel.autossl.limits import Permit, Wait, stamps
 from autossl_panel.autossl.models import Account, Bucket, Provider
 from autossl_panel.people.models import AuditEntry, User
-from tests.autossl.limits_rows import LETS_ENCRYPT, NOW, again, names_of, new_account, take, used
+from tests.autossl.limits_rows import LETS_ENCRYPT, NOW, again, names_of, new_account, row, take, used
 
 pytestmark = pytest.mark.django_db
 
@@ -38,13 +38,14 @@ def test_a_new_order_spends_the_account_each_domain_the_set_and_sets_a_failure_o
 
 
 def test_no_more_than_four_fifths_of_what_an_account_may_order(account):
-    granted = [take(account, f"s{number}.com") for number in range(241)]
-    assert all(isinstance(answer, Permit) for answer in granted[:240])
-    wait = granted[240]
+    Provider.objects.update(limits=[row("orders", 30, 3 * 3600)])
+    account = again(account)
+    granted = [take(account, f"s{number}.com") for number in range(25)]
+    assert all(isinstance(answer, Permit) for answer in granted[:24])
+    wait = granted[24]
     assert isinstance(wait, Wait)
-    assert (wait.kind, wait.used, wait.allowed) == (Kind.ORDERS, 240, 240)
-    assert wait.until is not None
-    assert NOW + 3 * HOUR < wait.until <= NOW + 3 * HOUR + 6 * MINUTE
+    assert (wait.kind, wait.used, wait.allowed) == (Kind.ORDERS, 24, 24)
+    assert wait.until == NOW + 3 * HOUR + 2 * MINUTE
     assert isinstance(take(account, "later.com", now=wait.until - SECOND), Wait)
     assert isinstance(take(account, "later.com", now=wait.until), Permit)
 

@@ -135,6 +135,15 @@ def test_the_command_shows_losses_and_refusals_and_lifts_a_pause(account: Accoun
     assert raised.value.returncode == 2
 
 
+def test_who_set_the_whole_machine_back_says_so(account: Account) -> None:
+    assert "Counted as spent since" in provider_limits("--start-spent")
+    assert isinstance(take(again(account), "a.com", now=datetime.now(UTC)), limits.Wait)
+    assert AuditEntry.objects.filter(event="limits:started_spent", after={"permits_lost": None}).exists()
+    Account.objects.all().delete()
+    with pytest.raises(CommandError, match="no account yet"):
+        provider_limits("--start-spent")
+
+
 def test_the_command_changes_and_resets(account: Account) -> None:
     assert "1000 in 1d" in provider_limits("--set", "orders=1000/1d", "domain=none")
     kinds = {limit.kind for limit in limits.limits_of(again(account).provider)}

@@ -27,6 +27,8 @@ AGAIN = [
     "test_options.py",
     "../hosting/test_exclusion_patterns.py",
     "../hosting/test_excluded_names.py",
+    "notify/test_telling.py",
+    "notify/test_telling_kinds.py",
 ]
 
 

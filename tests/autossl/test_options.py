@@ -30,6 +30,14 @@ pytestmark = pytest.mark.django_db
         ("log_days", "7", 7),
         ("reload_gap", "0", 0),
         ("serve_www", False, False),
+        ("notify_user", "none", "none"),
+        ("notify_admin", "ALL", "all"),
+        ("admin_addresses", "", []),
+        (
+            "admin_addresses",
+            "Admin@Example.org, b@bücher.example\nadmin@example.ORG",
+            ["Admin@example.org", "b@xn--bcher-kva.example"],
+        ),
     ],
 )
 def test_a_good_value_is_kept(server, field, typed, kept):
@@ -50,6 +58,13 @@ def test_a_good_value_is_kept(server, field, typed, kept):
         ("daily_at", "25:00", "not a time of day"),
         ("log_days", "0", "days from 1 to 3650"),
         ("reload_gap", "-1", "seconds from 0 to 3600"),
+        ("notify_user", "loud", "all, warnings, failures, none"),
+        ("admin_addresses", "a@example.org, root", "“root” is not an e-mail address"),
+        ("admin_addresses", "a@b@example.org,", "not an e-mail address"),
+        ("admin_addresses", "jürgen@example.org", "letters without accents"),
+        ("admin_addresses", "a@-.example", "not an e-mail address"),
+        ("admin_addresses", f"{'a' * 250}@example.org", "longer than 254"),
+        ("admin_addresses", ",".join(f"a{n}@example.org" for n in range(21)), "21 addresses are too many"),
         ("colour", "blue", "There is no option “colour”"),
     ],
 )

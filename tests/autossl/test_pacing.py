@@ -13,7 +13,7 @@ from autossl_panel import ca
 from autossl_panel.autossl import limits, pacing
 from autossl_panel.autossl.ledger import Asked, Kind, Limit
 from autossl_panel.autossl.limits import rows, stops
-from autossl_panel.autossl.models import Bucket, Provider
+from autossl_panel.autossl.models import Account, Bucket, Provider
 from autossl_panel.simulation.oracle import Authority
 from tests.autossl.limits_rows import row
 
@@ -115,6 +115,21 @@ def test_another_process_reads_it_from_the_row(provider):
     stops._stops.clear()
     with pytest.raises(ca.CaProblem):
         new_pace(provider)("order")
+
+
+def test_a_refusal_leaves_the_pace_as_it_was_and_permits_go_by_their_own_clock(provider):
+    new_pace(provider)("order")
+    before = Bucket.objects.get()
+    Bucket.objects.update(mark=before.mark + 300)
+    now = datetime.now(UTC)
+    busy = ca.CaProblem(ca.ProblemKind.SERVER, type="x", detail="busy", retry_after=now + timedelta(minutes=1))
+    limits.heard(provider, busy, Asked.OTHER, now=now)
+    row = Bucket.objects.get()
+    assert (row.entries, row.used, row.mark) == (before.entries, before.used, before.mark + 300)
+    assert row.blocked_until is not None
+    account = Account.objects.select_related("provider").get()
+    assert limits.usage(account, now=now).refused[0].kind == Kind.REQUESTS
+    assert limits.forecast(account, now=now).mark < before.mark + 300
 
 
 def test_a_short_refusal_is_waited_for(provider):

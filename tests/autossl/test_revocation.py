@@ -131,7 +131,8 @@ def test_a_revoked_certificate_makes_its_site_due_at_once(
     assert site.next_at <= found.revoked_at + HOUR
     assert (site.next_reason, site.retry_at, site.state) == ("revoked", None, SiteState.UNSECURED)
     options = sites.policy_options(server)
-    need = policy.need(sites.read_ids([site.pk], options, now)[site.pk].facts, options.default, now)
+    found = sites.read_ids([site.pk], options, now)[site.pk]
+    need = policy.need(found.facts, found.options, now)
     assert (need.action, need.reason) == (Action.NEW, "revoked")
 
 

@@ -157,3 +157,49 @@ def test_a_run_cancelled_before_its_survey_leaves_what_it_was_for(server, make_u
     mine.refresh_from_db()
     other.refresh_from_db()
     assert (mine.next_at, other.next_at) == (None, now)
+
+
+def test_a_login_reads_the_runs_that_its_users_had_a_part_in(server, make_user, make_site):
+    login = User.objects.create(username="anna", role=Role.USER)
+    reseller, other = (User.objects.create(username=name, role=Role.RESELLER) for name in ("mine", "other"))
+    amber, birch = make_user("amber", login=login, owner=reseller), make_user("birch", owner=other)
+    mine, strange = make_site(amber, "amber.example"), make_site(birch, "birch.example")
+    made = {
+        scope: runs.start(scope, by=None, asked_from="command")
+        for scope in (runs.ALL, "user:amber", "user:birch", "owner:mine", "owner:other", "owner:anna", runs.DUE)
+    }
+    assert {run.scope for run in runs.visible(login)} == {runs.ALL, "user:amber", "owner:mine"}
+    job(made[runs.DUE], strange)
+    assert made[runs.DUE] not in runs.visible(login)
+    job(made[runs.DUE], mine)
+    assert made[runs.DUE] in runs.visible(login)
+    nobody = User.objects.create(username="nobody", role=Role.USER)
+    assert not runs.visible(nobody).exists()
+
+
+def test_a_run_of_the_same_name_on_another_server_is_not_read(make_user):
+    from autossl_panel.hosting.models import Server
+
+    login = User.objects.create(username="anna", role=Role.USER)
+    make_user("amber", login=login)
+    elsewhere = Server.objects.create(name="web99.example")
+    runs.start("user:amber", by=None, asked_from="command", server=elsewhere)
+    runs.start(runs.ALL, by=None, asked_from="command", server=elsewhere)
+    assert not runs.visible(login).exists()
+
+
+def test_what_works_on_users_now_is_their_own_run_first(server, make_user, make_site):
+    from autossl_panel.hosting.models import HostingUser
+
+    amber, birch = make_user("amber"), make_user("birch")
+    everyone = runs.start(runs.ALL, by=None, asked_from="command")
+    mine = HostingUser.objects.filter(pk=amber.pk)
+    assert not runs.at_work_on(mine).exists()
+    live = job(everyone, make_site(amber, "amber.example"))
+    job(everyone, make_site(birch, "birch.example"))
+    assert list(runs.at_work_on(mine)) == [everyone]
+    alone = Run.objects.create(server=server, scope="user:amber", asked_from="panel", started_at=timezone.now())
+    assert list(runs.at_work_on(mine)) == [alone, everyone]
+    Job.objects.filter(pk=live.pk).update(state=JobState.ENDED, outcome=JobOutcome.SECURED)
+    Run.objects.filter(pk=alone.pk).update(ended_at=timezone.now())
+    assert not runs.at_work_on(mine).exists()

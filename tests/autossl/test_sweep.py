@@ -13,6 +13,8 @@ from django_q.models import OrmQ
 from autossl_panel.autossl import options, registration, runs, sweep, tasks
 from autossl_panel.autossl.models import Beat, Job, JobState, Lease, LogLine, Options, Order, Provider, Run
 from autossl_panel.hosting.models import Server, Setting, VirtualHost
+from autossl_panel.people import audit
+from autossl_panel.people.models import AuditEntry, Session, User
 
 pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -179,6 +181,26 @@ def test_runs_older_than_the_log_is_kept_are_forgotten(server: Server, host: Vir
     assert not Run.objects.filter(pk=old.pk).exists()
     assert not LogLine.objects.filter(run_id=old.pk).exists()
     assert Run.objects.filter(pk=young.pk).exists()
+
+
+def test_sessions_that_ran_out_and_entries_of_the_trail_that_are_old_are_forgotten(server: Server) -> None:
+    person = User.objects.create(username="amy", role="root")
+    for key, days in (("out", -1), ("in", 1)):
+        Session.objects.create(
+            session_key=key, person=person, began_at=NOON, seen_at=NOON, expire_date=NOON + timedelta(days=days)
+        )
+    for days in (399, 401, 450):
+        audit.record(None, "options:changed", f"{days} days ago")
+        AuditEntry.objects.filter(subject=f"{days} days ago").update(at=NOON - timedelta(days=days))
+    swept(server)
+    assert [session.pk for session in Session.objects.all()] == ["in"]
+    assert [entry.subject for entry in AuditEntry.objects.all()] == ["399 days ago"]
+    # In a shared database the longest wish holds.
+    options.change(server, {"audit_days": "366"}, by=None)
+    other = Server.objects.create(name="web04")
+    options.change(other, {"audit_days": "4000"}, by=None)
+    swept(server)
+    assert AuditEntry.objects.filter(subject="399 days ago").exists()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -4,7 +4,7 @@ import pytest
 
 from autossl_panel.hosting import users, visible
 from autossl_panel.hosting.models import Exclusion, HostingUser, Setting, VirtualHost
-from autossl_panel.people.models import Role, User
+from autossl_panel.people.models import AuditEntry, Role, User
 
 pytestmark = pytest.mark.django_db
 
@@ -84,3 +84,29 @@ def test_a_name_list_with_junk_says_which(junk, make_user, make_site, now):
         users.exclude(["amber.example", junk], by=None, now=now)
     assert raised.value.field == "name"
     assert not Exclusion.objects.exists()
+
+
+def test_an_address_is_kept_in_one_form_and_leaves_a_trace(make_user, root):
+    user = make_user("amber")
+    users.set_email(user, " Anna@Bücher.example ", by=root)
+    user.refresh_from_db()
+    assert user.email == "Anna@xn--bcher-kva.example"
+    users.set_email(user, "", by=root)
+    assert HostingUser.objects.get(pk=user.pk).email == ""
+    entries = AuditEntry.objects.filter(subject="amber").order_by("pk")
+    assert [(entry.person, entry.before, entry.after) for entry in entries] == [
+        (root, {"email": ""}, {"email": "Anna@xn--bcher-kva.example"}),
+        (root, {"email": "Anna@xn--bcher-kva.example"}, {"email": ""}),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", ["anna", "@b.example", "a@b.example\nBcc: c@d.example", "a b@c.example", "ä@b.example"]
+)
+def test_what_is_no_address_is_refused_and_changes_nothing(make_user, text):
+    user = make_user("amber", email="a@b.example")
+    with pytest.raises(users.UserProblem) as raised:
+        users.set_email(user, text, by=None)
+    assert raised.value.field == "email"
+    assert HostingUser.objects.get(pk=user.pk).email == "a@b.example"
+    assert not AuditEntry.objects.exists()

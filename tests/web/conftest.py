@@ -1,12 +1,16 @@
 """A server with rows, and signed-in clients."""
 
+import time
 from collections.abc import Callable
 
 import pytest
 from django.test import Client
 
+from autossl_panel.people.adapter import PROVED_AT
 from autossl_panel.people.models import User
+from autossl_panel.web.requirement import LOOKED
 
+from . import troubles
 from .scene import Scene, build
 
 
@@ -16,10 +20,22 @@ def scene(db: None) -> Scene:
 
 
 @pytest.fixture
-def signed_in() -> Callable[[User], Client]:
-    def sign_in(person: User) -> Client:
+def troubled(scene: Scene) -> Scene:
+    """The same server with problems, sites that wait, and a history."""
+    return troubles.add(scene)
+
+
+@pytest.fixture
+def signed_in() -> Callable[..., Client]:
+    """A client of a person who signed in just now, or so many seconds ago."""
+
+    def sign_in(person: User, ago: float = 0) -> Client:
         client = Client()
         client.force_login(person)
+        session = client.session
+        session[PROVED_AT] = time.time() - ago
+        session[LOOKED] = time.time() + 60
+        session.save()
         return client
 
     return sign_in

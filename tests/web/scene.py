@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from autossl_panel.autossl import options
+from autossl_panel.autossl import options, providers
 from autossl_panel.autossl.models import (
     Account,
     AccountStatus,
     Beat,
     Certificate,
+    Channel,
     Installation,
     Job,
     JobOutcome,
@@ -21,8 +22,10 @@ from autossl_panel.autossl.models import (
     ProviderState,
     Run,
 )
+from autossl_panel.hosting import users
 from autossl_panel.hosting.models import Domain, FeatureList, HostingUser, Server, Setting, SiteState, VirtualHost
-from autossl_panel.people.models import Role, User
+from autossl_panel.people import audit, factors
+from autossl_panel.people.models import Role, Session, User
 
 PASSWORD = "correct horse battery"
 
@@ -82,6 +85,7 @@ class Scene:
     provider: Provider
     live: Run
     past: Run
+    channel: Channel
     now: datetime
 
 
@@ -105,6 +109,7 @@ def build(*, live: bool = True, now: datetime | None = None) -> Scene:
     provider = _providers(server, now)
     row = options.current(server)
     row.resolvers, row.server_addresses = ["192.0.2.53", "2001:db8::53"], ["203.0.113.10", "2001:db8:1::10"]
+    row.admin_addresses = ["certs@harbor-hosting.example"]
     row.save()
     owners = {"": None, "harborweb": harborweb, "brightpeak": brightpeak}
     lists = {name: FeatureList.objects.create(name=name, autossl=name != "parked") for name in _lists()}
@@ -134,7 +139,57 @@ def build(*, live: bool = True, now: datetime | None = None) -> Scene:
         current.ended_at = now - timedelta(seconds=40)
         current.counts = {"outcomes": {"secured": 4, "failed": 0}}
         current.save()
-    return Scene(server, root, harborweb, brightpeak, provider, current, past, now)
+    channel = Channel.objects.create(
+        server=server,
+        kind="webhook",
+        name="on call",
+        target="https://hooks.harbor-hosting.example/in/5up3r53cr3t",
+        secret="whsec_bm90IGEgc2VjcmV0IGF0IGFsbCwgYnV0IGxvbmc=",
+        sent_at=now - timedelta(hours=2),
+    )
+    return Scene(server, root, harborweb, brightpeak, provider, current, past, channel, now)
+
+
+BROWSERS = (
+    ("root", "2001:db8:77::4", "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) Version/18.5 Safari/605.1.15"),
+    ("harborweb", "198.51.100.9", "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:142.0) Gecko/20100101 Firefox/142.0"),
+    ("brightpeak", "203.0.113.77", "Mozilla/5.0 (Linux; Android 10; K) Chrome/140.0.0.0 Mobile Safari/537.36"),
+)
+
+
+def morning(made: Scene) -> None:
+    """What people did lately: changes of every kind, who is signed in, root's passkey with its recovery codes."""
+    now = made.now
+    with audit.coming_from("command", "anna"):
+        options.change(made.server, {"log_days": "60", "resolvers": "192.0.2.53, 192.0.2.54"}, by=None)
+        users.set_feature_list("parked", True, by=None, now=now)
+    with audit.coming_from("panel", "198.51.100.9"):
+        named = HostingUser.objects.filter(name__in=("pixelforge", "dockside"))
+        users.set_autossl(named, "on", by=made.harborweb, now=now)
+        users.exclude(["www.northwind.example"], by=made.harborweb, now=now)
+        audit.record(None, "person:sign_in_failed", "harborweb")
+        audit.record(made.harborweb, "person:signed_in", "harborweb")
+    with audit.coming_from("panel", "2001:db8:77::4"):
+        users.set_owner(HostingUser.objects.get(name="amberfield"), made.brightpeak, by=made.root)
+        wish = providers.Draft("Lab CA", "https://lab.example/acme/directory", eab_kid="kid-7", eab_hmac_key="c2VjcmV0")
+        providers.draft(wish, by=made.root, ring=False)
+        providers.disable(by=made.root)
+        factors.add_passkey(
+            made.root, "Blue key", {"clientExtensionResults": {"credProps": {"rk": True}}}, by=made.root
+        )
+        factors.add_passkey(made.root, "Old laptop", {}, by=made.root)
+    providers.activate(made.provider)
+    for n, (name, address, browser) in enumerate(BROWSERS):
+        Session.objects.create(
+            session_key=f"session-{n}",
+            session_data="",
+            person=User.objects.get(username=name),
+            address=address,
+            browser=browser,
+            began_at=now - timedelta(hours=3 + 20 * n),
+            seen_at=now - timedelta(minutes=7 * n + 1),
+            expire_date=now + timedelta(days=10),
+        )
 
 
 def _lists() -> Sequence[str]:

@@ -15,6 +15,11 @@ GOOD = {
     "log_days": "90",
     "reload_gap": "5",
     "replace_foreign": "on",
+    "second_factor": "nobody",
+    "audit_days": "400",
+    "notify_user": "failures",
+    "notify_admin": "all",
+    "admin_addresses": "a@example.org, b@example.org",
 }
 
 
@@ -24,6 +29,8 @@ def test_options_are_saved(as_root, scene: Scene):
     assert row.resolvers == ["192.0.2.53", "2001:db8::53"]
     assert (row.key_type, row.daily_at, row.log_days, row.reload_gap) == ("p384", time(4, 21), 90, 5)
     assert row.replace_foreign
+    assert (row.notify_user, row.notify_admin) == ("failures", "all")
+    assert row.admin_addresses == ["a@example.org", "b@example.org"]
     assert not row.serve_www, "a checkbox that is not sent is off"
     assert "The options are saved." in as_root.get("/options/").content.decode()
 
@@ -49,6 +56,9 @@ def test_a_reissue_is_confirmed_with_its_number_in_sight(as_root, scene: Scene):
         ("log_days", "0", "is not a number of days from 1 to 3650"),
         ("reload_gap", "soon", "is not a number of seconds"),
         ("key_type", "dsa", "is not a key type"),
+        ("notify_user", "", "is not a level"),
+        ("notify_admin", "loud", "is not a level"),
+        ("admin_addresses", "a@example.org, nowhere", "“nowhere” is not an e-mail address"),
     ],
 )
 def test_what_is_wrong_stands_at_its_field_and_nothing_is_saved(field, value, said, as_root, scene: Scene):

@@ -71,11 +71,13 @@ def test_a_pause_that_is_over_begins_a_new_count(root):
     assert SignInTries.objects.get().wrong == 1
 
 
-def test_a_hosting_users_login_has_no_pages_yet():
+def test_a_hosting_users_login_signs_in_to_pages_of_its_own():
     person("amber", Role.USER)
-    answer = try_to(Client(), username="amber")
-    assert answer.status_code == 200
-    assert "This login has no pages." in answer.content.decode()
+    client = Client()
+    assert try_to(client, username="amber")["Location"] == "/"
+    own = client.get(client.get("/")["Location"])
+    assert own.status_code == 200
+    assert client.get("/users/").status_code == 404
 
 
 def test_an_inactive_person_is_not_let_in(root):
@@ -90,9 +92,9 @@ def test_signing_out_ends_the_session(root):
     assert client.get("/users/").status_code == 302
 
 
-def test_a_poll_without_a_session_sends_the_whole_page_to_sign_in(root):
+def test_a_poll_without_a_session_is_told_so_and_where_to_sign_in(root):
     answer = Client().get("/runs/slot/", headers={"HX-Request": "true"})
-    assert (answer.status_code, answer["HX-Redirect"]) == (204, "/sign-in/")
+    assert (answer.status_code, answer["X-Sign-In"], answer.content) == (401, "/sign-in/", b"")
 
 
 def test_posts_need_the_token(root):

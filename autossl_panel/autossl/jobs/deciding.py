@@ -96,15 +96,18 @@ class _Step:
         """Once more, with the names that passed and with what has come out since: may it be ordered here and now?"""
         task, bench = self.task, self.bench
         purpose = choosing.purpose_of(task.need, task.site, self.now)
-        only = task.provider.name if task.pinned else ""
-        chosen = bench.outlook.choose(task.site, plan.names, purpose, self.now, only=only, known=known)
-        if chosen.choice.reason == "provider_probe" and not may_probe(task, self.account.pk):
-            chosen = bench.outlook.choose(task.site, plan.names, purpose, self.now, only=only, known=known)
+        before = task.tried | (task.chosen.passed_over if task.chosen is not None else set())
+
+        def settled() -> Chosen:
+            return bench.outlook.settled(
+                task.site, plan.names, purpose, self.now, before=before, pinned=task.pinned, known=known
+            )
+
+        chosen = settled()
+        here = chosen.provider is not None and chosen.provider.account == self.account.pk
+        if here and chosen.choice.reason == "provider_probe" and not may_probe(task, self.account.pk):
+            chosen = settled()
         provider = chosen.provider
-        if provider is None and task.pinned:
-            # The one that it was to go to has no room either: back to its own, which is asked as it would have been.
-            task.pinned = False
-            return self._choose(plan, known)
         if provider is None:
             waiting.for_a_provider(bench, task, chosen, self.now, *self.lines)
             return None
@@ -131,7 +134,7 @@ class _Step:
         )
         purpose = choosing.purpose_of(task.need, task.site, self.now)
         ca_time = self.caller.ca_time(self.account)
-        held = orders.take(order, purpose=purpose, now=ca_time, despite=chosen.despite)
+        held = orders.take(order, purpose=purpose, now=ca_time, probe=chosen.despite)
         if held is not None:
             # Others were faster by a moment, or the CA's clock goes otherwise than we thought.
             return self._choose(plan, {**known, task.provider.name: self.caller.by_our_clock(self.account, held)})

@@ -86,7 +86,7 @@ class Ledger:
             now = self.mark
         else:
             self.mark = now
-        held = self._room(wish.asks, wish.headroom, now, self._held(wish, now))
+        held = self._room(wish.asks, wish.headroom, now, self._held(wish, now), probe=wish.probe)
         if held is not None:
             return held
         self._spend(wish.spends, now)
@@ -95,14 +95,16 @@ class Ledger:
     def look(self, wish: Wish, now: float) -> Wait | None:
         """What `ask` would say now, None where it would grant; nothing is spent."""
         now = max(self.mark, now)
-        return self._room(wish.asks, wish.headroom, now, self._held(wish, now))
+        return self._room(wish.asks, wish.headroom, now, self._held(wish, now), probe=wish.probe)
 
-    def _room(self, asks: Iterable[Key], headroom: float, now: float, held: Wait | None) -> Wait | None:
+    def _room(
+        self, asks: Iterable[Key], headroom: float, now: float, held: Wait | None, *, probe: bool = False
+    ) -> Wait | None:
         """What of `asks` has no room now, or is refused; of that and `held` what lasts longest."""
         books = self.books
         for kind, subject in asks:
             book = books[kind]
-            if book.blocks and (block := book.blocked(subject, now)) is not None:
+            if book.blocks and not probe and (block := book.blocked(subject, now)) is not None:
                 held = _longer(held, self._refused(kind, subject, block))
             log = book.logs.get(subject)
             if log is None or log[0] <= now - book.span:
@@ -143,7 +145,7 @@ class Ledger:
             held = self._refused(Kind.REQUESTS, "", block)
         if not wish.names:
             return held
-        if self._account.blocks and (block := self._account.blocked("", now)) is not None:
+        if self._account.blocks and not wish.probe and (block := self._account.blocked("", now)) is not None:
             held = _longer(held, self._refused(Kind.ACCOUNT, "", block))
         paused, failures = self.books[Kind.CONSECUTIVE], self.failures
         if paused.blocks:
@@ -230,19 +232,6 @@ class Ledger:
     def block(self, kind: Kind, subject: str, block: Block) -> None:
         """Note what a CA refused all the same. Of two refusals of a subject the longer one holds."""
         self.books[kind].block(subject, block)
-
-    def lift(self) -> dict[Kind, dict[str, Block]]:
-        """Take the refusals away that end by themselves, but those of all requests: for who asks in spite of them."""
-        lifted: dict[Kind, dict[str, Block]] = {}
-        for kind, book in self.books.items():
-            if kind not in (Kind.CONSECUTIVE, Kind.REQUESTS):
-                lifted[kind], book.blocks = book.blocks, {}
-        return lifted
-
-    def put_back(self, lifted: dict[Kind, dict[str, Block]]) -> None:
-        """Have the refusals hold again that were lifted."""
-        for kind, blocks in lifted.items():
-            self.books[kind].blocks.update(blocks)
 
     def mend(self, name: str) -> None:
         """A person says that a name is mended: its pause and its row of failures are over, the hourly limit is not."""

@@ -51,6 +51,8 @@ class Wish:
     asks: tuple[Key, ...]
     spends: tuple[Key, ...]
     headroom: float = 0.0
+    # Try although the CA has refused it for a time; pauses, refusals of all requests and the ledger's own counts hold
+    probe: bool = False
 
 
 def digest(names: Iterable[str]) -> str:
@@ -70,25 +72,29 @@ def order(
     names: Sequence[str],
     *,
     purpose: Purpose = Purpose.URGENT,
+    probe: bool = False,
     domains: Sequence[str] | None = None,
     subject: str | None = None,
 ) -> Wish:
-    """The wish for an order of `names`. `domains` and `subject` spare who knows them finding out: see `digest`."""
+    """The wish for an order of `names`. `probe`: in spite of refusals that end by themselves.
+
+    `domains` and `subject` spare who knows them finding out: registered domains, and the names' `digest` or the like.
+    """
     ours = tuple(dict.fromkeys(names))
     failures = tuple([(Kind.FAILURES, name) for name in ours])
     whole = (Kind.SET, digest(ours) if subject is None else subject)
     if kind is OrderKind.SAME_SET:
         spends: tuple[Key, ...] = (whole, *failures)
-        return Wish(kind, ours, spends, spends, HEADROOM[purpose])
+        return Wish(kind, ours, spends, spends, HEADROOM[purpose], probe)
     if kind is OrderKind.ARI:
         # Free, yet the certificate counts for whoever asks next.
-        return Wish(kind, ours, (), (whole, *failures))
+        return Wish(kind, ours, (), (whole, *failures), 0.0, probe)
     found = dict.fromkeys(registered_domain(name) for name in ours) if domains is None else domains
     counted = tuple([(Kind.DOMAIN, domain) for domain in found])
     if kind is OrderKind.ARI_CHANGED:
-        return Wish(kind, ours, (), (*counted, whole, *failures))
+        return Wish(kind, ours, (), (*counted, whole, *failures), 0.0, probe)
     spends = ((Kind.ORDERS, ""), *counted, whole, *failures)
-    return Wish(kind, ours, spends, spends, HEADROOM[purpose])
+    return Wish(kind, ours, spends, spends, HEADROOM[purpose], probe)
 
 
 _REGISTRATION = ((Kind.REGISTRATIONS, ""),)

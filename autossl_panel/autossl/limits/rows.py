@@ -68,8 +68,9 @@ class Sheet:
         kind, subject = Kind(row.kind), row.subject
         book = self.ledger.books[kind]
         self.rows[kind, subject] = row
-        self.ledger.mark = max(self.ledger.mark, row.mark)
-        if book.limit is not None:
+        if kind is not Kind.REQUESTS:  # that one goes by another clock: see pacing
+            self.ledger.mark = max(self.ledger.mark, row.mark)
+        if book.limit is not None and kind is not Kind.REQUESTS:
             book.recall(subject, [at for at, number in row.entries for _ in range(number)], row.mark)
         if row.in_a_row and kind is Kind.FAILURES:
             self.ledger.failures.rows[subject] = row.in_a_row
@@ -123,21 +124,22 @@ class Sheet:
     def _fill(self, row: Bucket, key: Key) -> None:
         kind, subject = key
         book = self.ledger.books[kind]
-        log = book.logs.get(subject, [])
-        row.entries = [[at, len(list(same))] for at, same in groupby(log)]
-        row.used = len(log)
-        row.in_a_row = self.ledger.failures.rows.get(subject, 0) if kind is Kind.FAILURES else 0
-        row.mark = self.ledger.mark
-        row.empty_at = moment(log[-1] + book.span) if log else moment(self.ledger.mark)
+        if kind is not Kind.REQUESTS:
+            log = book.logs.get(subject, [])
+            row.entries = [[at, len(list(same))] for at, same in groupby(log)]
+            row.used = len(log)
+            row.in_a_row = self.ledger.failures.rows.get(subject, 0) if kind is Kind.FAILURES else 0
+            row.mark = self.ledger.mark
+            row.empty_at = moment(log[-1] + book.span) if log else moment(self.ledger.mark)
         block = book.blocks.get(subject)
         row.blocked_until = None if block is None else moment(block.until)
         row.blocked_detail = block.detail[:500] if block else ""
         row.blocked_url = block.url[:2000] if block else ""
 
 
-def sheet(account: Account, limits: tuple[Limit, ...] | None = None) -> Sheet:
+def sheet(account: Account) -> Sheet:
     """An empty sheet of an account, with what may have been lost of its buckets and of those it shares."""
-    found = limits_of(account.provider) if limits is None else limits
+    found = limits_of(account.provider)
     losses: list[Loss] = []
     others: list[Loss] = []
     first = account.provider_id

@@ -8,7 +8,8 @@ request ever sent the file counts at least as far as its permit:
     row < file   an older copy of the database: exactly file - row permits are missing, sent or not
     otherwise    (no file, another stamp, a file that was itself copied) nobody knows how many
 
-The file knows its own inode and this machine, so that a copied folder is noticed.
+The file knows its own inode and this machine, so that a copied folder is noticed. A whole machine that is set back or
+copied, disk and all, notices nothing by itself: `start_spent` is for who did it.
 """
 
 import fcntl
@@ -16,15 +17,19 @@ import json
 import os
 import secrets
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
 from django.conf import settings
+from django.db import transaction
+from django.db.models import Max
 
 from autossl_panel.people import audit
+from autossl_panel.people.models import User
 
-from ..models import Account, Order
+from ..ledger import Kind
+from ..models import Account, Bucket, Order
 
 LENGTH = 256
 
@@ -56,7 +61,8 @@ def look(account: Account, *, now: datetime, keep: timedelta) -> None:
     try:
         found = _read(path)
         virgin = not account.ledger_stamp and not account.ledger_count
-        if virgin and not Order.objects.filter(account=account).exists():
+        # An order without a URL may be the very one that this permit is for, saved in the same transaction.
+        if virgin and not Order.objects.filter(account=account).exclude(url="").exists():
             # Nothing was ever asked by this row; what is lost, if anything, is what the file has counted.
             if found is None and not path.exists():
                 account.ledger_stamp = _make(path, 0)
@@ -80,10 +86,24 @@ def _lost(account: Account, now: datetime, number: int | None, count: int, keep:
         # Both losses count; that the older one is dated later costs only time.
         number = None if account.ledger_lost is None else account.ledger_lost + number
     account.ledger_count = count
-    # A little later than anything that was written down at `now`
-    account.ledger_spent_at = now + timedelta(milliseconds=1)
+    _spend_all(account, now, number, None)
+
+
+def start_spent(account: Account, *, now: datetime, by: User | None) -> None:
+    """A person says that permits were given that nothing here can know of: a whole machine was set back, or copied."""
+    with transaction.atomic():
+        row = Account.objects.select_for_update(no_key=True, of=("self",)).select_related("provider").get(pk=account.pk)
+        _spend_all(row, now, None, by)
+        row.save(update_fields=["ledger_spent_at", "ledger_lost"])
+
+
+def _spend_all(account: Account, now: datetime, number: int | None, by: User | None) -> None:
+    # Later than anything that is written down, also by who heard the CA's time a little ahead of us.
+    buckets = Bucket.objects.filter(provider__directory_url=account.provider.directory_url).exclude(kind=Kind.REQUESTS)
+    latest = buckets.aggregate(mark=Max("mark"))["mark"] or 0.0
+    account.ledger_spent_at = max(now, datetime.fromtimestamp(latest, UTC)) + timedelta(milliseconds=1)
     account.ledger_lost = number
-    audit.record(None, "limits:started_spent", account.provider.name, after={"permits_lost": number})
+    audit.record(by, "limits:started_spent", account.provider.name, after={"permits_lost": number})
 
 
 def note(path: Path, stamp: str, count: int, *, sync: bool) -> None:

@@ -1,5 +1,6 @@
 """The log of runs: lines are written as event and data at once, and rendered to text when read."""
 
+from .advice import known
 from .render import Line, limit_text, line, problem_advice, problem_text, problem_told, reason_text, render, scope_text
 from .tail import Tail
 from .writer import Writer, for_job, for_run
@@ -10,6 +11,7 @@ __all__ = [
     "Writer",
     "for_job",
     "for_run",
+    "known",
     "limit_text",
     "line",
     "problem_advice",

@@ -1,5 +1,7 @@
 """What commands share: clear problems with exit status, the table, and the log on the terminal."""
 
+import os
+import pwd
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn, TypeVar
@@ -10,12 +12,14 @@ from django.db import DatabaseError, OperationalError, ProgrammingError
 from autossl_panel.autossl.inventory import UserMapProblem
 from autossl_panel.autossl.limits import LimitProblem
 from autossl_panel.autossl.models import Provider
+from autossl_panel.autossl.notify.channels import ChannelProblem
 from autossl_panel.autossl.options import OptionProblem
 from autossl_panel.autossl.providers import ProviderProblem
 from autossl_panel.autossl.revocation import RevocationProblem
 from autossl_panel.helper.client import HelperGone, HelperProblem
 from autossl_panel.hosting.models import HostingUser, Server
 from autossl_panel.hosting.users import UserProblem
+from autossl_panel.people import audit
 from autossl_panel.people.persons import PersonProblem
 
 # Instead of a provider's name: no choice of one's own
@@ -34,7 +38,11 @@ FLAGS = {
     "max_names": "--max-names",
     "agree_terms": "--agree-tos",
     "contact": "--contact",
+    "target": "--target",
+    "secret": "--secret-stdin",
     "reason": "--reason",
+    "hosting_users": "--for",
+    "move_to": "--move-to",
     "pattern": "--pattern",
 }
 
@@ -45,7 +53,7 @@ class Refused(CommandError):
 
 Refused.__name__ = "autossl-panel"
 
-PROBLEMS = (OptionProblem, UserProblem, PersonProblem, ProviderProblem, RevocationProblem, LimitProblem)
+PROBLEMS = (ChannelProblem, OptionProblem, UserProblem, PersonProblem, ProviderProblem, RevocationProblem, LimitProblem)
 
 
 class Command(BaseCommand):
@@ -60,7 +68,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            status = self.work(**options)
+            with audit.coming_from("command", _who()):
+                status = self.work(**options)
         except PROBLEMS as problem:
             field = FLAGS.get(problem.field, problem.field)
             raise Refused(f"{field}: {problem.text}", returncode=USAGE) from problem
@@ -86,6 +95,16 @@ class Command(BaseCommand):
     def work(self, *args: Any, **options: Any) -> int:
         """Do it; 0 done, 1 something failed, 2 usage."""
         raise NotImplementedError
+
+
+def _who() -> str:
+    """Who runs the command, for the audit trail: the account, or the one that it was reached from by sudo."""
+    if os.getuid() == 0 and os.environ.get("SUDO_USER"):
+        return os.environ["SUDO_USER"][:64]
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
 
 
 def _no_table(text: str) -> bool:

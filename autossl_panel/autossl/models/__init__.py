@@ -1,8 +1,19 @@
-"""Rows of the heart: providers and options, certificates and orders, runs with their jobs and log lines."""
+"""Rows of the heart: providers and options, certificates and orders, runs with jobs and log lines, notifications."""
 
 from .certificates import Certificate, Installation, Order, OrderStatus, Outcome, RevocationList, Verdict
 from .limits import Bucket
-from .providers import Account, AccountStatus, NotifyLevel, Options, Provider, ProviderChoice, ProviderState
+from .notices import Channel, Kind, Message, MessageState, Notice, UntoldRun, Way
+from .problems import DailyShare, Problem
+from .providers import (
+    Account,
+    AccountStatus,
+    NotifyLevel,
+    Options,
+    Provider,
+    ProviderChoice,
+    ProviderState,
+    SecondFactorRule,
+)
 from .runs import Beat, Job, JobOutcome, JobState, Lease, Level, LogLine, Phase, Run, Slot
 
 __all__ = [
@@ -11,24 +22,34 @@ __all__ = [
     "Beat",
     "Bucket",
     "Certificate",
+    "Channel",
+    "DailyShare",
     "Installation",
     "Job",
     "JobOutcome",
     "JobState",
+    "Kind",
     "Lease",
     "Level",
     "LogLine",
+    "Message",
+    "MessageState",
+    "Notice",
     "NotifyLevel",
     "Options",
     "Order",
     "OrderStatus",
     "Outcome",
     "Phase",
+    "Problem",
     "Provider",
     "ProviderChoice",
     "ProviderState",
     "RevocationList",
     "Run",
+    "SecondFactorRule",
     "Slot",
+    "UntoldRun",
     "Verdict",
+    "Way",
 ]

@@ -22,7 +22,7 @@ class Bucket(models.Model):
     used = models.PositiveIntegerField(default=0)
     # Failures in a row that have left the entries
     in_a_row = models.PositiveIntegerField(default=0)
-    # The latest moment it was written for: its time does not run back
+    # The latest moment it was written for: its time does not run back. Of `requests` by the database's clock
     mark = models.FloatField(default=0)
     # From when on the entries say nothing
     empty_at = models.DateTimeField(null=True)

@@ -137,6 +137,15 @@ class NotifyLevel(models.TextChoices):
     NONE = "none", _("Nothing")
 
 
+class SecondFactorRule(models.TextChoices):
+    """Who has to sign in with a second factor."""
+
+    NOBODY = "nobody", _("Nobody has to")
+    ROOT = "root", _("root")
+    OPERATORS = "operators", _("root and resellers")
+    EVERYBODY = "everybody", _("Everybody")
+
+
 class Options(models.Model):
     """The settings of the Options tab, one row a server."""
 
@@ -159,6 +168,9 @@ class Options(models.Model):
     # While set nothing is ordered or installed
     paused_at = models.DateTimeField(null=True)
     paused_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    second_factor = models.CharField(max_length=16, choices=SecondFactorRule, default=SecondFactorRule.NOBODY)
+    # How long the audit trail is kept; the database itself refuses to lose an entry within a year
+    audit_days = models.PositiveIntegerField(default=400)
     # Not set by people: when the daily check last began
     daily_done_on = models.DateField(null=True)
 

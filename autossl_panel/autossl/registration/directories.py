@@ -1,6 +1,7 @@
 """Providers' directories: the well-known CAs, and what a directory says of terms, profiles, renewal and the time."""
 
 import logging
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -56,8 +57,9 @@ def seed() -> int:
 
 
 def _known_beforehand(preset: ca.Preset) -> dict[str, Any]:
-    """What a preset tells of profiles, for pages, which read rows only: names a certificate takes, seconds it lives."""
+    """What a preset tells of limits and profiles, for what reads rows only: pages, and the ledger."""
     return {
+        "limits": [asdict(one) for one in preset.limits],
         "usual": {"max_names": preset.max_names, "seconds": preset.validity_days * presets.DAY},
         "profiles": {one.name: {"max_names": one.max_names, "seconds": one.seconds} for one in preset.profiles},
     }

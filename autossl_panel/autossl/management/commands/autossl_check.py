@@ -12,6 +12,7 @@ from autossl_panel.autossl import foreground, jobs, log, runs
 from autossl_panel.autossl.management.base import FAILED, hosting_user, plural
 from autossl_panel.autossl.management.base import Command as Base
 from autossl_panel.autossl.models import Level, Run
+from autossl_panel.autossl.notify import post, telling
 from autossl_panel.helper.client import HelperGone
 from autossl_panel.hosting import servers
 
@@ -50,6 +51,9 @@ class Command(Base):
         run = runs.start(scope, by=None, asked_from="command", server=server)
         if not (foreground.workers_alive(server) and self._follow(run)):
             self._work(run)
+            # Nobody else sends what there is to tell of it.
+            telling.sweep(server, gathered=False)
+            post.deliver(server)
         run.refresh_from_db()
         self._tell_waiting(run)
         return FAILED if run.ended_at is None or run.cancelled_at or run.problem or _unfinished(run) else 0

@@ -3,6 +3,7 @@
 from argparse import ArgumentParser
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
 from autossl_panel.autossl import foreground, inventory
@@ -11,6 +12,7 @@ from autossl_panel.autossl.management.base import Command as Base
 from autossl_panel.hosting import servers
 from autossl_panel.hosting.models import VirtualHost
 from autossl_panel.names import sought
+from autossl_panel.people import audit
 
 
 class Command(Base):
@@ -31,7 +33,9 @@ class Command(Base):
                 usage(f"There is no site “{name}”. See autossl_status for what there is.")
         hosts = VirtualHost.objects.filter(server=server)
         # First of all: what is found detached without this, another tool has done, and is mended within a minute.
-        (hosts if keys is None else hosts.filter(key__in=keys)).update(attached=False)
+        with transaction.atomic():
+            (hosts if keys is None else hosts.filter(key__in=keys)).update(attached=False)
+            audit.record(None, "site:detached", name or "", after=None if name else {"sites": hosts.count()})
         with foreground.helper() as helper:
             results = helper.detach(keys)
             inventory.refresh(server, helper, now=timezone.now())

@@ -1,8 +1,11 @@
 """Providers on the command line: added after their directory answered, used after registration."""
 
 from argparse import ArgumentParser
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+
+from django.utils import timezone
 
 from autossl_panel.autossl import choices, limits, providers, registration
 from autossl_panel.autossl.limits import changing
@@ -49,6 +52,9 @@ class Command(Base):
             help="what this CA allows you: orders=300/3h, consecutive=1152, domain=none",
         )  # fmt: skip
         limits.add_argument("--reset", action="store_true", help="go by what the CA publishes again")
+        limits.add_argument(
+            "--start-spent", action="store_true", help="this machine was set back or copied, disk and all"
+        )
         limits.add_argument("--unpause", metavar="DOMAIN", help="a paused name is mended at the CA")
         fallback = verbs.add_parser("fallback", help="which providers are asked, in order, where a site's own fails")
         fallback.add_argument("names", nargs="*", metavar="NAME", help="without any: show the order")
@@ -93,10 +99,7 @@ class Command(Base):
         )
         provider = registration.probe(providers.draft(wish, by=None, ring=False))
         if provider.state != ProviderState.READY:
-            if before is None:
-                provider.delete()
-            else:
-                before.save()
+            providers.take_back(provider, before, by=None)
             failed(f"{directory}: {_text(provider.problem)}")
         self.stdout.write(f"{provider.name}: ready{self._notes(provider)}")
         return 0
@@ -162,9 +165,8 @@ class Command(Base):
         if not registration.carry_out(account):
             failed("Orders are in hand with this account's key. It is done as soon as they have ended.")
 
-    def _limits(self, *, name: str, values: list[str], reset: bool, unpause: str | None, **_: Any) -> int:
+    def _limits(self, *, name: str, values: list[str], reset: bool, unpause: str | None, **options: Any) -> int:
         provider = provider_named(name)
-        account = Account.objects.select_related("provider").filter(provider=provider, server=servers.this()).first()
         if reset and values:
             usage("--set and --reset do not go together.")
         if reset:
@@ -172,6 +174,11 @@ class Command(Base):
         elif values:
             changing.change(provider, dict(_pair(value) for value in values), by=None)
         account = Account.objects.select_related("provider").filter(provider=provider, server=servers.this()).first()
+        if options["start_spent"]:
+            if account is None:
+                usage(f"{provider.name}: there is no account yet.")
+            limits.start_spent(account, now=timezone.now() + timedelta(seconds=provider.clock_offset), by=None)
+            account.refresh_from_db()
         if unpause and (account is None or not limits.unpause(account, unpause.strip().lower(), by=None)):
             usage(f"“{unpause}” is not paused at {provider.name}.")
         show_limits(self.stdout, provider, account)

@@ -1,0 +1,144 @@
+"""What is wrong beyond single sites, for the administrator: this server, its providers, runs that stopped."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Q
+
+from autossl_panel.hosting.models import Server, VirtualHost
+
+from .. import providers
+from ..facts import PolicyOptions
+from ..models import Account, AccountStatus, Job, Kind, Outcome, Run, Verdict
+from ..policy.needs import CLOCK_TOLERANCE
+from .changes import DAY, ZERO, Fact
+from .matters import HOUR, Matter
+
+# What a CA's problem kind is called on a site; as `jobs.ordering` says it
+CODES = {
+    "terms": "ca_terms",
+    "eab": "ca_eab",
+    "account": "ca_account",
+    "account_gone": "ca_account",
+    "key_lost": "ca_account",
+    "unreachable": "ca_unreachable",
+    "profile_gone": "profile_gone",
+}
+# A person has to act on these; the others may be over at the next try
+ACT = frozenset({"ca_terms", "ca_eab", "ca_account", "profile_gone"})
+CA_CODES = ("ca_account", "ca_eab", "ca_server", "ca_terms", "ca_unreachable")
+# Our own part of “could not be checked from here”, with its subject
+UNKNOWN = ("resolver", "no_route", "own_address_timeout")
+MOST_VERDICTS = 5000
+
+
+def of_server(server: Server, options: PolicyOptions, now: datetime) -> list[Matter]:
+    """Trouble of this server: its clock, resolver and routes, the web server's configuration, many failing alike."""
+    found = []
+    offset = options.clock_offset
+    if abs(offset) > CLOCK_TOLERANCE:
+        found.append(_server("clock", {"seconds": round(offset.total_seconds())}))
+    problem = server.inventory_problem
+    if problem is not None:
+        found.append(_server("inventory", problem, about=str(problem.get("file") or "")))
+    found += _unknown(server, now)
+    alike = Job.objects.filter(server=server, outcome_reason="reductions_suspended", ended_at__gt=now - DAY)
+    if alike.exists():
+        found.append(_server("reductions_suspended", {}))
+    return found
+
+
+def _unknown(server: Server, now: datetime) -> list[Matter]:
+    """What keeps names from being checked here, by its reason."""
+    rows = Verdict.objects.filter(
+        outcome=Outcome.UNKNOWN,
+        at__gt=now - 2 * DAY,
+        domain__virtual_host__server=server,
+        domain__virtual_host__gone_at__isnull=True,
+    ).values_list("data", flat=True)
+    counts: Counter[str] = Counter()
+    first: dict[str, Mapping[str, Any]] = {}
+    for data in rows[:MOST_VERDICTS]:
+        reason = str(data.get("reason", "")).partition(":")[0]
+        if reason in UNKNOWN:
+            counts[reason] += 1
+            first.setdefault(reason, data)
+    return [
+        _server(reason, {**first[reason], "number": counts[reason]}, patience=HOUR)
+        for reason in UNKNOWN
+        if counts[reason]
+    ]
+
+
+def _server(code: str, data: Mapping[str, Any], *, about: str = "", patience: timedelta = ZERO) -> Matter:
+    facts: frozenset[Fact] = frozenset({(about, code)})
+    return Matter(Kind.SERVER, f"server:{code}", facts, code=code, data=data, admin_patience=patience)
+
+
+def of_providers(server: Server, now: datetime) -> list[Matter]:
+    """Trouble with the providers in use and their accounts, with the number of sites that wait for it."""
+    waiting = _waiting(server)
+    active = providers.active(server)
+    found = []
+    accounts = Account.objects.select_related("provider").filter(server=server)
+    for account in accounts.filter(Q(provider__active=True) | Q(provider__fallback__isnull=False)).order_by("pk"):
+        codes: dict[str, str] = {}
+        down = account.down_until is not None and account.down_until > now
+        if down:
+            codes[_code(account.down_problem)] = str((account.down_problem or {}).get("text", ""))
+        for problem in (account.problem, account.provider.problem):
+            if problem and account.status != AccountStatus.REGISTERING:
+                codes.setdefault(_code(problem), str(problem.get("text", "")))
+        if active is not None and active[1].pk == account.pk:
+            for code, (_number, text) in waiting.items():
+                codes.setdefault(code, text)
+        if codes:
+            found.append(_provider(account, codes, waiting, at_once=down))
+    return found
+
+
+def _provider(
+    account: Account, codes: Mapping[str, str], waiting: Mapping[str, tuple[int, str]], *, at_once: bool
+) -> Matter:
+    worst = min(codes, key=lambda code: (code not in ACT, code))
+    name = str(account.provider)
+    sites = sum(number for code, (number, _text) in waiting.items() if code in codes)
+    return Matter(
+        Kind.PROVIDER,
+        f"provider:{account.provider.name}",
+        frozenset(("", code) for code in codes),
+        code=worst,
+        domain=name,
+        data={"text": codes[worst], "sites": sites, "provider": name},
+        until=account.down_until if at_once else None,
+        admin_patience=ZERO if at_once or worst in ACT else HOUR,
+    )
+
+
+def _code(problem: Mapping[str, Any] | None) -> str:
+    code = str((problem or {}).get("code", "server"))
+    return code if code.startswith("ca_") else CODES.get(code, "ca_server")
+
+
+def _waiting(server: Server) -> dict[str, tuple[int, str]]:
+    """By the CA's codes: how many sites they stand in the way of, and what the CA said to one of them."""
+    rows = VirtualHost.objects.filter(server=server, gone_at__isnull=True, problem__code__in=CA_CODES)
+    found: dict[str, tuple[int, str]] = {}
+    for problem in rows.values_list("problem", flat=True).iterator():
+        assert problem is not None
+        number, text = found.get(problem["code"], (0, str((problem.get("data") or {}).get("text", ""))))
+        found[problem["code"]] = (number + 1, text)
+    return found
+
+
+def of_runs(ended: Iterable[Run]) -> list[Matter]:
+    """Runs that could not do their work; a configuration that cannot be read is the server's trouble."""
+    found: dict[str, Matter] = {}
+    for run in ended:
+        code = str((run.problem or {}).get("code", ""))
+        if code and code != "inventory":
+            data = {"text": str((run.problem or {}).get("text", "")), "scope": run.scope}
+            found[code] = Matter(Kind.RUN, f"run:{code}", frozenset({("", code)}), code=code, data=data)
+    return list(found.values())

@@ -1,0 +1,262 @@
+"""Where notifications go, on the Options tab: e-mail, channels, tests that a worker sends, what was not delivered."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.conf import settings
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from autossl_panel.autossl import options as option_rows
+from autossl_panel.autossl.models import Channel, Message, MessageState, NotifyLevel, Way
+from autossl_panel.autossl.notify import channels as heart
+from autossl_panel.autossl.notify import extras
+from autossl_panel.autossl.notify.channels import ChannelProblem, Wish
+from autossl_panel.hosting import servers
+from autossl_panel.hosting.models import Server
+
+from . import access, messages, shell
+from .fields import Field
+
+FIELDS = ("name", "kind", "target", "secret", "level", "enabled", "private")
+# Of what was not delivered, so many are shown
+SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What came of the newest message: `sent_at`, or a problem since; `busy` while a test is under way."""
+
+    busy: bool
+    sent_at: datetime | None
+    problem: str
+    problem_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A channel as the table shows it; never its secret."""
+
+    channel: Channel
+    target: str
+    state: State
+
+    @property
+    def level(self) -> str:
+        return str(NotifyLevel(self.channel.level).label)
+
+
+@dataclass(frozen=True, slots=True)
+class Undelivered:
+    """An address or channel that would not take messages, and what it said last."""
+
+    to: str
+    number: int
+    text: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """All that the card shows."""
+
+    server: str
+    sender: str
+    addresses: tuple[str, ...]
+    mail: State
+    rows: tuple[Row, ...]
+    undelivered: tuple[Undelivered, ...]
+    waiting: int
+
+
+def card(server: Server) -> Card:
+    """The card of a server."""
+    queued = Message.objects.filter(server=server, state=MessageState.QUEUED)
+    busy = set(queued.filter(test=True).values_list("channel_id", flat=True))
+    return Card(
+        server=f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}" if settings.AUTOSSL_MAIL_FROM else "",
+        sender=settings.AUTOSSL_MAIL_FROM,
+        addresses=tuple(option_rows.current(server).admin_addresses),
+        mail=_mail(server, None in busy),
+        rows=tuple(_row(channel, channel.pk in busy) for channel in Channel.objects.filter(server=server)),
+        undelivered=_undelivered(server),
+        waiting=queued.count(),
+    )
+
+
+def _row(channel: Channel, busy: bool) -> Row:
+    problem = str(channel.problem["text"]) if channel.problem else ""
+    return Row(channel, heart.masked(channel), State(busy, channel.sent_at, problem, channel.problem_at))
+
+
+def _mail(server: Server, busy: bool) -> State:
+    """E-mail: what came of the newest test, or of the newest message to an address."""
+    mail = Message.objects.filter(server=server, way=Way.MAIL, channel__isnull=True)
+    newest = mail.filter(test=True).order_by("-made_at", "-pk").first()
+    together = mail.filter(test=True, made_at=newest.made_at) if newest else mail.none()
+    refused = (
+        together.filter(problem__isnull=False).first()
+        or mail.filter(state=MessageState.QUEUED, problem__isnull=False).order_by("-pk").first()
+    )
+    sent = mail.filter(state=MessageState.SENT).order_by("-sent_at").first()
+    problem = f"{refused.address}: {refused.problem['text']}" if refused and refused.problem else ""
+    return State(busy, sent.sent_at if sent else None, problem, refused.made_at if refused else None)
+
+
+def _undelivered(server: Server) -> tuple[Undelivered, ...]:
+    found: dict[str, Undelivered] = {}
+    rows = heart.failed(server).select_related("channel").order_by("-pk").defer("payload")
+    for message in rows[:1000]:
+        to = message.channel.name if message.channel else message.address
+        before = found.get(to)
+        if before is None:
+            text = str(message.problem["text"]) if message.problem else ""
+            found[to] = Undelivered(to, 1, text, message.made_at)
+        else:
+            found[to] = Undelivered(to, before.number + 1, before.text, before.at)
+    return tuple(found.values())[:SHOWN]
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@access.root
+def add(request: access.PanelRequest) -> HttpResponse:
+    """A form; a webhook's secret is shown in the answer to it, and never again."""
+    if request.method != "POST":
+        return _form(request, None, {"kind": Way.WEBHOOK, "level": NotifyLevel.WARNINGS, "enabled": "yes"}, None)
+    values = _typed(request)
+    try:
+        channel = heart.add(servers.this(), _wish(values), by=request.user)
+    except ChannelProblem as problem:
+        return _form(request, None, values, problem)
+    if channel.kind == Way.WEBHOOK and not values["secret"]:
+        return shell.page(request, "channel_secret.html", "options", {"channel": channel})
+    messages.ok(request, _("“%(name)s” is added.") % {"name": channel.name})
+    return redirect("options")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@access.root
+def edit(request: access.PanelRequest, pk: int) -> HttpResponse:
+    """The same form; what is a secret is not shown, and stays where it is left empty."""
+    channel = get_object_or_404(Channel, pk=pk, server=servers.this())
+    if request.method != "POST":
+        return _form(request, channel, _values(channel), None)
+    values = {**_typed(request), "kind": channel.kind}
+    try:
+        heart.change(channel, _wish(values), by=request.user)
+    except ChannelProblem as problem:
+        return _form(request, get_object_or_404(Channel, pk=pk), values, problem)
+    messages.ok(request, _("“%(name)s” is saved.") % {"name": channel.name})
+    return redirect("options")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@access.root
+def remove(request: access.PanelRequest, pk: int) -> HttpResponse:
+    """Ask; a post removes it with what waits for it."""
+    channel = get_object_or_404(Channel, pk=pk, server=servers.this())
+    if request.method == "POST":
+        name = channel.name
+        heart.remove(channel, by=request.user)
+        messages.ok(request, _("“%(name)s” is removed.") % {"name": name})
+        return redirect("options")
+    waiting = Message.objects.filter(channel=channel, state=MessageState.QUEUED).count()
+    return shell.page(request, "channel_remove.html", "options", {"channel": channel, "waiting": waiting})
+
+
+@require_POST
+@access.root
+def test(request: access.PanelRequest, pk: int) -> HttpResponse:
+    """Have a worker send a test; the card shows what came of it."""
+    channel = get_object_or_404(Channel, pk=pk, server=servers.this())
+    heart.ask_test(channel, by=request.user, now=access.now(), ring_bell=True)
+    return redirect("options")
+
+
+@require_GET
+@access.root
+def state(request: access.PanelRequest, pk: int) -> HttpResponse:
+    """What came of a channel's newest message; polled while a test is under way."""
+    channel = get_object_or_404(Channel, pk=pk, server=servers.this())
+    busy = Message.objects.filter(channel=channel, state=MessageState.QUEUED, test=True).exists()
+    return render(request, "_channel_state.html", {"row": _row(channel, busy)})
+
+
+@require_POST
+@access.root
+def test_mail(request: access.PanelRequest) -> HttpResponse:
+    """Have a worker send a test to each of the administrator's addresses."""
+    try:
+        heart.ask_mail_test(servers.this(), by=request.user, now=access.now(), ring_bell=True)
+    except ChannelProblem as problem:
+        messages.bad(request, problem.text)
+    return redirect("options")
+
+
+@require_GET
+@access.root
+def mail_state(request: access.PanelRequest) -> HttpResponse:
+    """What came of it; polled like a channel's."""
+    return render(request, "_mail_state.html", {"card": card(servers.this())})
+
+
+@require_POST
+@access.root
+def again(request: access.PanelRequest) -> HttpResponse:
+    """Try once more what was given up."""
+    number = heart.send_again(servers.this(), by=request.user, now=access.now())
+    if number:
+        messages.ok(request, _("What was not delivered is tried again."))
+    return redirect("options")
+
+
+def _typed(request: access.PanelRequest) -> dict[str, str]:
+    return {name: request.POST.get(name, "").strip() for name in FIELDS}
+
+
+def _values(channel: Channel) -> dict[str, str]:
+    return {
+        "name": channel.name,
+        "kind": channel.kind,
+        "target": channel.target if channel.kind == Way.MAIL else "",
+        "secret": "",
+        "level": channel.level,
+        "enabled": "yes" if channel.enabled else "",
+        "private": "yes" if channel.private else "",
+    }
+
+
+def _wish(values: Mapping[str, str]) -> Wish:
+    return Wish(
+        values["name"],
+        values["kind"],
+        values["target"],
+        level=values["level"],
+        enabled=bool(values["enabled"]),
+        private=bool(values["private"]),
+        secret=values["secret"],
+    )
+
+
+def _form(
+    request: access.PanelRequest, channel: Channel | None, values: Mapping[str, str], problem: ChannelProblem | None
+) -> HttpResponse:
+    fields = {}
+    for name in FIELDS:
+        here = problem is not None and problem.field == name
+        text = " ".join((problem.text, _("Nothing was saved."))) if problem is not None and here else ""
+        # What was typed stays, but for a secret.
+        value = "" if name == "secret" else values.get(name, "")
+        fields[name] = Field(name, value, text, here)
+    context = {
+        "channel": channel,
+        "fields": fields,
+        "masked": heart.masked(channel) if channel is not None else "",
+        "kinds": Way.choices,
+        "levels": NotifyLevel.choices,
+        "apprise_missing": "" if extras.has_apprise() else extras.APPRISE_MISSING,
+    }
+    return shell.page(request, "channel_form.html", "options", context)

@@ -1,0 +1,296 @@
+"""SSL/TLS Status: a hosting user's own names, what is wrong with which, include and exclude, and a check with its log.
+
+The page of a login; root and resellers open it for users that they may see, and act under their own name.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from django.db.models import QuerySet
+from django.http import HttpResponse, HttpResponseBadRequest
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_GET, require_http_methods, require_POST, require_safe
+
+from autossl_panel import names as domain_names
+from autossl_panel.autossl import domains, log, options, policies, runs
+from autossl_panel.autossl.domains import Name, NameState, Site
+from autossl_panel.autossl.models import Account, Options, Run
+from autossl_panel.hosting import excluded_names, visible
+from autossl_panel.hosting.models import HostingUser
+
+from . import access, messages, run_data, run_page, shell, status_table, undo, words
+from .paging import paginate
+from .status_table import Filter
+from .status_words import Reader
+
+# Accounts of one login that the page offers to change to
+ACCOUNTS = 100
+# Lines of a check that the page shows; the whole log is one click away
+LINES = 60
+ACTS = ("exclude", "include")
+
+
+@require_safe
+@access.person
+def status(request: access.PanelRequest) -> HttpResponse:
+    """The page of the login's first hosting user; root and resellers begin with their list of users."""
+    if not request.user.is_login:
+        return redirect("users")
+    first = _present(request).order_by("name").first()
+    if first is not None:
+        return redirect("status-user", first.pk)
+    return shell.page(request, "status_none.html", "status")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@access.person
+def status_user(request: access.PanelRequest, pk: int) -> HttpResponse:
+    """The names of a hosting user; a post includes or excludes one, or those that are selected."""
+    accounts, user = _accounts(request, pk)
+    if request.method == "POST":
+        return _post(request, user)
+    accounts_there = policies.accounts_of(user.server)
+    sites = _sites(user, accounts_there)
+    if request.htmx:
+        return _fresh(request, user, sites)
+    wish = Filter.of(request)
+    totals = status_table.totals(sites)
+    paging = paginate(request, status_table.matching(sites, wish))
+    select = request.GET.get("select", "")
+    selected: set[int] | None = None if select in ("page", "match") else set()
+    context = {
+        "hosting_user": user,
+        "accounts": accounts if len(accounts) > 1 else [],
+        "paused": _options(user).paused_at is not None,
+        "totals": totals,
+        "wish": wish,
+        "chips": _chips(totals, wish),
+        "paging": paging,
+        "groups": status_table.groups(paging.rows, Reader(request.user, access.now()), selected),
+        "all_matching": select == "match",
+        "selected": {"page": len(paging.rows), "match": paging.total}.get(select, 0),
+    }
+    account = next((one for one in accounts_there if one.provider.active), None)
+    slot = shell.slot(request.user, user.server, account=account, user=user)
+    if request.user.is_login:
+        followed = slot.live.run if slot.live else None
+        context |= {"at_work": slot.live, "follow": followed is not None, **_log_of(request, user, followed)}
+    else:
+        context["at_work"] = runs.at_work_on(HostingUser.objects.filter(pk=user.pk)).first()
+    tab = "status" if request.user.is_login else "users"
+    return shell.page(request, "status.html", tab, context, known=slot, server=user.server)
+
+
+def _accounts(request: access.PanelRequest, pk: int) -> tuple[list[HostingUser], HostingUser]:
+    """The hosting users that a login may change to, and the one whose page it is."""
+    mine = _present(request)
+    if not request.user.is_login:
+        return [], get_object_or_404(mine, pk=pk)
+    accounts = list(mine.order_by("name")[:ACCOUNTS])
+    here = next((one for one in accounts if one.pk == pk), None)
+    return accounts, here or get_object_or_404(mine, pk=pk)
+
+
+def _present(request: access.PanelRequest) -> QuerySet[HostingUser]:
+    """The hosting users that the person may see and that still have sites here."""
+    rows = visible.users(request.user).filter(gone_at__isnull=True)
+    return rows.select_related("owner", "feature_list__provider_choice", "server__options", "provider_choice")
+
+
+def _sites(user: HostingUser, accounts: Sequence[Account]) -> list[Site]:
+    serve_www = _options(user).serve_www
+    return domains.of_user(user, policies.for_user(user, accounts), access.now(), serve_www=serve_www)
+
+
+def _options(user: HostingUser) -> Options:
+    """The options of its server, which came with the user where somebody has set any."""
+    return getattr(user.server, "options", None) or options.current(user.server)
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """A filter with how many names it shows."""
+
+    state: str
+    label: str
+    n: int
+
+
+def _chips(totals: status_table.Totals, wish: Filter) -> list[Chip]:
+    counts = totals.by_chip
+    labels = {state.value: str(state.label) for state in NameState} | {status_table.NEEDS: _("Needs you")}
+    shown = [*status_table.CHIPS, *(state for state in status_table.RARE if counts[state] or wish.state == state)]
+    return [Chip(state, labels[state], counts[state]) for state in shown]
+
+
+def _fresh(request: access.PanelRequest, user: HostingUser, sites: Sequence[Site]) -> HttpResponse:
+    """The cells of the rows that the page shows, in place; for the last time when nothing works on them any more."""
+    shown = set(_ids(request.GET.getlist("shown")))
+    rows = _rows(request, sites, shown)
+    live = runs.at_work_on(HostingUser.objects.filter(pk=user.pk)).exists()
+    context = {"hosting_user": user, "totals": status_table.totals(sites), "rows": rows, "oob": True}
+    return render(request, "_status_cells.html", context, status=200 if live else shell.STOP_POLLING)
+
+
+def _rows(request: access.PanelRequest, sites: Sequence[Site], shown: set[int]) -> list[status_table.Row]:
+    reader = Reader(request.user, access.now())
+    pairs = [(site, name) for site in sites for name in site.names if name.domain_id in shown]
+    return [status_table.row(site, name, reader, set()) for site, name in pairs]
+
+
+# ---- include and exclude
+
+
+def _post(request: access.PanelRequest, user: HostingUser) -> HttpResponse:
+    """One name by its own button, or what is selected."""
+    accounts = policies.accounts_of(user.server)
+    before = _sites(user, accounts)
+    act, wanted = _wanted(request, before)
+    if act not in ACTS:
+        return HttpResponseBadRequest()
+    names = {name.domain_id: name for site in before for name in site.names}
+    done = _do(act, user, [names[pk] for pk in sorted(wanted) if pk in names], request)
+    after = _sites(user, accounts)
+    toast = None
+    if done:
+        ids = [pk for pk, name in names.items() if name.name in set(done)]
+        undoing = {"url": reverse("status-undo", args=[user.pk]), "act": act, "names": undo.pack_ids(ids)}
+        toast = shell.offer_undo(request, _said(act, done, before, after), undoing)
+    if request.htmx:
+        shown = set(_ids(request.POST.getlist("shown")))
+        context = {
+            "hosting_user": user,
+            "totals": status_table.totals(after),
+            "rows": _rows(request, after, shown),
+            "toast": toast,
+            "toast_next": _back(request, user),
+            "oob": True,
+        }
+        return render(request, "_status_saved.html", context)
+    if not done:
+        messages.info(request, _("Nothing changes: it is so already.") if wanted else _("No name is selected."))
+    return redirect(request.get_full_path())
+
+
+def _wanted(request: access.PanelRequest, sites: Sequence[Site]) -> tuple[str, set[int]]:
+    """What to do, and with which names, by id; with “all that match”, with all but those that were unticked."""
+    for act in ACTS:
+        if act in request.POST:
+            return act, set(_ids([request.POST[act]]))
+    ticked = set(_ids(request.POST.getlist("names")))
+    if request.POST.get("matching") == "1":
+        unticked = set(_ids(request.POST.getlist("shown"))) - ticked
+        ticked = {name.domain_id for _site, name in status_table.matching(sites, Filter.of(request))} - unticked
+    return request.POST.get("bulk", ""), ticked
+
+
+def _do(act: str, user: HostingUser, names: Sequence[Name], request: access.PanelRequest) -> list[str]:
+    """Exclude or include those of `names` that are not so already; returns which."""
+    change = excluded_names.exclude_names if act == "exclude" else excluded_names.include_names
+    others = {name.name for name in names if (name.exclusion is None) == (act == "exclude")}
+    return change(user, sorted(others), by=request.user, now=access.now()) if others else []
+
+
+def _said(act: str, done: Sequence[str], before: Sequence[Site], after: Sequence[Site]) -> str:
+    """What was done, and what follows."""
+    n = len(done)
+    who = f"“{domain_names.to_unicode(done[0])}”"
+    if act == "include":
+        if n == 1:
+            return _("%(who)s is included again, and looked at within a minute.") % {"who": who}
+        return _("%(n)d names are included again, and looked at within a minute.") % {"n": n}
+    text = _("%(who)s is excluded.") % {"who": who} if n == 1 else _("%(n)d names are excluded.") % {"n": n}
+    return f"{text} {_lapse(before, after, n)}"
+
+
+def _lapse(before: Sequence[Site], after: Sequence[Site], n: int) -> str:
+    """What becomes of the certificates, above all of those of sites that no name is left of."""
+    had = {site.pk for site in before if any(name.wished for name in site.names)}
+    left = [site for site in after if site.pk in had and not any(name.wished for name in site.names)]
+    ends = [site.installed.not_after for site in left if site.installed and site.installed.ours]
+    if not ends:
+        return ngettext(
+            "The next certificate is asked for without it.", "The next certificates are asked for without them.", n
+        )
+    return ngettext(
+        "No name is left of its site: the certificate expires on %(day)s and is not renewed.",
+        "No name is left of %(n)d sites: their certificates expire from %(day)s and are not renewed.",
+        len(ends),
+    ) % {"n": len(ends), "day": words.day(min(ends), access.now())}
+
+
+@require_POST
+@access.person
+def put_back(request: access.PanelRequest, pk: int) -> HttpResponse:
+    """Undo the last include or exclude of this page."""
+    user = get_object_or_404(_present(request), pk=pk)
+    toast = request.session.pop("toast", None)
+    known = toast["undo"] if toast and toast["until"] >= access.now().timestamp() else None
+    if not known or known.get("url") != request.path:
+        messages.bad(request, _("Undo was offered for a minute, which is over. Nothing was changed."))
+        return redirect(_back(request, user))
+    ids = set(undo.unpack_ids(known["names"]))
+    names = [name for site in _sites(user, ()) for name in site.names if name.domain_id in ids]
+    done = _do("include" if known["act"] == "exclude" else "exclude", user, names, request)
+    said = ngettext("%(n)d name is as before.", "%(n)d names are as before.", len(done)) % {"n": len(done)}
+    shell.offer_undo(request, said, None)
+    return redirect(_back(request, user))
+
+
+# ---- the check of this account and its log
+
+
+@require_POST
+@access.person
+def run(request: access.PanelRequest, pk: int) -> HttpResponse:
+    """Run AutoSSL for this user, or join what works on its sites already; the page shows how it goes."""
+    user = get_object_or_404(_present(request), pk=pk)
+    runs.start(runs.user_scope(user.name), by=request.user, asked_from="panel", server=user.server)
+    return redirect("status-user", user.pk)
+
+
+@require_GET
+@access.person
+def live(request: access.PanelRequest, pk: int) -> HttpResponse:
+    """New lines of the check that the page follows; 286 once this user's part in it has ended."""
+    user = get_object_or_404(_present(request), pk=pk)
+    asked = request.GET.get("run", "")
+    mine = HostingUser.objects.filter(pk=user.pk)
+    found = get_object_or_404(runs.with_a_part_of(mine), pk=int(asked) if asked.isdecimal() and len(asked) < 19 else 0)
+    # Asked before the lines are read: what is written meanwhile comes with the next poll.
+    follow = runs.at_work_on(mine).filter(pk=found.pk).exists()
+    cursor = run_page.read_cursor(request.GET.get("cursor", ""))
+    context = {**_lines(request, user, found, cursor), "run": found, "follow": follow, "oob": True}
+    return render(request, "_status_live.html", context, status=200 if follow else shell.STOP_POLLING)
+
+
+def _log_of(request: access.PanelRequest, user: HostingUser, run: Run | None) -> dict[str, object]:
+    """The check that works on the user's sites now, else the last one."""
+    mine = HostingUser.objects.filter(pk=user.pk)
+    found = run or runs.with_a_part_of(mine).order_by("-started_at", "-pk").first()
+    return {"run": found, **(_lines(request, user, found, {}) if found is not None else {})}
+
+
+def _lines(request: access.PanelRequest, user: HostingUser, found: Run, cursor: Mapping[int, int]) -> dict[str, object]:
+    """What the run said of this user: of the survey, then site by site, after `cursor` only."""
+    person = request.user
+    quiet = run_data.quiet_lines(found, person).filter(user=user, seq__gt=cursor.get(0, 0))[:LINES]
+    survey = [log.line(row, whole=person.is_root) for row in quiet]
+    jobs = run_data.of_run(found, person).filter(user=user, started_at__isnull=False)
+    latest = jobs.order_by("-started_at", "-pk").select_related("user", "virtual_host")[: run_data.FOLLOWED]
+    sites = run_data.sites(sorted(latest, key=lambda job: (job.started_at, job.pk)), person, dict(cursor))
+    return {"survey": survey, "sites": sites, "cursor": run_page.cursor_of(sites, survey, cursor)}
+
+
+def _ids(texts: Sequence[str]) -> list[int]:
+    return [int(text) for text in texts if text.isdecimal() and len(text) < 19]
+
+
+def _back(request: access.PanelRequest, user: HostingUser) -> str:
+    """The page that the form was on."""
+    url = request.POST.get("next") or (request.htmx.current_url_abs_path or "")
+    return url if url_has_allowed_host_and_scheme(url, None) else reverse("status-user", args=[user.pk])

@@ -1,0 +1,173 @@
+"""From rows to messages: what happened once, and what is wrong beyond single sites."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from autossl_panel.autossl import options
+from autossl_panel.autossl.models import (
+    Account,
+    AccountStatus,
+    Certificate,
+    JobOutcome,
+    Message,
+    Provider,
+)
+from autossl_panel.autossl.notify import telling
+from autossl_panel.hosting.models import Domain, Exclusion, Server, VirtualHost
+from tests.autossl.notify.rows import ADMIN, fail, installed
+
+pytestmark = pytest.mark.django_db
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+
+
+# --- what happened ----------------------------------------------------------------------------------------------------
+
+
+def test_a_reduced_certificate_says_which_names_it_lost(server, site, amber, made, mails, now):
+    Domain.objects.create(virtual_host=site, name="old.amber.example.com", position=2)
+    Exclusion.objects.create(user=amber, name="old.amber.example.com", at=now)
+    installed(site, now, "amber.example.com", "shop.amber.example.com", "old.amber.example.com", days_left=2)
+    new = installed(site, now, "amber.example.com", days_left=90)
+    run = made.secured(now, site, new, "reduced_coverage")
+    fail(site, "nxdomain", now, "shop.amber.example.com")
+    telling.after_run(run.pk, now=now)
+    payload = Message.objects.get(address=ADMIN).payload
+    assert payload["counts"] == {"reduced": 1}, "not as an uncovered name too"
+    assert payload["groups"][0]["notices"][0]["names"] == ["shop.amber.example.com"], "what was excluded is no loss"
+    mails()
+    telling.look(server, now=now + DAY)
+    assert mails() == []
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [("missing", "secured"), ("coverage", "secured"), ("expired", "secured"), ("due", "renewed"), ("ari", "renewed")],
+)
+def test_good_news_for_who_wants_all(server, site, made, mails, now, reason, kind):
+    options.change(server, {"notify_admin": "all"}, by=None)
+    certificate = installed(site, now, "amber.example.com", "shop.amber.example.com")
+    telling.after_run(made.secured(now, site, certificate, reason).pk, now=now)
+    assert mails() == [(ADMIN, {kind: 1})]
+    # Put in place once more after another tool had wiped it: the same certificate is no news.
+    again = made.ended(now)
+    made.job(again, site, JobOutcome.SECURED, reason, order=site.orders.get())
+    assert telling.after_run(again.pk, now=now) == 0
+
+
+def test_a_revoked_certificate_is_told_once(server, site, made, mails, now):
+    certificate = installed(site, now, "amber.example.com", "shop.amber.example.com")
+    Certificate.objects.filter(pk=certificate.pk).update(revoked_at=now, revoked_reason=1)
+    telling.look(server, now=now)
+    assert mails() == [(ADMIN, {"revoked": 1}), ("amber@amber.example", {"revoked": 1})]
+    telling.look(server, now=now + DAY)
+    assert mails() == []
+
+
+# --- beyond sites -----------------------------------------------------------------------------------------------------
+
+
+def test_trouble_of_this_server_goes_to_the_administrator_alone(server, provider, site, made, mails, now):
+    Provider.objects.update(clock_offset=700)
+    Server.objects.update(inventory_problem={"file": "/etc/nginx/x.conf", "line": 3, "text": "unexpected }"})
+    run = made.ended(now, scope="*")
+    made.job(run, site, JobOutcome.DEFERRED, "reductions_suspended")
+    telling.after_run(run.pk, now=now)
+    payload = Message.objects.get().payload
+    assert payload["counts"] == {"server": 3}
+    assert {group["code"] for group in payload["groups"]} == {"clock", "inventory", "reductions_suspended"}
+    inventory = next(group for group in payload["groups"] if group["code"] == "inventory")
+    assert "unexpected } (/etc/nginx/x.conf:3)" in inventory["cause"]
+    assert mails() == [(ADMIN, {"server": 3})]
+
+
+def test_a_resolver_that_fails_for_an_hour_is_told(server, site, made, mails, now):
+    options.change(server, {"notify_user": "none"}, by=None)
+    for hours, told in ((0, 0), (0.5, 0), (2, 1), (3, 0)):
+        moment = now + hours * HOUR
+        fail(site, "unknown", moment, data={"reason": "resolver: all nameservers failed"})
+        assert telling.look(server, now=moment) >= told
+        codes = {
+            group["code"] for message in Message.objects.all() for group in message.payload["groups"]
+            if group["kind"] == "server"
+        }  # fmt: skip
+        assert codes == ({"resolver"} if told else set()), hours
+        mails()
+
+
+def test_a_refused_account_is_told_and_not_again_while_it_lasts(server, admin, made, mails, now):
+    problem = {"field": "agree_terms", "code": "terms", "text": "The terms have changed"}
+    Account.objects.update(status=AccountStatus.REFUSED, problem=problem)
+    telling.look(server, now=now)
+    [group] = Message.objects.get().payload["groups"]
+    assert (group["kind"], group["code"]) == ("provider", "ca_terms")
+    assert "The terms have changed" in group["cause"]
+    assert "Providers tab" in group["fix"]
+    assert mails() == [(ADMIN, {"provider": 1})]
+    telling.look(server, now=now + DAY)
+    assert mails() == []
+
+
+@pytest.mark.parametrize(
+    ("problem", "code"),
+    [
+        ({"field": "provider", "code": "account_gone", "text": "no such account", "link": ""}, "ca_account"),
+        ({"field": "provider", "code": "key_lost", "text": "cannot be read", "link": ""}, "ca_account"),
+        ({"field": "agree_terms", "code": "terms", "text": "changed", "link": "https://ca.example/terms"}, "ca_terms"),
+    ],
+)
+def test_what_the_ca_wants_of_a_person_is_told(server, admin, mails, now, problem, code):
+    Account.objects.update(problem=problem)
+    telling.look(server, now=now)
+    [group] = Message.objects.get().payload["groups"]
+    assert (group["kind"], group["code"]) == ("provider", code)
+
+
+def test_a_profile_that_is_no_longer_offered_is_told(server, admin, now):
+    Provider.objects.update(problem={"field": "profile", "code": "profile_gone", "text": "“short” is gone"})
+    telling.look(server, now=now)
+    [group] = Message.objects.get().payload["groups"]
+    assert group["code"] == "profile_gone"
+    assert "“short” is gone" in group["cause"]
+
+
+def test_a_ca_that_is_down_is_one_matter_and_none_of_the_users(server, amber, make_site, made, mails, now):
+    sites = [make_site(amber, f"s{n}.example.com") for n in range(30)]
+    for one in sites:
+        installed(one, now, one.name, days_left=29)
+    run = made.ended(now, scope="*")
+    for one in sites:
+        made.job(run, one, JobOutcome.FAILED, "ca_unreachable", "ca_unreachable")
+    VirtualHost.objects.update(problem={"code": "ca_unreachable", "domain": "", "data": {"text": "no route"}})
+    assert telling.after_run(run.pk, now=now) == 0, "it may be over in a minute"
+    telling.look(server, now=now + 2 * HOUR)
+    payload = Message.objects.get().payload
+    assert payload["counts"] == {"provider": 1}
+    assert payload["groups"][0]["notices"][0]["waiting"] == 30
+    mails()
+    telling.look(server, now=now + 25 * HOUR)
+    assert mails() == [(ADMIN, {"expiring": 30}), ("amber@amber.example", {"expiring": 30})], "after a day it is theirs"
+
+
+def test_an_account_that_is_given_up_for_a_while_is_told_at_once(server, admin, made, mails, now):
+    Account.objects.update(down_until=now + HOUR, down_problem={"code": "ca_server", "text": "500"})
+    telling.look(server, now=now)
+    assert mails() == [(ADMIN, {"provider": 1})]
+
+
+def test_a_run_that_stopped_is_told_on_change_only(server, admin, made, mails, now):
+    for n, (problem, scope, told) in enumerate(
+        [
+            ({"code": "no_provider"}, "*", 1),
+            ({"code": "no_provider"}, "*", 0),
+            (None, "user:amber", 0),
+            ({"code": "failed", "text": "the helper is gone"}, "*", 1),
+            (None, "*", 0),
+            ({"code": "failed", "text": "the helper is gone"}, "*", 1),
+        ]
+    ):
+        moment = now + 2 * n * DAY
+        assert telling.after_run(made.ended(moment, scope=scope, problem=problem).pk, now=moment) == told, n
+    assert {kind for _to, kinds in mails() for kind in kinds} == {"run"}

@@ -1,0 +1,187 @@
+"""Passkeys and the rest of a person's security in a real browser, with an authenticator that it only plays."""
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from autossl_panel.autossl.models import Provider
+from autossl_panel.people import factors
+from autossl_panel.people.adapter import PROVED_AT
+from autossl_panel.people.models import Session, User
+from autossl_panel.people.session_store import SessionStore
+from tests.people.test_factors import code
+from tests.web.scene import PASSWORD, Scene
+
+pytestmark = pytest.mark.django_db(transaction=True)
+DEVICE = {
+    "protocol": "ctap2",
+    "transport": "internal",
+    "hasResidentKey": True,
+    "hasUserVerification": True,
+    "isUserVerified": True,
+    "automaticPresenceSimulation": True,
+}
+
+
+@pytest.fixture
+def open_page(browser: Browser, live_server, scene: Scene, complaints: list[str]) -> Iterator[Callable[..., Page]]:
+    """A page of a browser that has a passkey device; fails the test when the browser refused anything."""
+    contexts: list[BrowserContext] = []
+
+    def opened(**options: object) -> Page:
+        context = browser.new_context(base_url=live_server.url, **options)
+        contexts.append(context)
+        context.set_default_timeout(10_000)
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        devices = context.new_cdp_session(page)
+        devices.send("WebAuthn.enable")
+        devices.send("WebAuthn.addVirtualAuthenticator", {"options": DEVICE})
+        page.goto("/sign-in/")
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def sign_in(page: Page, username: str = "root") -> None:
+    page.get_by_label("User name").fill(username)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def sign_out(page: Page) -> None:
+    page.locator("#person summary").click()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def add_passkey(page: Page, name: str, *, alone: bool) -> None:
+    page.goto("/security/")
+    page.get_by_role("link", name="Add a passkey").click()
+    page.get_by_label("Name").fill(name)
+    if not alone:
+        page.get_by_label("Let it sign in alone").uncheck()
+    page.get_by_role("button", name="Make the passkey").click()
+
+
+def root() -> User:
+    return User.objects.get(username="root")
+
+
+def test_a_passkey_alone_signs_in_and_confirms(open_page, scene: Scene):
+    page = open_page()
+    sign_in(page)
+    page.wait_for_url("**/users/")
+    add_passkey(page, "Laptop", alone=True)
+    page.wait_for_url("**/security/recovery-codes/")
+    expect(page.locator(".codes li")).to_have_count(10)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download them").click()
+    assert download.value.suggested_filename == "autossl-recovery-codes.txt"
+    (key,) = factors.of(root()).passkeys
+    assert (key.name, key.alone) == ("Laptop", True)
+    sign_out(page)
+
+    page.get_by_role("button", name="Use a passkey").click()
+    page.wait_for_url("**/users/")
+    expect(page.locator("#person summary")).to_contain_text("root")
+
+    # An hour later: what was typed is kept while the passkey says who it is.
+    store = SessionStore(Session.objects.get(person=root()).pk)
+    store[PROVED_AT] -= 3600
+    store.save()
+    page.goto("/providers/add/")
+    page.get_by_label("Name", exact=True).fill("Pebble")
+    page.get_by_label("Directory", exact=True).fill("https://127.0.0.1:14000/dir")
+    page.get_by_role("button", name="Add and check").click()
+    expect(page.get_by_role("heading", name="Is it you?")).to_be_visible()
+    page.get_by_role("button", name="Use a passkey").click()
+    expect(page.get_by_text("The directory is being read.")).to_be_visible()
+    assert Provider.objects.filter(name="Pebble").exists()
+
+
+def test_a_passkey_beside_the_password_is_the_second_factor(open_page):
+    page = open_page()
+    sign_in(page)
+    page.wait_for_url("**/users/")
+    add_passkey(page, "Old key", alone=False)
+    page.wait_for_url("**/security/recovery-codes/")
+    assert [key.alone for key in factors.of(root()).passkeys] == [False]
+    sign_out(page)
+    sign_in(page)
+    page.wait_for_url("**/sign-in/second-factor/")
+    button = page.get_by_role("button", name="Use a passkey")
+    expect(button).to_be_focused()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/users/")
+    # The same device is not taken twice.
+    add_passkey(page, "Again", alone=False)
+    expect(page.get_by_role("alert")).to_contain_text("a passkey of yours already")
+    page.goto("/security/")
+    page.get_by_role("link", name="Remove Old key").click()
+    expect(page.get_by_text("The password alone signs in from then on.")).to_be_visible()
+    page.get_by_role("button", name="Remove").click()
+    page.wait_for_url("**/security/")
+    assert not factors.has_any(root())
+
+
+def test_a_device_without_a_passkey_for_us_says_so(open_page):
+    page = open_page()
+    page.get_by_role("button", name="Use a passkey").click()
+    expect(page.get_by_role("alert")).to_contain_text("No passkey was used.")
+    sign_in(page)
+    page.wait_for_url("**/users/")
+
+
+def test_an_app_is_set_up_and_used_without_script(open_page, scene: Scene):
+    page = open_page(java_script_enabled=False)
+    expect(page.get_by_role("button", name="Use a passkey")).to_be_hidden()
+    sign_in(page)
+    page.locator("#person summary").click()
+    page.get_by_role("link", name="Security").click()
+    page.get_by_role("link", name="Set up an app").click()
+    expect(page.get_by_role("img", name="QR code for the authenticator app")).to_be_visible()
+    secret = re.sub(r"\s", "", page.locator(".secret").inner_text())
+    page.get_by_label("Type its code").fill(code(secret))
+    page.get_by_role("button", name="Set up").click()
+    one = page.locator(".codes code").first.inner_text()
+    page.get_by_role("link", name="I have kept them").click()
+    expect(page.get_by_text("10 of 10 are left")).to_be_visible()
+    sign_out(page)
+    sign_in(page)
+    page.get_by_label("Code").fill(one)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Manage AutoSSL")).to_be_visible()
+    assert factors.of(root()).codes_left == 9
+
+
+def test_ending_another_session_throws_it_out(open_page):
+    mine, other = open_page(), open_page()
+    for page in (mine, other):
+        sign_in(page)
+        page.wait_for_url("**/users/")
+    mine.goto("/security/sessions/")
+    expect(mine.get_by_text("This session")).to_have_count(1)
+    mine.get_by_role("button", name="End", exact=False).last.click()
+    expect(mine.get_by_text("The session has ended.")).to_be_visible()
+    other.wait_for_url("**/sign-in/")
+
+
+def test_the_trail_is_filtered_and_taken_along(open_page, scene: Scene):
+    page = open_page()
+    sign_in(page)
+    page.wait_for_url("**/users/")
+    page.goto("/people/audit/")
+    page.get_by_label("Event").select_option("person:signed_in")
+    page.get_by_role("button", name="Filter").click()
+    page.wait_for_url("**/people/audit/?*event=person%3Asigned_in*")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="CSV").click()
+    assert download.value.suggested_filename == "audit.csv"
