@@ -58,7 +58,7 @@ PICTURES: dict[str, Picture] = {
     "run-site": Picture("/runs/", act=_lines_of_a_site),
     "certificates": Picture("/certificates/", themes=THEMES),
     "certificate": Picture("/certificates/?q=junipershop.example", act=_site),
-    "pending": Picture("/pending/"),
+    "pending": Picture("/pending/", height=1150),
     "problems": Picture("/problems/", themes=THEMES),
     "problems-narrow": Picture("/problems/", width=360),
     "status": Picture("/status/", who="lindner", themes=THEMES),
@@ -76,6 +76,8 @@ def say(text: str) -> None:
 
 def main(arguments: list[str]) -> None:
     stand = network.enter("tests.pictures", arguments)
+    if stand is None:
+        say("No network namespace can be made here: the pictures show loopback addresses.")
     folder, wanted = Path(arguments[0]), arguments[1:] or list(PICTURES)
     folder.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
