@@ -520,7 +520,7 @@ def test_what_the_ca_did_not_take_or_never_heard_of_is_given_back(parts: Parts, 
     assert used("orders") == 1
 
 
-def test_a_time_out_counts_as_spent(parts: Parts, trouble: Trouble) -> None:
+def test_a_time_out_counts_as_an_order_and_as_no_certificate(parts: Parts, trouble: Trouble) -> None:
     limited(parts.provider)
 
     def unheard() -> ca.CaProblem:
@@ -528,7 +528,7 @@ def test_a_time_out_counts_as_spent(parts: Parts, trouble: Trouble) -> None:
 
     trouble.at(parts.provider, unheard)
     parts.run("user:amber")
-    assert (used("orders"), used("domain"), used("set"), used("failures")) == (1, 1, 1, 2)
+    assert (used("orders"), used("domain"), used("set"), used("failures")) == (1, 0, 0, 0)
 
 
 def test_an_order_that_died_before_its_url_was_saved_needs_another_permit(
