@@ -60,27 +60,57 @@ class Report:
 
 
 def usage(account: Account, *, now: datetime) -> Report:
-    """How an account stands. `now`: the CA's time, as near as the caller knows it. Reads only, by few queries."""
+    """How an account stands. `now`: the CA's time, as near as the caller knows it. Reads only, by four queries."""
     paper = rows.sheet(account)
     at = rows.seconds(now)
-    live = _of(paper).filter(empty_at__gt=now, used__gt=0).exclude(kind=Kind.REQUESTS)
-    failing = _of(paper).filter(kind=Kind.FAILURES, in_a_row__gt=0)
-    subjects = dict(live.values_list("kind").annotate(number=Count("pk")).order_by())
-    subjects[Kind.CONSECUTIVE] = failing.count()
-    alone = [row for row in live.filter(subject="") if row.kind not in MANY]
+    subjects = _subjects(paper, now)
+    some = list(_fullest(paper, now))
     limits = []
     for limit in paper.limits:
         if limit.kind is Kind.CONSECUTIVE:
-            some = list(failing.order_by("-in_a_row", "pk")[:LOOKED_AT])
-        elif limit.kind in MANY:
-            some = list(live.filter(kind=limit.kind).order_by("-used", "pk")[:LOOKED_AT])
+            mine = [row for row in some if row.kind == Kind.FAILURES and row.in_a_row]
         else:
-            some = [row for row in alone if row.kind == limit.kind]
-        limits.append(_usage(paper, limit, some, subjects.get(limit.kind, 0), at))
+            mine = [row for row in some if row.kind == limit.kind and row.used]
+        limits.append(_usage(paper, limit, mine, subjects.get(limit.kind, 0), at))
     spent_at = account.ledger_spent_at
     if spent_at is not None and now - spent_at > rows.longest(paper.limits):
         spent_at = None
     return Report(tuple(limits), tuple(_refused(paper, now)), spent_at, account.ledger_lost if spent_at else None)
+
+
+def _live(now: datetime) -> Q:
+    return Q(empty_at__gt=now, used__gt=0)
+
+
+def _subjects(paper: rows.Sheet, now: datetime) -> dict[str, int]:
+    """Of how many subjects something counts, by kind."""
+    failing = Count("pk", filter=Q(in_a_row__gt=0))
+    found = (
+        _of(paper)
+        .exclude(kind=Kind.REQUESTS)
+        .order_by()
+        .values_list("kind")
+        .annotate(live=Count("pk", filter=_live(now)), failing=failing)
+    )
+    subjects: dict[str, int] = {}
+    for kind, live, in_a_row in found:
+        subjects[kind] = live
+        if kind == Kind.FAILURES:
+            subjects[Kind.CONSECUTIVE] = in_a_row
+    return subjects
+
+
+def _fullest(paper: rows.Sheet, now: datetime) -> Iterator[Bucket]:
+    """The rows that say how much is used: the fullest of each kind that has many, the others whole."""
+    mine = _of(paper)
+    wanted = Q(subject="") & _live(now) & ~Q(kind__in=[*MANY, Kind.REQUESTS])
+    for kind in sorted(MANY - {Kind.CONSECUTIVE}):
+        top = mine.filter(_live(now), kind=kind).order_by("-used", "pk")
+        wanted |= Q(pk__in=top.values("pk")[:LOOKED_AT])
+    failing = mine.filter(kind=Kind.FAILURES, in_a_row__gt=0).order_by("-in_a_row", "pk")
+    wanted |= Q(pk__in=failing.values("pk")[:LOOKED_AT])
+    # In order, so that of several that are as full the same one is shown each time
+    return mine.filter(wanted).order_by("-used", "pk").iterator()
 
 
 def _usage(paper: rows.Sheet, limit: Limit, some: list[Bucket], subjects: int, at: float) -> Usage:
