@@ -123,6 +123,10 @@ class VirtualHost(models.Model):
     last_extend_at = models.DateTimeField(null=True)
     # {"code", "domain", "data"}: what stands between this site and "secured", if anything
     problem = models.JSONField(null=True)
+    # The end of the certificate that is installed, whoever put it there
+    expires_at = models.DateTimeField(null=True)
+    # The key type of an installed certificate of ours, as the option has it; "" for any other
+    key_type = models.CharField(max_length=16, default="", blank=True)
 
     class Meta:
         constraints = [
@@ -137,6 +141,12 @@ class VirtualHost(models.Model):
             models.Index(fields=["user", "state"]),
             models.Index(fields=["next_at"]),
             models.Index(fields=["name"]),
+            # All that is counted before something is changed, in one walk
+            models.Index(
+                fields=["server", "state", "key_type", "expires_at", "names_covered"],
+                condition=models.Q(gone_at__isnull=True),
+                name="hosting_vh_census",
+            ),
         ]
 
     def __str__(self) -> str:
