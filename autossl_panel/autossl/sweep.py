@@ -16,6 +16,7 @@ from . import (
     inventory,
     jobs,
     leases,
+    measuring,
     providers,
     registration,
     renewal_info,
@@ -56,6 +57,7 @@ def sweep(server: Server, *, now: datetime | None = None) -> bool:
     _start_due(server, now)
     jobs.ring_where_needed(server)
     _forget(server, now)
+    measuring.measure(server, now)
     try:
         telling.sweep(server, now=now)
     finally:

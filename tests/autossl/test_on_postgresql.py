@@ -25,6 +25,8 @@ AGAIN = [
     "test_sites.py",
     "test_choices.py",
     "test_options.py",
+    "test_census.py",
+    "test_measuring.py",
     "../hosting/test_exclusion_patterns.py",
     "../hosting/test_excluded_names.py",
     "notify/test_telling.py",
