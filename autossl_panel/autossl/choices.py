@@ -119,6 +119,24 @@ def record_recovery(account: Account) -> policy.ProviderHealth:
     return _fare(account, policy.recovered, None)
 
 
+def try_now(account: Account, *, by: User | None, now: datetime) -> bool:
+    """Have a provider that is left alone because of faults tried at once: one order shows whether it works again.
+
+    Sites that wait for any provider are due. False where it is not left alone.
+    """
+    with transaction.atomic():
+        row = Account.objects.select_for_update(of=("self",)).select_related("provider").get(pk=account.pk)
+        until = row.down_until
+        if until is None or until <= now:
+            return False
+        Account.objects.filter(pk=row.pk).update(down_until=now)
+        waiting = VirtualHost.objects.filter(server_id=row.server_id, held_reason="providers_down")
+        waiting.update(held_until=None, held_reason="", held_provider="", next_at=now, next_reason="changed")
+        hosting_users.make_due(VirtualHost.objects.filter(server_id=row.server_id, next_reason="providers_down"), now)
+        audit.record(by, "provider:tried", row.provider.name, before={"left_alone_until": until.isoformat()})
+    return True
+
+
 def _fare(account: Account, change: Any, problem: dict[str, Any] | None) -> policy.ProviderHealth:
     with transaction.atomic():
         # With the row locked: workers that meet the same fault count it one after the other.
