@@ -182,6 +182,7 @@ def ask_to_use(
                 "contact": contact,
                 "terms_url": provider.terms_url,
                 "terms_agreed_at": now if provider.terms_url else None,
+                "terms_agreed_by": by.username if by else "",
                 "problem": None,
                 "asked_at": now,
                 "use_then": use,
@@ -380,9 +381,10 @@ def _wish(account: Account, do: str, event: str, *, by: User | None, ring: bool,
         if agreed:
             row.terms_url = row.provider.terms_url
             row.terms_agreed_at = timezone.now() if row.terms_url else None
+            row.terms_agreed_by = by.username if by else ""
             if row.problem is not None and row.problem["field"] == "agree_terms":
                 row.problem = None
-        row.save(update_fields=["wish", "terms_url", "terms_agreed_at", "problem"])
+        row.save(update_fields=["wish", "terms_url", "terms_agreed_at", "terms_agreed_by", "problem"])
         audit.record(by, event, row.provider.name, before=before, after={"terms_url": row.terms_url, "asked": do})
         if ring:
             async_task(WISH, row.pk)

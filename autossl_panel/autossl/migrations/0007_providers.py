@@ -34,6 +34,11 @@ class Migration(migrations.Migration):
             field=models.BooleanField(default=True),
         ),
         migrations.AddField(
+            model_name='account',
+            name='terms_agreed_by',
+            field=models.CharField(blank=True, default='', max_length=150),
+        ),
+        migrations.AddField(
             model_name='provider',
             name='answer',
             field=models.JSONField(null=True),

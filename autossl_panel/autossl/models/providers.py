@@ -97,6 +97,8 @@ class Account(models.Model):
     contact = models.CharField(max_length=254, default="", blank=True)
     terms_url = models.CharField(max_length=500, default="", blank=True)
     terms_agreed_at = models.DateTimeField(null=True)
+    # Who agreed, by name; "" for a command
+    terms_agreed_by = models.CharField(max_length=150, default="", blank=True)
     registered_at = models.DateTimeField(null=True)
     # {"field", "code", "text", "link"}: why it was refused, or what the CA wants of a person before it goes on
     problem = models.JSONField(null=True)
