@@ -225,9 +225,9 @@ def _why_outages(offer: Offer, _needs: Needs) -> str:
     if not offer.placed:
         return _("no order yet")
     if not offer.failed:
-        return ngettext(
-            "%(n)d order in 30 days, not lost", "%(n)d orders in 30 days, none lost", offer.placed
-        ) % {"n": offer.placed}
+        return ngettext("%(n)d order in 30 days, not lost", "%(n)d orders in 30 days, none lost", offer.placed) % {
+            "n": offer.placed
+        }
     text = ngettext(
         "%(failed)d of %(n)d order in 30 days came to nothing",
         "%(failed)d of %(n)d orders in 30 days came to nothing",

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Count, F, Func, IntegerField, Q, QuerySet, Subquery
 
 from ..ledger import PROVIDER_WIDE, Kind, Ledger, Limit, Use
 from ..models import Account, Bucket
@@ -63,8 +63,8 @@ def usage(account: Account, *, now: datetime) -> Report:
     """How an account stands. `now`: the CA's time, as near as the caller knows it. Reads only, by four queries."""
     paper = rows.sheet(account)
     at = rows.seconds(now)
-    subjects = _subjects(paper, now)
     some = list(_fullest(paper, now))
+    subjects = _subjects(paper, now) | {Kind.CONSECUTIVE: getattr(some[0], "failing", 0) if some else 0}
     limits = []
     for limit in paper.limits:
         if limit.kind is Kind.CONSECUTIVE:
@@ -84,33 +84,30 @@ def _live(now: datetime) -> Q:
 
 def _subjects(paper: rows.Sheet, now: datetime) -> dict[str, int]:
     """Of how many subjects something counts, by kind."""
-    failing = Count("pk", filter=Q(in_a_row__gt=0))
-    found = (
-        _of(paper)
-        .exclude(kind=Kind.REQUESTS)
-        .order_by()
-        .values_list("kind")
-        .annotate(live=Count("pk", filter=_live(now)), failing=failing)
-    )
-    subjects: dict[str, int] = {}
-    for kind, live, in_a_row in found:
-        subjects[kind] = live
-        if kind == Kind.FAILURES:
-            subjects[Kind.CONSECUTIVE] = in_a_row
-    return subjects
+    live = _of(paper).filter(_live(now)).exclude(kind=Kind.REQUESTS)
+    return dict(live.order_by().values_list("kind").annotate(number=Count("pk")))
 
 
 def _fullest(paper: rows.Sheet, now: datetime) -> Iterator[Bucket]:
-    """The rows that say how much is used: the fullest of each kind that has many, the others whole."""
-    mine = _of(paper)
-    wanted = Q(subject="") & _live(now) & ~Q(kind__in=[*MANY, Kind.REQUESTS])
-    for kind in sorted(MANY - {Kind.CONSECUTIVE}):
-        top = mine.filter(_live(now), kind=kind).order_by("-used", "pk")
-        wanted |= Q(pk__in=top.values("pk")[:LOOKED_AT])
-    failing = mine.filter(kind=Kind.FAILURES, in_a_row__gt=0).order_by("-in_a_row", "pk")
-    wanted |= Q(pk__in=failing.values("pk")[:LOOKED_AT])
+    """The rows that say how much is used: the fullest of each kind that has many, the others whole.
+
+    Each of them is found by an index of its own, however many rows there are.
+    """
+    wanted = Q()
+    for kind in Kind:
+        mine = Bucket.objects.filter(owner=paper.owner(kind), kind=kind)
+        if kind in MANY:
+            top = mine.filter(_live(now)).order_by("-used", "pk")
+            wanted |= Q(pk__in=top.values("pk")[:LOOKED_AT])
+        elif kind is not Kind.REQUESTS:
+            wanted |= Q(owner=paper.owner(kind), kind=kind, subject="") & _live(now)
+    failing = Bucket.objects.filter(owner=paper.owner(Kind.FAILURES), kind=Kind.FAILURES, in_a_row__gt=0)
+    top = failing.order_by("-in_a_row", "pk")
+    wanted |= Q(pk__in=top.values("pk")[:LOOKED_AT])
+    number = failing.order_by().annotate(number=Func(F("pk"), function="COUNT", output_field=IntegerField()))
     # In order, so that of several that are as full the same one is shown each time
-    return mine.filter(wanted).order_by("-used", "pk").iterator()
+    found = Bucket.objects.filter(wanted).annotate(failing=Subquery(number.values("number")))
+    return found.order_by("-used", "pk").iterator()
 
 
 def _usage(paper: rows.Sheet, limit: Limit, some: list[Bucket], subjects: int, at: float) -> Usage:
@@ -132,7 +129,9 @@ def _usage(paper: rows.Sheet, limit: Limit, some: list[Bucket], subjects: int, a
 
 
 def _refused(paper: rows.Sheet, now: datetime) -> Iterator[Refused]:
-    for row in _of(paper).filter(blocked_until__gt=now).order_by("-blocked_until", "kind", "subject"):
+    mine = {paper.shared_owner, paper.owner(Kind.ACCOUNT)}
+    refused = Bucket.objects.filter(owner__in=mine, blocked_until__gt=now)
+    for row in refused.order_by("-blocked_until", "kind", "subject"):
         until = None if row.blocked_until is None or row.blocked_until >= rows.NEVER else row.blocked_until
         kind = Kind(row.kind)
         yield Refused(kind, row.subject, row.label or row.subject, until, row.blocked_detail, row.blocked_url)

@@ -36,7 +36,7 @@ class Bucket(models.Model):
             models.UniqueConstraint(fields=["owner", "kind", "subject"], name="autossl_bucket_unique"),
         ]
         indexes = [
-            models.Index(fields=["owner", "kind", "-used"], name="autossl_bucket_fullest"),
+            models.Index(fields=["owner", "kind", "-used", "empty_at"], name="autossl_bucket_fullest"),
             models.Index(fields=["empty_at"], name="autossl_bucket_empty"),
             # The few that the CA refused
             models.Index(
