@@ -32,7 +32,8 @@ class OptionProblem(ValueError):
 
 def current(server: Server) -> Options:
     """The options of a server, with their defaults where nobody has set them."""
-    return Options.objects.get_or_create(server=server, defaults={"daily_at": _drawn_time()})[0]
+    rows = Options.objects.select_related("paused_by")
+    return rows.get_or_create(server=server, defaults={"daily_at": _drawn_time()})[0]
 
 
 def _drawn_time() -> time:

@@ -10,12 +10,32 @@ from . import access, shell
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One thing that follows: the fact in bold, then the rest. `good` is what stays as it is."""
+    """One thing that follows: the fact in bold, the rest, and a `sample` of the names, with how many more there are."""
 
     fact: str
     rest: str = ""
     icon: str = "warn"
     css: str = "is-warn"
+    sample: Sequence[str] = ()
+    more: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One answer of several."""
+
+    value: str
+    label: str
+    small: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What has to be said beside yes; the first option is ticked."""
+
+    name: str
+    label: str
+    options: Sequence[Option]
 
 
 def good(fact: str, rest: str = "") -> Point:
@@ -36,6 +56,7 @@ class Question:
     hidden: Sequence[tuple[str, str]] = ()
     sure: str = "yes"
     red: bool = True
+    choice: Choice | None = None
 
 
 def ask(request: access.PanelRequest, tab: str, question: Question) -> HttpResponse:

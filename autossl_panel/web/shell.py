@@ -11,13 +11,15 @@ from django.utils.translation import gettext as _
 
 from autossl_panel.autossl import options, runs
 from autossl_panel.autossl.log.render import scope_text
-from autossl_panel.autossl.models import Account, Beat, Run
+from autossl_panel.autossl.models import Account, Beat, Options, Run
 from autossl_panel.autossl.runs import Progress
 from autossl_panel.hosting import servers, visible
 from autossl_panel.hosting.models import HostingUser, Server
 from autossl_panel.people.models import User
 
+from . import banners
 from .access import PanelRequest, now
+from .banners import Banners
 
 # What htmx takes as: swap, and ask no more
 STOP_POLLING = 286
@@ -97,6 +99,7 @@ class Shell:
     workers_seen: datetime | None
     workers_lost: bool
     inventory_problem: Mapping[str, object] | None
+    banners: Banners
     toast: Mapping[str, object] | None
 
 
@@ -109,9 +112,12 @@ def page(
     *,
     known: Slot | None = None,
     server: Server | None = None,
+    row: Options | None = None,
 ) -> HttpResponse:
-    """Render a full page with its shell; `known` is the run slot, and `server` this one, where the page has them."""
-    around = _shell(request, tab, server or servers.this(), known)
+    """Render a full page with its shell; `known` is the run slot, `server` this one and `row` its options, where the
+    page has them.
+    """
+    around = _shell(request, tab, server or servers.this(), known, row)
     return render(request, template, {**(context or {}), "shell": around, "server": around.server}, status=status)
 
 
@@ -119,7 +125,9 @@ def plain(
     request: PanelRequest, template: str, context: Mapping[str, object] | None = None, status: int = 200
 ) -> HttpResponse:
     """Render a page that is not about AutoSSL: the frame with its header. `section` of the context: own, or people."""
-    return render(request, template, {"section": "own", **(context or {}), "server": servers.this()}, status=status)
+    server = servers.this()
+    around = {"section": "own", "server": server, "banners": banners.of_plain(server)}
+    return render(request, template, {**around, **(context or {})}, status=status)
 
 
 def account_in_use(server: Server) -> Account | None:
@@ -127,11 +135,12 @@ def account_in_use(server: Server) -> Account | None:
     return Account.objects.select_related("provider").filter(server=server, provider__active=True).first()
 
 
-def _shell(request: PanelRequest, tab: str, server: Server, known: Slot | None) -> Shell:
+def _shell(request: PanelRequest, tab: str, server: Server, known: Slot | None, row: Options | None) -> Shell:
     moment, person = now(), request.user
+    row = row or options.current(server)
     beat = Beat.objects.filter(server=server).first()
     account = account_in_use(server) if known is None else known.account
-    next_check = None if person.is_login else _next_check(server, moment)
+    next_check = None if person.is_login else _next_check(row, moment)
     return Shell(
         server=server,
         tab=tab,
@@ -142,13 +151,13 @@ def _shell(request: PanelRequest, tab: str, server: Server, known: Slot | None) 
         workers_seen=beat.at if beat else None,
         workers_lost=beat is None or moment - beat.at > LOST_AFTER,
         inventory_problem=server.inventory_problem if person.is_root else None,
+        banners=banners.of(person, server, account, row, moment),
         toast=toast_of(request, moment),
     )
 
 
-def _next_check(server: Server, moment: datetime) -> datetime:
+def _next_check(row: Options, moment: datetime) -> datetime:
     """When the daily check begins next; it is over for today once it has begun."""
-    row = options.current(server)
     at = datetime.combine(moment.date(), row.daily_at, tzinfo=moment.tzinfo)
     if row.daily_done_on is not None and row.daily_done_on >= moment.date():
         at += timedelta(days=1)

@@ -83,7 +83,7 @@ def status_user(request: access.PanelRequest, pk: int) -> HttpResponse:
     else:
         context["at_work"] = runs.at_work_on(HostingUser.objects.filter(pk=user.pk)).first()
     tab = "status" if request.user.is_login else "users"
-    return shell.page(request, "status.html", tab, context, known=slot, server=user.server)
+    return shell.page(request, "status.html", tab, context, known=slot, server=user.server, row=_options(user))
 
 
 def _accounts(request: access.PanelRequest, pk: int) -> tuple[list[HostingUser], HostingUser]:
@@ -99,7 +99,9 @@ def _accounts(request: access.PanelRequest, pk: int) -> tuple[list[HostingUser],
 def _present(request: access.PanelRequest) -> QuerySet[HostingUser]:
     """The hosting users that the person may see and that still have sites here."""
     rows = visible.users(request.user).filter(gone_at__isnull=True)
-    return rows.select_related("owner", "feature_list__provider_choice", "server__options", "provider_choice")
+    return rows.select_related(
+        "owner", "feature_list__provider_choice", "server__options__paused_by", "provider_choice"
+    )
 
 
 def _sites(user: HostingUser, accounts: Sequence[Account]) -> list[Site]:

@@ -82,6 +82,8 @@ TABLE: dict[str, Answers] = {
     "mail-test": {"post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
     "mail-state": {"get": (SIGN_IN, NONE, NONE, NONE, OK)},
     "messages-again": {"post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
+    "pause": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
+    "resume": ROOT_ACT,
     "users": {"get": (SIGN_IN, NONE, OK, OK, OK), "post": (SIGN_IN, NONE, AWAY, AWAY, AWAY)},
     "users-undo": {"post": (SIGN_IN, NONE, AWAY, AWAY, AWAY)},
     "user-autossl": {"post": (SIGN_IN, NONE, 400, NONE, 400)},
