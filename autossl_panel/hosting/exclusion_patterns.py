@@ -1,12 +1,13 @@
 """Names that nobody wants a certificate for, by pattern, at one of four levels. Permissions are the caller's."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from autossl_panel import patterns
 from autossl_panel.people import audit
@@ -91,7 +92,7 @@ def _concerned(pattern: str, level: Level) -> Concerned:
     found: list[str] = []
     hosts: dict[int, None] = {}
     number = 0
-    rows = Domain.objects.filter(virtual_host__in=level.hosts).order_by("name")
+    rows = Domain.objects.filter(_maybe(pattern), virtual_host__in=level.hosts).order_by("name")
     for host, name, added in rows.values_list("virtual_host_id", "name", "added").iterator(5000):
         if patterns.matches(pattern, name) or (added and patterns.matches(pattern, name.removeprefix("www."))):
             number += 1
@@ -99,6 +100,16 @@ def _concerned(pattern: str, level: Level) -> Concerned:
             if len(found) < SAMPLE:
                 found.append(name)
     return Concerned(pattern, number, tuple(found), tuple(hosts))
+
+
+def _maybe(pattern: str) -> Q:
+    """What the database can tell of names that match: they hold the longest piece that is not “any”.
+
+    A name with a Unicode form may match by that.
+    """
+    piece = max(re.split(r"[*?]", pattern), key=len)
+    found = Q(name__contains="xn--")
+    return found | Q(name__contains=piece) if piece.isascii() else found
 
 
 def _pattern(text: str) -> str:

@@ -26,6 +26,7 @@ AGAIN = [
     "test_choices.py",
     "test_options.py",
     "test_census.py",
+    "test_forecasting.py",
     "test_measuring.py",
     "../hosting/test_exclusion_patterns.py",
     "../hosting/test_excluded_names.py",
