@@ -12,6 +12,8 @@ from django.utils import timezone
 
 from autossl_panel.autossl import options
 from autossl_panel.autossl.models import Provider
+from autossl_panel.hosting import exclusion_patterns
+from autossl_panel.hosting.exclusion_patterns import Level
 from autossl_panel.hosting.models import FeatureList, HostingUser
 from autossl_panel.people.models import Role, Session, User
 from autossl_panel.web.requirement import LOOKED
@@ -82,6 +84,8 @@ TABLE: dict[str, Answers] = {
     "mail-test": {"post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
     "mail-state": {"get": (SIGN_IN, NONE, NONE, NONE, OK)},
     "messages-again": {"post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
+    "patterns": {"get": (SIGN_IN, NONE, OK, OK, OK), "post": (SIGN_IN, NONE, OK, OK, OK)},
+    "pattern-remove": {"get": (SIGN_IN, NONE, OK, NONE, OK), "post": (SIGN_IN, NONE, AWAY, NONE, AWAY)},
     "pause": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
     "resume": ROOT_ACT,
     "users": {"get": (SIGN_IN, NONE, OK, OK, OK), "post": (SIGN_IN, NONE, AWAY, AWAY, AWAY)},
@@ -204,6 +208,9 @@ def object_of(name: str, scene: Scene) -> object:
         return found.ident
     if name.startswith("channel-"):
         return scene.channel.pk
+    if name == "pattern-remove":
+        level = Level(scene.server, owner=scene.harborweb)
+        return exclusion_patterns.add_pattern("*.dev.example", level, by=None, now=scene.now).pk
     if name.startswith("person-") or name == "person":
         return User.objects.get_or_create(username="somebody", role=Role.RESELLER)[0].pk
     if name.startswith("feature-list-") or name == "feature-list":
