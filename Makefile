@@ -3,7 +3,7 @@ SHELL := /bin/sh
 PY := .venv/bin/python
 SOURCES := autossl_panel tests $(wildcard bench) manage.py
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint bench lock clean
+.PHONY: help setup demo test test-slow lint bench messages lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -40,6 +40,10 @@ lint: .setup-test  ## ruff, mypy and the import contracts
 
 bench: .setup-bench  ## speed and memory, side by side with other clients; writes docs/benchmarks.md
 	$(PY) -m bench
+
+messages: .setup-test  ## read the texts to translate out of the sources into autossl_panel/locale, and compile them
+	AUTOSSL_STATE_DIR="$(CURDIR)/.sandbox/state" $(PY) manage.py makemessages --all --add-location file --ignore bench --ignore tests
+	AUTOSSL_STATE_DIR="$(CURDIR)/.sandbox/state" $(PY) manage.py compilemessages --ignore .venv
 
 lock:  ## write the requirements with hashes from pyproject.toml (UPGRADE=1: newest versions)
 	scripts/lock

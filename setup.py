@@ -14,7 +14,7 @@ setup(
     packages=[*find_packages(include=["autossl_panel*"]), "autossl_panel.templates", "autossl_panel.static"],
     package_dir={"autossl_panel.templates": "templates", "autossl_panel.static": "static"},
     package_data={
-        "autossl_panel": ["py.typed"],
+        "autossl_panel": ["py.typed", "locale/*/LC_MESSAGES/*.mo"],
         "autossl_panel.templates": below("templates"),
         "autossl_panel.static": below("static"),
     },

@@ -206,15 +206,18 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "autossl_panel.web.static_files.StaticFiles",
+    "django.middleware.gzip.GZipMiddleware",
     "autossl_panel.web.middleware.ContentSecurityPolicy",
     "autossl_panel.web.middleware.SignInAgain",
+    "autossl_panel.web.middleware.InWords",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "autossl_panel.web.middleware.ComingFrom",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "autossl_panel.web.middleware.Viewer",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "autossl_panel.web.requirement.SecondFactorRequired",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -293,7 +296,8 @@ CACHES = {
 }
 
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", "English")]
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+LOCALE_PATHS = [PACKAGE / "locale"]
 USE_I18N = True
 TIME_ZONE = "UTC"
 USE_TZ = True

@@ -3,3 +3,5 @@
 from django.urls import include, path
 
 urlpatterns = [path("", include("autossl_panel.web.urls"))]
+
+handler400 = "autossl_panel.web.around.bad_request"

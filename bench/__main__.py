@@ -13,9 +13,9 @@ from importlib import metadata
 from pathlib import Path
 
 from autossl_panel.sandbox.processes import SandboxProblem, find_program
-from bench import alone, apache, measure, nothing_due, panel, report, results
+from bench import alone, apache, measure, nothing_due, pages, panel, report, results
 from bench.report import Measured
-from bench.results import NothingDue, Pipeline
+from bench.results import NothingDue, Pages, Pipeline
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 CLIENTS: dict[str, Callable[[], Pipeline]] = {
@@ -24,7 +24,9 @@ CLIENTS: dict[str, Callable[[], Pipeline]] = {
     "acme": lambda: alone.run("shipped"),
     "layer": lambda: alone.run("own"),
 }
-PARTS = (*CLIENTS, "nothing-due")
+PARTS = (*CLIENTS, "nothing-due", "pages")
+# What each needs beside Python
+PROGRAMS = (("nginx", "nginx"), ("pebble", "pebble"), ("apache2", "apache2"))
 
 
 def main() -> int:
@@ -33,10 +35,11 @@ def main() -> int:
     machine = measure.machine()
     print(machine, flush=True)
     try:
-        for program, package in (("nginx", "nginx"), ("pebble", "pebble"), ("apache2", "apache2")):
+        for program, package in PROGRAMS if chosen.only != ["pages"] else ():
             find_program(program, package)
         clients = _clients(chosen.rounds, [part for part in chosen.only if part in CLIENTS])
         quiet = _nothing_due(chosen.rounds) if "nothing-due" in chosen.only else []
+        looked_at = _pages(chosen.rounds) if "pages" in chosen.only else []
     except SandboxProblem as problem:
         print(f"bench: {problem}", file=sys.stderr)
         return 1
@@ -46,6 +49,7 @@ def main() -> int:
         versions=_versions(),
         clients=[results.middle(found) for found in clients if found],
         nothing_due=quiet,
+        pages=looked_at,
     )
     if set(chosen.only) == set(PARTS):
         (DOCS / "benchmarks.md").write_text(report.as_markdown(measured), encoding="utf-8")
@@ -84,6 +88,21 @@ def _nothing_due(rounds: int) -> list[NothingDue]:
     for one in nothing_due.run(rounds):
         found.append(one)
         print(f"nothing due, {one.database}: {', '.join(f'{s:.2f}' for s in one.seconds)} s", flush=True)
+    return found
+
+
+def _pages(rounds: int) -> list[Pages]:
+    found = []
+    print("writing the rows of 10,000 users; this takes minutes", flush=True)
+    for one in pages.run(max(5, rounds)):
+        found.append(one)
+        for page in one.slowest().values():
+            print(
+                f"{one.database}: {page.name}: {page.ms:.0f} ms, {page.queries} queries, {page.kb:.0f} kB: {page.url}"
+            )
+        print(f"{one.database}: poll {one.poll_ms:.1f} ms, first load {one.first_load_kb:.0f} kB", flush=True)
+        if one.not_led_to:
+            print(f"no link leads to: {', '.join(one.not_led_to)}", flush=True)
     return found
 
 

@@ -29,7 +29,7 @@ def run(repetitions: int, users: int = USERS, each: int = EACH) -> Iterator[Noth
     try:
         place = estate.build(folder / "estate", users, each)
         for name in ("SQLite", "PostgreSQL"):
-            with _helper(place, folder) as helper, _database(name) as url:
+            with _helper(place, folder) as helper, database(name) as url:
                 settings = {
                     "AUTOSSL_STATE_DIR": str(folder / name),
                     "AUTOSSL_HELPER_DIR": str(place.helper),
@@ -68,7 +68,8 @@ def _helper(place: Estate, folder: Path) -> Iterator[Process]:
 
 
 @contextmanager
-def _database(name: str) -> Iterator[str]:
+def database(name: str) -> Iterator[str]:
+    """The DATABASE_URL of an empty database of this kind; empty for SQLite, which lies in the state directory."""
     if name == "SQLite":
         yield ""
         return

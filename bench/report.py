@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from statistics import median
 
 from bench import results
-from bench.results import Middle, NothingDue
+from bench.results import Middle, NothingDue, Pages
 
 PANEL, MOD_MD = "AutoSSL Panel", "mod_md"
 
@@ -22,6 +22,7 @@ class Measured:
     versions: Mapping[str, str]
     clients: Sequence[Middle]
     nothing_due: Sequence[NothingDue]
+    pages: Sequence[Pages] = ()
 
 
 def goals(measured: Measured) -> list[tuple[str, str, bool]]:
@@ -42,7 +43,38 @@ def goals(measured: Measured) -> list[tuple[str, str, bool]]:
         seconds = median(one.seconds)
         goal = f"nothing due in {one.sites:,} virtual hosts: at most {results.MAX_SECONDS:.0f} s on {one.database}"
         found.append((goal, f"{seconds:.1f} s", seconds <= results.MAX_SECONDS))
+    for pages in measured.pages:
+        found.extend(_page_goals(pages))
     return found
+
+
+def _page_goals(pages: Pages) -> list[tuple[str, str, bool]]:
+    on = f"on {pages.database}"
+    slowest = max(pages.pages, key=lambda page: page.ms)
+    most = pages.most_queries()
+    kb = pages.first_load_kb
+    return [
+        (
+            f"every page with {pages.sites:,} virtual hosts: at most {results.MAX_PAGE_MS} ms {on}",
+            f"at most {slowest.ms:.0f} ms ({slowest.name})",
+            slowest.ms <= results.MAX_PAGE_MS,
+        ),
+        (
+            f"every page: at most {results.MAX_QUERIES} queries {on}",
+            f"at most {most.queries} ({most.name})",
+            most.queries <= results.MAX_QUERIES,
+        ),
+        (
+            f"a run page with {pages.jobs:,} jobs polls in at most {results.MAX_POLL_MS} ms {on}",
+            f"{pages.poll_ms:.0f} ms",
+            pages.poll_ms <= results.MAX_POLL_MS,
+        ),
+        (
+            f"first load: at most {results.MAX_FIRST_LOAD_KB} kB {on}",
+            f"{kb:.0f} kB",
+            kb <= results.MAX_FIRST_LOAD_KB,
+        ),
+    ]
 
 
 def _at_most(requests: float) -> bool:
@@ -70,6 +102,7 @@ def as_markdown(measured: Measured) -> str:
         ),
         *_clients(measured.clients),
         *_nothing_due(measured.nothing_due),
+        *_pages(measured.pages),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -164,6 +197,36 @@ def _nothing_due(found: Sequence[NothingDue]) -> list[str]:
         "that met all sites, with their certificates.",
         _table(heads, rows),
     ]
+
+
+def _pages(found: Sequence[Pages]) -> list[str]:
+    if not found:
+        return []
+    first = found[0]
+    slowest = {pages.database: pages.slowest() for pages in found}
+    names = sorted({name for pages in slowest.values() for name in pages})
+    rows = []
+    for name in names:
+        here = [pages[name] for pages in slowest.values() if name in pages]
+        times = [f"{pages[name].ms:.0f}" if name in pages else "–" for pages in slowest.values()]
+        most = max(page.queries for pages in found for page in pages.pages if page.name == name)
+        largest = max(page.kb for pages in found for page in pages.pages if page.name == name)
+        rows.append((f"`{name}`", *times, str(most), f"{largest:.0f}", f"`{_short(here[0].url)}`"))
+    parts = [
+        f"## Pages: {first.users:,} users, {first.sites:,} virtual hosts",
+        f"Every page that root or a reseller gets to by links, {first.repetitions} times each, in the process that "
+        "serves it: the median of the server's time, compression included, for the address that takes longest; the "
+        "most queries and the most kB (gzip) of any address.",
+        _table(("Page", *(f"{pages.database}, ms" for pages in found), "queries", "kB", "slowest"), rows),
+    ]
+    unseen = sorted({name for pages in found for name in pages.not_led_to})
+    if unseen:
+        parts.append("No link leads to: " + ", ".join(f"`{name}`" for name in unseen) + ".")
+    return parts
+
+
+def _short(url: str) -> str:
+    return url if len(url) <= 60 else url[:59] + "…"
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

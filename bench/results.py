@@ -10,6 +10,10 @@ from statistics import median
 MAX_REQUESTS = 9.6
 MAX_MB = 150
 MAX_SECONDS = 5.0
+MAX_PAGE_MS = 100
+MAX_QUERIES = 15
+MAX_POLL_MS = 20
+MAX_FIRST_LOAD_KB = 150
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,44 @@ class NothingDue:
     first_reading: float  # seconds, when nothing was known yet
     helper_mb: float
     worker_mb: float
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One address as one person sees it."""
+
+    name: str  # of the URL
+    who: str
+    url: str
+    ms: float  # the median of the server's time
+    queries: int
+    kb: float  # compressed
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """Every page on one database."""
+
+    database: str
+    users: int
+    sites: int
+    jobs: int  # of the run that lives
+    repetitions: int
+    pages: Sequence[Page]
+    poll_ms: float
+    first_load_kb: float
+    not_led_to: Sequence[str]  # names of URLs that no link leads to
+
+    def slowest(self) -> Mapping[str, Page]:
+        """For each URL's name the address that takes longest."""
+        found: dict[str, Page] = {}
+        for page in self.pages:
+            if page.name not in found or page.ms > found[page.name].ms:
+                found[page.name] = page
+        return found
+
+    def most_queries(self) -> Page:
+        return max(self.pages, key=lambda page: page.queries)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,9 @@
     each("#toast .toast", (toast) => toast.remove());
   });
 
-  // ---- a table with bulk acts: what is selected
-  const PICK = "tbody .pick input";
-  function selection() {
-    const form = document.getElementById("table");
-    if (!form) return;
-    const boxes = [...form.querySelectorAll(PICK)];
+  // ---- a table with tick boxes: what is selected
+  function selection(form) {
+    const boxes = [...form.querySelectorAll("tbody .pick input[type=checkbox]")];
     const matching = form.querySelector("input[name=matching]");
     let last = null;
     const count = () => {
@@ -29,7 +26,7 @@
       // With “all that match”, what is unticked on this page is left out of the rest.
       const n = matching ? Number(form.querySelector(".bulk").dataset.total) - (boxes.length - ticked) : ticked;
       each("[data-n]", (place) => { place.textContent = n; }, form);
-      each(".bulk button[name=bulk]", (button) => {
+      each(".bulk button[name]", (button) => {
         if (n) button.removeAttribute("aria-disabled"); else button.setAttribute("aria-disabled", "true");
       }, form);
       each("[data-all]", (all) => { all.checked = ticked > 0 && ticked === boxes.length; all.indeterminate = ticked > 0 && ticked < boxes.length; }, form);
@@ -37,8 +34,8 @@
     };
     const set = (checked) => { boxes.forEach((box) => { box.checked = checked; }); count(); };
     form.addEventListener("click", (event) => {
-      const box = event.target.closest(PICK);
-      if (box) {
+      const box = event.target;
+      if (boxes.includes(box)) {
         if (event.shiftKey && last) {
           const [from, to] = [boxes.indexOf(last), boxes.indexOf(box)].sort((a, b) => a - b);
           boxes.slice(from, to + 1).forEach((other) => { other.checked = box.checked; });
@@ -106,6 +103,15 @@
     while (list.children.length > 1500) list.firstElementChild.remove();
     log.scrollTop = log.scrollHeight;
   }
+  afterLines();
+  document.addEventListener("change", (event) => {
+    if (event.target.id !== "follow") return;
+    atFoot = true;
+    afterLines();
+  });
+
+  // ---- a chart too wide for the window shows its newest end
+  each(".wrap:has(> .chart.half)", (frame) => { frame.scrollLeft = frame.scrollWidth; });
 
   // ---- progress is spoken at most every ten seconds
   let spoken = "";
@@ -124,20 +130,56 @@
     if (dialog.id === "dialog" && !dialog.open) dialog.showModal();
   });
 
-  // ---- a change that was not saved is told and taken back, so that the page never shows what is not so
-  const failed = (event) => {
-    const fieldset = event.detail.elt.closest?.("fieldset.three");
-    if (!fieldset) return;
-    document.getElementById("alert").hidden = false;
-    const was = fieldset.querySelector("input[type=hidden]").value;
-    each("input[type=radio]", (radio) => { radio.checked = radio.value === was; }, fieldset);
-  };
-  for (const name of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) document.addEventListener(name, failed);
-  document.addEventListener("htmx:afterOnLoad", (event) => {
-    if (event.detail.elt.closest?.("fieldset.three") && event.detail.xhr.status < 300) document.getElementById("alert").hidden = true;
+  // ---- a row's details open below it; the link leads to their page where there is no script
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[data-detail]");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    const row = document.getElementById(link.dataset.detail);
+    row.hidden = !row.hidden;
+    link.setAttribute("aria-expanded", String(!row.hidden));
+    if (row.hidden || row.dataset.loaded) return;
+    row.dataset.loaded = "yes";
+    htmx.ajax("GET", link.getAttribute("href"), { target: row.firstElementChild, swap: "innerHTML" });
+  });
+  each("a[data-detail]", (link) => {
+    link.setAttribute("aria-expanded", "false");
+    link.setAttribute("aria-controls", link.dataset.detail);
   });
 
-  selection();
+  // ---- what is to be copied; the button says so for two seconds, in its own width
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (!button) return;
+    const place = button.dataset.copy === "all" ? button.closest("[data-copies]") : button.closest(".rec");
+    const text = [...place.querySelectorAll(".rec.to code")].map((code) => code.textContent).join("\n");
+    const word = button.querySelector("span");
+    button.dataset.word ||= word.textContent;
+    button.style.minWidth = `${button.offsetWidth}px`;
+    try {
+      await navigator.clipboard.writeText(text);
+      word.textContent = document.body.dataset.copied;
+    } catch {
+      // No leave, or no TLS: the line is selected instead, for the keyboard to copy.
+      const range = document.createRange();
+      range.selectNodeContents(place.querySelector(".rec.to code"));
+      getSelection().removeAllRanges();
+      getSelection().addRange(range);
+      return;
+    }
+    setTimeout(() => { word.textContent = button.dataset.word; }, 2000);
+  });
+
+  // ---- keep what is: a dialog's own way back closes it
+  document.addEventListener("click", (event) => {
+    const keep = event.target.closest("[data-keep]");
+    const dialog = keep?.closest("dialog");
+    if (!dialog?.open) return;
+    event.preventDefault();
+    dialog.close();
+  });
+
+  each("form:has(.bulk)", selection);
   unsaved();
   toast();
   afterLines();

@@ -65,5 +65,5 @@ def test_links_lead_somewhere() -> None:
 
 def test_make_help_lists_every_target() -> None:
     shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for target in ("help", "setup", "demo", "test", "test-slow", "lint", "bench", "lock", "clean"):
+    for target in ("help", "setup", "demo", "test", "test-slow", "lint", "bench", "messages", "lock", "clean"):
         assert re.search(rf"^  make {target} +\S", shown, re.MULTILINE), target

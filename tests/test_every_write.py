@@ -21,7 +21,7 @@ from django.utils import timezone
 import autossl_panel.autossl
 import autossl_panel.hosting
 import autossl_panel.people
-from autossl_panel.autossl import choices, limits, options, providers, renewing, revocation, runs, takeover
+from autossl_panel.autossl import choices, limits, options, providers, recheck, renewing, revocation, runs, takeover
 from autossl_panel.autossl.ledger import Kind
 from autossl_panel.autossl.limits import changing
 from autossl_panel.autossl.models import Account, Bucket, Certificate, Message, MessageState, Options, Provider, Way
@@ -329,6 +329,12 @@ WRITES: dict[str, tuple[Act, set[tuple[str, str]]]] = {
         lambda by, scene: renewing.set_percent(scene.provider, "25", by=by, now=scene.now),
         {("provider:renewal", "letsencrypt")},
     ),
+    "autossl.recheck.ask": (
+        lambda by, scene: recheck.ask(
+            scene.server, VirtualHost.objects.filter(name="amberfield.example"), by=by, now=scene.now
+        ),
+        {("site:rechecked", "amberfield.example")},
+    ),
     "autossl.takeover.set_takeover": (
         lambda by, scene: takeover.set_takeover(
             VirtualHost.objects.get(name="amberfield.example"), True, by=by, now=scene.now
@@ -425,7 +431,7 @@ WRITES: dict[str, tuple[Act, set[tuple[str, str]]]] = {
         {("limits:unpaused", "amberfield.example")},
     ),
     "autossl.limits.stamps.start_spent": (
-        lambda by, scene: limits.start_spent(Account.objects.get(provider=scene.provider), now=scene.now, by=by),
+        lambda by, scene: limits.start_spent(Account.objects.get(provider=scene.provider), by=by, now=scene.now),
         {("limits:started_spent", "letsencrypt")},
     ),
     "autossl.providers.disable": (

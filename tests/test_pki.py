@@ -111,6 +111,17 @@ def test_ari_id_is_the_example_of_rfc_9773() -> None:
     assert base64.urlsafe_b64decode("AIdlQyE=") == b"\x00\x87\x65\x43\x21"
 
 
+def test_signers_are_named_up_to_who_signed_the_last(root: Made) -> None:
+    link = make(issuer=root, common_name="E8")
+    last = make("a.com", issuer=link)
+    assert pki.signers(last.pem + link.pem) == ("E8", "root")
+    assert pki.signers(last.pem + link.pem + root.pem) == ("E8", "root")
+    assert pki.signers(last.pem) == ("E8",)
+    assert pki.signers(root.pem) == ()
+    with pytest.raises(pki.PairProblem):
+        pki.signers(b"")
+
+
 def test_self_signed_and_its_look_alike(root: Made) -> None:
     assert pki.read_chain(root.pem).self_signed
     look_alike = make("a.com", issuer=root, common_name="root")

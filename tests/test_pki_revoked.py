@@ -27,7 +27,7 @@ def chain(authority: ListingCa) -> bytes:
 
 
 def read(data: bytes, chain: bytes, **more: Any) -> pki.RevokedList:
-    return pki.read_list(data, **{"chain_pem": chain, "url": URL, "now": NOW, **more})
+    return pki.read_list(data, **{"chain_pem": chain, "url": URL, "now": datetime.now(UTC), **more})
 
 
 @pytest.mark.parametrize(
@@ -58,10 +58,10 @@ def test_what_is_on_a_list(authority: ListingCa, chain: bytes, reason: Reason | 
     entry = found.find(serial)
     assert entry is not None
     assert entry.reason == number
-    assert timedelta(0) < NOW - entry.at < timedelta(minutes=10)
+    assert timedelta(0) < datetime.now(UTC) - entry.at < timedelta(minutes=10)
     assert found.find("abcd") is None
     assert found.next_update is not None
-    assert found.next_update > NOW
+    assert found.next_update > datetime.now(UTC)
 
 
 def test_what_was_taken_off_a_list_is_not_on_it(authority: ListingCa, chain: bytes) -> None:

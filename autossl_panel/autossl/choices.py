@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from autossl_panel.hosting import servers
 from autossl_panel.hosting import users as hosting_users
@@ -65,12 +66,15 @@ def _check(provider: Provider, server: Server) -> None:
     """Raise ProviderProblem unless orders can be placed with it on `server` right now."""
     if provider.state != ProviderState.READY:
         raise ProviderProblem(
-            "provider", f"“{provider}” is not ready: its directory has not answered yet.", "not_ready"
+            "provider",
+            _("“%(name)s” is not ready: its directory has not answered yet.") % {"name": provider},
+            "not_ready",
         )
     if not _account(provider, server).exists():
         raise ProviderProblem(
             "provider",
-            f"There is no account with “{provider}” on {server.name} yet. Register with it first.",
+            _("There is no account with “%(name)s” on %(server)s yet. Register with it first.")
+            % {"name": provider, "server": server.name},
             "not_registered",
         )
 
@@ -87,7 +91,7 @@ def set_fallbacks(providers: Sequence[Provider], *, by: User | None, server: Ser
     server = server or servers.this()
     for place, provider in enumerate(providers):
         if provider in providers[:place]:
-            raise ProviderProblem("fallback", f"“{provider}” is named twice.", "twice")
+            raise ProviderProblem("fallback", _("“%(name)s” is named twice.") % {"name": provider}, "twice")
         _check(provider, server)
     with transaction.atomic():
         before = fallbacks()

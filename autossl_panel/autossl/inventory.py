@@ -16,9 +16,9 @@ from autossl_panel import names
 from autossl_panel.helper.client import Client, HelperGone, HelperProblem
 from autossl_panel.helper.protocol import SiteFacts as FoundSite
 from autossl_panel.hosting import users as hosting_users
-from autossl_panel.hosting.models import Domain, HostingUser, Server, SiteState, VirtualHost
+from autossl_panel.hosting.models import Domain, HostingUser, Server, Severity, SiteState, VirtualHost
 
-from . import installed, policy, standing
+from . import installed, policy, problems, standing
 
 CHUNK = 500
 # Characters of each half of `seen`
@@ -222,8 +222,15 @@ class _Sync:
         for chunk in _chunks([row.pk for row in changed]):
             VirtualHost.objects.filter(pk__in=chunk).update(next_at=self.now, next_reason="changed")
         for chunk in _chunks(gone):
+            problems.forget(chunk)
             VirtualHost.objects.filter(pk__in=chunk).update(
-                gone_at=self.now, state=SiteState.GONE, next_at=None, next_reason="", problem=None
+                gone_at=self.now,
+                state=SiteState.GONE,
+                severity=Severity.GONE,
+                next_at=None,
+                next_reason="",
+                problem=None,
+                problems_seen="",
             )
 
     def _write_domains(self, rows: list[VirtualHost], new: set[str], wishes: dict[str, list[tuple[str, bool]]]) -> None:

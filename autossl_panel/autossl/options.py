@@ -9,6 +9,8 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Max
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from autossl_panel.hosting import users as hosting_users
 from autossl_panel.hosting.models import Server, SiteState, VirtualHost
@@ -72,7 +74,8 @@ def change(server: Server, values: Mapping[str, Any], *, by: User | None) -> Opt
     for field, value in values.items():
         reader = READERS.get(field)
         if reader is None:
-            raise OptionProblem(field, f"There is no option “{field}”. There are: {', '.join(READERS)}.")
+            text = _("There is no option “%(name)s”. There are: %(names)s.")
+            raise OptionProblem(field, text % {"name": field, "names": ", ".join(READERS)})
         clean[field] = reader(field, value)
     with transaction.atomic():
         current(server)
@@ -170,17 +173,23 @@ def _addresses(field: str, value: Any) -> list[str]:
         try:
             found.append(str(ip_address(item)))
         except ValueError as error:
-            raise OptionProblem(field, f"“{item}” is not an IP address{_why_not(item)}.") from error
+            raise OptionProblem(field, _why_not(item)) from error
     return list(dict.fromkeys(found))
 
 
 def _why_not(item: str) -> str:
     parts = item.split(".")
     if len(parts) == 4 and all(part.isdecimal() for part in parts):
-        for place, part in zip(("first", "second", "third", "last"), parts, strict=True):
+        texts = (
+            _("“%(text)s” is not an IP address: the first number is above 255."),
+            _("“%(text)s” is not an IP address: the second number is above 255."),
+            _("“%(text)s” is not an IP address: the third number is above 255."),
+            _("“%(text)s” is not an IP address: the last number is above 255."),
+        )
+        for text, part in zip(texts, parts, strict=True):
             if int(part) > 255:
-                return f": the {place} number is above 255"
-    return ""
+                return text % {"text": item}
+    return _("“%(text)s” is not an IP address.") % {"text": item}
 
 
 def split_port(text: str) -> tuple[str, int | None]:
@@ -208,9 +217,8 @@ def _resolvers(field: str, value: Any) -> list[str]:
         try:
             split_port(item)
         except ValueError as error:
-            raise OptionProblem(
-                field, f"“{item}” is not a resolver: give an address, with a port if it is not 53 (192.0.2.53:5353)."
-            ) from error
+            text = _("“%(text)s” is not a resolver: give an address, with a port if it is not 53 (192.0.2.53:5353).")
+            raise OptionProblem(field, text % {"text": item}) from error
         found.append(item)
     return list(dict.fromkeys(found))
 
@@ -228,20 +236,25 @@ def boolean(text: Any) -> bool | None:
 def _boolean(field: str, value: Any) -> bool:
     found = boolean(value)
     if found is None:
-        raise OptionProblem(field, f"“{value}” is neither yes nor no.")
+        raise OptionProblem(field, _("“%(text)s” is neither yes nor no.") % {"text": value})
     return found
 
 
 def _key_type(field: str, value: Any) -> str:
     if value not in KEY_TYPES:
-        raise OptionProblem(field, f"“{value}” is not a key type. There are: {', '.join(KEY_TYPES)}.")
+        text = _("“%(text)s” is not a key type. There are: %(names)s.")
+        raise OptionProblem(field, text % {"text": value, "names": ", ".join(KEY_TYPES)})
     return str(value)
 
 
 def _second_factor(field: str, value: Any) -> str:
     if value not in SecondFactorRule.values:
         said = ", ".join(SecondFactorRule.values)
-        raise OptionProblem(field, f"“{value}” does not say who needs a second factor. There are: {said}.")
+        raise OptionProblem(
+            field,
+            _("“%(value)s” does not say who needs a second factor. There are: %(said)s.")
+            % {"value": value, "said": said},
+        )
     return str(value)
 
 
@@ -251,14 +264,15 @@ def _time(field: str, value: Any) -> time:
     try:
         return time.fromisoformat(str(value).strip()).replace(second=0, microsecond=0, tzinfo=None)
     except ValueError as error:
-        raise OptionProblem(field, f"“{value}” is not a time of day; write it like 03:12 (UTC).") from error
+        text = _("“%(text)s” is not a time of day; write it like 03:12 (UTC).")
+        raise OptionProblem(field, text % {"text": value}) from error
 
 
 def _number(least: int, most: int, unit: str) -> Callable[[str, Any], int]:
     def read(field: str, value: Any) -> int:
         text = str(value).strip()
         if not text.isdecimal() or not least <= int(text) <= most:
-            raise OptionProblem(field, f"“{value}” is not a number of {unit} from {least} to {most}.")
+            raise OptionProblem(field, str(NO_NUMBER[unit]) % {"text": value, "least": least, "most": most})
         return int(text)
 
     return read
@@ -267,7 +281,11 @@ def _number(least: int, most: int, unit: str) -> Callable[[str, Any], int]:
 def _level(field: str, value: Any) -> str:
     text = str(value).strip().lower()
     if text not in NotifyLevel.values:
-        raise OptionProblem(field, f"“{value}” is not a level. There are: {', '.join(NotifyLevel.values)}.")
+        raise OptionProblem(
+            field,
+            _("“%(value)s” is not a level. There are: %(levels)s.")
+            % {"value": value, "levels": ", ".join(NotifyLevel.values)},
+        )
     return text
 
 
@@ -281,11 +299,17 @@ def _mail_addresses(field: str, value: Any) -> list[str]:
         found.setdefault(address.casefold(), address)
     if len(found) > MOST_ADDRESSES:
         raise OptionProblem(
-            field, f"{len(found)} addresses are too many: {MOST_ADDRESSES} at most; use a list address."
+            field,
+            _("%(n)d addresses are too many: %(most)d at most; use a list address.")
+            % {"n": len(found), "most": MOST_ADDRESSES},
         )
     return list(found.values())
 
 
+NO_NUMBER = {
+    "days": gettext_lazy("“%(text)s” is not a number of days from %(least)d to %(most)d."),
+    "seconds": gettext_lazy("“%(text)s” is not a number of seconds from %(least)d to %(most)d."),
+}
 READERS: dict[str, Callable[[str, Any], Any]] = {
     "resolvers": _resolvers,
     "server_addresses": _addresses,

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from cryptography import x509
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django_q.tasks import async_task
 
 from autossl_panel.hosting.models import Server, SiteState, VirtualHost
@@ -52,22 +53,22 @@ class Draft:
     def check(self) -> None:
         """Raise ProviderProblem for the first input that is wrong."""
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}", self.name):
-            raise ProviderProblem(
-                "name", f"“{self.name}” is not a name: letters, digits, spaces, dots, dashes; at most 64."
-            )
+            text = _("“%(name)s” is not a name: letters, digits, spaces, dots, dashes; at most 64.")
+            raise ProviderProblem("name", text % {"name": self.name})
         url = urlsplit(self.directory_url)
         if url.scheme != "https" or not url.hostname:
-            raise ProviderProblem(
-                "directory_url", f"“{self.directory_url}” is not an https:// address of an ACME directory."
-            )
+            text = _("“%(url)s” is not an https:// address of an ACME directory.")
+            raise ProviderProblem("directory_url", text % {"url": self.directory_url})
         if self.ca_bundle:
             try:
                 x509.load_pem_x509_certificates(self.ca_bundle.encode())
             except ValueError as error:
-                raise ProviderProblem("ca_bundle", "This is not a bundle of certificates in PEM form.") from error
+                text = _("This is not a bundle of certificates in PEM form.")
+                raise ProviderProblem("ca_bundle", text) from error
         _check_eab(self.eab_kid, self.eab_hmac_key)
         if not 1 <= self.max_names <= 1000:
-            raise ProviderProblem("max_names", f"{self.max_names} is not a number of names from 1 to 1000.")
+            text = _("%(n)d is not a number of names from 1 to 1000.")
+            raise ProviderProblem("max_names", text % {"n": self.max_names})
 
 
 def _facts(provider: Provider) -> dict[str, object]:
@@ -89,9 +90,8 @@ def draft(wish: Draft, *, by: User | None, ring: bool = True) -> Provider:
     with transaction.atomic():
         known = Provider.objects.select_for_update().filter(name=wish.name).first()
         if known is not None and known.orders.exists() and known.directory_url != wish.directory_url:
-            raise ProviderProblem(
-                "name", f"“{wish.name}” is another provider already, with certificates. Choose another name."
-            )
+            text = _("“%(name)s” is another provider already, with certificates. Choose another name.")
+            raise ProviderProblem("name", text % {"name": wish.name})
         provider, _made = Provider.objects.update_or_create(
             name=wish.name,
             defaults={
@@ -132,11 +132,11 @@ def _record_draft(known: Provider | None, provider: Provider, by: User | None) -
 def _check_eab(kid: str, hmac_key: str) -> None:
     if bool(kid) != bool(hmac_key):
         field = "eab_hmac_key" if kid else "eab_kid"
-        raise ProviderProblem(field, "External account binding needs both, the key id and the HMAC key.")
+        raise ProviderProblem(field, _("External account binding needs both, the key id and the HMAC key."))
     if len(kid) > 200 or len(hmac_key) > 500:
-        raise ProviderProblem("eab_kid" if len(kid) > 200 else "eab_hmac_key", "This is longer than any CA's.")
+        raise ProviderProblem("eab_kid" if len(kid) > 200 else "eab_hmac_key", _("This is longer than any CA's."))
     if hmac_key and not re.fullmatch(r"[A-Za-z0-9_=-]+", hmac_key):
-        raise ProviderProblem("eab_hmac_key", "The HMAC key is base64url text, as the CA shows it.")
+        raise ProviderProblem("eab_hmac_key", _("The HMAC key is base64url text, as the CA shows it."))
 
 
 def bind(provider: Provider, kid: str, hmac_key: str, *, by: User | None) -> None:
@@ -198,9 +198,8 @@ def ask_to_use(
 def check_usable(provider: Provider, server: Server, *, agree_terms: bool) -> None:
     """Raise ProviderProblem unless `ask_to_use` would take it."""
     if provider.state != ProviderState.READY:
-        raise ProviderProblem(
-            "provider", f"“{provider}” is not ready: its directory has not answered yet.", "not_ready"
-        )
+        text = _("“%(name)s” is not ready: its directory has not answered yet.")
+        raise ProviderProblem("provider", text % {"name": provider}, "not_ready")
     _check_agreed(provider, agree_terms)
     known = Account.objects.filter(provider=provider, server=server, status=AccountStatus.VALID).exists()
     if provider.eab_required and not known and not provider.eab_hmac_key:
@@ -211,13 +210,15 @@ def _check_agreed(provider: Provider, agree_terms: bool) -> None:
     if provider.terms_url and not agree_terms:
         raise ProviderProblem(
             "agree_terms",
-            f"“{provider}” registers only who agrees to its terms of service: {provider.terms_url}",
+            _("“%(name)s” registers only who agrees to its terms of service: %(url)s")
+            % {"name": provider, "url": provider.terms_url},
             "terms",
         )
 
 
 def _needs_binding(provider: Provider) -> str:
-    return f"“{provider}” registers only with external account binding: give its key id and HMAC key."
+    text = _("“%(name)s” registers only with external account binding: give its key id and HMAC key.")
+    return text % {"name": provider}
 
 
 def activate(provider: Provider) -> None:
@@ -245,9 +246,11 @@ def disable(*, by: User | None) -> None:
 def remove(provider: Provider, *, by: User | None) -> None:
     """Take a provider out that never issued a certificate and is not in use."""
     if provider.active:
-        raise ProviderProblem("provider", f"“{provider}” is in use. Choose another provider first.", "active")
+        text = _("“%(name)s” is in use. Choose another provider first.")
+        raise ProviderProblem("provider", text % {"name": provider}, "active")
     if provider.orders.exists():
-        raise ProviderProblem("provider", f"“{provider}” has issued certificates here; it stays in the list.", "orders")
+        text = _("“%(name)s” has issued certificates here; it stays in the list.")
+        raise ProviderProblem("provider", text % {"name": provider}, "orders")
     with transaction.atomic():
         audit.record(by, "provider:removed", provider.name, before=_facts(provider))
         provider.delete()
@@ -288,7 +291,11 @@ def set_profile(provider: Provider, profile: str, *, by: User | None) -> Provide
     """
     if profile and profile not in provider.profiles:
         offered = ", ".join(provider.profiles) or "none"
-        raise ProviderProblem("profile", f"“{provider}” offers no profile “{profile}”. It offers: {offered}.")
+        raise ProviderProblem(
+            "profile",
+            _("“%(name)s” offers no profile “%(profile)s”. It offers: %(offered)s.")
+            % {"name": provider, "profile": profile, "offered": offered},
+        )
     with transaction.atomic():
         row = Provider.objects.select_for_update().get(pk=provider.pk)
         before = {"profile": row.profile, "max_names": row.max_names}
@@ -351,7 +358,9 @@ def ask_to_register_anew(
     """Make a new account with a new key: the old key is lost, or the CA no longer knows the account."""
     account = Account.objects.filter(provider=provider, server=server).first()
     if account is None:
-        raise ProviderProblem("provider", f"There is no account with “{provider}” yet: use the provider first.")
+        raise ProviderProblem(
+            "provider", _("There is no account with “%(name)s” yet: use the provider first.") % {"name": provider}
+        )
     _check_agreed(provider, agree_terms)
     if provider.eab_required and not provider.eab_hmac_key:
         raise ProviderProblem("eab_kid", _needs_binding(provider), "eab")
@@ -366,7 +375,9 @@ def agree_again(provider: Provider, server: Server, *, by: User | None, ring: bo
 def _registered(provider: Provider, server: Server) -> Account:
     account = Account.objects.filter(provider=provider, server=server).exclude(url="").first()
     if account is None:
-        raise ProviderProblem("provider", f"There is no account with “{provider}” yet: use the provider first.")
+        raise ProviderProblem(
+            "provider", _("There is no account with “%(name)s” yet: use the provider first.") % {"name": provider}
+        )
     return account
 
 
@@ -375,7 +386,9 @@ def _wish(account: Account, do: str, event: str, *, by: User | None, ring: bool,
     with transaction.atomic():
         row = Account.objects.select_for_update().select_related("provider").get(pk=account.pk)
         if row.wish is not None and row.wish["do"] != do:
-            raise ProviderProblem("provider", "Something else is being done with this account. Wait a moment.", "busy")
+            raise ProviderProblem(
+                "provider", _("Something else is being done with this account. Wait a moment."), "busy"
+            )
         before = {"terms_url": row.terms_url}
         row.wish = {"do": do, "by": by.username if by else ""}
         if agreed:

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django_q.tasks import async_task
 
 from autossl_panel.hosting.models import Server, VirtualHost
@@ -42,7 +43,11 @@ class RevocationProblem(ValueError):
 def ask(certificate: Certificate, reason: str, *, by: User | None, ring: bool = True) -> Certificate:
     """Have a certificate of ours revoked, for one of REASONS; a worker does it (`ring`), or who calls `revoking`."""
     if reason not in REASONS:
-        raise RevocationProblem("reason", f"“{reason}” is not a reason. There are: {', '.join(REASONS)}.")
+        raise RevocationProblem(
+            "reason",
+            _("“%(reason)s” is not a reason. There are: %(reasons)s.")
+            % {"reason": reason, "reasons": ", ".join(REASONS)},
+        )
     with transaction.atomic():
         row = Certificate.objects.select_for_update().get(pk=certificate.pk)
         _check(row)
@@ -59,12 +64,14 @@ def ask(certificate: Certificate, reason: str, *, by: User | None, ring: bool = 
 def _check(certificate: Certificate) -> None:
     if not certificate.ours or certificate.provider_id is None:
         raise RevocationProblem(
-            "certificate", "This certificate was not ordered by AutoSSL: only its owner revokes it."
+            "certificate", _("This certificate was not ordered by AutoSSL: only its owner revokes it.")
         )
     if certificate.revoked_at is not None:
-        raise RevocationProblem("certificate", f"It was revoked already, on {certificate.revoked_at:%Y-%m-%d}.")
+        raise RevocationProblem(
+            "certificate", _("It was revoked already, on %(day)s.") % {"day": f"{certificate.revoked_at:%Y-%m-%d}"}
+        )
     if certificate.not_after <= timezone.now():
-        raise RevocationProblem("certificate", "It has expired: there is nothing left to revoke.")
+        raise RevocationProblem("certificate", _("It has expired: there is nothing left to revoke."))
 
 
 def note(revoked: Mapping[int, tuple[datetime, int | None]], now: datetime) -> None:

@@ -47,7 +47,6 @@ def start(
             joined = _run_at_work_on(server, scope)
             if joined is not None:
                 return joined
-            now = timezone.now()
             Run.objects.bulk_create(
                 [Run(server=server, scope=scope, asked_by=by, asked_from=asked_from, started_at=now)],
                 ignore_conflicts=True,
@@ -194,6 +193,8 @@ class Progress:
     failed: int = 0
     cancelled: int = 0
     phases: dict[str, int] = field(default_factory=dict)
+    # Its jobs: (state, outcome, phase, number)
+    groups: list[tuple[str, str, str, int]] = field(default_factory=list)
     seconds_left: int | None = None
 
     def outcomes(self) -> dict[str, int]:
@@ -227,6 +228,7 @@ def progress(run: Run, users: QuerySet[HostingUser] | None = None) -> Progress:
     found = Progress(kept=rest.get("kept", 0), skipped=rest.get("skipped", 0), waiting=rest.get("waiting", 0))
     rows = jobs.values_list("state", "outcome", "action", "phase").annotate(n=Count("pk"))
     for state, outcome, action, phase, n in rows.order_by():
+        found.groups.append((state, outcome, phase, n))
         if state == JobState.ENDED:
             name = "renewed" if _renewed(outcome, action) else outcome
         else:

@@ -13,14 +13,17 @@ from autossl_panel import names as domain_names
 from autossl_panel.hosting.models import Server, SiteState, VirtualHost
 
 from . import options as option_rows
-from . import policy
+from . import policy, problems
 from .facts import Action, InstalledFacts, Need
+from .log import causes
 from .models import Outcome
 from .sites import Site, policy_options, read_ids
 
 STANDING = ("state", "names_wanted", "names_covered", "next_at", "next_reason", "problem")
-# What follows from the site's facts alone
-DERIVED = ("expires_at", "key_type")
+# Found out each time that a site is looked at, or said by a name's verdict
+JUDGED_ANEW = frozenset({"unknown", "clock", "loop", "ca_refused"})
+# What follows from it and from the site's facts
+DERIVED = ("severity", "expires_at", "key_type", "problems_seen")
 COLUMNS = (*STANDING, *DERIVED)
 _columns_of_row, _of_standing = itemgetter(*COLUMNS), attrgetter(*STANDING)
 
@@ -63,7 +66,7 @@ def of(site: Site, need: Need) -> Standing:
     state = _state(site, len(wanted), len(covered))
     problem = None
     if state not in (SiteState.OFF, SiteState.GONE):
-        problem = _problem(site, need, wanted, covered)
+        problem = _problem(site, need, wanted, covered) or _still(site, need)
     # A hold without an end (a wrong clock, a loop) is looked at again with every daily check.
     next_at, next_reason = need.until, need.reason
     if need.action == Action.KEEP and next_at is not None:
@@ -126,6 +129,14 @@ def _excluded_by(site: Site) -> dict[str, Any]:
     return {}
 
 
+def _still(site: Site, need: Need) -> Mapping[str, Any] | None:
+    """What a job met beyond any name's verdict, as long as the site is held because of it."""
+    before = site.row["problem"]
+    if need.action != Action.WAIT or before is None or before["code"] in JUDGED_ANEW:
+        return None
+    return before if causes.kind(before["code"]) in ("server", "ca") else None
+
+
 def _evidence(site: Site, need: Need) -> dict[str, Any]:
     installed = site.facts.installed
     return foreign_facts(installed, need) if installed is not None else {}
@@ -137,12 +148,20 @@ def foreign_facts(installed: InstalledFacts, need: Need) -> dict[str, Any]:
     return {"not_after": installed.not_after.isoformat(), "defects": [*defects, *installed.defects]}
 
 
-def save(found: Iterable[tuple[Site, Standing]]) -> int:
+def save(found: Iterable[tuple[Site, Standing]], now: datetime) -> int:
     """Write what changed, unless a site was made due since it was read; returns how many rows there were to write."""
-    rows = []
+    rows, changed = [], []
     for site, standing in found:
-        if _columns_of_row(site.row) != (columns := (*_of_standing(standing), *_derived(site))):
+        wrong = problems.of(site, standing.state, standing.problem)
+        expires_at, key_type = _installed(site)
+        seen = problems.digest(wrong, expires_at)
+        derived = (int(problems.severity(site, standing.state, wrong)), expires_at, key_type, seen)
+        if _columns_of_row(site.row) != (columns := (*_of_standing(standing), *derived)):
             rows.append((*map(_value, columns), site.row["pk"], _value(site.row["next_at"])))
+            if seen != site.row["problems_seen"]:
+                changed.append((site, wrong))
+    # Before the digest that says they are written: whoever dies in between leaves it to the next look.
+    problems.write(changed, now)
     if rows:
         quote = connection.ops.quote_name
         sets = ", ".join(f"{quote(column)} = %s" for column in COLUMNS)
@@ -155,7 +174,7 @@ def save(found: Iterable[tuple[Site, Standing]]) -> int:
     return len(rows)
 
 
-def _derived(site: Site) -> tuple[datetime | None, str]:
+def _installed(site: Site) -> tuple[datetime | None, str]:
     """What pages count sites by: when the installed certificate ends, and which key one of ours has."""
     installed = site.facts.installed
     if installed is None:
@@ -180,7 +199,7 @@ def show(server: Server, ids: Iterable[int], now: datetime) -> None:
     for site in read_ids(ids, options, now, serve_www=serve_www).values():
         found = of(site, policy.need(site.facts, site.options, now))
         rows.append((site, replace(found, next_at=site.row["next_at"], next_reason=site.row["next_reason"])))
-    save(rows)
+    save(rows, now)
 
 
 def record(
@@ -217,4 +236,4 @@ def record(
                 ),
             )
         )
-    save(found)
+    save(found, now)

@@ -14,13 +14,12 @@ from itertools import groupby
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from autossl_panel.helper.client import Client
 from autossl_panel.hosting.models import HostingUser, Server, VirtualHost
 
-from . import inventory, log, policy, priority, runs, sites, standing, verdicts
+from . import holds, inventory, log, policy, priority, runs, sites, standing
 from . import options as option_rows
 from .facts import Action, Need
 from .models import Job, JobState, Level, LogLine, Run, Verdict
@@ -80,17 +79,11 @@ def _begin(run: Run, writer: log.Writer, now: datetime) -> None:
 
 
 def _clear_holds(run: Run, now: datetime) -> None:
-    """A person's check clears what our own preflight and retry ladder hold, never what the CA holds.
-
-    But a hold of the CA that waits for a person to act there: that person has come.
-    """
     hosts = VirtualHost.objects.filter(**runs.hosts_of(run))
-    hosts.filter(Q(retry_at__isnull=False)).update(retry_at=None)
-    hosts.filter(held_reason__in=policy.PERSON_ENDS).update(held_until=None, held_reason="", held_provider="")
     rows = Verdict.objects.filter(
         **{f"domain__virtual_host__{key}": value for key, value in runs.hosts_of(run).items()}
     )
-    verdicts.clear(rows, now)
+    holds.clear(hosts, rows, now)
 
 
 def _tell_inventory(writer: log.Writer, server: Server, changes: inventory.Changes, run: Run) -> None:
@@ -168,7 +161,7 @@ class _Portion:
         self.busy = _busy([site.row["pk"] for site in found])
         for user_id, mine in groupby(found, key=lambda site: int(site.row["user_id"])):
             self._user(user_id, list(mine))
-        standing.save(self.standings)
+        standing.save(self.standings, self.now)
         self.writer.lines(self.lines)
         Job.objects.bulk_create(self.jobs, batch_size=500, ignore_conflicts=True)
         for (event, reason, number), ids in self.checks.items():

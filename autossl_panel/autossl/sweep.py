@@ -23,6 +23,7 @@ from . import (
     revoked_lists,
     revoking,
     runs,
+    shares,
     trouble,
 )
 from . import options as option_rows
@@ -55,6 +56,7 @@ def sweep(server: Server, *, now: datetime | None = None) -> bool:
             _prune(server, helper)
     _heed_clock(server, now)
     _start_due(server, now)
+    shares.note(server, now)
     jobs.ring_where_needed(server)
     _forget(server, now)
     measuring.measure(server, now)

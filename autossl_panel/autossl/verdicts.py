@@ -5,8 +5,6 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from django.db.models import QuerySet
-
 from autossl_panel import dcv
 from autossl_panel.dcv import Finding
 from autossl_panel.hosting.models import Domain
@@ -84,18 +82,6 @@ def accepted(virtual_host_id: int, names: Iterable[str], *, provider: str) -> No
     mine.exclude(outcome=Outcome.PASS).update(
         outcome=Outcome.PASS, code="", data={}, first_failed_at=None, attempts=0, retry_at=None, barred=None
     )
-
-
-def clear(rows: QuerySet[Verdict], now: datetime) -> None:
-    """A person wants these names asked for again: no retry and no refusal holds them. How often they were refused is
-    remembered, so that a CA that refuses once more is left alone for longer.
-    """
-    rows.filter(retry_at__isnull=False).update(retry_at=None)
-    for row in rows.filter(refusals__isnull=False):
-        over = {
-            name: {**one, "until": min(one["until"], now.isoformat())} for name, one in (row.refusals or {}).items()
-        }
-        Verdict.objects.filter(pk=row.pk).update(refusals=over)
 
 
 def _stands(row: Verdict, provider: str, now: datetime) -> bool:

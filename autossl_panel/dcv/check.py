@@ -172,7 +172,7 @@ class _Check:
             fetched = await self._fetch(name, resolution, tools.fetcher)
             outcome, code, data = judge(fetched, self.settings)
         if data:
-            data = {"name": name, **data}
+            data = {"name": name, **data, **({"aliases": list(resolution.aliases)} if resolution.aliases else {})}
         answer = _digest(resolution, caa)
         seconds = round(time.monotonic() - started, 3)
         records = caa.records if asked and caa.trouble is None else None

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from autossl_panel import names
 from autossl_panel.people import audit
@@ -34,7 +35,7 @@ def include_names(user: HostingUser, texts: Iterable[str], *, by: User | None, n
     known = set(user_excluded(user))
     for name in wished:
         if name not in known:
-            raise UserProblem("name", f"“{names.to_unicode(name)}” is not excluded.")
+            raise UserProblem("name", _("“%(name)s” is not excluded.") % {"name": names.to_unicode(name)})
     return _change(user, (), wished, by=by, now=now)[1]
 
 
@@ -67,7 +68,10 @@ def _own(user: HostingUser, texts: Iterable[str]) -> list[str]:
         known.update(mine.values_list("name", flat=True))
     for name in wished:
         if name not in known:
-            raise UserProblem("name", f"No site of {user.name} has the name “{names.to_unicode(name)}”.")
+            raise UserProblem(
+                "name",
+                _("No site of %(user)s has the name “%(name)s”.") % {"user": user.name, "name": names.to_unicode(name)},
+            )
     return wished
 
 

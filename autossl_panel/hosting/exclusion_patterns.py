@@ -7,13 +7,14 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import BigIntegerField, Q, QuerySet, Value
+from django.utils.translation import gettext as _
 
 from autossl_panel import patterns
 from autossl_panel.people import audit
 from autossl_panel.people.models import User
 
-from .models import Domain, ExclusionPattern, FeatureList, HostingUser, Server, VirtualHost
+from .models import Domain, Exclusion, ExclusionPattern, FeatureList, HostingUser, Server, VirtualHost
 from .users import UserProblem, make_due
 
 LEVELS = ("server", "reseller", "feature_list", "user")
@@ -155,7 +156,9 @@ def find_pattern(text: str, level: Level) -> ExclusionPattern:
     """The pattern of a level by its text. Raises UserProblem."""
     found = ExclusionPattern.objects.filter(pattern=_pattern(text), **_where(level)).first()
     if found is None:
-        raise UserProblem("pattern", f"There is no pattern “{text}” ({level.name}).")
+        raise UserProblem(
+            "pattern", _("There is no pattern “%(text)s” (%(level)s).") % {"text": text, "level": level.name}
+        )
     return found
 
 
@@ -222,6 +225,37 @@ class Patterns:
             return None
         found.sort(key=lambda one: one[0])
         return Scope(tuple(LEVELS[place] for place, _ in found), patterns.Matcher([pattern for _, pattern in found]))
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What ends the wish for names of one hosting user: names that somebody excluded, and patterns."""
+
+    names: frozenset[str]
+    scope: Scope | None
+
+    def by_name(self, name: str, *, added: bool = False) -> bool:
+        """Whether it was excluded itself; a www. that the panel added goes with its domain."""
+        return name in self.names or (added and name.removeprefix("www.") in self.names)
+
+    def by_pattern(self, name: str, *, added: bool = False) -> str | None:
+        """The first pattern that excludes it."""
+        found = self.scope.of(name, added=added) if self.scope is not None else None
+        return None if found is None else found[1]
+
+
+def ended_for(user: HostingUser) -> Ended:
+    """All that ends wishes of a hosting user, by one question."""
+    levels = ("owner_id", "feature_list_id", "user_id")
+    nobody = {level: Value(None, BigIntegerField()) for level in ("at_owner", "at_list", "at_user")}
+    names = Exclusion.objects.filter(user=user).annotate(**nobody).values_list(*nobody, "name", Value(0))
+    patterns = ExclusionPattern.objects.filter(server=user.server_id).order_by()
+    rows = patterns.values_list(*levels, "pattern", Value(1)).union(names, all=True)
+    found = list(rows)
+    mine = Patterns([row[:4] for row in found if row[4]])
+    return Ended(
+        frozenset(row[3] for row in found if not row[4]), mine.scope(user.owner_id, user.feature_list_id, user.pk)
+    )
 
 
 def load(server: Server) -> Patterns:

@@ -5,6 +5,8 @@ from datetime import datetime
 
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from autossl_panel.people import audit
 from autossl_panel.people.models import User
@@ -27,7 +29,7 @@ def add(name: str, autossl: bool, *, by: User | None) -> FeatureList:
     with transaction.atomic():
         row, made = FeatureList.objects.get_or_create(name=name, defaults={"autossl": autossl})
         if not made:
-            raise UserProblem("name", f"There is a feature list “{name}” already.")
+            raise UserProblem("name", _("There is a feature list “%(name)s” already.") % {"name": name})
         audit.record(by, "feature_list:added", name, after={"autossl": autossl})
     return row
 
@@ -38,10 +40,12 @@ def rename(row: FeatureList, name: str, *, by: User | None) -> None:
     if name == row.name:
         return
     if row.name == DEFAULT:
-        raise UserProblem("name", f"“{DEFAULT}” keeps its name: new hosting users get the list of this name.")
+        raise UserProblem(
+            "name", _("“%(name)s” keeps its name: new hosting users get the list of this name.") % {"name": DEFAULT}
+        )
     with transaction.atomic():
         if FeatureList.objects.exclude(pk=row.pk).filter(name=name).exists():
-            raise UserProblem("name", f"There is a feature list “{name}” already.")
+            raise UserProblem("name", _("There is a feature list “%(name)s” already.") % {"name": name})
         FeatureList.objects.filter(pk=row.pk).update(name=name)
         audit.record(by, "feature_list:changed", row.name, before={"name": row.name}, after={"name": name})
     row.name = name
@@ -97,13 +101,18 @@ def remove(row: FeatureList, *, move_to: FeatureList | None = None, by: User | N
     What hangs on it goes with it: its exclusion patterns and its choice of a provider.
     """
     if row.name == DEFAULT:
-        raise UserProblem("name", f"“{DEFAULT}” stays: new hosting users get it.")
+        raise UserProblem("name", _("“%(name)s” stays: new hosting users get it.") % {"name": DEFAULT})
     with transaction.atomic():
         users = HostingUser.objects.filter(feature_list=row)
         if move_to is None or move_to.pk == row.pk:
             number = users.count()
             if number:
-                raise UserProblem("move_to", f"“{row.name}” has {number} users. Choose the list that they get.")
+                text = ngettext(
+                    "“%(name)s” has %(n)d user. Choose the list that it gets.",
+                    "“%(name)s” has %(n)d users. Choose the list that they get.",
+                    number,
+                )
+                raise UserProblem("move_to", text % {"name": row.name, "n": number})
             moved = 0
         else:
             moved = len(move(users, move_to, by=by, now=now))
@@ -129,5 +138,5 @@ def _moved(changes: list[Change], *, by: User | None, now: datetime) -> None:
 def _name(text: str) -> str:
     name = " ".join(text.split())
     if not name or len(name) > 64 or not name.isprintable():
-        raise UserProblem("name", "A feature list needs a name of 1 to 64 characters.")
+        raise UserProblem("name", _("A feature list needs a name of 1 to 64 characters."))
     return name

@@ -77,7 +77,7 @@ class HostingUser(models.Model):
 
 
 class SiteState(models.TextChoices):
-    """How a virtual host stands, worst first where it is sorted by `STATE_ORDER`."""
+    """How a virtual host stands; lists are sorted by `Severity`."""
 
     SECURED = "secured", _("Secured")
     PARTLY = "partly", _("Partly")
@@ -85,6 +85,22 @@ class SiteState(models.TextChoices):
     FOREIGN = "foreign", _("Foreign")
     OFF = "off", _("Off")
     GONE = "gone", _("Gone")
+
+
+class Severity(models.IntegerChoices):
+    """How much a virtual host needs a person, the worst first."""
+
+    UNSECURED = 10, _("Unsecured")
+    # Covered today, but its renewal waits until somebody acts
+    HELD = 20, _("Held back")
+    PARTLY = 30, _("Partly")
+    FOREIGN_WORSE = 40, _("Foreign, defective or about to expire")
+    FOREIGN = 50, _("Foreign")
+    SECURED = 60, _("Secured")
+    # AutoSSL is off, and a certificate of ours will expire
+    LAPSING = 70, _("Off, will expire")
+    OFF = 80, _("Off")
+    GONE = 90, _("Gone")
 
 
 class VirtualHost(models.Model):
@@ -123,10 +139,13 @@ class VirtualHost(models.Model):
     last_extend_at = models.DateTimeField(null=True)
     # {"code", "domain", "data"}: what stands between this site and "secured", if anything
     problem = models.JSONField(null=True)
+    severity = models.PositiveSmallIntegerField(choices=Severity, default=Severity.UNSECURED)
     # The end of the certificate that is installed, whoever put it there
     expires_at = models.DateTimeField(null=True)
     # The key type of an installed certificate of ours, as the option has it; "" for any other
     key_type = models.CharField(max_length=16, default="", blank=True)
+    # digest of its problems' rows; "" without any
+    problems_seen = models.CharField(max_length=32, default="", blank=True)
 
     class Meta:
         constraints = [
@@ -147,6 +166,12 @@ class VirtualHost(models.Model):
                 condition=models.Q(gone_at__isnull=True),
                 name="hosting_vh_census",
             ),
+            # The list of sites, the worst first; and all its counts and the expiry timeline in one walk
+            models.Index(fields=["severity", "name"], name="hosting_vh_worst_first"),
+            models.Index(fields=["severity", "state", "expires_at", "next_at"], name="hosting_vh_counts"),
+            models.Index(fields=["expires_at", "name"], name="hosting_vh_expiry"),
+            models.Index(fields=["next_reason", "next_at"], name="hosting_vh_next"),
+            models.Index(fields=["user", "name"], name="hosting_vh_user"),
         ]
 
     def __str__(self) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from autossl_panel.people import audit, persons
 from autossl_panel.people.models import Role, User
@@ -36,7 +37,7 @@ def held_by(person: User) -> Held:
 def give(users: QuerySet[HostingUser], owner: User | None, *, by: User | None) -> list[Change]:
     """Give each of `users` to a reseller, or back to root (None, or a root); returns what changed."""
     if owner is not None and not (owner.is_reseller or owner.is_root):
-        raise UserProblem("owner", f"“{owner.username}” is neither root nor a reseller.")
+        raise UserProblem("owner", _("“%(name)s” is neither root nor a reseller.") % {"name": owner.username})
     after = None if owner is None or owner.is_root else owner
     with transaction.atomic():
         others = users.exclude(owner__isnull=True) if after is None else users.exclude(owner=after)
@@ -66,9 +67,11 @@ def set_owner(user: HostingUser, owner: User | None, *, by: User | None) -> None
 def set_login(user: HostingUser, login: User | None, *, by: User | None) -> None:
     """Say who signs in to see a hosting user's own sites; None for nobody. One person may have several users."""
     if login is not None and login.role != Role.USER:
-        raise UserProblem(
-            "login", f"“{login.username}” is {_a(login.role)}; who signs in for a hosting user has the role “user”."
-        )
+        texts = {
+            Role.ROOT: _("“%(name)s” is root; who signs in for a hosting user has the role “user”."),
+            Role.RESELLER: _("“%(name)s” is a reseller; who signs in for a hosting user has the role “user”."),
+        }
+        raise UserProblem("login", texts[Role(login.role)] % {"name": login.username})
     with transaction.atomic():
         before = HostingUser.objects.select_for_update().get(pk=user.pk).login_id
         HostingUser.objects.filter(pk=user.pk).update(login=login)
@@ -80,7 +83,10 @@ def set_logins(person: User, users: Sequence[HostingUser], *, by: User | None) -
     """Say for which hosting users a person signs in: for these, and for no others. One that has a login keeps it."""
     taken = next((user for user in users if user.login_id not in (None, person.pk)), None)
     if taken is not None and taken.login is not None:
-        raise UserProblem("hosting_users", f"“{taken.name}” has the login “{taken.login.username}” already.")
+        raise UserProblem(
+            "hosting_users",
+            _("“%(user)s” has the login “%(login)s” already.") % {"user": taken.name, "login": taken.login.username},
+        )
     with transaction.atomic():
         for user in HostingUser.objects.filter(login=person).exclude(pk__in=[user.pk for user in users]):
             set_login(user, None, by=by)
@@ -133,7 +139,3 @@ def _record(field: str, changes: list[Change], by: User | None) -> None:
 
 def _id(pk: int | None) -> str:
     return "" if pk is None else str(pk)
-
-
-def _a(role: str) -> str:
-    return {Role.ROOT: "root", Role.RESELLER: "a reseller"}.get(Role(role), "a hosting user")

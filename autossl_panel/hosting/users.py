@@ -7,6 +7,7 @@ from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
 
 from autossl_panel import names
 from autossl_panel.people import audit, mail
@@ -40,7 +41,7 @@ def set_autossl(users: QuerySet[HostingUser], value: str, *, by: User | None, no
     Sites of a user that is enabled by it become due at once, so that they are checked within a minute.
     """
     if value not in Setting.values:
-        raise UserProblem("autossl", f"“{value}” is not a setting: on, off or feature-list.")
+        raise UserProblem("autossl", _("“%(text)s” is not a setting: on, off or feature-list.") % {"text": value})
     with transaction.atomic():
         rows = list(users.exclude(autossl=value).values_list("pk", "autossl").order_by("pk"))
         changes = [Change(pk, before, value) for pk, before in rows]
@@ -116,7 +117,7 @@ def include(texts: Iterable[str], *, by: User | None, now: datetime) -> list[str
     wished = [_name(text) for text in texts]
     for name in wished:
         if not Exclusion.objects.filter(name=name).exists():
-            raise UserProblem("name", f"“{names.to_unicode(name)}” is not excluded.")
+            raise UserProblem("name", _("“%(name)s” is not excluded.") % {"name": names.to_unicode(name)})
     with transaction.atomic():
         rows = Exclusion.objects.select_related("user").filter(name__in=wished)
         audit.record_each(by, "name:included", [(row.name, {"user": row.user.name}, None) for row in rows])
@@ -137,7 +138,8 @@ def _domain(text: str) -> Domain:
     found = Domain.objects.filter(name=name, virtual_host__gone_at__isnull=True)
     domain = found.select_related("virtual_host__user").first()
     if domain is None:
-        raise UserProblem("name", f"No site has the name “{names.to_unicode(name)}”. Run discover if it is new.")
+        text = _("No site has the name “%(name)s”. Run discover if it is new.")
+        raise UserProblem("name", text % {"name": names.to_unicode(name)})
     return domain
 
 

@@ -2,6 +2,7 @@
 
 from django.core.exceptions import ValidationError
 from django.core.validators import EmailValidator
+from django.utils.translation import gettext as _
 
 from autossl_panel import names
 
@@ -22,16 +23,19 @@ def address(text: str) -> str:
     shown = typed[:80]
     local, at, domain = typed.rpartition("@")
     if not at or not local:
-        raise AddressProblem(f"“{shown}” is not an e-mail address: it is like name@example.com.")
+        raise AddressProblem(_("“%(shown)s” is not an e-mail address: it is like name@example.com.") % {"shown": shown})
     try:
         found = f"{local}@{names.normalize(domain)}"
         EmailValidator(allowlist=[])(found)
     except names.NameProblem as problem:
-        raise AddressProblem(f"“{shown}” is not an e-mail address: {problem.text}") from problem
+        raise AddressProblem(
+            _("“%(shown)s” is not an e-mail address: %(why)s") % {"shown": shown, "why": problem.text}
+        ) from problem
     except ValidationError as error:
         raise AddressProblem(
-            f"“{shown}” is not an e-mail address: it is like name@example.com, in letters without accents."
+            _("“%(shown)s” is not an e-mail address: it is like name@example.com, in letters without accents.")
+            % {"shown": shown}
         ) from error
     if len(found) > LONGEST:
-        raise AddressProblem(f"“{shown}…” is longer than {LONGEST} characters.")
+        raise AddressProblem(_("“%(shown)s…” is longer than %(most)d characters.") % {"shown": shown, "most": LONGEST})
     return found

@@ -30,8 +30,11 @@ class User(AbstractBaseUser):
     theme = models.CharField(
         max_length=8, default="", blank=True, choices=[("", "system"), ("light", "light"), ("dark", "dark")]
     )
-
-    # Whether single keys do something on the pages (WCAG 2.1.4)
+    # "": what the browser asks for
+    language = models.CharField(max_length=16, default="", blank=True)
+    # An IANA name, as Europe/Berlin; "": the browser's
+    zone = models.CharField(max_length=64, default="", blank=True)
+    # Single keys act (WCAG 2.1.4)
     shortcuts = models.BooleanField(default=True)
 
     objects = UserManager()

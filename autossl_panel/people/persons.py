@@ -1,4 +1,4 @@
-"""People who sign in: adding, changing, deactivating, removing; what they want of their own pages.
+"""People who sign in: adding, changing, deactivating, removing; how each wants the pages.
 
 There is always an active root.
 """
@@ -6,11 +6,13 @@ There is always an active root.
 import re
 import secrets
 
+from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils.translation import gettext as _
 
-from . import audit, mail, sessions
+from . import audit, mail, sessions, zones
 from .models import Role, User
 
 # No letter or digit that could be read as another
@@ -18,7 +20,10 @@ ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
 class PersonProblem(ValueError):
-    """Something about a person that cannot be taken; `field` is username, role, email, password or person."""
+    """Something about a person that cannot be taken.
+
+    `field` is username, role, email, password, person, language or zone.
+    """
 
     def __init__(self, field: str, text: str) -> None:
         super().__init__(text)
@@ -29,15 +34,15 @@ class PersonProblem(ValueError):
 def check_username(username: str) -> None:
     """Raise PersonProblem where this is no login name."""
     if not re.fullmatch(r"[A-Za-z0-9_.@+-]{1,64}", username):
-        raise PersonProblem(
-            "username", f"“{username[:80]}” is not a login name: letters, digits and _ . @ + -, at most 64."
-        )
+        text = _("“%(name)s” is not a login name: letters, digits and _ . @ + -, at most 64.")
+        raise PersonProblem("username", text % {"name": username[:80]})
 
 
 def check_role(role: str) -> None:
     """Raise PersonProblem where this is no role."""
     if role not in Role.values:
-        raise PersonProblem("role", f"“{role}” is not a role. There are: {', '.join(Role.values)}.")
+        text = _("“%(role)s” is not a role. There are: %(roles)s.")
+        raise PersonProblem("role", text % {"role": role, "roles": ", ".join(Role.values)})
 
 
 def email_of(text: str) -> str:
@@ -114,19 +119,39 @@ def set_theme(person: User, theme: str) -> None:
     """Remember which theme a person wants: light, dark, or "" for what the system says; else ValueError."""
     if theme not in ("", "light", "dark"):
         raise ValueError(theme)
-    User.objects.filter(pk=person.pk).update(theme=theme)
-    person.theme = theme
+    _prefer(person, "theme", theme)
+
+
+def set_language(person: User, language: str) -> None:
+    """Show the panel in this language to the person, a code of settings.LANGUAGES, or "" for the browser's."""
+    if language and language not in dict(settings.LANGUAGES):
+        raise PersonProblem("language", _("There is no language “%(code)s” here.") % {"code": language[:32]})
+    _prefer(person, "language", language)
+
+
+def set_zone(person: User, zone: str) -> None:
+    """Show times in this zone to the person, an IANA name, or "" for the browser's."""
+    if zone and zones.find(zone) is None:
+        raise PersonProblem("zone", _("There is no time zone “%(name)s”.") % {"name": zone[:64]})
+    _prefer(person, "zone", zone)
 
 
 def set_shortcuts(person: User, on: bool) -> None:
-    """Remember whether a person wants single keys to do something on the pages."""
-    User.objects.filter(pk=person.pk).update(shortcuts=on)
-    person.shortcuts = on
+    """Let single keys act for the person, or not."""
+    _prefer(person, "shortcuts", on)
+
+
+def _prefer(person: User, field: str, value: str | bool) -> None:
+    before = getattr(person, field)
+    with transaction.atomic():
+        User.objects.filter(pk=person.pk).update(**{field: value})
+        audit.record(person, "person:prefers", person.username, before={field: before}, after={field: value})
+    setattr(person, field, value)
 
 
 def generated_password() -> str:
     """A password that nobody has to think of: four groups of five, 99 bits."""
-    return "-".join("".join(secrets.choice(ALPHABET) for _ in range(5)) for _ in range(4))
+    return "-".join("".join(secrets.choice(ALPHABET) for _letter in range(5)) for _group in range(4))
 
 
 def set_active(person: User, active: bool, *, by: User | None) -> bool:
@@ -158,4 +183,5 @@ def _keep_a_root(person: User, field: str) -> None:
     roots = User.objects.select_for_update().filter(role=Role.ROOT, is_active=True)
     ids = set(roots.order_by("pk").values_list("pk", flat=True))
     if ids == {person.pk}:
-        raise PersonProblem(field, f"“{person.username}” is the only active root. Make somebody else root first.")
+        text = _("“%(name)s” is the only active root. Make somebody else root first.")
+        raise PersonProblem(field, text % {"name": person.username})

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from .models import AuditEntry
@@ -25,7 +26,7 @@ class WishProblem(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What of the trail somebody wants to see; "" is everything. Days are whole, in UTC."""
+    """What of the trail somebody wants to see; "" is everything. Days are whole, in the zone that is active."""
 
     who: str = ""
     event: str = ""
@@ -66,7 +67,8 @@ def entries(wish: Wish) -> QuerySet[AuditEntry]:
 
 def _moment(field: str, text: str, *, after: timedelta = timedelta(0)) -> datetime:
     try:
-        return datetime.combine(date.fromisoformat(text), time(), tzinfo=UTC) + after
+        day = date.fromisoformat(text) + after
+        return timezone.make_aware(datetime.combine(day, time())).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise WishProblem(field, _("“%(text)s” is not a day; write it like 2026-11-23.") % {"text": text}) from error
 

@@ -3,7 +3,15 @@
 No trust store is ever asked: whether a chain's links sign one another is a fact; whom a browser trusts is not ours.
 """
 
-from autossl_panel.pki.certificates import CertificateFacts, KeyType, PairProblem, leaf_pem, read_chain, read_der
+from autossl_panel.pki.certificates import (
+    CertificateFacts,
+    KeyType,
+    PairProblem,
+    leaf_pem,
+    read_chain,
+    read_der,
+    signers,
+)
 from autossl_panel.pki.judge import check_pair, defects, same_key
 from autossl_panel.pki.keys import csr_der, csr_names, csr_spki, key_spki, make_csr, new_key
 from autossl_panel.pki.revoked import ListProblem, Revoked, RevokedList, read_list
@@ -32,4 +40,5 @@ __all__ = [
     "read_der",
     "read_list",
     "same_key",
+    "signers",
 ]

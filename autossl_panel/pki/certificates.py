@@ -108,6 +108,26 @@ def read_der(chain: Sequence[bytes]) -> CertificateFacts:
         raise PairProblem("unreadable", f"The certificate cannot be read: {short(error)}") from error
 
 
+def signers(pem: bytes) -> tuple[str, ...]:
+    """Who signed the leaf, who signed that, and so on, by common name; as far as the chain in `pem` tells.
+
+    Empty for a self-signed certificate. Raises PairProblem('unreadable').
+    """
+    try:
+        chain = x509.load_pem_x509_certificates(pem)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise PairProblem("unreadable", f"The certificate cannot be read: {short(error)}") from error
+    return tuple(_called(one.issuer) for one in chain if one.issuer != one.subject)
+
+
+def _called(name: x509.Name) -> str:
+    for kind in (x509.NameOID.COMMON_NAME, x509.NameOID.ORGANIZATION_NAME):
+        found = name.get_attributes_for_oid(kind)
+        if found:
+            return str(found[0].value)
+    return name.rfc4514_string()
+
+
 def leaf_pem(pem: bytes) -> bytes:
     """The first certificate of a chain alone, as PEM. Raises PairProblem('unreadable')."""
     try:

@@ -9,6 +9,8 @@ from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django_htmx.middleware import HtmxDetails
 
+from autossl_panel.hosting import servers
+from autossl_panel.hosting.models import Server
 from autossl_panel.people.models import Role, User
 
 from . import confirmation
@@ -22,6 +24,7 @@ class PanelRequest(HttpRequest):
 
     user: User
     htmx: HtmxDetails
+    panel_server: Server
 
 
 PanelView = Callable[Concatenate[PanelRequest, Rest], HttpResponseBase]
@@ -73,6 +76,15 @@ def fresh_to_post(view: PanelView[Rest]) -> View[Rest]:
         return view(cast(PanelRequest, request), *args, **kwargs)
 
     return cast(View[Rest], guarded)
+
+
+def server(request: PanelRequest) -> Server:
+    """This machine's row, asked for once a request."""
+    found: Server | None = getattr(request, "panel_server", None)
+    if found is None:
+        found = servers.this()
+        request.panel_server = found
+    return found
 
 
 def now() -> datetime:

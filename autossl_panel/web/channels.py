@@ -265,7 +265,7 @@ def _form(
     fields = {}
     for name in FIELDS:
         here = problem is not None and problem.field == name
-        text = f"{problem.text} {_('Nothing was saved.')}" if problem is not None and here else ""
+        text = " ".join((problem.text, _("Nothing was saved."))) if problem is not None and here else ""
         # What was typed stays, but for a secret.
         value = "" if name == "secret" else values.get(name, "")
         fields[name] = Field(name, value, text, here)

@@ -8,7 +8,6 @@ from django.views.decorators.http import require_POST
 from autossl_panel.autossl import choices
 from autossl_panel.autossl.models import Account, Provider
 from autossl_panel.autossl.providers import ProviderProblem
-from autossl_panel.hosting import servers
 
 from . import access, messages
 
@@ -29,7 +28,7 @@ def change(request: access.PanelRequest) -> HttpResponse:
     after = _moved(before, provider, act)
     if after != before:
         try:
-            choices.set_fallbacks(after, by=request.user, server=servers.this())
+            choices.set_fallbacks(after, by=request.user, server=access.server(request))
         except ProviderProblem as problem:
             messages.bad(request, f"{problem.text} {_('Nothing was changed.')}")
     return redirect("providers")
@@ -53,7 +52,7 @@ def _moved(order: list[Provider], provider: Provider, act: str) -> list[Provider
 @access.root
 def try_now(request: access.PanelRequest, pk: int) -> HttpResponse:
     """Have a provider that is left alone because of faults tried at once."""
-    account = get_object_or_404(Account.objects.select_related("provider"), provider=pk, server=servers.this())
+    account = get_object_or_404(Account.objects.select_related("provider"), provider=pk, server=access.server(request))
     if choices.try_now(account, by=request.user, now=access.now()):
         text = _("The next order goes to “%(name)s” and shows whether it works again.")
         messages.ok(request, text % {"name": account.provider})

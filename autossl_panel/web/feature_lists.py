@@ -8,7 +8,6 @@ from django.db import transaction
 from django.db.models import Count, Min, Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_safe
@@ -20,7 +19,7 @@ from autossl_panel.hosting.changes import UserProblem
 from autossl_panel.hosting.feature_lists import DEFAULT
 from autossl_panel.hosting.models import FeatureList, HostingUser, Setting, VirtualHost
 
-from . import access, messages, people_frame
+from . import access, messages, people_frame, words
 from .people import NOTHING, fields
 
 FOLLOWS = Q(users__autossl=Setting.FEATURE_LIST, users__gone_at__isnull=True, users__suspended=False)
@@ -162,7 +161,7 @@ def _switched(row: FeatureList) -> str:
         return text
     return f"{text} " + ngettext(
         "%(n)d certificate expires on %(day)s.", "%(n)d certificates expire from %(day)s.", lapses.certificates
-    ) % {"n": lapses.certificates, "day": date_format(lapses.first, "j M")}
+    ) % {"n": lapses.certificates, "day": words.day(lapses.first, access.now())}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -178,7 +177,7 @@ def remove(request: access.PanelRequest, pk: int) -> HttpResponse:
         try:
             moved = heart.remove(row, move_to=target, by=request.user, now=access.now())
         except UserProblem as refused:
-            problem = f"{refused.text} {_('Nothing was removed.')}"
+            problem = " ".join((refused.text, _("Nothing was removed.")))
         else:
             messages.ok(request, _removed(name, moved, target))
             return redirect("feature-lists")

@@ -13,7 +13,6 @@ from autossl_panel.autossl import census
 from autossl_panel.autossl import options as heart
 from autossl_panel.autossl.census import Census
 from autossl_panel.autossl.models import NotifyLevel, Options, SecondFactorRule
-from autossl_panel.hosting import servers
 from autossl_panel.hosting.models import ExclusionPattern, Server
 from autossl_panel.people import factors
 
@@ -38,8 +37,8 @@ PATTERNS = 8
 @access.root
 def options(request: access.PanelRequest) -> HttpResponse:
     """The form; a post saves every option, or none and says at each field why, or asks first."""
-    server = servers.this()
-    row = heart.current(server)
+    server = shell.counted_server(request)
+    row = shell.options_of(server)
     counted = census.count(server, access.now())
     values = before = heart.texts(row)
     problems: dict[str, str] = {}
@@ -73,7 +72,7 @@ def _problems(values: Mapping[str, str]) -> dict[str, str]:
         try:
             heart.READERS[name](name, value)
         except heart.OptionProblem as problem:
-            found[name] = f"{problem.text} {_('Nothing was saved.')}"
+            found[name] = " ".join((problem.text, _("Nothing was saved.")))
     return found
 
 
@@ -100,7 +99,7 @@ def _ask(
         red,
         asked.choice,
     )
-    return question.ask(request, "options", whole, server=server, row=row)
+    return question.ask(request, "options", whole)
 
 
 def _page(
@@ -130,7 +129,7 @@ def _page(
         "lacking": factors.lacking(),
         "problem": bool(problems),
     }
-    return shell.page(request, "options.html", "options", context, server=server, row=row)
+    return shell.page(request, "options.html", "options", context)
 
 
 def _patterns(server: Server) -> QuerySet[ExclusionPattern]:

@@ -5,20 +5,19 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from django.core.paginator import Page, Paginator
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 
 from .access import PanelRequest
 
 SIZES = (25, 50, 100)
-Row = TypeVar("Row", bound=Model)
-Shown = TypeVar("Shown")
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
-class Paging(Generic[Shown]):
+class Paging(Generic[Row]):
     """One page of rows with what its links need."""
 
-    rows: Sequence[Shown]
+    rows: Sequence[Row]
     page: Page[Any]
     size: int
     sizes: Sequence[int]
@@ -41,7 +40,7 @@ class Paging(Generic[Shown]):
 
 
 def paginate(
-    request: PanelRequest, rows: QuerySet[Row], size: int | None = None, total: int | None = None
+    request: PanelRequest, rows: QuerySet[Any, Row] | Sequence[Row], size: int | None = None, total: int | None = None
 ) -> Paging[Row]:
     """The page that the request asks for; a number that is none, or too large, gives the nearest page.
 
@@ -49,19 +48,16 @@ def paginate(
     """
     sizes = SIZES if size is None else ()
     size = size or _size(request)
+    asked_page = request.GET.get("page")
+    first = list(rows[: size + 1]) if isinstance(rows, QuerySet) and asked_page in (None, "1") else None
+    if first is not None and len(first) <= size:
+        total = len(first)
     paginator = Paginator(rows, size)
     if total is not None:
         # A cached property: what is counted already is not counted again.
         paginator.__dict__["count"] = total
-    page = paginator.get_page(request.GET.get("page"))
-    return Paging(list(page.object_list), page, size, sizes)
-
-
-def paginate_list(request: PanelRequest, rows: Sequence[Shown]) -> Paging[Shown]:
-    """The same of rows that are at hand."""
-    size = _size(request)
-    page = Paginator(rows, size).get_page(request.GET.get("page"))
-    return Paging(list(page.object_list), page, size, SIZES)
+    page = paginator.get_page(asked_page)
+    return Paging(list(page.object_list) if first is None else first[:size], page, size, sizes)
 
 
 def _size(request: PanelRequest) -> int:

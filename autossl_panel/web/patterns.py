@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods
 
 from autossl_panel import names as domain_names
 from autossl_panel.hosting import exclusion_patterns as heart
-from autossl_panel.hosting import servers, visible
+from autossl_panel.hosting import visible
 from autossl_panel.hosting.changes import UserProblem
 from autossl_panel.hosting.exclusion_patterns import Concerned, Level
 from autossl_panel.hosting.models import ExclusionPattern, FeatureList, Server
@@ -39,7 +39,7 @@ class Whose:
 @access.operator
 def patterns(request: access.PanelRequest) -> HttpResponse:
     """The list with the form; a post says what a pattern would exclude, and adds it when that was confirmed."""
-    server = servers.this()
+    server = shell.counted_server(request)
     values = {name: request.POST.get(name, "").strip() for name in FIELDS}
     if request.method != "POST":
         values["whose"] = SERVER if request.user.is_root else MINE
@@ -152,7 +152,7 @@ def _ask(request: access.PanelRequest, values: dict[str, str], level: Level, fou
 @access.operator
 def remove(request: access.PanelRequest, pk: int) -> HttpResponse:
     """Ask, with the names that it is of; a post removes it."""
-    server = servers.this()
+    server = shell.counted_server(request)
     row = get_object_or_404(_mine(request.user, server), pk=pk)
     shown = domain_names.to_unicode(row.pattern)
     if request.method == "POST":
@@ -174,7 +174,7 @@ def remove(request: access.PanelRequest, pk: int) -> HttpResponse:
         resolve_url("patterns"),
         resolve_url("pattern-remove", pk),
     )
-    return question.ask(request, _tab(request), asked, server=server)
+    return question.ask(request, _tab(request), asked)
 
 
 def _tab(request: access.PanelRequest) -> str:
@@ -202,4 +202,4 @@ def _page(
         "paging": paging,
         "rows": [(row, level_words(heart.level_of(row))) for row in paging.rows],
     }
-    return shell.page(request, "patterns.html", _tab(request), context, server=server)
+    return shell.page(request, "patterns.html", _tab(request), context)

@@ -9,7 +9,6 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from autossl_panel.autossl import census, options
 from autossl_panel.autossl.models import Job, JobState, Options
-from autossl_panel.hosting import servers
 from autossl_panel.hosting.models import Server, VirtualHost
 
 from . import access, messages, question, shell
@@ -20,7 +19,7 @@ from .question import Point, Question
 @access.root
 def pause(request: access.PanelRequest) -> HttpResponse:
     """Ask, with what follows; a post pauses. While it is paused: ask whether it shall go on."""
-    server = servers.this()
+    server = access.server(request)
     if request.method == "POST":
         if not options.pause(server, by=request.user, now=access.now()):
             messages.info(request, _("AutoSSL was paused already."))
@@ -29,7 +28,7 @@ def pause(request: access.PanelRequest) -> HttpResponse:
     asked = _go_on(server, row) if row.paused_at is not None else _stop(server)
     if request.htmx:
         return render(request, "_question.html", {"question": asked})
-    return shell.page(request, "question.html", "users", {"question": asked}, server=server, row=row)
+    return shell.page(request, "question.html", "users", {"question": asked})
 
 
 def _stop(server: Server) -> Question:
@@ -79,7 +78,7 @@ def _go_on(server: Server, row: Options) -> Question:
 @access.root
 def resume(request: access.PanelRequest) -> HttpResponse:
     """Go on; what was held is due at once."""
-    if options.resume(servers.this(), by=request.user, now=access.now()):
+    if options.resume(access.server(request), by=request.user, now=access.now()):
         messages.ok(request, _("AutoSSL goes on. What was held is looked at within a minute, the urgent first."))
     else:
         messages.info(request, _("AutoSSL was not paused."))

@@ -89,7 +89,7 @@ def _add(values: Mapping[str, str], password: str, by: User) -> User:
     username, role = values["username"], values["role"]
     persons.check_username(username)
     if User.objects.filter(username=username).exists():
-        raise PersonProblem("username", f"There is a person “{username}” already.")
+        raise PersonProblem("username", _("There is a person “%(username)s” already.") % {"username": username})
     users = hosting_users(values["hosting_users"]) if role == Role.USER else []
     with transaction.atomic():
         person, _new = persons.add(username, role, password, email=values["email"], by=by)
@@ -104,7 +104,9 @@ def hosting_users(text: str) -> list[HostingUser]:
     found = {user.name: user for user in known}
     for name in names:
         if name not in found:
-            raise UserProblem("hosting_users", f"There is no hosting user “{name[:80]}” on this server.")
+            raise UserProblem(
+                "hosting_users", _("There is no hosting user “%(name)s” on this server.") % {"name": name[:80]}
+            )
     return [found[name] for name in names]
 
 

@@ -93,7 +93,7 @@ def password(request: access.PanelRequest, pk: int) -> HttpResponse:
     try:
         persons.change_password(row, text, by=request.user, keep_session=request.session.session_key if own else None)
     except PersonProblem as problem:
-        messages.bad(request, f"{problem.text} {_('The password stays as it was.')}")
+        messages.bad(request, " ".join((problem.text, _("The password stays as it was."))))
         return redirect("person", row.pk)
     if own:
         # Who sets the own password stays signed in here.

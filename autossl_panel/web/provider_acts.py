@@ -11,7 +11,6 @@ from django.views.decorators.http import require_http_methods, require_POST
 from autossl_panel.autossl import providers as heart
 from autossl_panel.autossl.models import Account, Provider, ProviderState
 from autossl_panel.autossl.providers import ProviderProblem
-from autossl_panel.hosting import servers
 
 from . import access, messages, shell
 
@@ -21,8 +20,8 @@ def there(pk: int) -> str:
     return f"{resolve_url('providers')}?choose={pk}"
 
 
-def _account(pk: int) -> Account:
-    return get_object_or_404(Account.objects.select_related("provider"), provider=pk, server=servers.this())
+def _account(request: access.PanelRequest, pk: int) -> Account:
+    return get_object_or_404(Account.objects.select_related("provider"), provider=pk, server=access.server(request))
 
 
 @require_POST
@@ -40,7 +39,7 @@ def check(request: access.PanelRequest, pk: int) -> HttpResponse:
 @access.fresh
 def register(request: access.PanelRequest, pk: int) -> HttpResponse:
     """Register again with the same key: the CA answers with the account it knows, or makes it anew."""
-    account = _account(pk)
+    account = _account(request, pk)
     provider = account.provider
     agreed = account.terms_agreed_at is not None and account.terms_url == provider.terms_url
     try:
@@ -62,7 +61,7 @@ def register(request: access.PanelRequest, pk: int) -> HttpResponse:
 @access.fresh
 def roll(request: access.PanelRequest, pk: int) -> HttpResponse:
     """Give the account another key."""
-    account = _account(pk)
+    account = _account(request, pk)
     try:
         heart.ask_to_roll(account.provider, account.server, by=request.user)
     except ProviderProblem as problem:
@@ -74,7 +73,7 @@ def roll(request: access.PanelRequest, pk: int) -> HttpResponse:
 @access.root
 def agree(request: access.PanelRequest, pk: int) -> HttpResponse:
     """Agree to the terms as they are now."""
-    account = _account(pk)
+    account = _account(request, pk)
     if "agree_terms" not in request.POST:
         messages.bad(request, _("Tick that you agree to the terms. Nothing was changed."))
         return redirect(there(pk))
@@ -90,7 +89,7 @@ def agree(request: access.PanelRequest, pk: int) -> HttpResponse:
 @access.fresh
 def anew(request: access.PanelRequest, pk: int) -> HttpResponse:
     """Ask, with what follows; a post makes a new account with a new key."""
-    account = _account(pk)
+    account = _account(request, pk)
     provider = account.provider
     problem = None
     kid = request.POST.get("eab_kid", provider.eab_kid).strip()

@@ -58,7 +58,7 @@ def _save(request: access.PanelRequest, provider: Provider | None) -> HttpRespon
             raise ProviderProblem("name", _("“%(name)s” is in the list already.") % {"name": values["name"]})
         saved = heart.draft(_draft(values), by=request.user)
     except ProviderProblem as problem:
-        told = ProviderProblem(problem.field, f"{problem.text} {_('Nothing was saved.')}", problem.code)
+        told = ProviderProblem(problem.field, " ".join((problem.text, _("Nothing was saved."))), problem.code)
         return _form(request, provider, values, told)
     return redirect(f"{resolve_url('providers')}?choose={saved.pk}")
 

@@ -14,7 +14,6 @@ from autossl_panel.autossl import limits
 from autossl_panel.autossl.ledger import COUNTED, Kind
 from autossl_panel.autossl.limits import LimitProblem, Refused, Usage, changing
 from autossl_panel.autossl.models import Account, Provider
-from autossl_panel.hosting import servers
 
 from . import access, messages, shell
 from .comparing import window
@@ -175,7 +174,7 @@ class Line:
 def _page(
     request: access.PanelRequest, provider: Provider, values: Mapping[str, str], problem: LimitProblem | None
 ) -> HttpResponse:
-    server = servers.this()
+    server = shell.counted_server(request)
     account = Account.objects.select_related("provider").filter(provider=provider, server=server).first()
     lines = []
     for kind in COUNTED:
@@ -189,14 +188,14 @@ def _page(
         "own": provider.limits is not None,
         "published": bool(provider.stated.get("limits")),
     }
-    return shell.page(request, "provider_limits.html", "providers", context, server=server)
+    return shell.page(request, "provider_limits.html", "providers", context)
 
 
 @require_POST
 @access.root
 def unpause(request: access.PanelRequest, pk: int) -> HttpResponse:
     """A person says that a name which the CA has paused is mended there."""
-    account = get_object_or_404(Account.objects.select_related("provider"), provider=pk, server=servers.this())
+    account = get_object_or_404(Account.objects.select_related("provider"), provider=pk, server=access.server(request))
     name = request.POST.get("name", "").strip().lower()
     if limits.unpause(account, name, by=request.user):
         messages.ok(request, _("“%(name)s” may be ordered again. Check its user to try at once.") % {"name": name})

@@ -15,7 +15,6 @@ from autossl_panel.autossl import census, providers, renewing
 from autossl_panel.autossl.census import Census
 from autossl_panel.autossl.models import Provider
 from autossl_panel.autossl.providers import ProviderProblem
-from autossl_panel.hosting import servers
 
 from . import access, messages, question, shell
 from .comparing import lifetime
@@ -41,7 +40,7 @@ class Profile:
 def profile(request: access.PanelRequest, pk: int) -> HttpResponse:
     """The form; a post saves profile and renewal, after a question where sites would lose names."""
     provider = get_object_or_404(Provider.objects.defer("ca_bundle"), pk=pk)
-    counted = census.count(servers.this(), access.now())
+    counted = census.count(access.server(request), access.now())
     if request.method != "POST":
         left = renewing.percent(provider)
         return _page(request, provider, counted, providers.profile_in_use(provider), str(left or ""), None)

@@ -13,7 +13,6 @@ from autossl_panel.autossl import census
 from autossl_panel.autossl import providers as heart
 from autossl_panel.autossl.models import Account, Provider, ProviderState
 from autossl_panel.autossl.providers import ProviderProblem
-from autossl_panel.hosting import servers
 from autossl_panel.hosting.models import Server
 
 from . import access, comparing, messages, provider_limits, provider_rows, question, shell
@@ -36,7 +35,7 @@ DONE = {
 @access.fresh_to_post
 def providers(request: access.PanelRequest) -> HttpResponse:
     """The list; a post chooses one: it is contacted, then registered with, by a worker."""
-    server = servers.this()
+    server = shell.counted_server(request)
     if request.method != "POST":
         return _page(request, server, _wanted(request.GET.get("choose", "")))
     wanted = request.POST.get("provider", "")
@@ -141,7 +140,7 @@ def _page(
         "now": now,
     }
     slot = shell.slot(request.user, server, account=account)
-    return shell.page(request, "providers.html", "providers", context, known=slot, server=server)
+    return shell.page(request, "providers.html", "providers", context, known=slot)
 
 
 @require_GET
@@ -149,7 +148,7 @@ def _page(
 def state(request: access.PanelRequest, pk: int) -> HttpResponse:
     """What a worker is doing with a provider; once it is done, the page is opened again with what came out."""
     provider = get_object_or_404(Provider, pk=pk)
-    account = Account.objects.filter(provider=provider, server=servers.this()).first()
+    account = Account.objects.filter(provider=provider, server=access.server(request)).first()
     row = provider_rows.row(provider, account)
     if row.busy:
         return render(request, "_provider_busy.html", {"row": row})
@@ -172,7 +171,7 @@ def _tell(request: access.PanelRequest, row: Row, asked: Mapping[str, Any]) -> N
 @access.fresh
 def disable(request: access.PanelRequest) -> HttpResponse:
     """Ask, with what would lapse and when; the server's name has to be typed."""
-    server = servers.this()
+    server = shell.counted_server(request)
     wrong = False
     if request.method == "POST":
         wrong = request.POST.get("server", "").strip().lower() != server.name.lower()
@@ -181,4 +180,4 @@ def disable(request: access.PanelRequest) -> HttpResponse:
             messages.ok(request, _("AutoSSL is disabled. Installed certificates stay until they expire."))
             return redirect("providers")
     context = {"server": server, "wrong": wrong, "lapse": census.count(server, access.now()).lapse}
-    return shell.page(request, "provider_disable.html", "providers", context, server=server)
+    return shell.page(request, "provider_disable.html", "providers", context)

@@ -5,9 +5,6 @@ from dataclasses import dataclass
 
 from django.http import HttpResponse
 
-from autossl_panel.autossl.models import Options
-from autossl_panel.hosting.models import Server
-
 from . import access, shell
 
 
@@ -62,13 +59,6 @@ class Question:
     choice: Choice | None = None
 
 
-def ask(
-    request: access.PanelRequest,
-    tab: str,
-    question: Question,
-    *,
-    server: Server | None = None,
-    row: Options | None = None,
-) -> HttpResponse:
+def ask(request: access.PanelRequest, tab: str, question: Question) -> HttpResponse:
     """The question as a page of its own."""
-    return shell.page(request, "question.html", tab, {"question": question}, server=server, row=row)
+    return shell.page(request, "question.html", tab, {"question": question})

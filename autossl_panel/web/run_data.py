@@ -1,19 +1,21 @@
 """What a run page shows: phases, groups of sites, lines. Every question is bounded, however large the run is."""
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from autossl_panel.autossl import log
 from autossl_panel.autossl.models import Job, JobOutcome, JobState, Level, LogLine, Phase, Run
 from autossl_panel.hosting import visible
+from autossl_panel.hosting.models import Domain, HostingUser
 from autossl_panel.names import sought
 from autossl_panel.people.models import User
 
-from .runs import jobs_of
+from .run_table import jobs_of
 from .shell import Segment
 
 STEPS = (Phase.ATTACH, Phase.PROVE, Phase.ORDER, Phase.INSTALL, Phase.VERIFY)
@@ -30,6 +32,14 @@ LEVELS = ("failure", "warn", "success")
 # The live log follows this many sites at once; the groups below it have them all.
 FOLLOWED = 40
 JUST_ENDED = timedelta(seconds=10)
+# What a run page shows nothing of, and what is large
+UNSEEN = (
+    "virtual_host__listens",
+    "virtual_host__docroot",
+    "virtual_host__file",
+    "virtual_host__problem",
+    "user__last_check",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +110,8 @@ def own_lines(run: Run, person: User) -> QuerySet[LogLine]:
     return lines if person.is_root else lines.filter(user__in=visible.users(person))
 
 
-def phases(run: Run, person: User, sites: int) -> list[PhaseBar]:
-    """How many of the run's `sites` are through each phase."""
-    rows = of_run(run, person).values_list("state", "outcome", "phase").annotate(n=Count("pk")).order_by()
-    groups = [(state, outcome, phase, n) for state, outcome, phase, n in rows]
+def phases(run: Run, groups: Sequence[tuple[str, str, str, int]], sites: int) -> list[PhaseBar]:
+    """How many of the run's `sites` are through each phase; `groups` are its jobs, as its progress counts them."""
     total = sum(n for *_rest, n in groups)
     surveyed = max(total, sites)
     kept = surveyed - total
@@ -160,20 +168,36 @@ def _phase(phase: Phase, name: str, groups: Sequence[tuple[str, str, str, int]])
 
 def failures(run: Run, person: User, most: int = 20) -> list[Site]:
     """The first sites that failed, in the order in which they did, so that none moves when another fails."""
-    jobs = of_run(run, person).filter(outcome=JobOutcome.FAILED).select_related("user", "virtual_host")
+    jobs = of_run(run, person).filter(outcome=JobOutcome.FAILED).select_related("user", "virtual_host").defer(*UNSEEN)
     return [Site(job, person.is_root) for job in jobs.order_by("ended_at", "pk")[:most]]
 
 
-def matching(jobs: QuerySet[Job], *, group: str = "", level: str = "", q: str = "", job: str = "") -> QuerySet[Job]:
-    """The jobs of a group, with a line of a level, of a user or site; by user and site."""
+def matching(
+    run: Run,
+    person: User,
+    *,
+    group: str = "",
+    level: str = "",
+    q: str = "",
+    job: str = "",
+    user: str = "",
+    domain: str = "",
+) -> QuerySet[Job]:
+    """The jobs of a run that a person may read: of a group, with a line of a level, of a user or site; in order."""
+    jobs = of_run(run, person)
     if group in GROUPS:
         jobs = jobs.filter(GROUPS[group])
     if level in LEVELS:
-        jobs = jobs.filter(Exists(LogLine.objects.filter(job=OuterRef("pk"), level=level)))
+        jobs = jobs.filter(pk__in=LogLine.objects.filter(run=run, level=level, job__isnull=False).values("job"))
     if q:
         name = sought(q)
         wanted = Q(user__name__icontains=q) | Q(virtual_host__name__contains=name) | Q(virtual_host__domains__name=name)
         jobs = jobs.filter(wanted).distinct()
+    if user:
+        jobs = jobs.filter(user__name=user)
+    if domain:
+        of_name = Domain.objects.filter(name=sought(domain)).values("virtual_host")
+        jobs = jobs.filter(virtual_host__in=of_name)
     if job.isdecimal() and len(job) < 19:
         jobs = jobs.filter(pk=int(job))
     return jobs.order_by("user__name", "virtual_host__name", "pk").select_related("user", "virtual_host")
@@ -185,10 +209,8 @@ def sites(jobs: Iterable[Job], person: User, cursor: dict[int, int] | None = Non
     wanted = LogLine.objects.filter(job__in=list(found))
     after = {pk: seq for pk, seq in (cursor or {}).items() if seq and pk in found}
     if after:
-        old = Q()
-        for pk, seq in after.items():
-            old |= Q(job=pk, seq__lte=seq)
-        wanted = wanted.exclude(old)
+        # All at once: one more “or” at a time copies what is there
+        wanted = wanted.exclude(Q(*(Q(job=pk, seq__lte=seq) for pk, seq in after.items()), _connector=Q.OR))
     for row in wanted.order_by("seq"):
         if row.job_id is not None:
             found[row.job_id].last_seq = row.seq
@@ -204,7 +226,7 @@ def sites(jobs: Iterable[Job], person: User, cursor: dict[int, int] | None = Non
 
 def followed(run: Run, person: User, now: datetime) -> list[Job]:
     """The sites that the live log follows: those in hand, and those that have just ended."""
-    jobs = of_run(run, person).select_related("user", "virtual_host")
+    jobs = of_run(run, person).select_related("user", "virtual_host").defer(*UNSEEN)
     ended = jobs.filter(state=JobState.ENDED, ended_at__gte=now - JUST_ENDED).order_by("-ended_at")[: FOLLOWED // 2]
     in_hand = jobs.filter(GROUPS["live"]).order_by("-started_at")[:FOLLOWED]
     found = [*in_hand, *ended][:FOLLOWED]
@@ -219,13 +241,21 @@ def run_lines(run: Run, person: User, after: int = 0, most: int = 50) -> list[lo
     return [log.line(row) for row in rows]
 
 
-def quiet_lines(run: Run, person: User, level: str = "", q: str = "") -> QuerySet[LogLine]:
+def quiet_lines(
+    run: Run, person: User, level: str = "", q: str = "", user: str = "", domain: str = ""
+) -> QuerySet[LogLine]:
     """What the survey said of users whose sites needed no work."""
     rows = own_lines(run, person).filter(job__isnull=True, user__isnull=False)
     if level in LEVELS:
         rows = rows.filter(level=level)
     if q:
         rows = rows.filter(Q(user__name__icontains=q) | Q(data__site__icontains=sought(q)))
+    # Whose they are is asked first: its number leads to few lines, where a nested question walks through the run's.
+    if user:
+        rows = rows.filter(user__in=list(HostingUser.objects.filter(name=user).values_list("pk", flat=True)))
+    if domain:
+        owners = Domain.objects.filter(name=sought(domain)).order_by().values_list("virtual_host__user", flat=True)
+        rows = rows.filter(user__in=list(owners), data__site=sought(domain))
     return rows.order_by("seq")
 
 
@@ -251,6 +281,36 @@ def as_text(run: Run, person: User, title: str) -> Iterable[str]:
             state = site.job.outcome or site.job.state
             yield f"  {site.job.virtual_host.name}: {state} ({site.reason})\n"
             yield from map(_text, site.lines)
+
+
+def as_ndjson(run: Run, person: User) -> Iterable[str]:
+    """The whole log as one JSON object a line: the run's own lines, then site by site."""
+    rows = own_lines(run, person).filter(job__isnull=True).order_by("seq").select_related("user")
+    for row in rows.iterator(chunk_size=500):
+        one = log.line(row, whole=person.is_root)
+        yield _json(run, one, row.user.name if row.user else "", str(one.data.get("site", "")))
+    ids = list(of_run(run, person).order_by("user__name", "virtual_host__name", "pk").values_list("pk", flat=True))
+    for start in range(0, len(ids), 200):
+        part = Job.objects.filter(pk__in=ids[start : start + 200]).select_related("user", "virtual_host")
+        for site in sites(part.order_by("user__name", "virtual_host__name", "pk"), person):
+            for one in site.lines:
+                yield _json(run, one, site.job.user.name, site.job.virtual_host.name)
+
+
+def _json(run: Run, one: log.Line, user: str, site: str) -> str:
+    said = {
+        "run": run.pk,
+        "at": f"{one.at:%Y-%m-%dT%H:%M:%S.%fZ}",
+        "level": str(one.level),
+        "depth": one.depth,
+        "user": user,
+        "site": site,
+        "event": one.event,
+        "text": one.text,
+        "advice": one.advice,
+        "data": dict(one.data),
+    }
+    return json.dumps(said, ensure_ascii=False, default=str) + "\n"
 
 
 def _text(one: log.Line) -> str:

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 
 from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.utils.functional import SimpleLazyObject
 from django.views.decorators.http import require_GET, require_safe
 
 from autossl_panel.autossl import log
 from autossl_panel.autossl import runs as heart
 from autossl_panel.autossl.models import JobState, Run
 
-from . import access, run_data, runs, shell
+from . import access, run_data, run_table, shell
 from .paging import paginate
 
 MOST_FAILURES = 20
@@ -24,10 +25,11 @@ def run(request: access.PanelRequest, pk: int) -> HttpResponse:
     narrowed = _narrowed(request)
     if request.htmx:
         return render(request, "_log.html", _log(request, found, narrowed))
-    context = _state(request, found)
+    context = _state(request, found, whole=not any(narrowed.values()))
     # While a run lives, its counts would be old as soon as they are shown.
     levels = run_data.level_counts(found, request.user) if found.ended_at else {}
-    context |= {"levels": levels, **narrowed}
+    shown = {name: value for name, value in narrowed.items() if name != "user"}
+    context |= {"levels": levels, **shown, "user_name": narrowed["user"], "narrowed": any(narrowed.values())}
     if any(narrowed.values()):
         context |= _log(request, found, narrowed)
     else:
@@ -56,6 +58,7 @@ def live(request: access.PanelRequest, pk: int) -> HttpResponse:
     run_lines = run_data.run_lines(found, request.user, after=cursor.get(0, 0))
     context = _state(request, found)
     context |= {"sites": sites, "run_lines": run_lines, "oob": True}
+    context["failed_before"] = request.GET.get("failed", "")
     context["cursor"] = cursor_of([site for site in sites if site.job.pk not in gone], run_lines, cursor)
     return render(request, "_live.html", context, status=shell.STOP_POLLING if found.ended_at else 200)
 
@@ -73,6 +76,16 @@ def text(request: access.PanelRequest, pk: int) -> StreamingHttpResponse:
     return response
 
 
+@require_safe
+@access.person
+def ndjson(request: access.PanelRequest, pk: int) -> StreamingHttpResponse:
+    """The log as one JSON object a line, for other programs."""
+    found = get_object_or_404(heart.visible(request.user), pk=pk)
+    response = StreamingHttpResponse(run_data.as_ndjson(found, request.user), content_type="application/x-ndjson")
+    response["Content-Disposition"] = f'attachment; filename="autossl-run-{found.pk}.ndjson"'
+    return response
+
+
 def _narrowed(request: access.PanelRequest) -> dict[str, str]:
     query = request.GET
     return {
@@ -80,6 +93,8 @@ def _narrowed(request: access.PanelRequest) -> dict[str, str]:
         "level": query.get("level", "") if query.get("level") in run_data.LEVELS else "",
         "q": query.get("q", "").strip().lower()[:253],
         "job": query.get("job", ""),
+        "user": query.get("user", "").strip()[:64],
+        "domain": query.get("domain", "").strip()[:253],
     }
 
 
@@ -89,19 +104,21 @@ def _log(request: access.PanelRequest, found: Run, narrowed: Mapping[str, str]) 
     if group == "run":
         return {"run_lines": run_data.run_lines(found, person, most=2000), "run": found}
     if group == "quiet":
-        paging = paginate(request, run_data.quiet_lines(found, person, q=narrowed["q"]), size=100)
+        about = {name: narrowed[name] for name in ("level", "q", "user", "domain")}
+        paging = paginate(request, run_data.quiet_lines(found, person, **about), size=100)
         return {"quiet": [log.line(row) for row in paging.rows], "paging": paging, "run": found}
-    jobs = run_data.matching(run_data.of_run(found, person), **narrowed)
+    jobs = run_data.matching(found, person, **narrowed)
     sites = paginate(request, jobs, size=25)
     context: dict[str, object] = {"sites": run_data.sites(sites.rows, request.user), "paging": sites, "run": found}
-    if narrowed["q"] or narrowed["level"]:
-        quiet = run_data.quiet_lines(found, person, narrowed["level"], narrowed["q"])[:100]
+    if any(narrowed[name] for name in ("q", "level", "user", "domain")) and not group and not narrowed["job"]:
+        about = {name: narrowed[name] for name in ("level", "q", "user", "domain")}
+        quiet = run_data.quiet_lines(found, person, **about)[:100]
         context["quiet"] = [log.line(row) for row in quiet]
     return context
 
 
-def _state(request: access.PanelRequest, found: Run) -> dict[str, object]:
-    """The numbers of a run and its failures."""
+def _state(request: access.PanelRequest, found: Run, *, whole: bool = True) -> dict[str, object]:
+    """The numbers of a run and, where the `whole` of it is shown, its failures."""
     live_run = shell.live_run(request.user, found)
     progress = live_run.progress
     moment = found.ended_at or access.now()
@@ -110,10 +127,11 @@ def _state(request: access.PanelRequest, found: Run) -> dict[str, object]:
         "live": live_run,
         "cancel_here": live_run.may_cancel and not _in_slot(request, found),
         "progress": progress,
-        "row": runs.described(request.user, found),
+        "row": run_table.described(request.user, found),
         "took": moment - found.started_at,
-        "phases": run_data.phases(found, request.user, progress.total),
-        "failures": run_data.failures(found, request.user, MOST_FAILURES) if progress.failed else [],
+        "phases": run_data.phases(found, progress.groups, progress.total),
+        # Read when they are shown: most polls, and pages of some lines alone, need none
+        "failures": SimpleLazyObject(lambda: run_data.failures(found, request.user, MOST_FAILURES)),
         "more_failures": max(0, progress.failed - MOST_FAILURES),
         "in_hand": progress.running + progress.staged,
         "put_off": progress.deferred + progress.waiting,

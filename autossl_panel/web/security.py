@@ -1,4 +1,4 @@
-"""A person's own security: password, second factors at a glance, theme and shortcuts."""
+"""A person's own security: password, second factors at a glance, and the theme."""
 
 from django.contrib.auth import update_session_auth_hash
 from django.http import HttpResponse, HttpResponseBadRequest
@@ -62,16 +62,4 @@ def theme(request: access.PanelRequest) -> HttpResponse:
         persons.set_theme(request.user, request.POST.get("theme", ""))
     except ValueError:
         return HttpResponseBadRequest()
-    return redirect(gate.following(request))
-
-
-@require_POST
-@access.person
-@requirement.may_be_open
-def shortcuts(request: access.PanelRequest) -> HttpResponse:
-    """Keep whether the person wants single keys to do something, and go back."""
-    wanted = request.POST.get("shortcuts", "")
-    if wanted not in ("on", "off"):
-        return HttpResponseBadRequest()
-    persons.set_shortcuts(request.user, wanted == "on")
     return redirect(gate.following(request))

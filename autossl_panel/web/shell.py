@@ -3,21 +3,22 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeVar
 
-from django.db.models import QuerySet
+from django.db.models import IntegerField, Model, QuerySet, Subquery
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
-from autossl_panel.autossl import options, runs
+from autossl_panel.autossl import options, runs, waiting
 from autossl_panel.autossl.log.render import scope_text
-from autossl_panel.autossl.models import Account, Beat, Options, Run
+from autossl_panel.autossl.models import Account, Beat, Options, Problem, Run
 from autossl_panel.autossl.runs import Progress
 from autossl_panel.hosting import servers, visible
 from autossl_panel.hosting.models import HostingUser, Server
 from autossl_panel.people.models import User
 
-from . import banners
+from . import access, banners
 from .access import PanelRequest, now
 from .banners import Banners
 
@@ -27,6 +28,7 @@ STOP_POLLING = 286
 LOST_AFTER = timedelta(seconds=30)
 UNDO_FOR = timedelta(seconds=60)
 MONTH = timedelta(days=30)
+Owned = TypeVar("Owned", bound=Model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,15 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """What the foot says of the workers and the inventory."""
+
+    server: Server
+    workers_seen: datetime | None
+    workers_lost: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Shell:
     """The facts around a page. A login reads nothing of the next check of all users."""
 
@@ -101,6 +112,11 @@ class Shell:
     inventory_problem: Mapping[str, object] | None
     banners: Banners
     toast: Mapping[str, object] | None
+    # On the tabs: sites that wait, causes of problems
+    pending: int
+    problems: int
+    # Why nobody's site can be checked now; "" where that is possible
+    stopped: str
 
 
 def page(
@@ -112,12 +128,12 @@ def page(
     *,
     known: Slot | None = None,
     server: Server | None = None,
-    row: Options | None = None,
 ) -> HttpResponse:
-    """Render a full page with its shell; `known` is the run slot, `server` this one and `row` its options, where the
-    page has them.
-    """
-    around = _shell(request, tab, server or servers.this(), known, row)
+    """Render a full page with its shell; `known` is the run slot, where the page has it; `server` that of a login."""
+    person = request.user
+    around = _shell(
+        request, tab, known, (server or access.server(request)) if person.is_login else counted_server(request)
+    )
     return render(request, template, {**(context or {}), "shell": around, "server": around.server}, status=status)
 
 
@@ -125,7 +141,7 @@ def plain(
     request: PanelRequest, template: str, context: Mapping[str, object] | None = None, status: int = 200
 ) -> HttpResponse:
     """Render a page that is not about AutoSSL: the frame with its header. `section` of the context: own, or people."""
-    server = servers.this()
+    server = access.server(request)
     around = {"section": "own", "server": server, "banners": banners.of_plain(server)}
     return render(request, template, {**around, **(context or {})}, status=status)
 
@@ -135,12 +151,12 @@ def account_in_use(server: Server) -> Account | None:
     return Account.objects.select_related("provider").filter(server=server, provider__active=True).first()
 
 
-def _shell(request: PanelRequest, tab: str, server: Server, known: Slot | None, row: Options | None) -> Shell:
+def _shell(request: PanelRequest, tab: str, known: Slot | None, server: Server) -> Shell:
     moment, person = now(), request.user
-    row = row or options.current(server)
-    beat = Beat.objects.filter(server=server).first()
+    row: Options | None = getattr(server, "options", None)
+    found = seen(server, moment)
     account = account_in_use(server) if known is None else known.account
-    next_check = None if person.is_login else _next_check(row, moment)
+    next_check = None if person.is_login else _next_check(server, moment)
     return Shell(
         server=server,
         tab=tab,
@@ -148,16 +164,65 @@ def _shell(request: PanelRequest, tab: str, server: Server, known: Slot | None, 
         next_check=next_check,
         check_is_due=next_check is not None and next_check <= moment,
         slot=known or slot(person, server, account=account),
-        workers_seen=beat.at if beat else None,
-        workers_lost=beat is None or moment - beat.at > LOST_AFTER,
+        workers_seen=found.workers_seen,
+        workers_lost=found.workers_lost,
         inventory_problem=server.inventory_problem if person.is_root else None,
         banners=banners.of(person, server, account, row, moment),
         toast=toast_of(request, moment),
+        pending=getattr(server, "pending_sites", 0),
+        problems=getattr(server, "problem_causes", 0),
+        stopped="" if person.is_login else stopped(row, account),
     )
 
 
-def _next_check(row: Options, moment: datetime) -> datetime:
+def options_of(server: Server) -> Options:
+    """The options of a server, without another question where they came with it."""
+    return getattr(server, "options", None) or options.current(server)
+
+
+def seen(server: Server, moment: datetime) -> Seen:
+    """When the workers of a server gave their last sign."""
+    beat: Beat | None = getattr(server, "beat", None)
+    return Seen(server, beat.at if beat else None, beat is None or moment - beat.at > LOST_AFTER)
+
+
+def stopped(row: Options | None, account: Account | None) -> str:
+    """Why nothing is ordered or installed now, in a sentence; "" where nothing stands in the way."""
+    if row is not None and row.paused_at is not None:
+        return _("AutoSSL is paused.")
+    return "" if account is not None else _("No provider is chosen.")
+
+
+class _Rows(Subquery):
+    """How many rows a query has, as a value of another one."""
+
+    template = "(SELECT COUNT(*) FROM (%(subquery)s) counted)"
+    output_field = IntegerField()
+
+
+def counted_server(request: PanelRequest) -> Server:
+    """This server's row with its options, the workers' last sign, and what the tabs count: one question for all."""
+    found: Server | None = getattr(request, "panel_server", None)
+    if found is not None and hasattr(found, "pending_sites"):
+        return found
+    person = request.user
+    sites = waiting.sites(visible.virtual_hosts(person)).order_by().values("pk")
+    jobs = _own(waiting.at_work(now()), person).order_by().values("virtual_host")
+    causes = _own(Problem.objects.filter(quiet=False), person).values("cause").distinct()
+    rows = Server.objects.select_related("options__paused_by", "beat")
+    rows = rows.annotate(pending_sites=_Rows(sites.union(jobs)), problem_causes=_Rows(causes))
+    request.panel_server = servers.this(rows)
+    return request.panel_server
+
+
+def _own(rows: QuerySet[Owned], person: User) -> QuerySet[Owned]:
+    """Those of a person's own users; root's are all."""
+    return rows if person.is_root else rows.filter(user__in=visible.users(person))
+
+
+def _next_check(server: Server, moment: datetime) -> datetime:
     """When the daily check begins next; it is over for today once it has begun."""
+    row = options_of(server)
     at = datetime.combine(moment.date(), row.daily_at, tzinfo=moment.tzinfo)
     if row.daily_done_on is not None and row.daily_done_on >= moment.date():
         at += timedelta(days=1)

@@ -10,7 +10,6 @@ from django.db.models import QuerySet
 from django.http import HttpResponse, HttpResponseBadRequest
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils.formats import date_format
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -23,8 +22,8 @@ from autossl_panel.autossl.models import Account, Options, Run
 from autossl_panel.hosting import excluded_names, visible
 from autossl_panel.hosting.models import HostingUser
 
-from . import access, messages, run_data, run_page, shell, status_table, undo
-from .paging import paginate_list
+from . import access, messages, run_data, run_page, shell, status_table, undo, words
+from .paging import paginate
 from .status_table import Filter
 from .status_words import Reader
 
@@ -60,7 +59,7 @@ def status_user(request: access.PanelRequest, pk: int) -> HttpResponse:
         return _fresh(request, user, sites)
     wish = Filter.of(request)
     totals = status_table.totals(sites)
-    paging = paginate_list(request, status_table.matching(sites, wish))
+    paging = paginate(request, status_table.matching(sites, wish))
     select = request.GET.get("select", "")
     selected: set[int] | None = None if select in ("page", "match") else set()
     context = {
@@ -83,7 +82,7 @@ def status_user(request: access.PanelRequest, pk: int) -> HttpResponse:
     else:
         context["at_work"] = runs.at_work_on(HostingUser.objects.filter(pk=user.pk)).first()
     tab = "status" if request.user.is_login else "users"
-    return shell.page(request, "status.html", tab, context, known=slot, server=user.server, row=_options(user))
+    return shell.page(request, "status.html", tab, context, known=slot, server=user.server)
 
 
 def _accounts(request: access.PanelRequest, pk: int) -> tuple[list[HostingUser], HostingUser]:
@@ -223,7 +222,7 @@ def _lapse(before: Sequence[Site], after: Sequence[Site], n: int) -> str:
         "No name is left of its site: the certificate expires on %(day)s and is not renewed.",
         "No name is left of %(n)d sites: their certificates expire from %(day)s and are not renewed.",
         len(ends),
-    ) % {"n": len(ends), "day": date_format(min(ends), "j M")}
+    ) % {"n": len(ends), "day": words.day(min(ends), access.now())}
 
 
 @require_POST

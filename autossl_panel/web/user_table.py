@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Case, Count, F, IntegerField, Min, OuterRef, Q, QuerySet, Subquery, Value, When
@@ -11,14 +11,12 @@ from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
 from autossl_panel.autossl import log
-from autossl_panel.autossl.models import Installation
 from autossl_panel.hosting.models import Domain, HostingUser, Setting, SiteState, VirtualHost
 from autossl_panel.names import sought
 
+from . import site_table
 from .access import PanelRequest
 
-# A certificate this near to its end is news; one that lives less than ten days is, in its last day.
-SOON, SHORT_LIFE, LAST_DAY = timedelta(days=7), timedelta(days=10), timedelta(days=1)
 STATE_FILTERS = ("enabled", "disabled", "problems", "expiring")
 ON = Q(autossl=Setting.ON) | Q(autossl=Setting.FEATURE_LIST, feature_list__autossl=True)
 # Worst first
@@ -100,16 +98,9 @@ class Attention:
         # Sites that are gone have a state of their own; so the index on user and state says nearly all.
         failing = Q(state=SiteState.FOREIGN, problem__isnull=False)  # another's, defective or about to expire
         unsecured = hosts.filter(failing | Q(state__in=[SiteState.UNSECURED, SiteState.PARTLY]))
-        # From the index on not_after: few rows are looked at.
-        near = (
-            Installation.objects.filter(until__isnull=True, certificate__not_after__lt=now + SOON)
-            .exclude(
-                certificate__not_after__gt=now + LAST_DAY,
-                certificate__not_before__gt=F("certificate__not_after") - SHORT_LIFE,
-            )
-            .values_list("virtual_host_id", flat=True)
+        return cls(
+            _users_of(unsecured), _users_of(hosts.filter(pk__in=set(site_table.near(now)), gone_at__isnull=True))
         )
-        return cls(_users_of(unsecured), _users_of(hosts.filter(pk__in=set(near), gone_at__isnull=True)))
 
 
 def _users_of(hosts: QuerySet[VirtualHost]) -> set[int]:

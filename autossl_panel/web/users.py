@@ -3,7 +3,6 @@
 from django.db.models import Count, Min, QuerySet
 from django.http import HttpResponse, HttpResponseBadRequest
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.formats import date_format
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -16,7 +15,7 @@ from autossl_panel.hosting import users as hosting_users
 from autossl_panel.hosting.models import HostingUser, Setting
 from autossl_panel.hosting.users import Change
 
-from . import access, messages, shell, undo, user_table
+from . import access, messages, shell, undo, user_table, words
 from .paging import paginate
 from .shell import STOP_POLLING
 from .user_table import Attention, Filter
@@ -191,7 +190,7 @@ def _lapse(ids: list[int]) -> str:
         return ""
     return " " + ngettext(
         "%(n)d certificate expires on %(day)s.", "%(n)d certificates expire from %(day)s.", number
-    ) % {"n": number, "day": date_format(first, "j M")}
+    ) % {"n": number, "day": words.day(first, access.now())}
 
 
 def _ids(texts: list[str]) -> list[int]:

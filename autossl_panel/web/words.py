@@ -1,23 +1,38 @@
-"""Moments and durations as a person says them. All times are UTC; the page's foot says so."""
+"""Moments and durations as a person says them, in the zone that is active; the page's foot says which. Distances are
+taken in UTC: between two moments of one zone Python counts by the clock on the wall, wrong when that is put forward."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
-from django.utils import formats
+from django.utils import formats, timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext
 
 
 def exact(at: datetime) -> str:
-    """Mon 23 Nov 2026, 15:41:08 UTC."""
-    return f"{formats.date_format(at, 'D j M Y')}, {at:%H:%M:%S} UTC"
+    """Mon 23 Nov 2026, 15:41:08 UTC, whatever zone is active."""
+    at = at.astimezone(UTC)
+    text = formats.date_format(at, pgettext("date format", "D j M Y"))
+    return f"{text}, {at:%H:%M:%S} UTC"
+
+
+def zone(now: datetime) -> str:
+    """“UTC”, “Europe/Berlin (UTC+1)”: the zone that is active, and how far it is off UTC now."""
+    name, offset = str(timezone.get_current_timezone()), timezone.localtime(now).utcoffset() or timedelta()
+    if name == "UTC":
+        return name
+    minutes = round(offset.total_seconds() / 60)
+    hours, rest = divmod(abs(minutes), 60)
+    off = f"{hours}:{rest:02d}" if rest else f"{hours}"
+    return f"{name} (UTC{'+' if minutes >= 0 else '−'}{off})"
 
 
 def moment(at: datetime, now: datetime) -> str:
     """“just now”, “today, 03:14”, “yesterday, 18:20”, “Tue 24 Nov, 03:12”."""
-    if timedelta(0) <= now - at < timedelta(seconds=60):
+    if timedelta(0) <= _between(at, now) < timedelta(seconds=60):
         return _("just now")
-    days = (at.date() - now.date()).days
-    time = f"{at:%H:%M}"
+    here = timezone.localtime(at)
+    days = (here.date() - timezone.localtime(now).date()).days
+    time = f"{here:%H:%M}"
     if days == 0:
         return _("today, %(time)s") % {"time": time}
     if days == -1:
@@ -25,20 +40,43 @@ def moment(at: datetime, now: datetime) -> str:
     if days == 1:
         return _("tomorrow, %(time)s") % {"time": time}
     if -7 < days < 7:
-        return f"{formats.date_format(at, 'D j M')}, {time}"
+        text = formats.date_format(here, pgettext("date format", "D j M"))
+        return f"{text}, {time}"
     return f"{day(at, now)}, {time}"
 
 
 def day(at: datetime, now: datetime) -> str:
     """“2 Dec”, with the year where it is another one."""
-    return formats.date_format(at, "j M" if at.year == now.year else "j M Y")
+    here = timezone.localtime(at)
+    if here.year == timezone.localtime(now).year:
+        return formats.date_format(here, pgettext("date format", "j M"))
+    return formats.date_format(here, pgettext("date format", "j M Y"))
+
+
+def date_of(day: date) -> str:
+    """“2 Dec”: a day that has no moment."""
+    return formats.date_format(day, pgettext("date format", "j M"))
+
+
+def whole_date(day: date) -> str:
+    """“2 Dec 2026”."""
+    return formats.date_format(day, pgettext("date format", "j M Y"))
+
+
+def clock(at: datetime) -> str:
+    """“15:41:08”."""
+    return f"{timezone.localtime(at):%H:%M:%S}"
 
 
 def away(at: datetime, now: datetime) -> str:
     """“in 11 h”, “2 s ago”."""
-    left = (at - now).total_seconds()
+    left = -_between(at, now).total_seconds()
     text = rough(abs(left))
     return _("in %(time)s") % {"time": text} if left > 0 else _("%(time)s ago") % {"time": text}
+
+
+def _between(at: datetime, now: datetime) -> timedelta:
+    return now.astimezone(UTC) - at.astimezone(UTC)
 
 
 def rough(seconds: float) -> str:

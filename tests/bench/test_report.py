@@ -8,7 +8,7 @@ import pytest
 
 from bench import report, results
 from bench.report import Measured
-from bench.results import NothingDue, Pipeline
+from bench.results import NothingDue, Page, Pages, Pipeline
 
 
 def pipeline(client: str, seconds: float, requests: int = 1800, mb: float = 100.0) -> Pipeline:
@@ -35,6 +35,24 @@ def quiet(database: str, *seconds: float) -> NothingDue:
         first_reading=60,
         helper_mb=800,
         worker_mb=120,
+    )
+
+
+def looked_at(database: str, ms: float = 40, queries: int = 9, poll: float = 8, kb: float = 41) -> Pages:
+    return Pages(
+        database=database,
+        users=10_000,
+        sites=50_000,
+        jobs=10_000,
+        repetitions=5,
+        pages=[
+            Page("users", "root", "/users/", 20, queries, 9.0),
+            Page("users", "root", "/users/?size=100", ms, 8, 12.6),
+            Page("runs", "reseller00", "/runs/", 15, 7, 5.0),
+        ],
+        poll_ms=poll,
+        first_load_kb=kb,
+        not_led_to=["hidden"],
     )
 
 
@@ -85,3 +103,28 @@ def test_the_page_and_its_json_hold_the_same_figures() -> None:
     assert said["clients"][0]["per_second"] == 20
     assert said["nothing_due"][0]["seconds"] == [3, 4, 9]
     assert [one["met"] for one in said["goals"]] == [True] * 4
+
+
+def test_pages_have_goals_and_a_table() -> None:
+    both = (looked_at("SQLite"), looked_at("PostgreSQL", ms=70))
+    seen = Measured("2 × processor", "2026-11-23", {}, (), (), both)
+    assert [met for _goal, _said, met in report.goals(seen)] == [True] * 8
+    page = report.as_markdown(seen)
+    assert "| Page | SQLite, ms | PostgreSQL, ms | queries | kB | slowest |" in page
+    assert "| `users` | 40 | 70 | 9 | 13 | `/users/?size=100` |" in page
+    assert "No link leads to: `hidden`." in page
+    assert json.loads(report.as_json(seen))["pages"][1]["pages"][1]["ms"] == 70
+
+
+@pytest.mark.parametrize(
+    ("pages", "missed"),
+    [
+        (looked_at("SQLite", ms=100.4), "100 ms"),
+        (looked_at("SQLite", queries=16), "15 queries"),
+        (looked_at("SQLite", poll=20.1), "polls"),
+        (looked_at("SQLite", kb=150.5), "first load"),
+    ],
+)
+def test_a_page_that_misses_its_goal_is_said(pages: Pages, missed: str) -> None:
+    seen = Measured("2 × processor", "2026-11-23", {}, (), (), (pages,))
+    assert [missed in goal for goal, _said, met in report.goals(seen) if not met] == [True]

@@ -1,12 +1,16 @@
 """A Chromium, a panel to look at, and people who look."""
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
 
+from autossl_panel.people import factors
+from autossl_panel.people.models import User
 from tests.support.chromium import chromium_path
+from tests.web.scene import PASSWORD, Scene, build
 
 FLAGS = [
     "--no-sandbox",
@@ -32,3 +36,52 @@ def browser() -> Iterator[Browser]:
         started = launch(playwright)
         yield started
         started.close()
+
+
+@pytest.fixture
+def scene(transactional_db: None) -> Scene:
+    return build()
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    """What the browser refused or could not do; a test that expects some clears it."""
+    return []
+
+
+def sign_in(page: Page, username: str, *, halfway: bool = False) -> None:
+    """By password and, where the person has a second factor, by a recovery code, unless `halfway`."""
+    page.get_by_label("User name").fill(username)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(re.compile(r"/(users|status(/\d+)?|sign-in/second-factor)/$"))
+    if page.url.endswith("/second-factor/") and not halfway:
+        page.get_by_label("Code").fill(factors.codes(User.objects.get(username=username))[0])
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/users/")
+
+
+@pytest.fixture
+def visit(browser: Browser, live_server, scene: Scene, complaints: list[str]) -> Iterator[Callable[..., Page]]:
+    """A signed-in page; fails the test when the browser refused anything of it."""
+    contexts: list[BrowserContext] = []
+
+    def open_page(username: str = "root", path: str = "/", **options: object) -> Page:
+        context = browser.new_context(base_url=live_server.url, **options)
+        contexts.append(context)
+        context.set_default_timeout(10_000)
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto("/sign-in/")
+        if not username:
+            return page
+        sign_in(page, username)
+        if path != "/":
+            page.goto(path)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []

@@ -1,43 +1,21 @@
 """Pictures of every page with plausible rows: python -m tests.browser.shots FOLDER [NAME…]."""
 
+from __future__ import annotations
+
 import os
+import re
 import shutil
 import sys
 import tempfile
 import threading
 from pathlib import Path
 from socketserver import ThreadingMixIn
+from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-PAGES = {
-    "users": "/users/",
-    "users-selected": "/users/?select=page&state=problems",
-    "users-none": "/users/?q=norhtwind",
-    "options": "/options/",
-    "channel-add": "/options/channels/add/",
-    "channel": "/options/channels/{channel}/",
-    "channel-remove": "/options/channels/{channel}/remove/",
-    "providers": "/providers/",
-    "provider-add": "/providers/add/",
-    "provider-refused": "/providers/{refused}/edit/",
-    "provider-disable": "/providers/disable/",
-    "runs": "/runs/",
-    "run-live": "/runs/{live}/",
-    "run-past": "/runs/{past}/",
-    "run-lines": "/runs/{past}/?level=failure",
-    "run-cancel": "/runs/{live}/cancel/",
-    "security": "/security/",
-    "password": "/security/password/",
-    "factor-app": "/security/app/",
-    "passkey-add": "/security/passkeys/add/",
-    "factor-remove": "/security/passkeys/{passkey}/remove/",
-    "recovery-codes": "/security/recovery-codes/",
-    "sessions": "/security/sessions/",
-    "sessions-everybody": "/security/sessions/?whose=everybody",
-    "audit": "/people/audit/",
-    "audit-nothing": "/people/audit/?who=nobody&since=2026-11-01",
-    "confirm": "/confirm/?next=/providers/disable/",
-}
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
 SIZES = {"1280-light": (1280, "light"), "1280-dark": (1280, "dark"), "360-light": (360, "light")}
 
 
@@ -71,22 +49,12 @@ def shoot(folder: Path, wanted: list[str]) -> None:
     django.setup()
     from django.core.management import call_command
 
+    from autossl_panel.people import factors
     from autossl_panel.wsgi import application
-    from tests.web import scene
+    from tests.browser import pages
 
     call_command("migrate", verbosity=0)
-    made = scene.build()
-    scene.morning(made)
-    from autossl_panel.autossl.models import Provider
-    from autossl_panel.people import factors
-
-    ids = {
-        "live": made.live.pk,
-        "past": made.past.pk,
-        "refused": Provider.objects.get(state="refused").pk,
-        "passkey": factors.passkeys(made.root).first().pk,  # type: ignore[union-attr]
-        "channel": made.channel.pk,
-    }
+    made = pages.build()
     server = make_server("127.0.0.1", 0, application, server_class=Server, handler_class=Quiet)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     # A name, not an address: where passkeys can be had
@@ -99,35 +67,42 @@ def shoot(folder: Path, wanted: list[str]) -> None:
     with sync_playwright() as playwright:
         browser = launch(playwright)
         for size, (width, theme) in SIZES.items():
-            context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)  # type: ignore[arg-type]
-            page = context.new_page()
-            page.on("console", lambda message: say(f"console: {message.text}"))
-            page.goto(url + "/sign-in/")
-            if not wanted or "sign-in" in wanted:
-                page.screenshot(path=folder / f"sign-in-{size}.png")
-            page.fill("#u", "root")
-            page.fill("#p", scene.PASSWORD)
-            page.click("button")
-            page.wait_for_url(url + "/sign-in/second-factor/")
-            if not wanted or "second-factor" in wanted:
-                page.screenshot(path=folder / f"second-factor-{size}.png")
-            page.fill("#c", factors.codes(made.root)[0])
-            page.press("#c", "Enter")
-            page.wait_for_url(url + "/users/")
-            page.click("#person summary")
-            if not wanted or "person-menu" in wanted:
-                page.screenshot(path=folder / f"person-menu-{size}.png")
-            for name, path in PAGES.items():
-                if wanted and name not in wanted:
+            left = {name: place for name, place in pages.PAGES.items() if not wanted or name in wanted}
+            for who in ("", "root", "lindner", "nobody"):
+                # Each page once, as the first who opens it sees it
+                mine = {name: left.pop(name).path for name, place in list(left.items()) if who in place.who}
+                if not mine:
                     continue
-                page.goto(url + path.format(**ids))
-                page.screenshot(path=folder / f"{name}-{size}.png", full_page=True)
-                wide = page.evaluate("document.documentElement.scrollWidth")
-                if wide > width:
-                    say(f"{name} {size}: scrolls sideways, {wide} px")
-            context.close()
+                context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)  # type: ignore[arg-type]
+                page = context.new_page()
+                page.on("console", lambda message: say(f"console: {message.text}"))
+                page.goto(url + "/sign-in/")
+                sign_in(page, who or "root", factors.codes(made.root)[0] if who == "root" else "")
+                for name, path in mine.items():
+                    page.goto(url + path.format(**pages.ids(made)))
+                    page.screenshot(path=folder / f"{name}-{size}.png", full_page=True)
+                    if name == "users":
+                        page.click("#person summary")
+                        page.screenshot(path=folder / f"person-menu-{size}.png")
+                    wide = page.evaluate("document.documentElement.scrollWidth")
+                    if wide > width:
+                        say(f"{name} {size}: scrolls sideways, {wide} px")
+                context.close()
         browser.close()
     server.shutdown()
+
+
+def sign_in(page: Page, who: str, code: str) -> None:
+    from tests.web.scene import PASSWORD
+
+    page.fill("#u", who)
+    page.fill("#p", PASSWORD)
+    page.click("button")
+    page.wait_for_url(re.compile(r"/(users|status(/\d+)?|sign-in/second-factor)/$"))
+    if code:
+        page.fill("#c", code)
+        page.press("#c", "Enter")
+        page.wait_for_url("**/users/")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,10 @@
-"""SSL/TLS Status and People in a real browser: by clicks, by keyboard alone, without script; axe-core finds nothing."""
+"""SSL/TLS Status and People in a real browser: by clicks, by keyboard alone, without script."""
 
 import re
-from collections.abc import Callable, Iterator
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.utils import timezone
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 
 from autossl_panel.autossl import log
 from autossl_panel.autossl.models import Job, JobState, Run
@@ -14,46 +12,14 @@ from autossl_panel.hosting.models import Domain, Exclusion, FeatureList, Hosting
 from autossl_panel.people.models import Role, User
 from tests.web import own_scene
 from tests.web.own_scene import Own
-from tests.web.scene import PASSWORD, Scene, build
+from tests.web.scene import Scene
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def scene(transactional_db: None) -> Scene:
-    return build()
-
-
-@pytest.fixture
 def own(scene: Scene) -> Own:
     return own_scene.build(scene)
-
-
-@pytest.fixture
-def visit(browser: Browser, live_server, own: Own) -> Iterator[Callable[..., Page]]:
-    """A signed-in page; fails the test when the browser refused anything of it."""
-    contexts: list[BrowserContext] = []
-    complaints: list[str] = []
-
-    def open_page(username: str, path: str, **options: object) -> Page:
-        context = browser.new_context(base_url=live_server.url, **options)
-        contexts.append(context)
-        context.set_default_timeout(10_000)
-        page = context.new_page()
-        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto("/sign-in/")
-        page.get_by_label("User name").fill(username)
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Sign in").click()
-        page.wait_for_url(re.compile(r"/(users|status(/\d+)?)/$"))
-        page.goto(path)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert complaints == []
 
 
 def excluded() -> set[str]:
@@ -204,52 +170,6 @@ def test_people_without_script(visit, own: Own):
     page.get_by_role("button", name="Undo").click()
     assert not FeatureList.objects.get(name="parked").autossl
     assert not User.objects.filter(username="nobody").exists()
-
-
-WIDTHS = [("light", 1280), ("dark", 1280), ("light", 360)]
-
-
-@pytest.mark.parametrize(("theme", "width"), WIDTHS)
-def test_axe_finds_nothing_and_nothing_scrolls_sideways(theme, width, visit, own: Own, scene: Scene):
-    several = HostingUser.objects.get(name="amberfield")
-    HostingUser.objects.filter(pk=several.pk).update(login=own.login, suspended=True)
-    person = User.objects.get(username="harborweb")
-    parked = FeatureList.objects.get(name="parked")
-    pages = {
-        "lindner": (
-            f"/status/{own.user.pk}/",
-            f"/status/{own.user.pk}/?state=needs&select=page",
-            f"/status/{own.user.pk}/?q=zzz",
-            f"/status/{several.pk}/",
-            "/runs/",
-            f"/runs/{scene.past.pk}/?level=warn",
-        ),
-        "nobody": ("/status/",),
-        "root": (
-            f"/status/{own.user.pk}/",
-            "/people/",
-            "/people/?q=zzz",
-            "/people/add/",
-            f"/people/{person.pk}/",
-            f"/people/{person.pk}/remove/",
-            "/people/users/?select=page",
-            f"/people/users/{own.user.pk}/",
-            "/people/lists/",
-            f"/people/lists/{parked.pk}/",
-            f"/people/lists/{parked.pk}/remove/",
-        ),
-    }
-    found = []
-    for username, paths in pages.items():
-        look = {"color_scheme": theme, "viewport": {"width": width, "height": 900}}
-        page = visit(username, "/status/" if username != "root" else "/people/", **look)
-        for path in paths:
-            page.goto(path)
-            for violation in Axe().run(page).response["violations"]:
-                found.append((path, violation["id"], [node["html"][:160] for node in violation["nodes"]][:3]))
-            if page.evaluate("document.documentElement.scrollWidth") > width:
-                found.append((path, "scrolls sideways"))
-    assert found == []
 
 
 def test_a_role_that_signs_in_for_nobody_has_no_such_field(visit, own: Own):

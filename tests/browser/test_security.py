@@ -12,7 +12,7 @@ from autossl_panel.people.adapter import PROVED_AT
 from autossl_panel.people.models import Session, User
 from autossl_panel.people.session_store import SessionStore
 from tests.people.test_factors import code
-from tests.web.scene import PASSWORD, Scene, build
+from tests.web.scene import PASSWORD, Scene
 
 pytestmark = pytest.mark.django_db(transaction=True)
 DEVICE = {
@@ -23,16 +23,6 @@ DEVICE = {
     "isUserVerified": True,
     "automaticPresenceSimulation": True,
 }
-
-
-@pytest.fixture
-def scene(transactional_db: None) -> Scene:
-    return build()
-
-
-@pytest.fixture
-def complaints() -> list[str]:
-    return []
 
 
 @pytest.fixture
@@ -195,22 +185,3 @@ def test_the_trail_is_filtered_and_taken_along(open_page, scene: Scene):
     with page.expect_download() as download:
         page.get_by_role("link", name="CSV").click()
     assert download.value.suggested_filename == "audit.csv"
-
-
-@pytest.mark.parametrize("width", [360, 320])
-def test_no_page_scrolls_sideways(width, open_page, scene: Scene):
-    page = open_page(viewport={"width": width, "height": 800})
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    sign_in(page)
-    page.wait_for_url("**/users/")
-    for path in (
-        "/security/",
-        "/security/password/",
-        "/security/app/",
-        "/security/passkeys/add/",
-        "/security/sessions/?whose=everybody",
-        "/people/audit/",
-        "/confirm/",
-    ):
-        page.goto(path)
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, path

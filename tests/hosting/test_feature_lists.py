@@ -70,7 +70,7 @@ def test_a_list_in_use_is_removed_only_with_another_for_its_users(make_user, roo
     make_user("amber")
     row = feature_lists.add("starter", True, by=root)
     feature_lists.move(HostingUser.objects.all(), row, by=root, now=now)
-    with pytest.raises(UserProblem, match="“starter” has 1 users"):
+    with pytest.raises(UserProblem, match="“starter” has 1 user"):
         feature_lists.remove(row, by=root, now=now)
     with pytest.raises(UserProblem) as raised:
         feature_lists.remove(row, move_to=row, by=root, now=now)

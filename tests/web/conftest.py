@@ -10,12 +10,19 @@ from autossl_panel.people.adapter import PROVED_AT
 from autossl_panel.people.models import User
 from autossl_panel.web.requirement import LOOKED
 
+from . import troubles
 from .scene import Scene, build
 
 
 @pytest.fixture
 def scene(db: None) -> Scene:
     return build()
+
+
+@pytest.fixture
+def troubled(scene: Scene) -> Scene:
+    """The same server with problems, sites that wait, and a history."""
+    return troubles.add(scene)
 
 
 @pytest.fixture

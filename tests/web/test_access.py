@@ -11,10 +11,10 @@ from django.urls import get_resolver
 from django.utils import timezone
 
 from autossl_panel.autossl import options
-from autossl_panel.autossl.models import Provider
+from autossl_panel.autossl.models import Installation, Problem, Provider
 from autossl_panel.hosting import exclusion_patterns
 from autossl_panel.hosting.exclusion_patterns import Level
-from autossl_panel.hosting.models import FeatureList, HostingUser
+from autossl_panel.hosting.models import FeatureList, HostingUser, VirtualHost
 from autossl_panel.people.models import Role, Session, User
 from autossl_panel.web.requirement import LOOKED
 from tests.web.scene import Scene, person
@@ -31,6 +31,10 @@ OWN_FORM: Answers = {"get": (SIGN_IN, OK, OK, OK, OK), "post": (SIGN_IN, OK, OK,
 ROOT: Answers = {"get": (SIGN_IN, NONE, NONE, NONE, OK)}
 ROOT_FORM: Answers = {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, OK)}
 ROOT_ACT: Answers = {"post": (SIGN_IN, NONE, NONE, NONE, AWAY)}
+OPERATORS: Answers = {"get": (SIGN_IN, NONE, OK, OK, OK)}
+# What belongs to a user of the owner
+OF_ONE: Answers = {"get": (SIGN_IN, NONE, OK, NONE, OK)}
+ACT_ON_ONE: Answers = {"post": (SIGN_IN, NONE, AWAY, NONE, AWAY)}
 TABLE: dict[str, Answers] = {
     "home": {"get": (SIGN_IN, AWAY, AWAY, AWAY, AWAY)},
     "sign-in": {"get": (OK, AWAY, AWAY, AWAY, AWAY), "post": (OK, OK, OK, OK, OK)},
@@ -40,7 +44,8 @@ TABLE: dict[str, Answers] = {
     "confirm": OWN_FORM,
     "passkey-options": {"post": (OK, OK, OK, OK, OK)},
     "theme": {"post": (SIGN_IN, AWAY, AWAY, AWAY, AWAY)},
-    "shortcuts": {"post": (SIGN_IN, 400, 400, 400, 400)},
+    "seen": {"get": (SIGN_IN, OK, OK, OK, OK)},
+    "preferences": {"get": (SIGN_IN, OK, OK, OK, OK), "post": (SIGN_IN, AWAY, AWAY, AWAY, AWAY)},
     "security": OWN,
     "password": OWN_FORM,
     "factor-app": OWN_FORM,
@@ -98,6 +103,20 @@ TABLE: dict[str, Answers] = {
     "run-live": {"get": (SIGN_IN, 286, 286, NONE, 286)},
     "run-text": {"get": (SIGN_IN, OK, OK, NONE, OK)},
     "run-cancel": {"get": (SIGN_IN, NONE, AWAY, NONE, AWAY), "post": (SIGN_IN, NONE, AWAY, NONE, AWAY)},
+    "run-ndjson": {"get": (SIGN_IN, OK, OK, NONE, OK)},
+    "certificates": OPERATORS,
+    "certificate": OF_ONE,
+    "certificate-check": ACT_ON_ONE,
+    "certificate-takeover": ACT_ON_ONE,
+    "issued-pem": OF_ONE,
+    "issued-revoke": {"get": (SIGN_IN, NONE, OK, NONE, OK), "post": (SIGN_IN, NONE, OK, NONE, OK)},
+    "pending": OPERATORS,
+    "pending-try": ACT_ON_ONE,
+    "problems": OPERATORS,
+    "problems-recheck": {"post": (SIGN_IN, NONE, AWAY, AWAY, AWAY)},
+    "problem": OF_ONE,
+    "problem-recheck": ACT_ON_ONE,
+    "history": OPERATORS,
     "status": {"get": (SIGN_IN, AWAY, AWAY, AWAY, AWAY)},
     "status-user": {"get": (SIGN_IN, OK, OK, NONE, OK), "post": (SIGN_IN, 400, 400, NONE, 400)},
     "status-run": {"post": (SIGN_IN, AWAY, AWAY, NONE, AWAY)},
@@ -123,6 +142,7 @@ COMMON_RUN: dict[str, Answers] = {
     "run": {"get": (SIGN_IN, OK, OK, OK, OK)},
     "run-live": {"get": (SIGN_IN, OK, OK, OK, OK)},
     "run-text": {"get": (SIGN_IN, OK, OK, OK, OK)},
+    "run-ndjson": {"get": (SIGN_IN, OK, OK, OK, OK)},
     "run-cancel": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
 }
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -141,6 +161,7 @@ ASKS = {
     *((name, method) for name in ("passkey-rename", "passkey-remove", "recovery-codes") for method in ("get", "post")),
     ("passkey-new-options", "post"),
     ("recovery-codes-text", "get"),
+    ("issued-revoke", "post"),
     *((name, "post") for name in ("people-users", "people-user")),
     *((f"person{act}", "post") for act in ("", "-add", "-password", "-active", "-remove", "-factors")),
     *((f"feature-list{act}", "post") for act in ("", "-add", "-remove")),
@@ -150,7 +171,7 @@ OPEN = PUBLIC | {
     "confirm",
     "security",
     "theme",
-    "shortcuts",
+    "preferences",
     "factor-app",
     "passkey-add",
     "passkey-new-options",
@@ -217,6 +238,12 @@ def object_of(name: str, scene: Scene) -> object:
         return FeatureList.objects.get(name="parked").pk
     if name.startswith(("user-", "status-", "people-user")):
         return HostingUser.objects.get(name="northwind").pk
+    if name.startswith(("certificate", "pending-")):
+        return VirtualHost.objects.get(name="northwind.example").pk
+    if name.startswith("issued-"):
+        return Installation.objects.get(virtual_host__name="northwind.example").certificate_id
+    if name.startswith("problem"):
+        return _problem(VirtualHost.objects.get(name="northwind.example"), scene).cause
     if name.startswith("run"):
         return scene.server.runs.get(scope="user:northwind").pk
     return Provider.objects.get(active=True).pk
@@ -229,6 +256,12 @@ def with_object(name: str) -> bool:
 def arguments_of(name: str) -> list[str]:
     (_pattern, arguments), *_more = get_resolver().reverse_dict.getlist(name)[0][0]
     return list(arguments)
+
+
+def _problem(host: VirtualHost, scene: Scene) -> Problem:
+    return Problem.objects.get_or_create(
+        virtual_host=host, user=host.user, name=host.name, code="nxdomain", cause="nxdomain-0", since=scene.now
+    )[0]
 
 
 def url_of(name: str, pk: object) -> str:

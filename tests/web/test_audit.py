@@ -11,7 +11,7 @@ from django.utils import timezone
 from autossl_panel.autossl import options, providers, runs
 from autossl_panel.hosting import users
 from autossl_panel.hosting.models import HostingUser
-from autossl_panel.people import audit
+from autossl_panel.people import audit, persons
 from autossl_panel.people.models import AuditEntry
 from tests.web.scene import Scene
 from tests.web.test_pages import check
@@ -79,6 +79,15 @@ def test_filters(query, number, trail, as_root):
     today = timezone.now().date()
     days = {"today": today, "tomorrow": today + timedelta(days=1), "yesterday": today - timedelta(days=1)}
     assert shown(as_root, query.format(**days)) == number
+
+
+def test_days_are_those_of_the_viewer(trail, as_root):
+    late = datetime(2025, 11, 24, 23, 30, tzinfo=UTC)
+    AuditEntry.objects.create(event="options:changed", subject="late", source="panel", at=late)
+    persons.set_zone(trail.root, "Europe/Berlin")
+    assert shown(as_root, "?since=2025-11-25&until=2025-11-25") == 1
+    assert shown(as_root, "?since=2025-11-24&until=2025-11-24") == 0
+    assert as_root.get("/people/audit/?since=0001-01-01").status_code == 200
 
 
 @pytest.mark.parametrize("day", ["yesterday", "2026-13-01", "9999-12-31", "0000-01-01"])

@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 import pytest
 from django.template.loader import render_to_string
 
+from autossl_panel.autossl.models import Installation, Problem
 from tests.web.scene import Scene
 
 ROOT = [
@@ -19,6 +20,7 @@ ROOT = [
     "/people/audit/",
 ]
 BOTH = [
+    "/preferences/",
     "/security/",
     "/security/password/",
     "/security/app/",
@@ -39,13 +41,31 @@ BOTH = [
     "/runs/{past}/?q=northwind",
     "/runs/{past}/?group=quiet",
     "/runs/{past}/?group=done&page=2",
+    "/runs/{past}/?user=northwind&domain=northwind.example",
+    "/runs/?outcome=failed&scope=all&user=northwind",
+    "/certificates/",
+    "/certificates/?state=unsecured&sort=-expires&size=50",
+    "/certificates/?more=held&user=lindner",
+    "/certificates/?q=nothingofthekind",
+    "/certificates/{site}/",
+    "/certificates/issued/{issued}/revoke/",
+    "/pending/",
+    "/pending/?for=retry&q=northwind",
+    "/pending/?q=nothingofthekind",
+    "/problems/",
+    "/problems/?kind=quiet",
+    "/problems/?q=nothingofthekind",
+    "/problems/{cause}/",
+    "/history/",
+    "/history/?name=northwind.example&level=failure",
+    "/history/?name=nothingofthekind",
 ]
 
 
 class Checker(HTMLParser):
     """Counts what the rules of the pages are about."""
 
-    VOID = {"input", "meta", "link", "br", "rect", "use", "path", "circle"}
+    VOID = {"input", "meta", "link", "br", "wbr", "rect", "use", "path", "circle", "line"}
 
     def __init__(self) -> None:
         super().__init__()
@@ -97,17 +117,31 @@ def check(html: str) -> None:
     assert "{{" not in html
 
 
+def filled(url: str, scene: Scene) -> str:
+    """With the ids of the scene; sites and certificates are harborweb's."""
+    installed = Installation.objects.get(virtual_host__name="northwind.example")
+    cause = Problem.objects.filter(code="elsewhere", quiet=False).values_list("cause", flat=True).first()
+    return url.format(
+        live=scene.live.pk,
+        past=scene.past.pk,
+        channel=scene.channel.pk,
+        site=installed.virtual_host_id,
+        issued=installed.certificate_id,
+        cause=cause,
+    )
+
+
 @pytest.mark.parametrize("url", ROOT + BOTH)
-def test_root_opens_every_page(url, scene: Scene, as_root):
-    answer = as_root.get(url.format(live=scene.live.pk, past=scene.past.pk, channel=scene.channel.pk))
+def test_root_opens_every_page(url, troubled: Scene, as_root):
+    answer = as_root.get(filled(url, troubled))
     assert answer.status_code == 200
     check(answer.content.decode())
     assert "unsafe-inline" not in answer["Content-Security-Policy"]
 
 
 @pytest.mark.parametrize("url", BOTH)
-def test_a_reseller_opens_own_pages(url, scene: Scene, as_reseller):
-    answer = as_reseller.get(url.format(live=scene.live.pk, past=scene.past.pk))
+def test_a_reseller_opens_own_pages(url, troubled: Scene, as_reseller):
+    answer = as_reseller.get(filled(url, troubled))
     assert answer.status_code == 200
     html = answer.content.decode()
     check(html)
@@ -115,7 +149,9 @@ def test_a_reseller_opens_own_pages(url, scene: Scene, as_reseller):
         assert not re.search(rf">[^<]*{strange}", html), strange
 
 
-@pytest.mark.parametrize("template", ["404.html", "403_csrf.html", "500.html"])
+@pytest.mark.parametrize(
+    "template", ["400.html", "403.html", "403_csrf.html", "404.html", "405.html", "413.html", "500.html"]
+)
 def test_pages_about_errors_need_nothing(template):
     check(render_to_string(template))
 

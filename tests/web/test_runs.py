@@ -1,5 +1,6 @@
 """Logs: the list of runs, a run's page with its polls, the text file, cancelling."""
 
+import json
 import re
 from datetime import timedelta
 
@@ -82,6 +83,98 @@ def test_filters_and_search(as_root):
     assert "No run had work for “nobody”" in as_root.get("/runs/?q=nobody").content.decode()
 
 
+def test_filters_by_outcome_scope_and_user(as_root, as_reseller):
+    def scopes(client, query: str) -> list[str]:
+        html = client.get(f"/runs/?{query}").content.decode()
+        return [row[2] for row in rows(html)] if 'class="stack"' in html else []
+
+    assert scopes(as_root, "outcome=deferred") == ["All users", "All users"]
+    assert scopes(as_root, "outcome=cancelled") == []
+    assert scopes(as_root, "scope=due") == ["Due"]
+    assert scopes(as_root, "scope=user") == ["northwind"]
+    assert scopes(as_root, "user=northwind&scope=user") == ["northwind"]
+    assert scopes(as_root, "user=lindner&outcome=failed") == ["All users", "All users"]
+    assert scopes(as_root, "outcome=nonsense&scope=nonsense&state=all") == ["All users"] * 3
+    assert scopes(as_reseller, "user=hallsteadt") == []
+
+
+def test_a_name_that_is_typed_leads_to_its_history(as_root, as_reseller):
+    html = as_root.get("/runs/?q=www.hallsteadt.example").content.decode()
+    assert 'href="/history/?name=www.hallsteadt.example"' in html
+    assert "/history/?name=" not in as_reseller.get("/runs/?q=www.hallsteadt.example").content.decode()
+
+
+def test_what_the_last_runs_did_is_drawn(as_root, as_reseller, troubled: Scene):
+    html = as_root.get("/runs/?q=nobody").content.decode()
+    assert "Outcomes of the last 30 runs" in html
+    assert "4 runs." in html
+    assert f'href="/runs/{troubled.past.pk}/"' in html
+    assert "Share of the sites that are secured" in html
+    own = as_reseller.get("/runs/").content.decode()
+    assert "Outcomes of the last 30 runs" in own
+    assert "Share of the sites that are secured" not in own, "noted for the whole server"
+    failed = Job.objects.filter(run=troubled.past, user__owner=troubled.harborweb, outcome="failed").count()
+    legend = own[own.index('class="legend"') : own.index("</ul>", own.index('class="legend"'))]
+    assert re.findall(r"<b>(\d+)</b>", legend)[2] == str(failed)
+
+
+def test_a_run_is_narrowed_to_a_user_or_a_domain(as_root, as_reseller, scene: Scene):
+    page = f"/runs/{scene.past.pk}/"
+    html = as_root.get(f"{page}?user=brandtlaw").content.decode().split('<ol class="log">')[1]
+    assert html.count(">brandtlaw</a>") == 1
+    assert "northwind" not in html
+    one = as_root.get(f"{page}?domain=www.blog1.brandtlaw.example").content.decode()
+    log_ = one.split('<ol class="log">')[1]
+    assert log_.count('class="site" href="/history/') == 1
+    assert "User brandtlaw" not in one
+    both = as_root.get(f"{page}?domain=blog1.brandtlaw.example&level=failure&user=brandtlaw").content.decode()
+    assert "User brandtlaw" in both
+    assert 'name="user" value="brandtlaw"' in both, "a search keeps the filter"
+    assert "No lines" in as_reseller.get(f"{page}?user=hallsteadt").content.decode()
+
+
+def test_a_kept_site_is_found_by_its_domain_and_user(as_root, scene: Scene):
+    user = HostingUser.objects.get(name="dockside")
+    line = log.for_run(scene.past.pk)
+    line.lines([line.make("site:kept", depth=2, user_id=user.pk, site="dockside.example", reason="foreign")])
+    page = f"/runs/{scene.past.pk}/"
+    assert "dockside.example: kept" in as_root.get(f"{page}?group=quiet&domain=dockside.example").content.decode()
+    assert "dockside.example: kept" in as_root.get(f"{page}?user=dockside").content.decode()
+    assert "dockside.example: kept" not in as_root.get(f"{page}?group=quiet&user=lindner").content.decode()
+
+
+def test_lines_lead_to_the_problem_and_to_the_history(as_root, scene: Scene):
+    html = as_root.get(f"/runs/{scene.past.pk}/?user=brandtlaw").content.decode()
+    assert 'href="/problems/?q=brandtlaw.example">Open the problem</a>' in html
+    assert 'href="/history/?name=brandtlaw.example">brandtlaw.example</a>' in html
+
+
+def test_the_json_file_has_every_line_as_an_object(as_root, as_reseller, scene: Scene):
+    answer = as_root.get(f"/runs/{scene.past.pk}/log.ndjson")
+    assert answer["Content-Type"] == "application/x-ndjson"
+    assert f"autossl-run-{scene.past.pk}.ndjson" in answer["Content-Disposition"]
+    found = [json.loads(line) for line in b"".join(answer.streaming_content).decode().splitlines()]
+    assert len(found) == LogLine.objects.filter(run=scene.past).count()
+    failed = next(one for one in found if one["event"] == "dcv:failed" and one["site"] == "brandtlaw.example")
+    assert failed["run"] == scene.past.pk
+    assert (failed["user"], failed["level"], failed["depth"]) == ("brandtlaw", "failure", 2)
+    assert failed["data"]["name"] == "brandtlaw.example"
+    assert failed["advice"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", failed["at"])
+    own = b"".join(as_reseller.get(f"/runs/{scene.past.pk}/log.ndjson").streaming_content).decode()
+    assert {json.loads(line)["user"] for line in own.splitlines()} <= {
+        "northwind", "brandtlaw", "bluefjord", "dockside", "pixelforge",
+    }  # fmt: skip
+
+
+def test_the_list_asks_few_questions(as_root, as_reseller, troubled: Scene):
+    for client in (as_root, as_reseller):
+        for query in ("", "q=northwind", "user=northwind&outcome=failed&scope=all"):
+            with CaptureQueriesContext(connection) as queries:
+                client.get(f"/runs/?{query}")
+            assert len(queries) <= 15, query
+
+
 def test_a_run_shows_failures_first_then_the_rest(as_root, scene: Scene):
     html = as_root.get(f"/runs/{scene.past.pk}/").content.decode()
     places = [html.index(mark) for mark in ('id="run-failed"', 'id="sum-put-off"', 'id="sum-done"')]
@@ -99,7 +192,7 @@ def test_lines_are_grouped_by_user_and_site(as_root, scene: Scene):
     assert lines.index(">brandtlaw</a>") < lines.index("blog1.brandtlaw.example") < lines.index("What to do")
     assert "northwind" not in lines
     only = as_root.get(f"/runs/{scene.past.pk}/?level=warn").content.decode().split('<ol class="log">')[1]
-    assert only.count('class="site">') == only.count('class="warn')
+    assert only.count('class="site" href="/history/') == only.count('class="warn')
 
 
 def test_a_kept_site_is_found_by_its_name_with_what_to_do(as_root, scene: Scene):
@@ -136,7 +229,7 @@ def test_the_survey_counts_each_site_once(as_root, scene: Scene):
 def test_groups_open_as_fragments(as_root, scene: Scene):
     answer = as_root.get(f"/runs/{scene.past.pk}/?group=done", headers={"HX-Request": "true"}).content.decode()
     assert "<html" not in answer
-    assert answer.count('class="site">') <= 25
+    assert answer.count('class="site" href="/history/') <= 25
     assert "show all" in answer
     quiet = as_root.get(f"/runs/{scene.past.pk}/?group=quiet", headers={"HX-Request": "true"}).content.decode()
     assert "cedarworks: nothing to do, 4 of 4 sites are kept" in quiet
@@ -293,7 +386,20 @@ def test_only_root_reads_which_file_of_others_is_broken(as_root, as_reseller, sc
         "install:stays_staged", reason="foreign_broken", text="unexpected “}” in someone-elses.conf", where=where
     )
     url = f"/runs/{scene.past.pk}/log.txt"
+    for form in (url, f"/runs/{scene.past.pk}/log.ndjson"):
+        assert where in b"".join(as_root.get(form)).decode()
+        assert "someone-elses" not in b"".join(as_reseller.get(form)).decode()
     root, reseller = (b"".join(client.get(url)).decode() for client in (as_root, as_reseller))
     assert where in root
     assert "The certificate stays staged: somebody else's configuration is broken" in reseller
     assert "someone-elses" not in reseller
+
+
+def test_a_poll_brings_the_failures_only_when_there_are_more(scene, as_root):
+    url = f"/runs/{scene.live.pk}/live/"
+    html = as_root.get(url).content.decode()
+    failed = re.search(r'id="failed" name="failed" value="(\d+)"', html)
+    assert failed
+    assert 'id="run-failed"' not in as_root.get(url, {"failed": failed[1]}).content.decode()
+    assert 'id="run-failed"' in as_root.get(url, {"failed": int(failed[1]) - 1}).content.decode()
+    assert 'id="run-failed"' in as_root.get(url, {"failed": "x"}).content.decode()

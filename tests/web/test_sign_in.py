@@ -92,9 +92,9 @@ def test_signing_out_ends_the_session(root):
     assert client.get("/users/").status_code == 302
 
 
-def test_a_poll_without_a_session_sends_the_whole_page_to_sign_in(root):
+def test_a_poll_without_a_session_is_told_so_and_where_to_sign_in(root):
     answer = Client().get("/runs/slot/", headers={"HX-Request": "true"})
-    assert (answer.status_code, answer["HX-Redirect"]) == (204, "/sign-in/")
+    assert (answer.status_code, answer["X-Sign-In"], answer.content) == (401, "/sign-in/", b"")
 
 
 def test_posts_need_the_token(root):

@@ -109,7 +109,7 @@ def _stand(server: Server, mine: Sequence[Ending], now: datetime) -> None:
     serve_www = option_rows.current(server).serve_www
     found = sites.read_ids(by_host, options, now, serve_www=serve_www)
     stands = [_standing(site, by_host[host], now) for host, site in found.items()]
-    standing.save(stands)
+    standing.save(stands, now)
     for site, stand in stands:
         one = by_host[site.row["pk"]]
         if one.problem is None and stand.problem is not None and one.outcome in WITH_CAUSE:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from autossl_panel.people import audit
 from autossl_panel.people.models import User
@@ -17,7 +18,8 @@ UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 MOST = 100_000
 LONGEST = 366 * 86400
 NONE = "none"
-EXAMPLE = "like 300/3h, or none"
+# How a limit is typed
+EXAMPLE, EXAMPLE_IN_A_ROW = "300/3h", "1152"
 
 _TEXT = re.compile(r"(\d{1,12})(?:\s*/\s*(\d{1,12})\s*([smhd]?))?(?:\s*/\s*(continuous|window))?", re.IGNORECASE)
 
@@ -49,7 +51,11 @@ def change(provider: Provider, values: Mapping[str, str], *, by: User | None) ->
         found = {limit.kind: limit for limit in limits_of(row)}
         for field, text in values.items():
             if field not in before:
-                raise LimitProblem(field, f"There is no limit “{field}”. There are: {', '.join(before)}.")
+                raise LimitProblem(
+                    field,
+                    _("There is no limit “%(field)s”. There are: %(kinds)s.")
+                    % {"field": field, "kinds": ", ".join(before)},
+                )
             kind = Kind(field)
             limit = _limit(kind, text, found.get(kind))
             if limit is None:
@@ -84,21 +90,37 @@ def _limit(kind: Kind, text: str, known: Limit | None) -> Limit | None:
     if said.lower() in ("", NONE):
         return None
     parts = _TEXT.fullmatch(said)
-    example = "like 1152, or none" if kind is Kind.CONSECUTIVE else EXAMPLE
+    example = EXAMPLE_IN_A_ROW if kind is Kind.CONSECUTIVE else EXAMPLE
     if parts is None:
-        raise LimitProblem(kind, f"“{text[:80]}” is not a limit; write it {example}.")
+        raise LimitProblem(
+            kind,
+            _("“%(text)s” is not a limit; write it like %(example)s, or none.")
+            % {"text": text[:80], "example": example},
+        )
     number, window, unit, way = parts.groups()
     if not 1 <= int(number) <= MOST:
-        raise LimitProblem(kind, f"{number} is not a number from 1 to {MOST}; where there is no limit, write none.")
+        raise LimitProblem(
+            kind,
+            _("%(n)s is not a number from 1 to %(most)d; where there is no limit, write none.")
+            % {"n": number, "most": MOST},
+        )
     if kind is Kind.CONSECUTIVE:
         if window or way:
-            raise LimitProblem(kind, f"Failures in a row have no window; write it {example}.")
+            raise LimitProblem(
+                kind, _("Failures in a row have no window; write it like %(example)s, or none.") % {"example": example}
+            )
         return Limit(kind, int(number), 0)
     if not window:
-        raise LimitProblem(kind, f"“{text[:80]}” does not say within which time; write it {example}.")
+        raise LimitProblem(
+            kind,
+            _("“%(text)s” does not say within which time; write it like %(example)s, or none.")
+            % {"text": text[:80], "example": example},
+        )
     seconds = int(window) * UNITS[unit.lower()]
     if not 1 <= seconds <= LONGEST:
-        raise LimitProblem(kind, f"“{window}{unit}” is not a time from a second to 366 days.")
+        raise LimitProblem(
+            kind, _("“%(window)s%(unit)s” is not a time from a second to 366 days.") % {"window": window, "unit": unit}
+        )
     continuous = way.lower() == "continuous" if way else known is not None and known.continuous
     return Limit(kind, int(number), seconds, continuous)
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from ..models import Level, LogLine
 from .advice import advice, known
@@ -32,6 +33,20 @@ NAMES_FILES = frozenset(
 )
 
 
+# How sites of a run ended, as its last line sums up
+OUTCOMES = {
+    "secured": gettext_lazy("%(n)d secured"),
+    "renewed": gettext_lazy("%(n)d renewed"),
+    "kept": gettext_lazy("%(n)d kept"),
+    "skipped": gettext_lazy("%(n)d skipped"),
+    "deferred": gettext_lazy("%(n)d deferred"),
+    "waiting": gettext_lazy("%(n)d waiting"),
+    "failed": gettext_lazy("%(n)d failed"),
+    "cancelled": gettext_lazy("%(n)d cancelled"),
+}
+NO_SITES = gettext_lazy("no sites")
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """One log line, ready to be shown."""
@@ -54,6 +69,11 @@ class Line:
             return ""
         return advice(reason, {**(self.data.get("found") or {}), "name": self.data.get(key, "")})
 
+    @property
+    def about(self) -> str:
+        """The name that the advice is about; "" where the line gives none."""
+        return str(self.data.get(MENDED[self.event], "")) if self.event in MENDED else ""
+
 
 def reason_text(code: str) -> str:
     """A reason or problem code in plain words; a code without words is shown as it is."""
@@ -67,6 +87,8 @@ def render(event: str, data: Mapping[str, Any]) -> str:
         values.setdefault("reason_text", reason_text(str(data["reason"])))
     if "scope" in data:
         values.setdefault("scope_text", scope_text(str(data["scope"])))
+    if "summary" in data:
+        values["summary"] = _summary(str(data["summary"]))
     template = EVENTS.get(event)
     if template is None:
         return f"{event} {dict(data)}"
@@ -117,6 +139,18 @@ def scope_text(scope: str) -> str:
     if scope == "due":
         return _("what is due")
     return _("all users")
+
+
+def _summary(text: str) -> str:
+    """“2 secured, 1 failed” as `runs.Progress` sums up, in the language that is active."""
+    pieces = []
+    for piece in text.split(", "):
+        number, _space, outcome = piece.partition(" ")
+        if number.isdecimal() and outcome in OUTCOMES:
+            pieces.append(str(OUTCOMES[outcome]) % {"n": int(number)})
+        else:
+            pieces.append(str(NO_SITES) if piece == "no sites" else piece)
+    return ", ".join(pieces)
 
 
 class _Values(dict[str, Any]):

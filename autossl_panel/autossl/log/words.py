@@ -111,4 +111,7 @@ REASONS: dict[str, "_StrPromise"] = {
     "nginx_not_running": _("the web server is not running"),
     "cancelled": _("cancelled"),
     "busy": _("another run has it"),
+    # why a site is looked at
+    "changed": _("something changed"),
+    "recheck": _("somebody asked for it"),
 }

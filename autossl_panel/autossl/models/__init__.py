@@ -3,6 +3,7 @@
 from .certificates import Certificate, Installation, Order, OrderStatus, Outcome, RevocationList, Verdict
 from .limits import Bucket
 from .notices import Channel, Kind, Message, MessageState, Notice, UntoldRun, Way
+from .problems import DailyShare, Problem
 from .providers import (
     Account,
     AccountStatus,
@@ -22,6 +23,7 @@ __all__ = [
     "Bucket",
     "Certificate",
     "Channel",
+    "DailyShare",
     "Installation",
     "Job",
     "JobOutcome",
@@ -39,6 +41,7 @@ __all__ = [
     "OrderStatus",
     "Outcome",
     "Phase",
+    "Problem",
     "Provider",
     "ProviderChoice",
     "ProviderState",

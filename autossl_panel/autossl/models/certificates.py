@@ -54,6 +54,9 @@ class Certificate(models.Model):
     class Meta:
         indexes = [
             models.Index(fields=["not_after"]),
+            # What people look for a certificate by
+            models.Index(fields=["serial"], name="autossl_certificate_serial"),
+            models.Index(fields=["issuer"], name="autossl_certificate_issuer"),
             models.Index(fields=["ari_next_at"]),
         ]
 

@@ -110,7 +110,8 @@ class Job(models.Model):
         indexes = [
             # What a claim reads: the queued of a server in order of priority
             models.Index(fields=["server", "state", "job_class", "turn", "not_after"], name="autossl_job_claim"),
-            models.Index(fields=["run", "state", "outcome"], name="autossl_job_progress"),
+            # What progress and phases are counted from, without a look at the rows
+            models.Index(fields=["run", "state", "outcome", "phase", "action"], name="autossl_job_progress"),
         ]
 
 
@@ -125,7 +126,7 @@ class LogLine(models.Model):
     """One line of a run's log. Text is rendered from event and data when read."""
 
     run = models.ForeignKey(Run, models.CASCADE, related_name="lines")
-    job = models.ForeignKey(Job, models.CASCADE, null=True, related_name="lines")
+    job = models.ForeignKey(Job, models.CASCADE, null=True, related_name="lines", db_index=False)
     # Whose line it is; NULL: of the run as a whole. Resellers read their own users' lines only.
     user = models.ForeignKey(HostingUser, models.CASCADE, null=True, related_name="+", db_index=False)
     seq = models.PositiveIntegerField()
@@ -144,6 +145,14 @@ class LogLine(models.Model):
             models.UniqueConstraint(
                 fields=["run", "seq"], condition=models.Q(job__isnull=True), name="autossl_line_of_a_run_unique"
             ),
+        ]
+        indexes = [
+            # Without the lines of none: SQLite would walk through all of these in search of one run's
+            models.Index(fields=["job"], condition=models.Q(job__isnull=False), name="autossl_line_of_a_job"),
+            # What surveys said of a user's sites, for a name's history
+            models.Index(fields=["user", "run"], condition=models.Q(job__isnull=True), name="autossl_line_of_a_user"),
+            # A run's failures, warnings and successes, and how many sites have them
+            models.Index(fields=["run", "level", "job", "user"], name="autossl_line_of_a_level"),
         ]
 
 

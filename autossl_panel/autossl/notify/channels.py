@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 from django_q.tasks import async_task
 
 from autossl_panel.hosting.models import Server
@@ -57,13 +58,13 @@ def add(server: Server, wish: Wish, *, by: User | None) -> Channel:
     row = Channel(server=server)
     _set(row, wish, new=True)
     if Channel.objects.filter(server=server).count() >= MOST_CHANNELS:
-        raise ChannelProblem("name", f"There are {MOST_CHANNELS} channels; more cannot be had.")
+        raise ChannelProblem("name", _("There are %(n)d channels; more cannot be had.") % {"n": MOST_CHANNELS})
     try:
         with transaction.atomic():
             row.save(force_insert=True)
             audit.record(by, "channel:added", row.name, after=_facts(row))
     except IntegrityError as error:
-        raise ChannelProblem("name", f"“{row.name}” is the name of another channel.") from error
+        raise ChannelProblem("name", _("“%(name)s” is the name of another channel.") % {"name": row.name}) from error
     return row
 
 
@@ -78,7 +79,9 @@ def change(channel: Channel, wish: Wish, *, by: User | None) -> Channel:
                 Message.objects.filter(channel=channel, state=MessageState.QUEUED).delete()
             audit.record(by, "channel:changed", channel.name, before=before, after=_facts(channel))
     except IntegrityError as error:
-        raise ChannelProblem("name", f"“{channel.name}” is the name of another channel.") from error
+        raise ChannelProblem(
+            "name", _("“%(name)s” is the name of another channel.") % {"name": channel.name}
+        ) from error
     return channel
 
 
@@ -104,9 +107,9 @@ def ask_mail_test(server: Server, *, by: User | None, now: datetime, ring_bell: 
     """The same to each of the administrator's addresses."""
     addresses = option_rows.current(server).admin_addresses
     if not settings.AUTOSSL_MAIL_FROM:
-        raise ChannelProblem("channel", "No mail server is set: AUTOSSL_SMTP_URL and AUTOSSL_MAIL_FROM.")
+        raise ChannelProblem("channel", _("No mail server is set: AUTOSSL_SMTP_URL and AUTOSSL_MAIL_FROM."))
     if not addresses:
-        raise ChannelProblem("channel", "No address is set: the option admin_addresses is empty.")
+        raise ChannelProblem("channel", _("No address is set: the option admin_addresses is empty."))
     messages = [_message(server, Way.MAIL, now, address=address) for address in addresses]
     with transaction.atomic():
         Message.objects.bulk_create(messages)
@@ -188,7 +191,9 @@ def _set(row: Channel, wish: Wish, *, new: bool) -> None:
     """Check a wish and put it on the row; raises ChannelProblem for the first input that is wrong."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}", wish.name):
         raise ChannelProblem(
-            "name", f"“{wish.name[:80]}” is not a name: letters, digits, spaces, dots, dashes; at most 64."
+            "name",
+            _("“%(name)s” is not a name: letters, digits, spaces, dots, dashes; at most 64.")
+            % {"name": wish.name[:80]},
         )
     kind = wish.kind if new else row.kind
     _one_of("kind", kind, Way.values)
@@ -201,14 +206,16 @@ def _set(row: Channel, wish: Wish, *, new: bool) -> None:
     if kind == Way.WEBHOOK and (new or wish.secret.strip()):
         secret = _secret(wish.secret.strip())
     elif wish.secret.strip():
-        raise ChannelProblem("secret", "Only a webhook has a secret.")
+        raise ChannelProblem("secret", _("Only a webhook has a secret."))
     row.name, row.kind, row.target, row.secret = wish.name, kind, target, secret
     row.level, row.enabled, row.private = wish.level, wish.enabled, wish.private and kind == Way.WEBHOOK
 
 
 def _one_of(field: str, value: str, values: Iterable[str]) -> None:
     if value not in values:
-        raise ChannelProblem(field, f"“{value}” is none of: {', '.join(values)}.")
+        raise ChannelProblem(
+            field, _("“%(value)s” is none of: %(values)s.") % {"value": value, "values": ", ".join(values)}
+        )
 
 
 def _mail(text: str, *, private: bool) -> str:
@@ -224,17 +231,20 @@ def _webhook(text: str, *, private: bool) -> str:
         url = urlsplit(text)
         host, _port = url.hostname, url.port
     except ValueError as error:
-        raise ChannelProblem("target", "This is not a URL: its host or port cannot be read.") from error
+        raise ChannelProblem("target", _("This is not a URL: its host or port cannot be read.")) from error
     if not host or not text.isascii() or not text.isprintable() or " " in text or len(text) > 1000:
-        raise ChannelProblem("target", "This is not a URL like https://hooks.example.com/autossl.")
+        raise ChannelProblem("target", _("This is not a URL like https://hooks.example.com/autossl."))
     if url.username or url.password:
-        raise ChannelProblem("target", "User and password are not taken in a URL; the signature proves who sends.")
+        raise ChannelProblem("target", _("User and password are not taken in a URL; the signature proves who sends."))
     if url.fragment:
-        raise ChannelProblem("target", "What stands behind a “#” never reaches a server; leave it out.")
+        raise ChannelProblem("target", _("What stands behind a “#” never reaches a server; leave it out."))
     if url.scheme != "https" and not (url.scheme == "http" and private):
-        raise ChannelProblem("target", "A webhook is https://…; http only to one's own network, marked as that.")
+        raise ChannelProblem("target", _("A webhook is https://…; http only to one's own network, marked as that."))
     if not private and _is_own_address(host):
-        raise ChannelProblem("target", f"{host} is not a public address. Mark the channel as one of your own network.")
+        raise ChannelProblem(
+            "target",
+            _("%(host)s is not a public address. Mark the channel as one of your own network.") % {"host": host},
+        )
     return text
 
 
@@ -249,7 +259,7 @@ def _apprise(text: str, *, private: bool) -> str:
     if not extras.has_apprise():
         raise ChannelProblem("kind", extras.APPRISE_MISSING)
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*://\S+", text) or len(text) > 1000:
-        raise ChannelProblem("target", "This is not a URL of apprise, like gotify://host/token.")
+        raise ChannelProblem("target", _("This is not a URL of apprise, like gotify://host/token."))
     return text
 
 
@@ -260,9 +270,9 @@ def _secret(text: str) -> str:
     try:
         key = base64.b64decode(text.removeprefix(PREFIX), validate=True)
     except ValueError as error:
-        raise ChannelProblem("secret", "A secret is whsec_ and base64; leave it empty to have one made.") from error
+        raise ChannelProblem("secret", _("A secret is whsec_ and base64; leave it empty to have one made.")) from error
     if not 24 <= len(key) <= 64:
-        raise ChannelProblem("secret", f"A secret has 24 to 64 bytes, not {len(key)}.")
+        raise ChannelProblem("secret", _("A secret has 24 to 64 bytes, not %(n)d.") % {"n": len(key)})
     return PREFIX + base64.b64encode(key).decode()
 
 

@@ -72,7 +72,7 @@ def subject(payload: Payload) -> str:
     """One line: the worst matter and how many others."""
     place = f"[{clean(payload['server'], 60)}]"
     if payload["type"] == "test":
-        return f"{place} {_('AutoSSL: a test message')}"
+        return " ".join((place, _("AutoSSL: a test message")))
     groups = payload["groups"]
     if not groups:
         return f"{place} AutoSSL"

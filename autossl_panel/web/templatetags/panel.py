@@ -1,11 +1,11 @@
 """Icons, moments, badges and links of the pages. Nothing here asks the database."""
 
 import hashlib
+import re
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote
 
 from django import template
@@ -13,7 +13,7 @@ from django.contrib.staticfiles import finders
 from django.template import RequestContext
 from django.templatetags.static import static
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import conditional_escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
@@ -24,6 +24,9 @@ from autossl_panel.hosting.models import SiteState
 from .. import words
 
 register = template.Library()
+EMPTY = SafeString("")
+# As the heart writes moments into a line's data, and as CAs do in theirs
+MOMENTS = re.compile(r"(\d{4}-\d{2}-\d{2} \d{2}:\d{2}(:\d{2})?) UTC\b")
 
 
 @register.simple_tag
@@ -47,7 +50,7 @@ def icon(name: str, css: str = "") -> SafeString:
 @register.filter
 def moment(at: datetime | None) -> SafeString:
     """A time as a person says it, with the exact moment in its title."""
-    return _time(at, words.moment)
+    return _time(at, words.moment(at, timezone.now())) if at else EMPTY
 
 
 @register.filter
@@ -59,31 +62,61 @@ def iso(text: str) -> datetime:
 @register.filter
 def day(at: datetime | None) -> SafeString:
     """The day of a moment: 2 Dec."""
-    return _time(at, words.day)
+    return _time(at, words.day(at, timezone.now())) if at else EMPTY
+
+
+@register.filter
+def since(at: datetime | None) -> SafeString:
+    """When something began: today, 15:38, or the day."""
+    if at is None:
+        return EMPTY
+    is_today = timezone.localtime(at).date() == timezone.localtime().date()
+    return moment(at) if is_today else day(at)
 
 
 @register.filter
 def clock(at: datetime | None) -> SafeString:
     """Hours, minutes and seconds, for log lines."""
-    return _time(at, lambda moment, _now: moment.strftime("%H:%M:%S"))
+    return _time(at, words.clock(at)) if at else EMPTY
 
 
 @register.filter
 def away(at: datetime | None) -> SafeString:
     """How far off a moment is: in 11 h, 2 s ago."""
-    return _time(at, words.away)
+    return _time(at, words.away(at, timezone.now())) if at else EMPTY
 
 
-def _time(at: datetime | None, say: Any) -> SafeString:
-    if at is None:
-        return mark_safe("")
-    at = at.astimezone(timezone.get_current_timezone())
-    return format_html(
-        '<time datetime="{}" title="{}">{}</time>',
-        at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        words.exact(at),
-        say(at, timezone.now()),
-    )
+def _time(at: datetime, text: str) -> SafeString:
+    stamp = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return format_html('<time datetime="{}" title="{}">{}</time>', stamp, words.exact(at), text)
+
+
+@register.filter
+def told(text: str) -> SafeString:
+    """A sentence of the log, with the moments that it names in UTC shown in the viewer's zone."""
+    pieces: list[SafeString] = []
+    end = 0
+    for found in MOMENTS.finditer(text):
+        pieces += [conditional_escape(text[end : found.start()]), _told_moment(found)]
+        end = found.end()
+    return SafeString("".join([*pieces, conditional_escape(text[end:])]))
+
+
+def _told_moment(found: re.Match[str]) -> SafeString:
+    try:
+        at = datetime.fromisoformat(found[1]).replace(tzinfo=UTC)
+    except ValueError:
+        return conditional_escape(found[0])
+    here = timezone.localtime(at)
+    if not here.utcoffset():
+        return _time(at, found[0])
+    return _time(at, here.strftime("%Y-%m-%d %H:%M:%S" if found[2] else "%Y-%m-%d %H:%M"))
+
+
+@register.simple_tag
+def zone_now() -> str:
+    """The zone that times are shown in: Europe/Berlin (UTC+1)."""
+    return words.zone(timezone.now())
 
 
 @register.filter
@@ -105,6 +138,12 @@ def unicode_name(name: str) -> str:
     """A domain name as people read it: its Unicode form, with the A-label where they differ."""
     readable = names.to_unicode(name)
     return name if readable == name else f"{readable} ({name})"
+
+
+@register.filter
+def domain(name: str) -> SafeString:
+    """The same, where a line may break after each dot and nowhere else."""
+    return format_html_join(mark_safe(".<wbr>"), "{}", ((label,) for label in unicode_name(name).split(".")))
 
 
 OUTCOMES = {
@@ -173,7 +212,7 @@ LEVEL_ICONS = {"success": "ok", "warn": "warn", "failure": "bad"}
 @register.filter
 def level_icon(level: str) -> SafeString:
     """The sign of a log level; plain lines have none."""
-    return icon(LEVEL_ICONS[level]) if level in LEVEL_ICONS else mark_safe("")
+    return icon(LEVEL_ICONS[level]) if level in LEVEL_ICONS else EMPTY
 
 
 @register.simple_tag(takes_context=True)

@@ -42,7 +42,7 @@ def site(certificate: InstalledFacts | None, *, fails: dict[str, str] | None = N
     facts = SiteFacts(**{"off": None, "names": names, "installed": certificate, **fields})
     row = {"pk": 7, "user_id": 3, "name": A, "problem": problem, "next_at": NOW + DAY}
     failing = {name: Failing(code, "unknown" if code == "unknown" else "fail", {}) for name, code in fails.items()}
-    return Site(row, facts, failing)
+    return Site(row, facts, OPTIONS, failing)
 
 
 def last(outcome: str, reason: str, code: str = "", *, hours_ago: float = 1) -> LastJob:

@@ -109,10 +109,7 @@ class Command(Base):
         )
         provider = registration.probe(providers.draft(wish, by=None, ring=False))
         if provider.state != ProviderState.READY:
-            if before is None:
-                provider.delete()
-            else:
-                before.save()
+            providers.take_back(provider, before, by=None)
             failed(f"{directory}: {_text(provider.problem)}")
         self.stdout.write(f"{provider.name}: ready{self._notes(provider)}")
         return 0

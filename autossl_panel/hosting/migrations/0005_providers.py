@@ -6,15 +6,10 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('hosting', '0003_policy'),
+        ('hosting', '0004_sites'),
     ]
 
     operations = [
-        migrations.AddField(
-            model_name='virtualhost',
-            name='expires_at',
-            field=models.DateTimeField(null=True),
-        ),
         migrations.AddField(
             model_name='virtualhost',
             name='key_type',

@@ -13,8 +13,8 @@ def look_again(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('autossl', '0006_notify'),
-        ('hosting', '0004_providers'),
+        ('autossl', '0008_sites'),
+        ('hosting', '0005_providers'),
     ]
 
     operations = [

@@ -1,0 +1,68 @@
+"""Facts of a problem as words for its sentences, in the language that is active."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+Facts = Mapping[str, Any]
+# What the sentences name, with words in place of what is not known
+Words = dict[str, str]
+
+
+def sentences(*found: str) -> str:
+    """The sentences that are not empty, one after the other."""
+    return " ".join(filter(None, found))
+
+
+def again() -> str:
+    """That nobody has to do anything for the next try."""
+    return _("AutoSSL tries again by itself.")
+
+
+def text(data: Facts, key: str) -> str:
+    """A fact as text; "" where it is not known."""
+    value = data.get(key)
+    if isinstance(value, list | tuple):
+        return _(" or ").join(str(item) for item in value)
+    return "" if value is None else str(value)
+
+
+def words(data: Facts) -> Words:
+    """Everything that a sentence may name."""
+    address = text(data, "address")
+    return {
+        **{key: text(data, key) for key in ("alias", "cdn", "detail", "from", "pattern", "reason", "to", "zone")},
+        "name": text(data, "name") or _("The name"),
+        "address": address or _("its address"),
+        "away": text(data, "from") or address or _("its address"),
+        "hop": text(data, "hop_address") or address or _("The server"),
+        "record": text(data, "record") or "A",
+        "server": text(data, "server") or _("The web server"),
+        "status": text(data, "status") or _("an error"),
+        "url": _url(data),
+        "answered": _answered(data),
+        "asked": _asked(data),
+        "day": text(data, "not_after")[:10],
+    }
+
+
+def _url(data: Facts) -> str:
+    """The URL, without the random token: the file is gone when somebody reads this."""
+    before, path, _rest = text(data, "url").partition("/.well-known/acme-challenge/")
+    return before + path or _("the file that the CA asks for")
+
+
+def _answered(data: Facts) -> str:
+    """“ (status 403 from openresty)”, or nothing."""
+    status, server = text(data, "status"), text(data, "server")
+    if status and server:
+        return " " + _("(status %(status)s from %(server)s)") % {"status": status, "server": server}
+    return " " + _("(status %(status)s)") % {"status": status} if status else ""
+
+
+def _asked(data: Facts) -> str:
+    """What the nameservers were asked for."""
+    if text(data, "record") == "CAA":
+        return _("the CAA records of %(name)s") % {"name": text(data, "target")}
+    return text(data, "name") or _("The name")

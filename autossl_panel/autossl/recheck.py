@@ -1,0 +1,55 @@
+"""A person's check of some sites: they are due at once, and what `holds` lets a person end holds them no longer."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from autossl_panel.hosting.models import Server, SiteState, VirtualHost
+from autossl_panel.people import audit
+from autossl_panel.people.models import User
+
+from . import holds, policy, runs
+from .models import Run, Verdict
+
+CHUNK = 500
+# Where a run comes from that somebody started for some sites alone
+SOURCE = "recheck"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How many sites are looked at now, how many a limit of the CA holds, and the run that was begun for them.
+
+    `run` is None where one was under way already: the sweep takes the sites up within a minute of its end.
+    """
+
+    sites: int
+    held: int
+    run: Run | None
+
+
+def ask(server: Server, hosts: QuerySet[VirtualHost], *, by: User, now: datetime) -> Asked:
+    """Make these sites due at once and start a run: for their user, or for what is due where they are several's."""
+    present = hosts.filter(gone_at__isnull=True, server=server).exclude(state=SiteState.OFF)
+    with transaction.atomic():
+        columns = ("pk", "name", "user__name", "held_until", "held_reason")
+        found = list(present.order_by("user_id", "name").values_list(*columns))
+        free = [row for row in found if row[3] is None or row[3] <= now or row[4] in policy.PERSON_ENDS]
+        if not free:
+            return Asked(0, len(found), None)
+        for start in range(0, len(free), CHUNK):
+            _make_due([row[0] for row in free[start : start + CHUNK]], now)
+        names = [row[1] for row in free]
+        audit.record(by, "site:rechecked", names[0], after={"sites": len(names), "first": names[:20]})
+    users = {row[2] for row in free}
+    scope = runs.user_scope(users.pop()) if len(users) == 1 else runs.DUE
+    run = runs.start(scope, by=by, asked_from=SOURCE, server=server)
+    return Asked(len(free), len(found) - len(free), run if run.started_at >= now else None)
+
+
+def _make_due(ids: list[int], now: datetime) -> None:
+    hosts = VirtualHost.objects.filter(pk__in=ids)
+    holds.clear(hosts, Verdict.objects.filter(domain__virtual_host__in=ids), now)
+    hosts.update(next_at=now, next_reason="recheck")

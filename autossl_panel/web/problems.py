@@ -1,0 +1,129 @@
+"""The Problems tab: a card for each cause, the most affected first, with the fix for these very names."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from django.db.models import Count, QuerySet
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_POST, require_safe
+
+from autossl_panel.autossl import options, recheck
+from autossl_panel.autossl.log import causes
+from autossl_panel.autossl.models import Problem
+from autossl_panel.hosting import visible
+
+from . import access, problem_data, shell
+from .paging import paginate
+from .pending import answer, refused
+from .problem_data import QUIET, Filter
+
+LABELS = {**causes.KINDS, QUIET: gettext_lazy("Left out quietly")}
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """A kind to filter by, with how many causes it has."""
+
+    value: str
+    label: str
+    n: int
+
+
+@require_safe
+@access.operator
+def problems(request: access.PanelRequest) -> HttpResponse:
+    """The cards, closed but for the first one."""
+    now, wish = access.now(), Filter.of(request)
+    mine = problem_data.mine(request.user)
+    matching = problem_data.matching(mine, wish)
+    found = problem_data.groups(matching, now)
+    paging = paginate(request, found)
+    cards = problem_data.heads(paging.rows, request.user)
+    if cards:
+        # Somebody who looks for one thing wants to read it at once.
+        first = cards[0].group
+        cards[0] = problem_data.whole(first, matching.filter(cause=first.cause), request.user, _addresses(request), now)
+    counts = problem_data.counts(mine)
+    chips = [Chip(kind, str(label), counts.kinds[kind]) for kind, label in LABELS.items() if counts.kinds.get(kind)]
+    context = {
+        "cards": cards,
+        "paging": paging,
+        "chips": chips,
+        "all": counts.loud,
+        "codes": counts.codes.items(),
+        "names": sum(one.names for one in found),
+        "users": matching.aggregate(n=Count("user", distinct=True))["n"] if found else 0,
+        "wish": wish,
+        "quiet": wish.kind == QUIET,
+        # What somebody looks for may be there, and no problem
+        "hidden": _quietly(mine, wish) if not found and wish.q else 0,
+    }
+    return shell.page(request, "problems.html", "problems", context)
+
+
+def _quietly(mine: QuerySet[Problem], wish: Filter) -> int:
+    return problem_data.matching(mine, replace(wish, kind=QUIET)).count() if wish.kind != QUIET else 0
+
+
+@require_safe
+@access.operator
+def problem(request: access.PanelRequest, cause: str) -> HttpResponse:
+    """A cause with all its names and records, or with those left out quietly; for htmx, what opens in its card."""
+    now = access.now()
+    quiet = request.GET.get("kind") == QUIET
+    rows = _of(request, cause).filter(quiet=quiet)
+    found = problem_data.groups(rows, now)
+    if not found:
+        raise Http404
+    here = _addresses(request)
+    listed = rows.order_by("user__name", "name").select_related("user", "virtual_host")
+    if request.htmx:
+        card = problem_data.whole(found[0], listed, request.user, here, now)
+        return render(request, "_problem_card.html", {"card": card, "quiet": quiet})
+    paging = paginate(request, listed, size=100, total=found[0].names)
+    context = {
+        "card": problem_data.whole(found[0], paging.rows, request.user, here, now),
+        "paging": paging,
+        "alone": True,
+        "quiet": quiet,
+    }
+    return shell.page(request, "problem.html", "problems", context)
+
+
+def _of(request: access.PanelRequest, cause: str) -> QuerySet[Problem]:
+    return problem_data.mine(request.user).filter(cause=cause)
+
+
+def _addresses(request: access.PanelRequest) -> Sequence[str]:
+    """Where this server can be reached, as its options say."""
+    server = access.server(request) if request.htmx else shell.counted_server(request)
+    return [str(address) for address in options.current(server).server_addresses]
+
+
+@require_POST
+@access.operator
+def recheck_all(request: access.PanelRequest) -> HttpResponse:
+    """Check every name that the filter finds."""
+    found = problem_data.matching(problem_data.mine(request.user), Filter.of(request))
+    return _recheck(request, found)
+
+
+@require_POST
+@access.operator
+def recheck_cause(request: access.PanelRequest, cause: str) -> HttpResponse:
+    """Check the names of a cause, or one of them."""
+    found = _of(request, cause).filter(quiet=request.GET.get("kind") == QUIET)
+    if not found.exists():
+        raise Http404
+    name = request.POST.get("name", "")
+    return _recheck(request, found.filter(name=name) if name else found)
+
+
+def _recheck(request: access.PanelRequest, found: QuerySet[Problem]) -> HttpResponse:
+    server = access.server(request)
+    if refused(request, server):
+        return redirect("problems")
+    hosts = visible.virtual_hosts(request.user).filter(pk__in=found.values("virtual_host"))
+    return answer(request, recheck.ask(server, hosts, by=request.user, now=access.now()), "problems")

@@ -1,0 +1,216 @@
+"""The table of Certificates: filters, counts, order, and what each row says. Aggregates in one walk over an index."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from django.db.models import CharField, Count, F, Func, Q, QuerySet
+from django.utils.translation import gettext_lazy as _
+
+from autossl_panel.autossl.models import Certificate, Installation, Job, JobState
+from autossl_panel.hosting.models import Severity, SiteState, VirtualHost
+
+from . import certificate_words
+from .access import PanelRequest
+from .steps import Step, next_step
+
+# A certificate this near to its end is news; one that lives less than ten days is, in its last day.
+SOON, SHORT_LIFE, LAST_DAY = timedelta(days=7), timedelta(days=10), timedelta(days=1)
+STATES = tuple(SiteState.values)
+MORE = ("expiring", "held", "due")
+SORTS = {
+    "state": ("severity", "name"),
+    "expires": ("expires_at", "name"),
+    # A name is a user's on its server; so one walk over the users' index gives the order
+    "user": ("user__server", "user__name", "name"),
+    "name": ("name", "pk"),
+}
+SORT_WORDS = (("state", _("State, worst first")), ("expires", _("Expiry")), ("user", _("User")), ("name", _("Site")))
+# Which bar of the expiry timeline a working certificate belongs to
+TIMELINE = {
+    Severity.SECURED: "renews",
+    Severity.PARTLY: "renews",
+    Severity.HELD: "held",
+    Severity.LAPSING: "held",
+    Severity.FOREIGN: "foreign",
+    Severity.FOREIGN_WORSE: "foreign",
+}
+HELD = (Severity.HELD, Severity.LAPSING)
+# What a state can mean for the order, so that the index on it says nearly all
+SEVERITIES = {
+    SiteState.SECURED: (Severity.HELD, Severity.SECURED),
+    SiteState.PARTLY: (Severity.HELD, Severity.PARTLY),
+    SiteState.UNSECURED: (Severity.UNSECURED,),
+    SiteState.FOREIGN: (Severity.FOREIGN_WORSE, Severity.FOREIGN),
+    SiteState.OFF: (Severity.LAPSING, Severity.OFF),
+    SiteState.GONE: (Severity.GONE,),
+}
+
+
+class Day(Func):
+    """The day of a moment in UTC as text, without a call out of the database for each row."""
+
+    output_field = CharField()
+    template = "((%(expressions)s AT TIME ZONE 'UTC')::date)::text"
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        return self.as_sql(compiler, connection, template="substr(%(expressions)s, 1, 10)", **context)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What the address says about which sites to show, and in which order."""
+
+    q: str
+    state: str
+    more: str
+    user: str
+    sort: str
+
+    @classmethod
+    def of(cls, request: PanelRequest) -> "Filter":
+        """Read it from the query string; what means nothing is left out."""
+        query = request.GET
+        state, more, sort = query.get("state", ""), query.get("more", ""), query.get("sort", "")
+        return cls(
+            q=query.get("q", "").strip()[:253],
+            state=state if state in STATES else "",
+            more=more if more in MORE else "",
+            user=query.get("user", "").strip()[:64],
+            sort=sort if sort.removeprefix("-") in SORTS else "state",
+        )
+
+    @property
+    def narrowed(self) -> bool:
+        return bool(self.q or self.state or self.more or self.user)
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """How many sites are in each state, held back and due, and when what expires: (day, kind of bar, number)."""
+
+    states: Mapping[str, int]
+    held: int
+    due: int
+    days: Sequence[tuple[date, str, int]]
+
+    @property
+    def present(self) -> int:
+        return sum(n for state, n in self.states.items() if state != SiteState.GONE)
+
+
+def numbers(hosts: QuerySet[VirtualHost], now: datetime) -> Numbers:
+    """Count all of `hosts`, those that are gone among them."""
+    states: Counter[str] = Counter()
+    days: Counter[tuple[str, str]] = Counter()
+    held = due = 0
+    groups = hosts.values_list("severity", "state", Day(F("expires_at"))).annotate(
+        n=Count("pk"), due=Count("pk", filter=Q(next_at__lte=now))
+    )
+    for severity, state, day, n, at_once in groups.order_by():
+        states[state] += n
+        due += at_once
+        kind = TIMELINE.get(Severity(severity))
+        if day and kind:
+            days[day, kind] += n
+        if severity in HELD:
+            held += n
+    found = [(date.fromisoformat(day), kind, n) for (day, kind), n in sorted(days.items())]
+    return Numbers(states, held, due, found)
+
+
+def near(now: datetime) -> QuerySet[Installation, int]:
+    """The virtual hosts whose certificate is so near to its end that it is news; few rows, from the index on it."""
+    return (
+        Installation.objects.filter(until__isnull=True, certificate__not_after__lt=now + SOON)
+        .exclude(
+            certificate__not_after__gt=now + LAST_DAY,
+            certificate__not_before__gt=F("certificate__not_after") - SHORT_LIFE,
+        )
+        .values_list("virtual_host_id", flat=True)
+    )
+
+
+def is_near(certificate: Certificate, now: datetime) -> bool:
+    """The same of one certificate that has not expired."""
+    life, left = certificate.not_after - certificate.not_before, certificate.not_after - now
+    return timedelta(0) < left < (SOON if life >= SHORT_LIFE else LAST_DAY)
+
+
+def expiring(hosts: QuerySet[VirtualHost], now: datetime) -> set[int]:
+    """Those of `hosts` whose certificate is about to expire."""
+    present = hosts.filter(gone_at__isnull=True, expires_at__gt=now, expires_at__lt=now + SOON)
+    return set(present.filter(pk__in=near(now)).values_list("pk", flat=True))
+
+
+def narrowed(hosts: QuerySet[VirtualHost], wish: Filter, soon: set[int], now: datetime) -> QuerySet[VirtualHost]:
+    """The sites that match a filter, but for its words; without a state, those that are here."""
+    if wish.state:
+        hosts = hosts.filter(state=wish.state, severity__in=SEVERITIES[SiteState(wish.state)])
+    else:
+        hosts = hosts.filter(severity__lt=Severity.GONE)
+    if wish.more == "expiring":
+        hosts = hosts.filter(pk__in=soon)
+    elif wish.more == "held":
+        hosts = hosts.filter(severity__in=HELD)
+    elif wish.more == "due":
+        hosts = hosts.filter(next_at__lte=now)
+    return hosts.filter(user__name=wish.user) if wish.user else hosts
+
+
+def ordered(hosts: QuerySet[VirtualHost], sort: str) -> QuerySet[VirtualHost]:
+    """In the order that the head of the table shows; what has no certificate has no expiry, and comes last."""
+    *first, last = SORTS[sort.removeprefix("-")]
+    down = sort.startswith("-")
+    if first == ["expires_at"]:
+        key = F("expires_at")
+        return hosts.order_by(key.desc(nulls_last=True) if down else key.asc(nulls_last=True), last)
+    return hosts.order_by(*(f"-{field}" if down else field for field in first), last)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A site as the table shows it."""
+
+    host: VirtualHost
+    certificate: Certificate | None
+    issuer: str
+    key: str
+    expiring: bool
+    expired: bool
+    step: Step
+
+    @property
+    def none(self) -> bool:
+        return self.certificate is None
+
+
+def page_of(ids: Sequence[int]) -> list[VirtualHost]:
+    """The sites of one page in its order; ordering all of them was done by their keys alone, from an index."""
+    found = VirtualHost.objects.select_related("user").defer("listens", "docroot", "file").in_bulk(ids)
+    return [found[pk] for pk in ids if pk in found]
+
+
+def rows(hosts: Iterable[VirtualHost], soon: set[int], now: datetime) -> list[Row]:
+    """What the table says of the sites of one page."""
+    found = list(hosts)
+    ids = [host.pk for host in found]
+    current = Installation.objects.filter(virtual_host__in=ids, until__isnull=True).select_related("certificate")
+    certificates = {one.virtual_host_id: one.certificate for one in current.defer("certificate__pem", "evidence")}
+    jobs = {job.virtual_host_id: job for job in Job.objects.filter(virtual_host__in=ids).exclude(state=JobState.ENDED)}
+    return [_row(host, certificates.get(host.pk), jobs.get(host.pk), host.pk in soon, now) for host in found]
+
+
+def _row(host: VirtualHost, certificate: Certificate | None, job: Job | None, soon: bool, now: datetime) -> Row:
+    return Row(
+        host=host,
+        certificate=certificate,
+        issuer=certificate_words.issuer(certificate) if certificate else "",
+        key=certificate_words.key(certificate) if certificate else "",
+        # Another's certificate and a site that is off are marked as such first
+        expiring=soon and host.state in (SiteState.SECURED, SiteState.PARTLY),
+        expired=certificate is not None and certificate.not_after <= now,
+        step=next_step(host, certificate, job, now),
+    )

@@ -1,0 +1,339 @@
+"""The rows of a large panel in its hundredth day: written straight into the tables, for pages to be looked at.
+
+10,000 users of 51 owners, five sites each, one in fifty with something to mend; a month of runs, and one that lives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any, TypeVar
+
+from django.db import connection
+from django.db.models import Model
+
+from autossl_panel.autossl import options
+from autossl_panel.autossl.log import causes
+from autossl_panel.autossl.models import (
+    Account,
+    AccountStatus,
+    Beat,
+    Certificate,
+    Channel,
+    DailyShare,
+    Installation,
+    Job,
+    JobOutcome,
+    JobState,
+    Level,
+    LogLine,
+    Outcome,
+    Phase,
+    Problem,
+    Provider,
+    ProviderState,
+    Run,
+    Verdict,
+    Way,
+)
+from autossl_panel.autossl.notify import channels
+from autossl_panel.hosting import servers
+from autossl_panel.hosting.models import (
+    Domain,
+    FeatureList,
+    HostingUser,
+    Server,
+    Setting,
+    Severity,
+    SiteState,
+    VirtualHost,
+)
+from autossl_panel.people import factors
+from autossl_panel.people.models import AuditEntry, Role, User
+from autossl_panel.sandbox.crowd import crowd
+from autossl_panel.sandbox.sites import Site
+
+RESELLERS, LINES, DAYS = 50, 5, 30
+CODES = ("nxdomain", "elsewhere", "caa", "http_status", "connect_timeout", "ipv6_elsewhere")
+SEVERITIES = {
+    SiteState.UNSECURED: Severity.UNSECURED,
+    SiteState.PARTLY: Severity.PARTLY,
+    SiteState.FOREIGN: Severity.FOREIGN,
+}
+STATES = {0: SiteState.UNSECURED, 1: SiteState.PARTLY, 2: SiteState.FOREIGN}
+Row = TypeVar("Row", bound=Model)
+
+
+def fill(users: int, each: int, jobs: int, now: datetime) -> None:
+    """Fill an empty database; the live run has `jobs` jobs."""
+    server = servers.this()
+    Server.objects.filter(pk=server.pk).update(inventory_at=now)
+    options.current(server)
+    Beat.objects.create(server=server, at=now + timedelta(days=1))
+    provider = _provider(server, now)
+    hosted = _users(server, users, now)
+    hosts = list(_saved(_host(server, hosted[site.user], n, site, now) for n, site in enumerate(crowd(users, each))))
+    _names(hosts, now)
+    _certificates(hosts, provider, now)
+    _problems(hosts, now)
+    _shares(server, len(hosts), now)
+    _runs(server, provider, hosts, jobs, now)
+    _audit(now)
+    if connection.vendor == "postgresql":
+        # Its autovacuum would have done so long ago.
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE")
+
+
+def _saved(rows: Iterable[Row], size: int = 5000) -> Iterator[Row]:
+    """The rows with their keys, written in batches."""
+    rest = iter(rows)
+    while batch := list(islice(rest, size)):
+        yield from type(batch[0])._default_manager.bulk_create(batch, 1000)
+
+
+def _write(rows: Iterable[Row]) -> None:
+    for _row in _saved(rows):
+        pass
+
+
+def _provider(server: Server, now: datetime) -> Provider:
+    url = "https://ca.crowd.example/directory"
+    for name, state in (("other", ProviderState.READY), ("new", ProviderState.CHECKING)):
+        Provider.objects.create(name=name, directory_url=f"{url}/{name}", state=state)
+    provider = Provider.objects.create(
+        name="crowd", directory_url=url, state=ProviderState.READY, active=True, checked_at=now
+    )
+    Account.objects.create(provider=provider, server=server, status=AccountStatus.VALID, url=f"{url}/account/1")
+    hook = Channel(server=server, kind=Way.WEBHOOK, name="on call", target="https://hooks.crowd.example/in")
+    hook.save()
+    channels.ask_test(hook, by=None, now=now)
+    return provider
+
+
+def _users(server: Server, number: int, now: datetime) -> dict[str, HostingUser]:
+    person = User.objects.create(username="root", role=Role.ROOT)
+    login = User.objects.create(username="u00000", role=Role.USER)
+    resellers = [User(username=f"reseller{n:02d}", role=Role.RESELLER) for n in range(RESELLERS)]
+    owners: list[User | None] = [*_saved(resellers), *[None] * RESELLERS]
+    lists = list(_saved(FeatureList(name=name, autossl=name != "parked") for name in ("business", "starter", "parked")))
+    made = [
+        HostingUser(
+            server=server,
+            name=f"u{n:05d}",
+            owner=owners[n % len(owners)],
+            login=login if n == 0 else None,
+            feature_list=lists[n % 3],
+            autossl=list(Setting)[n % 7] if n % 7 < 3 else Setting.FEATURE_LIST,
+            last_check_at=now - timedelta(minutes=n % 1440),
+            last_check={"event": "check:nothing_to_do", "data": {"number": 1}},
+        )
+        for n in range(number)
+    ]
+    for one in (person, resellers[0]):
+        _factors(one)
+    return {user.name: user for user in _saved(made)}
+
+
+def _factors(person: User) -> None:
+    secret = factors.new_secret()
+    code = factors.hotp_value(secret, next(iter(factors.yield_hotp_counters_from_time())))
+    factors.add_app(person, secret, f"{code:06}", by=None)
+    factors.add_passkey(person, "Laptop", {}, by=None)
+
+
+def _host(server: Server, user: HostingUser, n: int, site: Site, now: datetime) -> VirtualHost:
+    state = STATES.get(n % 100, SiteState.SECURED)
+    failing = state in (SiteState.UNSECURED, SiteState.PARTLY)
+    name = site.names[0]
+    code = CODES[n // 100 % len(CODES)]
+    expires_at: datetime | None = now + timedelta(days=89 - n % 60)
+    if state == SiteState.UNSECURED:
+        # Every second one never had a certificate, the others let theirs expire.
+        expires_at = now - timedelta(days=n % 90 + 1) if n % 200 == 0 else None
+    return VirtualHost(
+        server=server,
+        user=user,
+        key=f"{name}-{n:08x}",
+        name=name,
+        docroot=f"/home/{user.name}/{name}",
+        appeared_at=now - timedelta(days=100),
+        attached=True,
+        tls=state != SiteState.UNSECURED,
+        state=state,
+        names_wanted=2,
+        names_covered={SiteState.UNSECURED: 0, SiteState.PARTLY: 1}.get(state, 2),
+        next_at=now + timedelta(minutes=n % 80_000),
+        next_reason="held_back" if failing else "renew",
+        problem={"code": code, "domain": name, "data": _facts(code)} if failing else None,
+        severity=SEVERITIES.get(state, Severity.SECURED),
+        expires_at=expires_at,
+        problems_seen=f"{n:032x}" if failing else "",
+    )
+
+
+def _facts(code: str) -> dict[str, Any]:
+    return {"address": "198.51.100.7", "zone": "crowd.example", "status": 403} if code else {}
+
+
+def _names(hosts: list[VirtualHost], now: datetime) -> None:
+    domains = _saved(
+        Domain(virtual_host=host, name=name, added=bool(place), position=place)
+        for host in hosts
+        for place, name in enumerate((host.name, f"www.{host.name}"))
+    )
+    _write(_verdict(domain, now) for domain in domains)
+
+
+def _verdict(domain: Domain, now: datetime) -> Verdict:
+    problem = domain.virtual_host.problem
+    if problem is None or domain.added:
+        return Verdict(domain=domain, at=now, outcome=Outcome.PASS, last_passed_at=now)
+    return Verdict(domain=domain, at=now, outcome=Outcome.FAIL, code=problem["code"], data=problem["data"])
+
+
+def _certificates(hosts: list[VirtualHost], provider: Provider, now: datetime) -> None:
+    certified = [(host, host.expires_at) for host in hosts if host.expires_at is not None]
+    found = _saved(
+        Certificate(
+            fingerprint=f"{host.pk:064x}",
+            serial=f"{host.pk:036x}",
+            names=[host.name, f"www.{host.name}"],
+            issuer="CN=Crowd,O=Crowd,C=US",
+            not_before=expires_at - timedelta(days=90),
+            not_after=expires_at,
+            key_kind="ec",
+            key_bits=256,
+            pem="x" * 2000,
+            ours=host.state != SiteState.FOREIGN,
+            provider=provider if host.state != SiteState.FOREIGN else None,
+        )
+        for host, expires_at in certified
+    )
+    _write(
+        Installation(virtual_host=host, certificate=certificate, since=certificate.not_before, key_matches=True)
+        for (host, _at), certificate in zip(certified, found, strict=True)
+    )
+
+
+def _problems(hosts: list[VirtualHost], now: datetime) -> None:
+    """A row for each name that fails: the main name of a site in fifty."""
+    domains = Domain.objects.filter(virtual_host__problem__isnull=False, position=0).order_by()
+    by_host = dict(domains.values_list("virtual_host", "pk"))
+    _write(
+        Problem(
+            virtual_host=host,
+            user_id=host.user_id,
+            domain_id=by_host[host.pk],
+            name=host.name,
+            code=host.problem["code"],
+            cause=causes.key(host.problem["code"], {"name": host.name, **host.problem["data"]}),
+            covered=False,
+            expires_at=host.expires_at,
+            since=now - timedelta(hours=host.pk % 200),
+            data={"name": host.name, **host.problem["data"]},
+        )
+        for host in hosts
+        if host.problem is not None
+    )
+
+
+def _shares(server: Server, sites: int, now: datetime) -> None:
+    _write(
+        DailyShare(
+            server=server,
+            day=(now - timedelta(days=day)).date(),
+            wanted=2 * sites,
+            covered=2 * sites - day,
+            sites=sites,
+            secured=sites - day,
+        )
+        for day in range(100)
+    )
+
+
+def _runs(server: Server, provider: Provider, hosts: list[VirtualHost], jobs: int, now: datetime) -> None:
+    outcomes = {"secured": 3, "renewed": 700, "failed": 12, "deferred": 4, "kept": len(hosts) - 719}
+    for day in range(DAYS, 0, -1):
+        at = now - timedelta(days=day)
+        for scope in ("*", "due", f"user:u{day:05d}"):
+            run = _run(server, provider, scope, at)
+            Run.objects.filter(pk=run.pk).update(ended_at=at + timedelta(minutes=4), counts={"outcomes": outcomes})
+        if day == 1:
+            _work(run, hosts[-1000:], at, live=False)
+    # The first users come last in it, so that something is still to be done for the login.
+    _work(_run(server, provider, "*", now), hosts[:jobs][::-1], now, live=True)
+
+
+def _run(server: Server, provider: Provider, scope: str, at: datetime) -> Run:
+    return Run.objects.create(
+        server=server,
+        scope=scope,
+        asked_from="schedule",
+        provider_name=provider.name,
+        started_at=at,
+        surveyed_at=at + timedelta(seconds=3),
+        counts={"kept": 40_000},
+    )
+
+
+def _work(run: Run, hosts: list[VirtualHost], at: datetime, *, live: bool) -> None:
+    """Jobs with their lines; of a live run, the last twelfth is queued and thirty are in hand."""
+    queued = len(hosts) * 11 // 12 if live else len(hosts)
+    made = _saved(_job(run, host, n, queued, at, live=live) for n, host in enumerate(hosts))
+    _write(
+        LogLine(
+            run=run,
+            job=job,
+            user_id=job.user_id,
+            seq=seq,
+            at=at,
+            level=Level.FAILURE if job.outcome == JobOutcome.FAILED and seq == LINES else Level.OUT,
+            depth=2,
+            event="dcv:passed",
+            data={"name": f"s{seq}.crowd.example", "addresses": "203.0.113.10"},
+        )
+        for job in made
+        if job.state != JobState.QUEUED
+        for seq in range(1, LINES + 1)
+    )
+
+
+def _job(run: Run, host: VirtualHost, n: int, queued: int, at: datetime, *, live: bool) -> Job:
+    state = JobState.QUEUED if n >= queued else JobState.RUNNING if live and n >= queued - 30 else JobState.ENDED
+    failed = n % 200 == 0
+    ended = state == JobState.ENDED
+    return Job(
+        run=run,
+        server=run.server,
+        virtual_host=host,
+        user_id=host.user_id,
+        action="renew",
+        reason="due",
+        job_class=4,
+        turn=n,
+        state=state,
+        phase=Phase.PROVE if failed else Phase.VERIFY if ended else Phase.ORDER,
+        outcome=(JobOutcome.FAILED if failed else JobOutcome.SECURED) if ended else "",
+        outcome_reason="elsewhere" if failed and ended else "",
+        problem={"code": "elsewhere", "domain": host.name, "data": _facts("elsewhere")} if failed and ended else None,
+        queued_at=at,
+        started_at=None if state == JobState.QUEUED else at,
+        ended_at=at - timedelta(minutes=1) if ended else None,
+    )
+
+
+def _audit(now: datetime) -> None:
+    _write(
+        AuditEntry(
+            at=now - timedelta(minutes=n),
+            person_name="root",
+            source="panel",
+            event="user:autossl_set",
+            subject=f"u{n:05d}",
+            before={"autossl": "on"},
+            after={"autossl": "off"},
+        )
+        for n in range(5000)
+    )

@@ -1,0 +1,117 @@
+"""A person's check of some sites, and the day's share of what is secured."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from autossl_panel.autossl import recheck, runs, shares
+from autossl_panel.autossl.models import DailyShare, Job, Outcome, Run, Verdict
+from autossl_panel.hosting.models import Domain, SiteState, VirtualHost
+from autossl_panel.people.models import AuditEntry
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def held(make_user, make_site, provider, now):
+    """A site whose name failed, and that waits for its next try."""
+
+    def make(user: object, name: str, **fields: object) -> VirtualHost:
+        refusal = {"since": now.isoformat(), "until": (now + timedelta(days=1)).isoformat(), "number": 1}
+        host = make_site(user, name, retry_at=now + timedelta(hours=3), **fields)
+        Verdict.objects.create(
+            domain=Domain.objects.get(name=name),
+            at=now,
+            outcome=Outcome.FAIL,
+            code="elsewhere",
+            retry_at=now + timedelta(hours=3),
+            refusals={"pebble": refusal},
+        )
+        return host
+
+    return make
+
+
+def test_sites_of_one_user_are_checked_by_a_run_of_that_user(held, make_user, server, root, now):
+    amber = make_user("amber")
+    one, other = held(amber, "one.org"), held(amber, "other.org")
+    asked = recheck.ask(server, VirtualHost.objects.filter(pk=one.pk), by=root, now=now)
+    assert (asked.sites, asked.held) == (1, 0)
+    assert asked.run == Run.objects.get()
+    assert (asked.run.scope, asked.run.asked_by, asked.run.asked_from) == ("user:amber", root, "recheck")
+    one.refresh_from_db()
+    other.refresh_from_db()
+    assert (one.retry_at, one.next_at, one.next_reason) == (None, now, "recheck")
+    assert other.retry_at is not None, "the user's other sites keep their holds"
+    verdict = Verdict.objects.get(domain__name="one.org")
+    assert (verdict.retry_at, verdict.refusals["pebble"]["until"]) == (None, now.isoformat())
+    assert Verdict.objects.get(domain__name="other.org").retry_at is not None
+    entry = AuditEntry.objects.get(event="site:rechecked")
+    assert (entry.person, entry.subject, entry.after) == (root, "one.org", {"sites": 1, "first": ["one.org"]})
+
+
+def test_sites_of_several_users_are_checked_by_what_is_due(held, make_user, server, root, now):
+    held(make_user("amber"), "one.org")
+    held(make_user("birch"), "other.org")
+    asked = recheck.ask(server, VirtualHost.objects.all(), by=root, now=now)
+    assert asked.run is not None
+    assert asked.run.scope == runs.DUE
+    assert VirtualHost.objects.filter(**runs.hosts_of(asked.run)).count() == 2
+
+
+def test_a_run_that_was_under_way_is_not_what_was_asked_for(held, make_user, server, root, now):
+    held(make_user("amber"), "one.org")
+    before = runs.start("user:amber", by=None, asked_from="panel", server=server)
+    Run.objects.filter(pk=before.pk).update(started_at=now - timedelta(minutes=1))
+    asked = recheck.ask(server, VirtualHost.objects.all(), by=root, now=now)
+    assert (asked.sites, asked.run) == (1, None)
+    assert VirtualHost.objects.get().next_at == now, "the sweep takes it up"
+
+
+def test_what_a_limit_of_the_ca_holds_stays_held(held, make_user, server, root, now):
+    amber = make_user("amber")
+    limited = held(amber, "one.org", held_until=now + timedelta(hours=1), held_reason="rate_limited")
+    asked = recheck.ask(server, VirtualHost.objects.all(), by=root, now=now)
+    assert (asked.sites, asked.held, asked.run) == (0, 1, None)
+    limited.refresh_from_db()
+    assert limited.retry_at is not None
+    assert not Run.objects.exists()
+    held(amber, "other.org")
+    asked = recheck.ask(server, VirtualHost.objects.all(), by=root, now=now)
+    assert (asked.sites, asked.held) == (1, 1)
+
+
+def test_what_waits_for_a_person_at_the_ca_is_tried(held, make_user, server, root, now):
+    held(make_user("amber"), "one.org", held_until=now + timedelta(days=365), held_reason="ca_paused")
+    asked = recheck.ask(server, VirtualHost.objects.all(), by=root, now=now)
+    assert (asked.sites, asked.held) == (1, 0)
+    host = VirtualHost.objects.get()
+    assert (host.held_until, host.held_reason, host.next_at) == (None, "", now)
+
+
+def test_what_is_gone_or_off_is_not_checked(held, make_user, server, root, now):
+    amber = make_user("amber")
+    held(amber, "one.org", gone_at=now, state=SiteState.GONE)
+    held(amber, "other.org", state=SiteState.OFF)
+    asked = recheck.ask(server, VirtualHost.objects.all(), by=root, now=now)
+    assert (asked.sites, asked.held, asked.run) == (0, 0, None)
+    assert not Job.objects.exists()
+
+
+def test_the_share_is_noted_once_a_day(make_user, make_site, server):
+    amber, morning = make_user("amber"), datetime(2026, 11, 23, 0, 1, tzinfo=UTC)
+    assert not shares.note(server, morning), "nothing to say of a server without sites"
+    for name, state, wanted, covered in (
+        ("one.org", SiteState.SECURED, 2, 2),
+        ("two.org", SiteState.PARTLY, 3, 1),
+        ("three.org", SiteState.FOREIGN, 1, 1),
+        ("four.org", SiteState.FOREIGN, 1, 0),
+        ("five.org", SiteState.OFF, 9, 0),
+        ("six.org", SiteState.GONE, 9, 9),
+    ):
+        make_site(amber, name, state=state, names_wanted=wanted, names_covered=covered)
+    assert shares.note(server, morning)
+    row = DailyShare.objects.get()
+    assert (row.day, row.sites, row.secured, row.wanted, row.covered) == (date(2026, 11, 23), 4, 2, 7, 4)
+    assert not shares.note(server, morning + timedelta(hours=23))
+    assert shares.note(server, morning + timedelta(days=1))

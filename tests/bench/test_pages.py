@@ -1,0 +1,35 @@
+"""A small panel, both databases: every page is got to by links, timed and counted."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from django.urls import get_resolver, resolve
+
+from bench import pages
+from tests.web.test_access import OK, TABLE
+
+# What root cannot open in the state that the rows are in: its session is there, no provider is being removed
+ELSEWHERE = {"sign-in"}
+# Files that are streamed or linked while they are new, and what is polled while a test mail is on its way
+NOT_TIMED = {"run-text", "run-ndjson", "audit-csv", "audit-ndjson", "recovery-codes-text", "mail-state"}
+
+
+def test_every_page_is_looked_at_on_both_databases() -> None:
+    found = list(pages.run(1, users=60, each=2, jobs=40, alike=1))
+    assert [one.database for one in found] == ["SQLite", "PostgreSQL"]
+    opened = {name for name, methods in TABLE.items() if methods.get("get", ())[-1:] == (OK,)} - ELSEWHERE
+    for one in found:
+        assert (one.users, one.sites, one.jobs) == (60, 120, 40)
+        slowest = one.slowest()
+        assert opened - set(slowest) <= NOT_TIMED, "what links lead to is looked at"
+        assert one.not_led_to == ["recovery-codes-text"], "these are linked while they are new"
+        for page in one.pages:
+            assert page.ms > 0
+            assert 0 < page.queries < 60, page.url
+            assert 0 < page.kb < 60
+            assert resolve(urlsplit(page.url).path).url_name == page.name
+        assert {page.who for page in one.pages} == {"root", "reseller00", "u00000"}
+        assert one.poll_ms > 0
+        assert 10 < one.first_load_kb < 150
+    assert set(slowest) <= {name for name in get_resolver().reverse_dict if isinstance(name, str)}

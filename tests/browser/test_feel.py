@@ -1,0 +1,170 @@
+"""While a request is under way, and when one fails: nothing jumps, is sent twice, or is lost in silence."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from autossl_panel.autossl.models import Run
+from autossl_panel.hosting.models import HostingUser
+from tests.browser.test_panel import radio, setting
+from tests.web.scene import Scene
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def no_run(scene: Scene) -> None:
+    """No page polls then."""
+    Run.objects.filter(pk=scene.live.pk).update(ended_at=scene.now)
+
+
+def test_a_change_that_could_not_be_saved_is_told_taken_back_and_tried_again(visit, scene: Scene, complaints):
+    no_run(scene)
+    page = visit(path="/users/?q=amber")
+    top = page.locator("tbody tr").bounding_box()
+    page.route("**/autossl/", lambda route: route.abort())
+    radio(page, "amberfield", "Disabled").click()
+    alert = page.get_by_role("alert")
+    expect(alert).to_have_text("That was not saved. AutoSSL for amberfield. The panel cannot be reached.")
+    expect(radio(page, "amberfield", "Use feature list")).to_be_checked()
+    assert page.locator("tbody tr").bounding_box() == top, "nothing jumps"
+    assert setting("amberfield") == "feature-list"
+    page.unroute("**/autossl/")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator("#toast")).to_contain_text("AutoSSL is off for “amberfield”.")
+    expect(radio(page, "amberfield", "Disabled")).to_be_checked()
+    expect(alert).to_be_empty()
+    assert setting("amberfield") == "off"
+    assert any("ERR_FAILED" in text for text in complaints)
+    complaints.clear()
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "way"),
+    [
+        (500, "The panel met an error", "Try again"),
+        (502, "The panel met an error", "Try again"),
+        (403, "older than your session", "Reload"),
+        (404, "not there any more", "Reload"),
+        (400, "did not take it", "Try again"),
+    ],
+)
+def test_an_answer_that_is_an_error_is_told_in_words(visit, scene: Scene, complaints, status, words, way):
+    no_run(scene)
+    page = visit(path="/users/?q=amber")
+    page.route("**/autossl/", lambda route: route.fulfill(status=status, body="<h1>no</h1>"))
+    radio(page, "amberfield", "Disabled").click()
+    expect(page.get_by_role("alert")).to_contain_text(words)
+    expect(page.get_by_role("button", name=way)).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("alert")).to_be_empty()
+    complaints.clear()
+
+
+def test_a_page_that_stands_still_says_so_until_it_moves_again(visit, complaints):
+    page = visit()
+    page.route("**/runs/slot/", lambda route: route.abort())
+    page.route(re.compile("/users/$"), lambda route: route.abort())
+    still = page.locator("#trouble [role=status]")
+    expect(still).to_have_text("This page is not up to date. The panel cannot be reached.")
+    page.unroute_all()
+    expect(still).to_be_empty()
+    complaints.clear()
+
+
+def test_a_session_that_is_over_is_told_in_place(visit, scene: Scene, complaints):
+    page = visit(path="/users/?q=amber")
+    page.context.clear_cookies()
+    expect(page.locator("#trouble [role=status]")).to_contain_text("Your session is over: sign in, then try again.")
+    expect(page.get_by_role("link", name="amberfield")).to_be_visible()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.wait_for_timeout(2500)
+    assert asked == [], "nothing more is asked without a session"
+    complaints.clear()
+    page.locator("#trouble").get_by_role("link", name="Sign in").click()
+    page.get_by_label("User name").fill("root")
+    page.get_by_label("Password").fill("correct horse battery")
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/users/?q=amber")
+
+
+def test_a_form_is_sent_once_and_its_button_keeps_its_width(visit, scene: Scene):
+    no_run(scene)
+    page = visit(path="/users/?q=thistle")
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    button = page.get_by_role("button", name="Check “thistle”")
+    # In one breath: a browser that is leaving answers no more questions.
+    before, after, css = button.evaluate(
+        """button => {
+            const width = () => button.getBoundingClientRect().width;
+            const before = width();
+            button.click();
+            button.click();
+            return [before, width(), button.className];
+        }"""
+    )
+    assert before == after
+    assert "busy" in css
+    page.wait_for_url("**/runs/*/")
+    assert len(sent) == 1
+    page.go_back()
+    expect(page.get_by_role("button", name="Check “thistle”")).not_to_have_attribute("aria-disabled", "true")
+
+
+def test_focus_and_scroll_stay_while_a_run_is_watched(visit, scene: Scene):
+    page = visit(path=f"/runs/{scene.live.pk}/")
+    link = page.get_by_role("link", name=re.compile("^Lines of ")).first
+    link.focus()
+    page.evaluate("window.scrollTo(0, 300)")
+    with page.expect_response("**/live/*"):
+        pass
+    page.wait_for_timeout(300)
+    expect(link).to_be_focused()
+    assert page.evaluate("window.scrollY") == 300
+
+
+def test_motion_stops_where_the_person_wants_none(visit):
+    page = visit(reduced_motion="reduce")
+    moving = "document.getAnimations().filter(a => a.playState === 'running').length"
+    assert page.evaluate(moving) == 0
+    page = visit(reduced_motion="no-preference")
+    assert page.evaluate(moving) > 0
+
+
+def test_forced_colours_keep_edges(visit):
+    page = visit(forced_colors="active")
+    edge = "getComputedStyle(document.querySelector('.btn.green')).borderTopStyle"
+    assert page.evaluate(edge) == "solid"
+
+
+def test_the_browsers_zone_is_told_at_sign_in(visit, scene: Scene):
+    page = visit(timezone_id="Asia/Tokyo")
+    expect(page.locator("footer")).to_contain_text("Times in Asia/Tokyo (UTC+9)")
+    HostingUser.objects.filter(name="thistle").update(
+        last_check_at="2026-03-29T01:00:00Z", last_check={"event": "check:secured", "data": {"number": 1}}
+    )
+    page.goto("/users/?q=thistle")
+    time = page.locator("td.res time")
+    expect(time).to_contain_text("10:00")
+    expect(time).to_have_attribute("title", "Sun 29 Mar 2026, 01:00:00 UTC")
+
+
+def test_without_script_times_are_utc(visit):
+    page = visit(timezone_id="Asia/Tokyo", java_script_enabled=False)
+    expect(page.locator("footer")).to_contain_text("Times in UTC")
+
+
+def narrowest(page: Page) -> int:
+    return page.evaluate("document.documentElement.scrollWidth")
+
+
+def test_trouble_fits_at_320_pixels(visit, scene: Scene, complaints):
+    no_run(scene)
+    page = visit(path="/users/?q=amber", viewport={"width": 320, "height": 640})
+    page.route("**/autossl/", lambda route: route.abort())
+    radio(page, "amberfield", "Disabled").click()
+    expect(page.get_by_role("alert")).to_contain_text("That was not saved.")
+    assert narrowest(page) <= 320
+    complaints.clear()

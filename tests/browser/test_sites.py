@@ -1,0 +1,210 @@
+"""Certificates, Pending, Problems and Logs in a real browser: their main tasks, without script too; and axe-core."""
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.utils import timezone
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from autossl_panel.autossl.models import Certificate, Installation, Job, JobState, Level, LogLine, Problem, Run
+from autossl_panel.hosting.models import VirtualHost
+from tests.web import troubles
+from tests.web.scene import PASSWORD, Scene, build
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def scene(transactional_db: None) -> Scene:
+    return troubles.add(build())
+
+
+@pytest.fixture
+def visit(browser: Browser, live_server, scene: Scene) -> Iterator[Callable[..., Page]]:
+    """A signed-in page; fails the test when the browser complained about anything on it."""
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+
+    def open_page(path: str, username: str = "root", **options: object) -> Page:
+        context = browser.new_context(base_url=live_server.url, **options)
+        contexts.append(context)
+        context.set_default_timeout(10_000)
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto("/sign-in/")
+        page.get_by_label("User name").fill(username)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url("**/users/")
+        page.goto(path)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def idle(scene: Scene) -> None:
+    Run.objects.filter(pk=scene.live.pk).update(ended_at=timezone.now())
+
+
+def test_a_row_opens_and_a_certificate_is_revoked(visit, scene: Scene):
+    idle(scene)
+    page = visit("/certificates/?q=junipershop.example&sort=name")
+    row = page.get_by_role("row", name=re.compile("^junipershop"))
+    details = row.get_by_role("link", name="Details of junipershop.example")
+    expect(details).to_have_attribute("aria-expanded", "false")
+    details.focus()
+    page.keyboard.press("Enter")
+    expect(details).to_have_attribute("aria-expanded", "true")
+    opened = page.locator("tr.detail:visible")
+    expect(opened).to_contain_text("E8, then ISRG Root X1")
+    opened.get_by_role("link", name="Revoke").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("junipershop.example uses it now.")
+    expect(dialog.get_by_role("link", name="Keep it")).to_be_focused()
+    dialog.get_by_role("link", name="Keep it").click()
+    expect(dialog).to_be_hidden()
+    opened.get_by_role("link", name="Revoke").click()
+    dialog.get_by_label("Its private key was disclosed").check()
+    dialog.get_by_role("button", name="Revoke it").click()
+    page.wait_for_url("**/certificates/*/")
+    expect(page.get_by_role("status").first).to_contain_text("The CA is being asked to revoke")
+    assert Certificate.objects.filter(revoke_wish__isnull=False).count() == 1
+    page.goto("/certificates/?q=junipershop.example")
+    page.get_by_role("link", name="Details of junipershop.example").click()
+    page.get_by_role("link", name="Details of junipershop.example").click()
+    expect(page.locator("tr.detail:visible")).to_have_count(0)
+
+
+def test_cells_change_in_place_while_a_run_lives(visit, scene: Scene):
+    page = visit("/certificates/?q=lindner.example")
+    name = VirtualHost.objects.get(name="lindner.example")
+    cell = page.locator(f"#next-{name.pk}")
+    expect(cell).to_contain_text("Deferred, next try")
+    page.get_by_role("link", name="Details of lindner.example").click()
+    VirtualHost.objects.filter(pk=name.pk).update(next_reason="rate_limited", problem=None)
+    idle(scene)
+    expect(cell).to_contain_text("Waits until", timeout=8000)
+    expect(page.locator("tr.detail:visible")).to_contain_text("www.lindner.example")
+
+
+def test_a_problem_is_copied_and_rechecked(visit, scene: Scene):
+    idle(scene)
+    page = visit("/problems/", permissions=["clipboard-read", "clipboard-write"])
+    card = page.locator("details.prob").first
+    one = card.get_by_role("button", name="Copy the record for blog17.northwind.example")
+    width = one.bounding_box()["width"]
+    one.click()
+    expect(one).to_contain_text("Copied")
+    assert abs(one.bounding_box()["width"] - width) < 1
+    assert page.evaluate("navigator.clipboard.readText()") == "blog17.northwind.example. 3600 IN A 203.0.113.10"
+    card.get_by_role("button", name="Copy all 14").click()
+    lines = page.evaluate("navigator.clipboard.readText()").splitlines()
+    assert len(lines) == 14
+    assert all(line.endswith(" 3600 IN A 203.0.113.10") for line in lines)
+    other = page.locator("details.prob", has_text="CAA forbids")
+    other.locator("summary").click()
+    expect(other).to_contain_text('CAA 0 issue "letsencrypt.org"')
+    other.get_by_role("button", name="Recheck 2 names").click()
+    page.wait_for_url("**/runs/*/")
+    assert Run.objects.filter(asked_from="recheck", scope="user:brandtlaw").exists()
+
+
+def test_new_lines_are_followed_only_at_the_foot(visit, scene: Scene):
+    job = Job.objects.filter(run=scene.live, state=JobState.RUNNING).first()
+    seen = iter(range(1, 10_000))
+
+    def say(lines: int) -> int:
+        for number in (numbers := [next(seen) for _ in range(lines)]):
+            line = {"run": scene.live, "job": job, "user": job.user, "seq": 100 + number, "at": timezone.now()}
+            LogLine.objects.create(
+                **line, level=Level.SUCCESS, depth=2, event="check:secured", data={"number": 4000 + number}
+            )
+        return 4000 + numbers[-1]
+
+    last = say(80)
+    page = visit(f"/runs/{scene.live.pk}/")
+    log = page.get_by_role("log")
+    below = "log => Math.round(log.scrollHeight - log.scrollTop - log.clientHeight)"
+    expect(log).to_contain_text(f"{last} secured")
+    assert log.evaluate(below) <= 1, "it starts at the foot"
+    expect(log).to_contain_text(f"{say(5)} secured")
+    page.wait_for_function(
+        "(() => { const log = document.getElementById('live-lines');"
+        " return log.scrollHeight - log.scrollTop - log.clientHeight <= 1 })()"
+    )
+    log.evaluate("log => { log.scrollTop = 100 }")
+    expect(log).to_contain_text(f"{say(5)} secured")
+    assert log.evaluate("log => log.scrollTop") == 100, "who reads further up is left there"
+    follow = page.get_by_label("Follow new lines")
+    follow.uncheck()
+    follow.check()
+    assert log.evaluate(below) <= 1, "asking for it leads to the foot"
+    follow.uncheck()
+    stood = log.evaluate("log => log.scrollTop")
+    expect(log).to_contain_text(f"{say(5)} secured")
+    assert log.evaluate("log => log.scrollTop") == stood
+
+
+def test_all_of_it_goes_without_script(visit, scene: Scene):
+    idle(scene)
+    page = visit("/certificates/?q=junipershop.example", java_script_enabled=False)
+    page.get_by_role("link", name="Details of junipershop.example").click()
+    page.wait_for_url(f"**/certificates/{VirtualHost.objects.get(name='junipershop.example').pk}/")
+    expect(page.get_by_role("main")).to_contain_text("by 5 handshakes in a row")
+    page.goto("/certificates/")
+    page.get_by_text("Show as a table").click()
+    expect(page.get_by_role("region", name=re.compile("^Table"))).to_contain_text("Week from")
+    page.goto("/problems/")
+    page.locator("details.prob", has_text="CAA forbids").locator("summary").click()
+    page.get_by_role("link", name="What to do, and the names").first.click()
+    expect(page.get_by_role("main")).to_contain_text('CAA 0 issue "letsencrypt.org"')
+    expect(page.get_by_role("button", name="Copy")).to_have_count(0)
+    page.get_by_role("button", name="Recheck blog1.brandtlaw.example").click()
+    page.wait_for_url("**/runs/*/")
+    Run.objects.filter(asked_from="recheck").update(ended_at=timezone.now())
+    page.goto("/pending/")
+    page.get_by_role("button", name="Try lindner.example now").click()
+    page.wait_for_url("**/runs/*/")
+    page.goto("/history/")
+    page.get_by_role("searchbox").fill("lindner.example")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("main")).to_contain_text("Renewal waits until")
+
+
+def places(scene: Scene) -> list[str]:
+    juniper = Installation.objects.get(virtual_host__name="junipershop.example", until=None)
+    cause = Problem.objects.filter(code="elsewhere", quiet=False).values_list("cause", flat=True)[0]
+    return [
+        "/certificates/",
+        "/certificates/?q=nothingofthekind",
+        f"/certificates/{juniper.virtual_host_id}/",
+        f"/certificates/issued/{juniper.certificate_id}/revoke/",
+        "/pending/",
+        "/problems/",
+        "/problems/?q=nothingofthekind",
+        f"/problems/{cause}/",
+        "/history/?name=lindner.example",
+        "/history/?name=lind",
+        "/runs/",
+        f"/runs/{scene.past.pk}/?user=brandtlaw&level=failure",
+    ]
+
+
+@pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (1280, "dark"), (360, "light"), (360, "dark")], ids=str)
+def test_nobody_is_shut_out(width, theme, visit, scene: Scene):
+    page = visit("/certificates/", viewport={"width": width, "height": 900}, color_scheme=theme)
+    for path in places(scene):
+        page.goto(path)
+        if path == "/certificates/":
+            page.locator("a[data-detail]").first.click()
+            expect(page.locator("tr.detail:visible")).to_contain_text("The private key never leaves the server.")
+            page.locator(".behind > summary").first.click()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+        found = Axe().run(page)
+        assert found.violations_count == 0, f"{path}\n{found.generate_report()}"

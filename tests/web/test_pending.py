@@ -1,0 +1,169 @@
+"""The Pending tab: who waits for whom, since when, until when; and trying now, where the rules allow."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from autossl_panel.autossl import waiting
+from autossl_panel.autossl.log.words import REASONS
+from autossl_panel.autossl.models import Job, JobState, Provider, Run
+from autossl_panel.autossl.waiting import Kind
+from autossl_panel.hosting.models import VirtualHost
+from tests.web.scene import Scene
+from tests.web.test_runs import rows as cells
+
+LABELS = {
+    "ca": "The CA",
+    "limit": "A limit",
+    "deferral": "A deferral",
+    "retry": "Its next try",
+    "server": "This server",
+}
+
+
+def table(client, query: str = "") -> dict[str, list[str]]:
+    html = client.get(f"/pending/?size=100&{query}").content.decode()
+    if "<tbody>" not in html:
+        return {}
+    return {re.split(r"(?<=example)", row[0])[0]: row for row in cells(html)}
+
+
+def chips(client) -> dict[str, int]:
+    html = client.get("/pending/").content.decode()
+    found = re.findall(r'<a class="chip"[^>]*>([^<]+) <span class="n">(\d+)</span>', html)
+    return {label: int(n) for label, n in found}
+
+
+def test_every_kind_is_counted_and_shown(as_root, troubled: Scene):
+    found = chips(as_root)
+    assert list(found) == ["All", "The CA", "A limit", "A deferral", "Its next try", "This server"]
+    assert found["All"] == sum(n for label, n in found.items() if label != "All") == len(table(as_root))
+    for kind, label in LABELS.items():
+        rows = table(as_root, f"for={kind}")
+        assert len(rows) == found[label]
+        assert all(row[1].startswith(label) for row in rows.values())
+
+
+def test_the_tab_counts_the_same(as_root, as_reseller, troubled: Scene):
+    for client in (as_root, as_reseller):
+        html = client.get("/users/").content.decode()
+        count = re.search(r'Pending<span class="count"><span class="sr">: </span>(\d+)</span>', html)
+        assert int(count[1]) == chips(client)["All"]
+
+
+def test_a_row_says_why_since_when_and_until_when(as_root, troubled: Scene):
+    rows = table(as_root)
+    deferred = rows["lindner.example"]
+    assert deferred[1] == (
+        "A deferralRenewal waits, because a covered name fails. www.lindner.example: the connection timed out"
+    )
+    assert deferred[2].startswith(f"{(troubled.now - timedelta(days=9, hours=2)):%-d %b}")
+    assert deferred[3].endswith("in 3 h")
+    assert deferred[4] == "3"
+    limited = rows["brandtlaw.example"]
+    assert limited[1] == "A limitA limit of the CA"
+    assert limited[3].endswith("in 2 h")
+
+
+def test_live_jobs_that_wait_lead_to_their_run(as_root, troubled: Scene):
+    staged = Job.objects.filter(run=troubled.live, state=JobState.STAGED).select_related("virtual_host").first()
+    row = table(as_root, "for=server")[staged.virtual_host.name]
+    assert row[1] == "This serverWaits for the reload"
+    assert row[3] == f"Run {troubled.live.pk} has it"
+    (at_ca,) = table(as_root, "for=ca").values()
+    assert at_ca[1] == "The CAIts order is with the CA"
+
+
+def test_what_comes_next_stands_first(as_root, troubled: Scene):
+    waits = [name for name, row in table(as_root).items() if "Run" not in row[3]]
+    moments = dict(VirtualHost.objects.values_list("name", "next_at"))
+    assert [moments[name] for name in waits] == sorted(moments[name] for name in waits)
+
+
+def test_search_by_site_name_and_user(as_root, troubled: Scene):
+    assert list(table(as_root, "q=www.lindner.example")) == ["lindner.example"]
+    assert list(table(as_root, "q=brandtlaw&for=limit")) == ["brandtlaw.example"]
+    html = as_root.get("/pending/?q=<nothing>").content.decode()
+    assert "Nothing that waits matches “&lt;nothing&gt;”" in html
+
+
+def test_a_reseller_sees_own_sites(as_reseller, troubled: Scene):
+    assert "lindner.example" not in table(as_reseller)
+    assert set(table(as_reseller)) == {
+        name for name in VirtualHost.objects.filter(user__owner=troubled.harborweb).values_list("name", flat=True)
+    } & set(table(as_reseller))
+
+
+def test_trying_now_is_a_persons_check_of_that_site(as_root, troubled: Scene):
+    Run.objects.filter(pk=troubled.live.pk).update(ended_at=troubled.now)
+    host = VirtualHost.objects.get(name="lindner.example")
+    answer = as_root.post(f"/pending/{host.pk}/try/")
+    run = Run.objects.get(ended_at=None)
+    assert answer["Location"] == f"/runs/{run.pk}/"
+    assert (run.scope, run.asked_from) == ("user:lindner", "recheck")
+    host.refresh_from_db()
+    assert (host.next_reason, host.retry_at) == ("recheck", None)
+
+
+def test_a_limit_of_the_ca_is_not_to_be_hurried(as_root, troubled: Scene):
+    html = as_root.get("/pending/?for=limit").content.decode()
+    assert "Try now</button>" not in html
+    host = VirtualHost.objects.get(name="brandtlaw.example")
+    answer = as_root.post(f"/pending/{host.pk}/try/", follow=True)
+    assert "A limit of the CA holds it." in answer.content.decode()
+    host.refresh_from_db()
+    assert host.next_reason == "rate_limited"
+
+
+def test_while_autossl_is_paused_or_off_nothing_is_tried(as_root, troubled: Scene):
+    host = VirtualHost.objects.get(name="lindner.example")
+    troubled.server.options.paused_at = troubled.now
+    troubled.server.options.save()
+    html = as_root.get("/pending/").content.decode()
+    assert "AutoSSL is paused." in html
+    assert "Try now</button>" not in html
+    assert "Nothing was tried." in as_root.post(f"/pending/{host.pk}/try/", follow=True).content.decode()
+    troubled.server.options.paused_at = None
+    troubled.server.options.save()
+    Provider.objects.update(active=False)
+    assert "No provider is chosen." in as_root.post(f"/pending/{host.pk}/try/", follow=True).content.decode()
+    assert not Run.objects.filter(asked_from="recheck").exists()
+
+
+def test_a_run_that_is_under_way_is_told(as_root, troubled: Scene):
+    from autossl_panel.autossl import runs
+
+    runs.start("user:lindner", by=None, asked_from="panel", server=troubled.server)
+    host = VirtualHost.objects.get(name="lindner.example")
+    answer = as_root.post(f"/pending/{host.pk}/try/", follow=True)
+    assert "A run is under way" in answer.content.decode()
+
+
+def test_nothing_waits(as_root, scene: Scene):
+    Run.objects.all().delete()
+    VirtualHost.objects.update(next_at=None)
+    html = as_root.get("/pending/").content.decode()
+    assert "Nothing waits" in html
+    assert '<span class="count">' not in html
+
+
+@pytest.mark.parametrize("reason", sorted({*REASONS, "never_heard_of"}))
+def test_every_reason_to_wait_is_found_by_one_filter(reason, db, scene: Scene):
+    host = VirtualHost.objects.first()
+    VirtualHost.objects.update(next_at=None)
+    VirtualHost.objects.filter(pk=host.pk).update(next_at=scene.now, next_reason=reason)
+    found = [kind for kind in Kind if waiting.sites(VirtualHost.objects.all(), kind).exists()]
+    waits = waiting.sites(VirtualHost.objects.all()).exists()
+    assert waits is (reason not in waiting.NO_WAITING)
+    assert found == ([waiting.kind(reason)] if waits else [])
+
+
+@pytest.mark.parametrize("query", ["", "for=retry", "q=northwind"])
+def test_it_asks_few_questions(query, as_root, as_reseller, troubled: Scene):
+    for client in (as_root, as_reseller):
+        with CaptureQueriesContext(connection) as queries:
+            client.get(f"/pending/?{query}&size=100")
+        assert len(queries) <= 15
