@@ -120,15 +120,20 @@ def _pattern(text: str) -> str:
         raise UserProblem("pattern", problem.text) from problem
 
 
+def known(pattern: str, level: Level) -> bool:
+    """Whether a pattern in its normal form holds at this very level already."""
+    return ExclusionPattern.objects.filter(pattern=pattern, **_where(level)).exists()
+
+
 def add_pattern(text: str, level: Level, *, by: User | None, now: datetime) -> ExclusionPattern:
     """End the wish for all names that match, also those to come; its sites are due. The same again changes nothing."""
     pattern = _pattern(text)
     with transaction.atomic():
         # No constraint spans columns that may be NULL on both databases: two at once take turns here.
         Server.objects.select_for_update().get(pk=level.server.pk)
-        known = ExclusionPattern.objects.filter(pattern=pattern, **_where(level)).first()
-        if known is not None:
-            return known
+        before = ExclusionPattern.objects.filter(pattern=pattern, **_where(level)).first()
+        if before is not None:
+            return before
         row = ExclusionPattern.objects.create(pattern=pattern, by=by, at=now, **level.columns)
         _due(_concerned(pattern, level).hosts, now)
         audit.record(by, "pattern:added", pattern, after={"level": level.name})

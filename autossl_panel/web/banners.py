@@ -69,7 +69,7 @@ def _of_provider(account: Account | None, now: datetime) -> list[Banner]:
     text = str(problem.get("text", ""))[:LONGEST]
     if account.status == AccountStatus.REFUSED:
         fact = _("%(name)s refuses this server’s account.") % {"name": name}
-        return [Banner(fact, f"{text} {_('Its orders wait.')}", None, url, _("See the account"), True)]
+        return [Banner(fact, " ".join((text, _("Its orders wait."))), None, url, _("See the account"), True)]
     if problem.get("field") == "agree_terms":
         fact = _("%(name)s changed its terms of service.") % {"name": name}
         return [Banner(fact, _("Until you agree, it may refuse orders."), None, url, _("Read and agree"))]

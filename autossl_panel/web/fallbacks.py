@@ -30,7 +30,7 @@ def change(request: access.PanelRequest) -> HttpResponse:
         try:
             choices.set_fallbacks(after, by=request.user, server=access.server(request))
         except ProviderProblem as problem:
-            messages.bad(request, f"{problem.text} {_('Nothing was changed.')}")
+            messages.bad(request, " ".join((problem.text, _("Nothing was changed."))))
     return redirect("providers")
 
 

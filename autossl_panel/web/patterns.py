@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect, resolve_url
+from django.shortcuts import get_object_or_404, redirect, render, resolve_url
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from autossl_panel import names as domain_names
 from autossl_panel.hosting import exclusion_patterns as heart
@@ -24,6 +26,8 @@ from .paging import paginate
 from .question import Point, Question
 
 FIELDS = ("pattern", "whose", "user")
+# Patterns of one page that are counted at once
+MOST = 100
 SERVER, MINE, USER = "server", "mine", "user"
 
 
@@ -42,8 +46,7 @@ def patterns(request: access.PanelRequest) -> HttpResponse:
     server = shell.counted_server(request)
     values = {name: request.POST.get(name, "").strip() for name in FIELDS}
     if request.method != "POST":
-        values["whose"] = SERVER if request.user.is_root else MINE
-        return _page(request, server, values, None)
+        return _page(request, server, _prefilled(request), None)
     try:
         level = _level(request.user, server, values)
         found = heart.concerned(values["pattern"], level)
@@ -51,9 +54,24 @@ def patterns(request: access.PanelRequest) -> HttpResponse:
         return _page(request, server, values, problem)
     if found.names and request.POST.get("sure") != found.pattern:
         return _ask(request, values, level, found)
+    if heart.known(found.pattern, level):
+        messages.info(request, _("Nothing changes: it is set so already."))
+        return redirect("patterns")
     row = heart.add_pattern(found.pattern, level, by=request.user, now=access.now())
-    messages.ok(request, _added(row, found.names))
+    _offer_undo(request, _added(row, found.names), [row.pk])
     return redirect("patterns")
+
+
+def _prefilled(request: access.PanelRequest) -> dict[str, str]:
+    """The empty form, for whom the link here says."""
+    given = {name: request.GET.get(name, "").strip()[:253] for name in FIELDS}
+    given["whose"] = given["whose"] or (SERVER if request.user.is_root else MINE)
+    return given
+
+
+def _offer_undo(request: access.PanelRequest, text: str, what: Sequence[object]) -> None:
+    """`what`: the id of a row to remove again, or (text, owner, feature list, user) of one to add again."""
+    shell.offer_undo(request, text, {"url": resolve_url("patterns-undo"), "what": what})
 
 
 def _added(row: ExclusionPattern, names: int) -> str:
@@ -156,8 +174,10 @@ def remove(request: access.PanelRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(_mine(request.user, server), pk=pk)
     shown = domain_names.to_unicode(row.pattern)
     if request.method == "POST":
+        what = [row.pattern, row.owner_id, row.feature_list_id, row.user_id]
         heart.remove_pattern(row, by=request.user, now=access.now())
-        messages.ok(request, _("“%(pattern)s” is removed. Its sites are checked within a minute.") % {"pattern": shown})
+        said = _("“%(pattern)s” is removed. Its sites are checked within a minute.") % {"pattern": shown}
+        _offer_undo(request, said, what)
         return redirect("patterns")
     level = heart.level_of(row)
     found = heart.concerned(row.pattern, level)
@@ -177,6 +197,66 @@ def remove(request: access.PanelRequest, pk: int) -> HttpResponse:
     return question.ask(request, _tab(request), asked)
 
 
+@require_POST
+@access.operator
+def put_back(request: access.PanelRequest) -> HttpResponse:
+    """Undo what was just added or removed, where nobody did so meanwhile."""
+    toast = request.session.pop("toast", None)
+    known = toast["undo"] if toast and toast["until"] >= access.now().timestamp() else None
+    if not known or known.get("url") != request.path:
+        messages.bad(request, _("Undo was offered for a minute, which is over. Nothing was changed."))
+    else:
+        shell.offer_undo(request, _undo(request, known["what"]), None)
+    url = request.POST.get("next", "")
+    return redirect(url if url_has_allowed_host_and_scheme(url, None) else "patterns")
+
+
+def _undo(request: access.PanelRequest, what: Sequence[Any]) -> str:
+    server, now = access.server(request), access.now()
+    if len(what) == 1:
+        row = _mine(request.user, server).filter(pk=what[0]).first()
+        if row is None:
+            return _("Nothing changes: somebody has removed it meanwhile.")
+        heart.remove_pattern(row, by=request.user, now=now)
+        text = _("“%(pattern)s” is removed again. Its sites are checked within a minute.")
+        return text % {"pattern": domain_names.to_unicode(row.pattern)}
+    pattern, owner, feature_list, user = what
+    level = _level_again(request.user, server, owner, feature_list, user)
+    if level is None:
+        return _("Nothing changes: whom it was for is gone.")
+    heart.add_pattern(pattern, level, by=request.user, now=now)
+    return _("“%(pattern)s” holds again.") % {"pattern": domain_names.to_unicode(pattern)}
+
+
+def _level_again(
+    person: User, server: Server, owner: int | None, feature_list: int | None, user: int | None
+) -> Level | None:
+    """The level that a removed pattern was of; None where that, or the person's say in it, is gone."""
+    if user is not None:
+        found = visible.users(person).filter(server=server, pk=user).first()
+        return Level(server, user=found) if found is not None else None
+    if owner is not None:
+        reseller = User.objects.filter(role=Role.RESELLER, pk=owner).first()
+        mine = person.is_root or owner == person.pk
+        return Level(server, owner=reseller) if reseller is not None and mine else None
+    if not person.is_root:
+        return None
+    if feature_list is None:
+        return Level(server)
+    row = FeatureList.objects.filter(pk=feature_list).first()
+    return Level(server, feature_list=row) if row is not None else None
+
+
+@require_safe
+@access.operator
+def counts(request: access.PanelRequest) -> HttpResponse:
+    """How many names each of a page's patterns is of, as cells that take the place of those without a number."""
+    wanted = [int(text) for text in request.GET.getlist("shown") if text.isdecimal() and len(text) < 19][:MOST]
+    rows = _mine(request.user, access.server(request)).filter(pk__in=wanted)
+    counted = [(row, heart.concerned(row.pattern, heart.level_of(row)).names) for row in rows]
+    return render(request, "_pattern_counts.html", {"rows": counted})
+
+
 def _tab(request: access.PanelRequest) -> str:
     return "options" if request.user.is_root else "users"
 
@@ -187,7 +267,7 @@ def _page(
     fields = {}
     for name in FIELDS:
         here = problem is not None and problem.field == name
-        text = f"{problem.text} {_('Nothing was saved.')}" if problem is not None and here else ""
+        text = " ".join((problem.text, _("Nothing was saved."))) if problem is not None and here else ""
         fields[name] = Field(name, values[name], text, here)
     rows = _mine(request.user, server)
     searched = request.GET.get("q", "").strip()[:253]

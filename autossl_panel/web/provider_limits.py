@@ -179,7 +179,7 @@ def _page(
     lines = []
     for kind in COUNTED:
         here = problem is not None and problem.field == kind
-        text = f"{problem.text} {_('Nothing was saved.')}" if problem is not None and here else ""
+        text = " ".join((problem.text, _("Nothing was saved."))) if problem is not None and here else ""
         lines.append(Line(str(KINDS[kind]), str(EXPLAINED[kind]), Field(str(kind), values[kind], text, here)))
     context = {
         "provider": provider,

@@ -103,7 +103,7 @@ def _page(
     problem: ProviderProblem | None,
 ) -> HttpResponse:
     renews = problem is not None and problem.field == "renew"
-    text = f"{problem.text} {_('Nothing was saved.')}" if problem is not None else ""
+    text = " ".join((problem.text, _("Nothing was saved."))) if problem is not None else ""
     expected = providers.expected_lifetime(provider)
     context = {
         "provider": provider,
