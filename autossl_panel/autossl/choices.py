@@ -47,6 +47,12 @@ def choose_for_feature_list(
             _record(by, "feature_list:provider_set", feature_list.name, provider)
 
 
+def own(one: HostingUser | FeatureList) -> Provider | None:
+    """The provider that was chosen for a hosting user or feature list itself."""
+    choice: ProviderChoice | None = getattr(one, "provider_choice", None)
+    return choice.provider if choice is not None else None
+
+
 def _choose(whose: dict[str, Any], provider: Provider | None) -> bool:
     """Write the choice; False where it was this one already."""
     rows = ProviderChoice.objects.filter(**whose)

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
-from autossl_panel.autossl import census
+from autossl_panel.autossl import census, forecasting
 from autossl_panel.autossl import options as heart
 from autossl_panel.autossl.census import Census
 from autossl_panel.autossl.models import NotifyLevel, Options, SecondFactorRule
@@ -114,15 +114,19 @@ def _page(
     fields = {name: Field(name, value, problems.get(name, ""), name == first) for name, value in values.items()}
     patterns = list(_patterns(server))
     total = getattr(patterns[0], "total", 0) if patterns else ExclusionPattern.objects.filter(server=server).count()
+    others = 0 if "key_type" in problems else counted.others(values["key_type"])
+    under_way = row.reissue and row.key_type == values["key_type"]
     context = {
         "fields": fields,
+        "reissue_until": forecasting.reissue_until(server, others, access.now()) if under_way else None,
+        "under_way": under_way,
         "key_types": KEY_TYPES,
         "levels": NotifyLevel.choices,
         "card": channels.card(server, row),
         "foreign": foreign.count(server, access.now()) if counted.foreign else foreign.Foreign(),
         "foreign_total": counted.foreign,
         "installed_keys": ", ".join(f"{n} {KEY_WORDS.get(name, name)}" for name, n in counted.keys.items()),
-        "others": 0 if "key_type" in problems else counted.others(values["key_type"]),
+        "others": others,
         "patterns": patterns,
         "more_patterns": total - len(patterns),
         "second_factor_rules": SecondFactorRule.choices,

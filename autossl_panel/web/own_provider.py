@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from autossl_panel.autossl import choices
-from autossl_panel.autossl.models import Account, AccountStatus, Provider, ProviderChoice, ProviderState
+from autossl_panel.autossl.models import Account, AccountStatus, Provider, ProviderState
 from autossl_panel.autossl.providers import ProviderProblem
 from autossl_panel.hosting import visible
 from autossl_panel.hosting.models import FeatureList, HostingUser, SiteState, VirtualHost
@@ -20,7 +20,6 @@ from autossl_panel.people.models import User
 from . import access, messages, people_frame
 from .people import NOTHING
 
-USERS, LISTS = "user-provider", "list-provider"
 SECURED = (SiteState.SECURED, SiteState.PARTLY)
 
 
@@ -63,14 +62,14 @@ def of_user(request: access.PanelRequest, pk: int) -> HttpResponse:
         "provider_choice__provider", "feature_list__provider_choice__provider", "server"
     )
     user = get_object_or_404(rows, pk=pk)
-    by_list = _of(user.feature_list)
+    by_list = choices.own(user.feature_list)
 
     def choose(provider: Provider | None, by: User, now: datetime) -> None:
         choices.choose_for_user(user, provider, by=by, now=now)
 
     sites = VirtualHost.objects.filter(user=user, gone_at__isnull=True)
     back = resolve_url("people-user", pk)
-    whose = Whose(USERS, pk, user.name, sites, _of(user), by_list or _active(), back, choose)
+    whose = Whose("user", pk, user.name, sites, choices.own(user), by_list or _active(), back, choose)
     context = {"hosting_user": user, "by_list": by_list}
     return _answer(request, whose, people_frame.USERS, context)
 
@@ -88,15 +87,10 @@ def of_list(request: access.PanelRequest, pk: int) -> HttpResponse:
     users = HostingUser.objects.filter(feature_list=row, provider_choice__isnull=True, gone_at__isnull=True)
     sites = VirtualHost.objects.filter(user__in=users, gone_at__isnull=True)
     back = resolve_url("feature-list", pk)
-    whose = Whose(LISTS, pk, row.name, sites, _of(row), _active(), back, choose)
+    whose = Whose("list", pk, row.name, sites, choices.own(row), _active(), back, choose)
     own = HostingUser.objects.filter(feature_list=row, provider_choice__isnull=False, gone_at__isnull=True)
     context = {"feature_list": row, "users": users.count(), "own_users": own.count()}
     return _answer(request, whose, people_frame.LISTS, context)
-
-
-def _of(one: HostingUser | FeatureList) -> Provider | None:
-    choice: ProviderChoice | None = getattr(one, "provider_choice", None)
-    return choice.provider if choice is not None else None
 
 
 def _active() -> Provider | None:
@@ -136,8 +130,8 @@ def _tell(request: access.PanelRequest, whose: Whose, provider: Provider | None)
     if provider == whose.own:
         messages.info(request, _("Nothing changes: it is set so already."))
         return
-    undo = [whose.pk, whose.own.pk if whose.own else None, provider.pk if provider else None]
-    people_frame.offer_undo(request, _said(whose, provider), whose.kind, undo)
+    before, after = whose.own.pk if whose.own else None, provider.pk if provider else None
+    people_frame.offer_undo(request, _said(whose, provider), "provider", [whose.kind, whose.pk, before, after])
 
 
 def _said(whose: Whose, provider: Provider | None) -> str:
@@ -172,25 +166,3 @@ def _offers(request: access.PanelRequest, whose: Whose, wanted: str) -> Sequence
         )
         for provider in found
     ]
-
-
-def set_back(request: access.PanelRequest, kind: str, what: tuple[int, int | None, int | None]) -> str:
-    """Undo a choice, where nobody has changed it since; what to say of it."""
-    pk, before, after = what
-    now = access.now()
-    provider = Provider.objects.filter(pk=before).first() if before is not None else None
-    user = HostingUser.objects.filter(pk=pk).first() if kind == USERS else None
-    row = FeatureList.objects.filter(pk=pk).first() if kind == LISTS else None
-    one = user or row
-    current = _of(one) if one is not None else None
-    gone = one is None or (before is not None and provider is None)
-    if gone or (current.pk if current is not None else None) != after:
-        return _("Nothing changes: somebody has changed it meanwhile.")
-    try:
-        if user is not None:
-            choices.choose_for_user(user, provider, by=request.user, now=now)
-        elif row is not None:
-            choices.choose_for_feature_list(row, provider, by=request.user, now=now)
-    except ProviderProblem as problem:
-        return problem.text
-    return _("“%(name)s” is as before.") % {"name": one}

@@ -90,6 +90,8 @@ TABLE: dict[str, Answers] = {
     "mail-state": {"get": (SIGN_IN, NONE, NONE, NONE, OK)},
     "messages-again": {"post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
     "patterns": {"get": (SIGN_IN, NONE, OK, OK, OK), "post": (SIGN_IN, NONE, OK, OK, OK)},
+    "patterns-undo": {"post": (SIGN_IN, NONE, AWAY, AWAY, AWAY)},
+    "patterns-counts": OPERATORS,
     "pattern-remove": {"get": (SIGN_IN, NONE, OK, NONE, OK), "post": (SIGN_IN, NONE, AWAY, NONE, AWAY)},
     "pause": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
     "resume": ROOT_ACT,
@@ -126,6 +128,7 @@ TABLE: dict[str, Answers] = {
     "people-undo": ROOT_ACT,
     "people-users": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, 400)},
     "people-user": ROOT_FORM,
+    "user-provider": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
     "person": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
     "person-add": ROOT_FORM,
     "person-password": ROOT_ACT,
@@ -133,6 +136,7 @@ TABLE: dict[str, Answers] = {
     "person-remove": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
     "person-factors": {"get": (SIGN_IN, NONE, NONE, NONE, AWAY), "post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
     "feature-lists": ROOT,
+    "feature-list-provider": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
     "feature-list": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
     "feature-list-add": ROOT_FORM,
     "feature-list-remove": ROOT_FORM,
@@ -162,9 +166,9 @@ ASKS = {
     ("passkey-new-options", "post"),
     ("recovery-codes-text", "get"),
     ("issued-revoke", "post"),
-    *((name, "post") for name in ("people-users", "people-user")),
+    *((name, "post") for name in ("people-users", "people-user", "user-provider")),
     *((f"person{act}", "post") for act in ("", "-add", "-password", "-active", "-remove", "-factors")),
-    *((f"feature-list{act}", "post") for act in ("", "-add", "-remove")),
+    *((f"feature-list{act}", "post") for act in ("", "-add", "-remove", "-provider")),
 }
 # Open to who has to set up a second factor first
 OPEN = PUBLIC | {

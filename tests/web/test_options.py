@@ -7,9 +7,10 @@ import pytest
 from django.test import Client
 
 from autossl_panel.autossl import options
-from autossl_panel.autossl.models import Installation, Run
+from autossl_panel.autossl.models import Installation, Options, Run
 from autossl_panel.hosting.models import SiteState, VirtualHost
 from autossl_panel.web.question import Question
+from tests.web import provider_scene
 from tests.web.scene import Scene
 
 GOOD = {
@@ -149,3 +150,20 @@ def test_it_says_how_many_foreign_certificates_are_concerned(as_root):
     html = as_root.get("/options/").content.decode()
     assert "0 of 1 would be replaced at the next check." in html
     assert "Installed now: 81 P-256." in html
+
+
+def test_a_reissue_under_way_says_how_many_are_left(as_root, scene: Scene):
+    assert "Under way" not in as_root.get("/options/").content.decode()
+    Options.objects.filter(server=scene.server).update(key_type="p384", reissue=True)
+    html = as_root.get("/options/").content.decode()
+    assert "Under way: 81 certificates are left." in html
+    assert "The last one not before" in html
+    assert "how long that takes is said before it is saved" not in html
+
+
+def test_patterns_for_the_server_are_shown_with_the_rest_as_a_number(as_root, scene: Scene):
+    assert "None for the whole server." in as_root.get("/options/").content.decode()
+    provider_scene.patterns(scene)
+    html = as_root.get("/options/").content.decode()
+    assert "<code>blog*.northwind.example</code>" in html
+    assert "3 more, for the server, resellers, feature lists and users." in html
