@@ -16,6 +16,7 @@ from . import (
     inventory,
     jobs,
     leases,
+    limits,
     measuring,
     providers,
     registration,
@@ -60,6 +61,7 @@ def sweep(server: Server, *, now: datetime | None = None) -> bool:
     jobs.ring_where_needed(server)
     _forget(server, now)
     measuring.measure(server, now)
+    limits.prune(now=now)
     try:
         telling.sweep(server, now=now)
     finally:

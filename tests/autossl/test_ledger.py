@@ -24,7 +24,6 @@ from autossl_panel.autossl.ledger import (
     digest,
     order,
     order_kind,
-    probe_at,
     registration,
 )
 from autossl_panel.autossl.ledger.book import Book
@@ -182,22 +181,6 @@ def test_a_probe_heeds_pauses_counts_and_refusals_of_all_requests() -> None:
     assert isinstance(ledger.ask(order(OrderKind.ARI, ["b.com"], probe=True), NOW), Wait)
 
 
-@pytest.mark.parametrize(
-    ("until", "left", "probe"),
-    [
-        (None, 10 * DAY, None),
-        (2 * DAY, 10 * DAY, 2 * DAY),
-        (20 * DAY, 10 * DAY, 5 * DAY),
-        (20 * DAY, 90 * 60, HOUR),
-        (20 * DAY, -HOUR, DAY),
-        (1800, -HOUR, 1800),
-    ],
-)
-def test_when_to_probe(until: float | None, left: float, probe: float | None) -> None:
-    at = probe_at(None if until is None else NOW + until, NOW + left, NOW)
-    assert at == (None if probe is None else NOW + probe)
-
-
 def test_of_several_reasons_the_longest_wait_is_told() -> None:
     ledger = Ledger(LETS_ENCRYPT)
     ledger.books[Kind.FAILURES].logs["a.com"] = [NOW] * 4
@@ -279,6 +262,27 @@ def test_failures_count_from_when_they_are_known_and_successes_end_the_row() -> 
     ledger.mend("a.com")
     ledger.settle(_granted(ledger, OrderKind.NEW, at), at, issued=True)
     assert ledger.use(Kind.CONSECUTIVE, "a.com", at).used == 0
+
+
+@pytest.mark.parametrize("how", ["a name failed", "no answer"])
+@pytest.mark.parametrize("at_order", [False, True])
+def test_an_order_that_comes_to_nothing_uses_up_no_certificate(how: str, at_order: bool) -> None:
+    published = {Kind.ORDERS: 300, Kind.DOMAIN: 50, Kind.SET: 5, Kind.FAILURES: 9}
+    limits = [Limit(kind, number, 7 * DAY, False, at_order) for kind, number in published.items()]
+    ledger, names = Ledger(limits), ["a.com", "www.a.com"]
+    for number in range(4):
+        granted = ledger.ask(order(OrderKind.NEW, names), NOW + number)
+        assert isinstance(granted, Granted)
+        if how == "no answer":
+            ledger.lost(granted)
+        else:
+            ledger.settle(granted, NOW + number, proven=["a.com"], failed=["www.a.com"])
+    used = {kind: sum(map(len, ledger.books[kind].logs.values())) for kind in published}
+    certificates = 4 if at_order else 0
+    assert used[Kind.ORDERS] == 4
+    assert (used[Kind.DOMAIN], used[Kind.SET]) == (certificates, certificates)
+    assert used[Kind.FAILURES] == (4 if how == "a name failed" else 0)
+    assert isinstance(ledger.ask(order(OrderKind.NEW, names), NOW + 9), Wait if at_order else Granted)
 
 
 def test_what_was_never_sent_is_given_back() -> None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from .book import FOREVER, Block, Book, Failures, Loss
-from .limit import PROVIDER_WIDE, Kind, Limit
-from .wish import DIVIDED, Key, Wish
+from .limit import CERTIFICATES, DIVIDED, PROVIDER_WIDE, Kind, Limit
+from .wish import Key, Wish
 
 
 class Granted(NamedTuple):
@@ -91,6 +91,11 @@ class Ledger:
             return held
         self._spend(wish.spends, now)
         return Granted(wish, now, now + self._lag / 2)
+
+    def look(self, wish: Wish, now: float) -> Wait | None:
+        """What `ask` would say now, None where it would grant; nothing is spent."""
+        now = max(self.mark, now)
+        return self._room(wish.asks, wish.headroom, now, self._held(wish, now), probe=wish.probe)
 
     def _room(
         self, asks: Iterable[Key], headroom: float, now: float, held: Wait | None, *, probe: bool = False
@@ -190,7 +195,8 @@ class Ledger:
     ) -> None:
         """What became of an order: names that the CA proved give back their failure, failed ones count from now.
 
-        An issued certificate proves all its names. What nobody knows the end of stays spent.
+        An issued certificate proves all its names; an order with a failed one comes to nothing, and no certificate of
+        it counts. What nobody knows the end of stays spent.
         """
         now = self.mark = max(self.mark, now)
         if issued or proven:
@@ -199,6 +205,8 @@ class Ledger:
             for name in failed:
                 self._take_out((Kind.FAILURES, name), granted.at)
                 self.failures.add(name, now)
+        if failed:
+            self.in_vain(granted)
         if issued and now > granted.until:
             # It took its time: counted when it was issued, which is not known better than "by now".
             for key in granted.wish.spends:
@@ -211,6 +219,19 @@ class Ledger:
         """Undo all of it: the request was surely never sent."""
         for key in granted.wish.spends:
             self._take_out(key, granted.at)
+
+    def lost(self, granted: Granted) -> None:
+        """It was sent, and the CA said no, or nothing: it may count as an order, but nobody goes on with it."""
+        for name in granted.wish.names:
+            self._take_out((Kind.FAILURES, name), granted.at)
+        self.in_vain(granted)
+
+    def in_vain(self, granted: Granted) -> None:
+        """No certificate will come of it: those that the CA counts when they are issued are given back."""
+        for key in granted.wish.spends:
+            limit = self.books[key[0]].limit
+            if key[0] in CERTIFICATES and limit is not None and not limit.at_order:
+                self._take_out(key, granted.at)
 
     def _take_out(self, key: Key, at: float) -> bool:
         book = self.books[key[0]]

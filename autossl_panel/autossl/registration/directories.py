@@ -13,7 +13,7 @@ from autossl_panel import ca
 from autossl_panel.ca import directory, presets
 from autossl_panel.hosting.models import Server
 
-from .. import providers
+from .. import pacing, providers
 from ..models import Account, AccountStatus, Provider, ProviderState
 from ..policy.needs import CLOCK_TOLERANCE
 from . import keys
@@ -101,7 +101,8 @@ def _read(provider: Provider, now: datetime) -> ca.DirectoryFacts:
     """Read the directory, and note on the row whether and how fast it answered. Raises CaProblem."""
     began = time.monotonic()
     try:
-        facts = directory.probe(provider.directory_url, ca_bundle=keys.bundle(provider), now=now)
+        gate = pacing.pace(provider)
+        facts = directory.probe(provider.directory_url, ca_bundle=keys.bundle(provider), now=now, gate=gate)
     except ca.CaProblem as problem:
         provider.answer = {"at": now.isoformat(), "ms": None, "text": str(problem)}
         Provider.objects.filter(pk=provider.pk).update(answer=provider.answer)
@@ -182,7 +183,7 @@ def look_at_clock(server: Server) -> None:
         return
     provider = found[0]
     try:
-        facts = directory.probe(provider.directory_url, ca_bundle=keys.bundle(provider), now=timezone.now())
+        facts = _read(provider, timezone.now())
     except ca.CaProblem as problem:
         log.warning("the clock of %s could not be asked for: %s", provider, problem)
         return
