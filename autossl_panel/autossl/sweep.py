@@ -17,6 +17,7 @@ from . import (
     jobs,
     leases,
     limits,
+    measuring,
     providers,
     registration,
     renewal_info,
@@ -59,6 +60,7 @@ def sweep(server: Server, *, now: datetime | None = None) -> bool:
     shares.note(server, now)
     jobs.ring_where_needed(server)
     _forget(server, now)
+    measuring.measure(server, now)
     limits.prune(now=now)
     try:
         telling.sweep(server, now=now)
