@@ -3,6 +3,7 @@
 from typing import Any, cast
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.utils import user_pk_to_url_str
 from allauth.core import context
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.stages import AuthenticateStage
@@ -93,4 +94,6 @@ class FactorAdapter(DefaultMFAAdapter):
         return {"id": host.partition(":")[0], "name": "AutoSSL Panel"}
 
     def get_public_key_credential_user_entity(self, user: AbstractBaseUser) -> dict[str, Any]:
-        return {"id": str(user.pk).encode(), "display_name": user.get_username(), "name": user.get_username()}
+        # The handle as allauth reads it back when a passkey alone says whose it is: base 36
+        handle = user_pk_to_url_str(user).encode()
+        return {"id": handle, "display_name": user.get_username(), "name": user.get_username()}

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from autossl_panel.ca import Client, Reader, new_account_key
+from autossl_panel.ca import directory as directories
 from tests.ca.authority import ADDRESS, MiniCa
 
 ACME = "urn:ietf:params:acme:error:"
@@ -144,6 +145,8 @@ class RogueCa(Rogue):
         self._meta = dict(meta or {})
         self._script: dict[str, list[Callable[[Asked], Reply]]] = {}
         self._count = 0
+        # The port may have been an earlier CA's, whose directory is still remembered.
+        directories.forget(f"{self.url}/dir", mini_ca.bundle)
 
     def script(self, path: str, *replies: Callable[[Asked], Reply]) -> None:
         self._script[path] = list(replies)

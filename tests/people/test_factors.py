@@ -4,8 +4,11 @@ import time
 
 import pytest
 from allauth.mfa.models import Authenticator
+from allauth.mfa.webauthn.internal import auth
+from fido2.utils import websafe_encode
 
 from autossl_panel.people import factors
+from autossl_panel.people.adapter import FactorAdapter
 from autossl_panel.people.factors import CodeWrong, hotp_value
 from autossl_panel.people.models import Role, Session, User
 from tests.test_every_write import session_of
@@ -125,3 +128,12 @@ def test_who_lacks_one_is_counted(amy, app):
     User.objects.create(username="bob", role=Role.ROOT)
     User.objects.create(username="gone", role=Role.ROOT, is_active=False)
     assert factors.lacking() == 1
+
+
+@pytest.mark.parametrize("pk", [9, 10, 36, 1_000_000])
+def test_a_passkey_alone_says_whose_it_is(pk):
+    """What a device is given as the handle of a person is read back as that person, whatever their number."""
+    person = User.objects.create(pk=pk, username="cat", role=Role.RESELLER)
+    handle = FactorAdapter().get_public_key_credential_user_entity(person)["id"]
+    response = {"response": {"userHandle": websafe_encode(handle)}}
+    assert auth.extract_user_from_response(response) == person
