@@ -20,10 +20,20 @@ from django.utils import timezone
 import autossl_panel.autossl
 import autossl_panel.hosting
 import autossl_panel.people
-from autossl_panel.autossl import choices, limits, options, providers, recheck, revocation, runs, takeover
+from autossl_panel.autossl import choices, holds, limits, options, providers, recheck, revocation, runs, takeover
 from autossl_panel.autossl.ledger import Kind
 from autossl_panel.autossl.limits import changing
-from autossl_panel.autossl.models import Account, Bucket, Certificate, Message, MessageState, Options, Provider, Way
+from autossl_panel.autossl.models import (
+    Account,
+    Bucket,
+    Certificate,
+    Message,
+    MessageState,
+    Options,
+    Provider,
+    Verdict,
+    Way,
+)
 from autossl_panel.autossl.notify import channels
 from autossl_panel.hosting import editing, excluded_names, exclusion_patterns, feature_lists, ownership, users
 from autossl_panel.hosting.exclusion_patterns import Level
@@ -90,6 +100,13 @@ def paused(scene: Scene) -> Account:
     values = {"kind": Kind.CONSECUTIVE, "subject": "amberfield.example", "blocked_until": scene.now}
     Bucket.objects.create(provider=scene.provider, owner=f"a:{account.pk}", **values)
     return account
+
+
+def clear_a_pause(by: User, scene: Scene) -> None:
+    paused(scene)
+    mine = VirtualHost.objects.filter(name="amberfield.example")
+    mine.update(held_reason="ca_paused", held_provider=scene.provider.name)
+    holds.clear(mine, Verdict.objects.none(), scene.now, by=by)
 
 
 def hook(**more: object) -> channels.Wish:
@@ -312,6 +329,10 @@ WRITES: dict[str, tuple[Act, set[tuple[str, str]]]] = {
     "autossl.choices.set_fallbacks": (
         lambda by, scene: choices.set_fallbacks([scene.provider], by=by, server=scene.server),
         {("provider:fallbacks_set", "web03.harbor-hosting.example")},
+    ),
+    "autossl.holds.clear": (
+        clear_a_pause,
+        {("limits:unpaused", "amberfield.example")},
     ),
     "autossl.recheck.ask": (
         lambda by, scene: recheck.ask(

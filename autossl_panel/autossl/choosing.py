@@ -4,15 +4,13 @@
     decision = decide(site, outlook, now)                    # need, by the rules of the provider that is asked
     chosen = outlook.choose(site, names, purpose, now)       # once more with the names that passed
 
-The rules are `policy.need`, `choose` and `instead`; here is what they are asked with. A preview asks the same with a
-`room.Forecast`.
+The rules are `policy.need`, `choose` and `instead`; here is what they are asked with. A preview asks the same, see
+`foresight`.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-
-from autossl_panel.hosting.models import VirtualHost
 
 from . import leases, ledger, policy, predecessors, sites, urgency
 from .facts import Action, Need, Plan, PolicyOptions, ProviderFacts
@@ -53,6 +51,11 @@ class Chosen:
     def provider(self) -> ProviderFacts | None:
         """Who is asked; None where nobody can be."""
         return self.choice.provider
+
+    @property
+    def passed_over(self) -> set[str]:
+        """The names of those candidates."""
+        return {one.provider for one in self.passed}
 
     @property
     def limit(self) -> Passed | None:
@@ -140,6 +143,36 @@ class Outlook:
         choice = policy.choose(candidates, now, installed=site.facts.installed, urgent=urgency.late(site.facts, now))
         return Chosen(choice, tuple(passed))
 
+    def settled(
+        self,
+        site: Site,
+        names: Sequence[str],
+        purpose: Purpose,
+        now: datetime,
+        *,
+        before: Collection[str],
+        pinned: bool = False,
+        known: Mapping[str, Wait] = NOTHING,
+    ) -> Chosen:
+        """Whom to ask once it is known for which `names`, of a site that was decided with `site.options`: at best the
+        provider that these name.
+
+        `before`: those that it was decided with so far, or that were passed over for this one. `pinned`: it is to be
+        this one, where it works, though others would come before it.
+        """
+        here = _name(site.options)
+        if pinned:
+            chosen = self.choose(site, names, purpose, now, only=here, known=known)
+            if chosen.provider is not None:
+                return chosen
+            # It has no room either: back to the site's own, which is asked as it would have been.
+        chosen = self.choose(site, names, purpose, now, known=known)
+        back = chosen.provider is not None and chosen.provider.name != here and chosen.provider.name in before
+        if back and not pinned:
+            # That one would be asked for other names than these, which led here: nobody goes round in a circle.
+            return self.choose(site, names, purpose, now, only=here, known=known)
+        return chosen
+
     def instead(
         self,
         decided: Need | Plan,
@@ -221,17 +254,23 @@ def decide(site: Site, outlook: Outlook, now: datetime) -> Decision:
         provider = chosen.provider
         if provider is None or provider.name == _name(site.options):
             return Decision(site, need, chosen)
-        return _decided_with(outlook, site, provider, chosen, now)
+        return decided_with(outlook, site, provider, chosen, now)
+    return instead_of_waiting(site, need, outlook, now)
+
+
+def instead_of_waiting(site: Site, need: Need, outlook: Outlook, now: datetime) -> Decision:
+    """What is to be done with a site that its own provider makes wait: for too long, another one is asked."""
     if need.action in WAITS and need.reason in ITS_OWN:
         other = outlook.instead(need, site, purpose_of(need, site, now), now)
         if other is not None:
-            found = _decided_with(outlook, site, other, Chosen(Choice(other, "provider_instead")), now)
+            found = decided_with(outlook, site, other, Chosen(Choice(other, "provider_instead")), now)
             if found.need.action in ASKS:
                 return found
     return Decision(site, need)
 
 
-def _decided_with(outlook: Outlook, site: Site, provider: ProviderFacts, chosen: Chosen, now: datetime) -> Decision:
+def decided_with(outlook: Outlook, site: Site, provider: ProviderFacts, chosen: Chosen, now: datetime) -> Decision:
+    """What is to be done with a site by the rules of another provider, and with its view of the names."""
     seen = outlook.seen_by(site, outlook.options_of(site, provider), now)
     return Decision(seen, policy.need(seen.facts, seen.options, now), chosen)
 
@@ -258,9 +297,3 @@ def latest(site: Site, until: datetime, now: datetime) -> datetime:
 def probe_lease(account: int) -> str:
     """The name of the right to find out whether a provider works again."""
     return f"probe:{account}"
-
-
-def choice_of(virtual_host: VirtualHost, outlook: Outlook, now: datetime) -> Decision:
-    """What a run would do with one site now, and with which provider."""
-    site = sites.read_ids([virtual_host.pk], outlook.policies, now)[virtual_host.pk]
-    return decide(site, outlook, now)

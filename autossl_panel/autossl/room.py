@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from autossl_panel.hosting.models import VirtualHost
 
-from . import limits
+from . import limits, runs
 from .facts import ProviderFacts
 from .ledger import Kind, Ledger, Queue, Wish
 from .limits import Wait
@@ -19,7 +19,7 @@ from .models import Account
 
 # Seconds for which a queue goes on as it was read: what others promise meanwhile is not in it
 KEPT = 20.0
-HELD = "rate_limited"
+HELD = runs.LIMITED
 
 Key = tuple[int, Kind, str]
 

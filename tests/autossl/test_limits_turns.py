@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -96,7 +97,7 @@ def test_one_may_ask_in_spite_of_a_refusal_which_holds_for_all_others(account: A
     wait = limits.take(account, wish, now=NOW)
     assert isinstance(wait, Wait)
     assert wait.refused
-    assert isinstance(limits.take(account, wish, now=NOW, despite=True), Permit)
+    assert isinstance(limits.take(account, replace(wish, probe=True), now=NOW), Permit)
     assert isinstance(limits.take(account, order(OrderKind.NEW, ["b.com"]), now=NOW), Wait)
 
 
@@ -104,12 +105,12 @@ def test_what_is_counted_and_a_paused_name_hold_whoever_asks(account: Account) -
     refused(account)
     wish = order(OrderKind.NEW, ["a.com"])
     for _ in range(4):
-        limits.take(account, wish, now=NOW, despite=True)
-    wait = limits.take(account, wish, now=NOW, despite=True)
+        limits.take(account, replace(wish, probe=True), now=NOW)
+    wait = limits.take(account, replace(wish, probe=True), now=NOW)
     assert isinstance(wait, Wait)
     assert (wait.kind, wait.refused) == (Kind.SET, False)
     refused(account, "Your account is temporarily prevented from requesting certificates for b.com and possibly others")
-    paused = limits.take(account, order(OrderKind.NEW, ["a.com", "b.com"]), now=NOW, despite=True)
+    paused = limits.take(account, order(OrderKind.NEW, ["a.com", "b.com"], probe=True), now=NOW)
     assert isinstance(paused, Wait)
     assert (paused.kind, paused.until) == (Kind.CONSECUTIVE, None)
 
@@ -120,7 +121,7 @@ def test_where_nothing_is_limited_too(account: Account) -> None:
     refused(again(account))
     wish = order(OrderKind.NEW, ["a.com"])
     assert isinstance(limits.take(again(account), wish, now=NOW), Wait)
-    assert isinstance(limits.take(again(account), wish, now=NOW, despite=True), Permit)
+    assert isinstance(limits.take(again(account), replace(wish, probe=True), now=NOW), Permit)
     assert isinstance(limits.take(again(account), wish, now=NOW), Wait)
 
 

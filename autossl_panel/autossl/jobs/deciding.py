@@ -10,20 +10,20 @@ from django.utils import timezone
 
 from autossl_panel import dcv
 
-from .. import choosing, leases, orders, policy, sites, verdicts
+from .. import choosing, orders, policy, sites, verdicts
 from ..choosing import Chosen
 from ..facts import Action, Plan
 from ..limits import StampProblem, Wait
 from ..models import Account, JobOutcome, Level, LogLine, Phase, Verdict
+from ..policy import Choice
 from . import trouble, waiting
 from .calling import Caller, Unready
 from .claims import writing
 from .moves import Advance, Again, Decide, Elsewhere, Move, TakeUp
+from .probing import may_probe
 from .proving import ENDS, withdrawn
 from .work import Bench, Task
 
-# Longer than one order may take a thread that is not told to stop
-PROBE = 300.0
 # Needs that an order answers which is open or was issued already
 OPENED = (Action.RESUME, Action.INSTALL)
 PLANNED = {
@@ -71,7 +71,7 @@ class _Step:
         other = bench.outlook.instead(plan, task.site, purpose, self.now, tried=task.tried)
         if other is not None:
             task.claim.save(lines=self.lines)
-            return Elsewhere(other, "provider_instead", pinned=True)
+            return Elsewhere(other, Chosen(Choice(other, "provider_instead")), pinned=True)
         return self._follow(plan)
 
     def _follow(self, plan: Plan) -> Move | Unready:
@@ -96,35 +96,28 @@ class _Step:
         """Once more, with the names that passed and with what has come out since: may it be ordered here and now?"""
         task, bench = self.task, self.bench
         purpose = choosing.purpose_of(task.need, task.site, self.now)
-        only = task.provider.name if task.pinned else ""
-        chosen = bench.outlook.choose(task.site, plan.names, purpose, self.now, only=only, known=known)
-        if chosen.choice.reason == "provider_probe" and not self._may_probe():
-            chosen = bench.outlook.choose(task.site, plan.names, purpose, self.now, only=only, known=known)
+        before = task.tried | (task.chosen.passed_over if task.chosen is not None else set())
+
+        def settled() -> Chosen:
+            return bench.outlook.settled(
+                task.site, plan.names, purpose, self.now, before=before, pinned=task.pinned, known=known
+            )
+
+        chosen = settled()
+        here = chosen.provider is not None and chosen.provider.account == self.account.pk
+        if here and chosen.choice.reason == "provider_probe" and not may_probe(task, self.account.pk):
+            chosen = settled()
         provider = chosen.provider
-        if provider is None and task.pinned:
-            # The one that it was to go to has no room either: back to its own, which is asked as it would have been.
-            task.pinned = False
-            return self._choose(plan, known)
         if provider is None:
             waiting.for_a_provider(bench, task, chosen, self.now, *self.lines)
             return None
         if provider.account != task.provider.account:
-            task.claim.save(lines=[*self.lines, *waiting.passed_lines(bench, task, chosen)])
-            return Elsewhere(provider, chosen.choice.reason)
+            task.claim.save(lines=self.lines)
+            return Elsewhere(provider, chosen)
         if self.unready is not None:
             task.claim.save(lines=self.lines)
             return self.unready
         return self._order(plan, chosen, known)
-
-    def _may_probe(self) -> bool:
-        """Take the right to find out whether the provider works again, which one order at a time has."""
-        name, holder = choosing.probe_lease(self.account.pk), leases.new_holder()
-        if self.task.probe is not None and self.task.probe[0] == name:
-            return True
-        if not leases.take(name, holder, PROBE):
-            return False
-        self.task.probe = name, holder
-        return True
 
     def _order(self, plan: Plan, chosen: Chosen, known: Mapping[str, Wait]) -> Move | Unready:
         task, own = self.task, self.bench.outlook.own(self.task.site)
@@ -141,11 +134,12 @@ class _Step:
         )
         purpose = choosing.purpose_of(task.need, task.site, self.now)
         ca_time = self.caller.ca_time(self.account)
-        held = orders.take(order, purpose=purpose, now=ca_time, despite=chosen.despite)
+        held = orders.take(order, purpose=purpose, now=ca_time, probe=chosen.despite)
         if held is not None:
             # Others were faster by a moment, or the CA's clock goes otherwise than we thought.
             return self._choose(plan, {**known, task.provider.name: self.caller.by_our_clock(self.account, held)})
         names, provider = ", ".join(plan.names), self.account.provider.name
+        self.lines += waiting.chosen_lines(self.bench, task, chosen)
         self.lines.append(task.line("plan:order", names=names, reason=plan.reason, provider=provider))
         task.claim.save(order, lines=self.lines, phase=Phase.ORDER)
         task.orders[task.provider.name] += 1
@@ -200,7 +194,7 @@ def elsewhere(bench: Bench, task: Task, move: Elsewhere) -> Move:
     site = replace(site, facts=replace(site.facts, open_order=None))
     task.site, task.need = site, policy.need(site.facts, site.options, now)
     task.chosen, task.pinned = None, move.pinned
-    task.claim.save(lines=[task.line("provider:asked", provider=move.provider.name, reason=move.reason)])
+    task.claim.save(lines=waiting.chosen_lines(bench, task, move.chosen))
     return _go_on(bench, task, before, now)
 
 

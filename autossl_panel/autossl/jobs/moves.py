@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from ..choosing import Chosen
 from ..facts import ProviderFacts
 from ..models import Order
 
@@ -33,10 +34,10 @@ class Again:
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """Go on with another provider, for a reason that is told. `pinned`: though it is not the first choice."""
+    """Go on with the provider that was chosen. `pinned`: it is to be that one, though others would come before it."""
 
     provider: ProviderFacts
-    reason: str
+    chosen: Chosen
     pinned: bool = False
 
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from autossl_panel import ca
 from autossl_panel.helper.client import HelperGone, HelperProblem
 
-from .. import choosing, leases, orders, verdicts
+from .. import choosing, orders, verdicts
 from ..limits import StampProblem
 from ..models import JobOutcome, Level, Order, Phase
 from ..orders import State
@@ -20,6 +20,7 @@ from . import deciding, trouble
 from .calling import Caller, Unready
 from .claims import ClaimLost
 from .moves import Advance, Again, Decide, Elsewhere, Move, TakeUp
+from .probing import give_back
 from .taking_up import take_up
 from .work import STAGED, Bench, Task
 
@@ -71,10 +72,7 @@ class Orderer(threading.Thread):
             problem = trouble.problem_of("internal", task.name, f"{type(error).__name__}: {error}"[:500])
             self.bench.end(task, JobOutcome.FAILED, "internal", problem=problem)
         finally:
-            if task.probe is not None:
-                # What came of it stands on the account's row.
-                leases.release(*task.probe)
-                task.probe = None
+            give_back(task)
 
     def _go(self, task: Task, move: Move) -> None:
         """From move to move."""

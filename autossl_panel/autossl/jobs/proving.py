@@ -62,11 +62,11 @@ def begin(bench: Bench, claims: list[Claim], now: datetime) -> list[Task]:
             waiting.for_a_provider(bench, task, decision.chosen, now)
         else:
             tasks.append(task)
-    _tell(bench, tasks)
+    _tell(tasks)
     return tasks
 
 
-def _tell(bench: Bench, tasks: Sequence[Task]) -> None:
+def _tell(tasks: Sequence[Task]) -> None:
     """First lines and phase of all of them, in one transaction."""
     with writing():
         ids = [task.job.pk for task in tasks]
@@ -74,7 +74,7 @@ def _tell(bench: Bench, tasks: Sequence[Task]) -> None:
         for task in tasks:
             event = "site:begins" if task.job.attempt == 1 else "site:taken_up"
             line = task.line(event, depth=2, site=task.name, reason=task.need.reason, attempt=task.job.attempt)
-            task.claim.writer.lines([line, *waiting.chosen_lines(bench, task)])
+            task.claim.writer.lines([line])
 
 
 def attach(bench: Bench, tasks: list[Task]) -> list[Task]:

@@ -5,9 +5,13 @@ from django.utils import timezone
 from autossl_panel.hosting.models import VirtualHost
 
 from .. import choosing, orders
+from ..choosing import Chosen
 from ..facts import Action
-from ..models import JobOutcome, Level, Order, Phase
+from ..models import JobOutcome, Level, Order, OrderStatus, Phase
+from ..policy import Choice, ProviderHealth
+from . import waiting
 from .moves import Advance, Again, Move
+from .probing import may_probe
 from .work import STAGED, Bench, Task
 
 
@@ -24,16 +28,10 @@ def _resume(bench: Bench, task: Task) -> Move:
     )
     if order is None:
         return Again()
-    now = timezone.now()
-    if order.staged_at is None and (why := _of_no_use(bench, task, order)):
-        orders.close(order, "given_up")
-        line = task.line("order:given_up", Level.WARN, reason=why, text="")
-        task.claim.save(order, ["closed_at", "closed_as"], [line])
-        return Again()
-    if order.staged_at is None and order.retry_at is not None and order.retry_at > now:
-        code = (order.problem or {}).get("code", "order_stuck")
-        bench.end(task, JobOutcome.WAITING, code, until=order.retry_at)
-        return None
+    if order.staged_at is None:
+        move = _instead(bench, task, order)
+        if not isinstance(move, Order):
+            return move
     event = "order:staged_before" if order.staged_at is not None else "order:resumed"
     line = task.line(event, names=", ".join(order.names), provider=order.provider.name)
     task.claim.save(order, lines=[line], phase=Phase.ORDER)
@@ -41,23 +39,40 @@ def _resume(bench: Bench, task: Task) -> Move:
     return Advance(order)
 
 
-def _of_no_use(bench: Bench, task: Task, order: Order) -> str:
-    """Why an order is given up that waits at its CA: the site no longer goes there, or the CA is out of order and
-    another takes its place. "" where it goes on.
+def _instead(bench: Bench, task: Task, order: Order) -> Order | Move:
+    """What comes instead of going on with an order that waits at its CA: it is given up where the site no longer goes
+    there, or where the CA is out of order and another takes its place. The order itself where it goes on.
     """
     outlook, now = bench.outlook, timezone.now()
     mine = {one.provider.account: one for one in outlook.policies.candidates(outlook.own(task.site))}
     candidate = mine.get(order.account_id)
-    if candidate is None:
-        # What is being signed is waited for, wherever that is.
-        return "" if order.status in ("processing", "valid") else "provider_changed"
-    stopped = candidate.health.stopped or bench.stops.code(order.account_id)
-    if not stopped and not candidate.health.down(now):
-        return ""
-    purpose = choosing.purpose_of(task.need, task.site, now)
-    chosen = outlook.choose(task.site, order.names, purpose, now)
-    elsewhere = chosen.provider is not None and chosen.provider.account != order.account_id
-    return "replaced_elsewhere" if elsewhere else ""
+    if candidate is None and order.status not in (OrderStatus.PROCESSING, OrderStatus.VALID):
+        # But what is being signed is waited for, wherever that is.
+        return _given_up(task, order, "provider_changed")
+    health = candidate.health if candidate is not None else ProviderHealth()
+    bad = bool(health.stopped or bench.stops.code(order.account_id)) or health.down(now)
+    if bad or (health.half_open and not may_probe(task, order.account_id)):
+        chosen = outlook.choose(task.site, order.names, choosing.purpose_of(task.need, task.site, now), now)
+        if chosen.provider is None:
+            waiting.for_a_provider(bench, task, chosen, now)
+            return None
+        if chosen.provider.account != order.account_id:
+            return _given_up(task, order, "replaced_elsewhere")
+    if order.retry_at is not None and order.retry_at > now:
+        code = (order.problem or {}).get("code", "order_stuck")
+        bench.end(task, JobOutcome.WAITING, code, until=order.retry_at)
+        return None
+    if health.half_open and candidate is not None:
+        probe = Chosen(Choice(candidate.provider, "provider_probe"))
+        task.claim.save(lines=waiting.chosen_lines(bench, task, probe))
+    return order
+
+
+def _given_up(task: Task, order: Order, why: str) -> Move:
+    orders.close(order, "given_up")
+    line = task.line("order:given_up", Level.WARN, reason=why, text="")
+    task.claim.save(order, ["closed_at", "closed_as"], [line])
+    return Again()
 
 
 def _install(bench: Bench, task: Task) -> Move:

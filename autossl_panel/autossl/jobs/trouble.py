@@ -3,6 +3,7 @@ at once where there is one; else retry later, wait until the CA's own moment, or
 """
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -75,7 +76,7 @@ def met(
         faulty(bench, account, code, problem.detail)
     if remedy in (Remedy.STOP, Remedy.NEXT_PROVIDER) or kind == "rate":
         chosen = _chosen_anew(bench, task, order)
-        move = _to_another(bench, task, order, chosen, *lines)
+        move = _to_another(task, order, chosen, *lines)
         if move is not None:
             return move
         if kind == "rate" and chosen.provider is None:
@@ -97,8 +98,9 @@ def stuck(bench: Bench, task: Task, order: Order, text: str) -> Move:
     account = order.account
     faulty(bench, account, "order_stuck", text)
     chosen = _chosen_anew(bench, task, order, skip=(account.provider.name,))
-    if chosen.provider is not None:
-        return Elsewhere(chosen.provider, "order_stuck", pinned=True)
+    other = chosen.provider
+    if other is not None:
+        return Elsewhere(other, replace(chosen, choice=replace(chosen.choice, reason="order_stuck")), pinned=True)
     problem = problem_of("order_stuck", task.name, text, provider=account.provider.name)
     bench.end(task, JobOutcome.FAILED, "order_stuck", problem=problem)
     return None
@@ -108,7 +110,7 @@ def no_permit(bench: Bench, task: Task, order: Order, held: Wait) -> Move:
     """There was no room for it any more when it was to be sent (again)."""
     known = {order.account.provider.name: held}
     chosen = _chosen_anew(bench, task, order, known=known)
-    move = _to_another(bench, task, None, chosen)
+    move = _to_another(task, None, chosen)
     if move is None:
         waiting.for_a_provider(bench, task, chosen, timezone.now())
     return move
@@ -116,15 +118,15 @@ def no_permit(bench: Bench, task: Task, order: Order, held: Wait) -> Move:
 
 def faulty(bench: Bench, account: Account, code: str, text: str) -> None:
     """The CA failed on its own side once more."""
-    health = choices.record_fault(account, {"code": code, "text": text}, now=timezone.now())
-    bench.fares(account.provider.name, health)
+    problem = {"code": code, "text": text}
+    bench.fares(account, choices.record_fault(account, problem, now=timezone.now()), problem)
 
 
 def good(bench: Bench, account: Account) -> None:
     """The CA did its work: nothing is said against it any more."""
     health = bench.policies.health.get(account.provider.name)
     if account.faults or (health is not None and health.faults):
-        bench.fares(account.provider.name, choices.record_recovery(account))
+        bench.fares(account, choices.record_recovery(account), None)
 
 
 def _chosen_anew(
@@ -142,19 +144,18 @@ def _chosen_anew(
     return bench.outlook.choose(task.site, names, purpose, now, skip=skip, known=known)
 
 
-def _to_another(bench: Bench, task: Task, order: Order | None, chosen: Chosen, *lines: LogLine) -> Move:
+def _to_another(task: Task, order: Order | None, chosen: Chosen, *lines: LogLine) -> Move:
     """On to the provider that was chosen, where it is another one; what is open here is given up."""
     provider = chosen.provider
     if provider is None or provider.account == task.provider.account:
         return None
-    told = [*lines, *waiting.passed_lines(bench, task, chosen)]
     if order is not None and order.closed_at is None:
         orders.close(order, "given_up")
-        told.append(task.line("order:given_up", Level.WARN, reason="replaced_elsewhere", text=""))
-        task.claim.save(order, ["closed_at", "closed_as"], told)
-    else:
-        task.claim.save(lines=told)
-    return Elsewhere(provider, chosen.choice.reason)
+        given_up = task.line("order:given_up", Level.WARN, reason="replaced_elsewhere", text="")
+        task.claim.save(order, ["closed_at", "closed_as"], [*lines, given_up])
+    elif lines:
+        task.claim.save(lines=lines)
+    return Elsewhere(provider, chosen)
 
 
 def problem_of(code: str, domain: str, text: str, *, provider: str = "") -> dict[str, Any]:

@@ -73,12 +73,12 @@ def _problem(task: Task, code: str, data: Mapping[str, Any]) -> dict[str, Any]:
 # --- how it is told --------------------------------------------------------------------------------------------------
 
 
-def chosen_lines(bench: Bench, task: Task) -> list[LogLine]:
-    """Which provider is asked, and why, where it is not simply the site's own."""
-    chosen = task.chosen
-    if chosen is None or chosen.provider is None or (chosen.choice.reason == "provider_own" and not chosen.despite):
-        return []
+def chosen_lines(bench: Bench, task: Task, chosen: Chosen) -> list[LogLine]:
+    """Which provider is asked, and why, where it is not simply the site's own; told once."""
     reason = "provider_despite" if chosen.despite else chosen.choice.reason
+    if chosen.provider is None or chosen.provider.name == task.told or reason == "provider_own":
+        return []
+    task.told = chosen.provider.name
     asked = task.line("provider:asked", provider=chosen.provider.name, reason=reason)
     return [*passed_lines(bench, task, chosen), asked]
 

@@ -38,8 +38,8 @@ class Task:
     """A claimed job with what has been found out about its site, as the provider sees it that is asked.
 
     `tried`: the providers that it was decided with. `pinned`: it is with one that is not the first choice, because that
-    one takes all its names or the first never signs. `recorded`: its findings stand on rows. `probe`: the lease, and
-    its holder, under which it finds out whether its provider works again.
+    one takes all its names or the first never signs. `told`: the provider that its log says is asked. `recorded`: its
+    findings stand on rows. `probe`: the lease, and its holder, under which it finds out whether a provider works again.
     """
 
     claim: Claim
@@ -52,6 +52,7 @@ class Task:
     orders: Counter[str] = field(default_factory=Counter)
     tried: set[str] = field(default_factory=set)
     pinned: bool = False
+    told: str = ""
     recorded: bool = False
     probe: tuple[str, str] | None = None
 
@@ -170,10 +171,13 @@ class Bench:
             caa_identities=provider.caa_identities,
         )
 
-    def fares(self, provider: str, health: ProviderHealth) -> None:
+    def fares(self, account: Account, health: ProviderHealth, problem: dict[str, Any] | None) -> None:
         """What was just found out of a provider: nobody need wait for the next look."""
         with self._lock:
-            self.policies = self.policies.faring(provider, health)
+            self.policies = self.policies.faring(account.provider.name, health)
+            known = self.policies.accounts.get(account.pk)
+            if known is not None:
+                known.down_problem = problem if health.down_until is not None else None
 
     def look_for_cancelled(self) -> None:
         """Which live runs were cancelled: what is claimed of them finishes its step."""

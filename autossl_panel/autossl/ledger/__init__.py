@@ -16,7 +16,7 @@ from .hearing import Asked, Problem, Scope, scopes
 from .ledger import Granted, Ledger, Use, Wait
 from .limit import COUNTED, PROVIDER_WIDE, Kind, Limit
 from .queue import Queue
-from .wish import HEADROOM, Key, OrderKind, Purpose, Wish, digest, order, order_kind, probe_at, registration
+from .wish import HEADROOM, Key, OrderKind, Purpose, Wish, digest, order, order_kind, registration
 
 __all__ = [
     "COUNTED",
@@ -44,7 +44,6 @@ __all__ = [
     "digest",
     "order",
     "order_kind",
-    "probe_at",
     "registration",
     "scopes",
 ]

@@ -248,19 +248,6 @@ class Ledger:
         """Note what a CA refused all the same. Of two refusals of a subject the longer one holds."""
         self.books[kind].block(subject, block)
 
-    def lift(self) -> dict[Kind, dict[str, Block]]:
-        """Take the refusals away that end by themselves, but those of all requests: for who asks in spite of them."""
-        lifted: dict[Kind, dict[str, Block]] = {}
-        for kind, book in self.books.items():
-            if kind not in (Kind.CONSECUTIVE, Kind.REQUESTS):
-                lifted[kind], book.blocks = book.blocks, {}
-        return lifted
-
-    def put_back(self, lifted: dict[Kind, dict[str, Block]]) -> None:
-        """Have the refusals hold again that were lifted."""
-        for kind, blocks in lifted.items():
-            self.books[kind].blocks.update(blocks)
-
     def mend(self, name: str) -> None:
         """A person says that a name is mended: its pause and its row of failures are over, the hourly limit is not."""
         self.books[Kind.CONSECUTIVE].blocks.pop(name, None)

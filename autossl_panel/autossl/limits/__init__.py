@@ -16,7 +16,7 @@ this host's clock alone; a client that has heard nothing yet asks for the direct
     give_back(account, permit)                           where surely nothing was sent; sent=True: it was, in vain
     heard(provider, problem, asked, account=…, names=…, now=…, skew=client.date_offset)     whenever a CaProblem comes
     take(account, ledger.registration(), now=…)          before newAccount
-    ledger.order(…, probe=True) at ledger.probe_at(…)    where a refusal outlasts the certificate and no other CA helps
+    ledger.order(…, probe=True) at policy.probe_at(…)    where a refusal outlasts the certificate and no other CA helps
 
 Nothing here knows the CA's protocol, so that pages may read it: `usage`, `paused`, `unpause`; `look` is `take` without
 taking, `queue` when the turn of who waits would come. Previews: `forecast`. The sweep: `prune`. What a provider allows:

@@ -95,11 +95,8 @@ def told(held: ledger.Wait, wish: Wish) -> Wait:
     return Wait(until, held.kind, held.subject, held.used, held.allowed, label, held.detail, held.url)
 
 
-def take(account: Account, wish: Wish, *, now: datetime, despite: bool = False) -> Permit | Wait:
+def take(account: Account, wish: Wish, *, now: datetime) -> Permit | Wait:
     """Leave for what `wish` needs, all of it or nothing. `now` is **the CA's time** as this process has heard it.
-
-    `despite`: also where the CA refused it until a moment that has not come, for the one who finds out whether it still
-    does; what is counted, and paused names, hold all the same.
 
     Alone, it is committed when this returns. Inside a caller's transaction it is committed with it (the order's row and
     its permit in one): call it last, for the account's other permits wait until then, and send nothing before the
@@ -108,7 +105,7 @@ def take(account: Account, wish: Wish, *, now: datetime, despite: bool = False) 
     # As the caller knows the provider: whether anything is limited. What, is read under the lock.
     found = rows.limits_of(account.provider)
     if not _limits(found, wish):
-        return _unlimited(account, wish, now, despite=despite)
+        return _unlimited(account, wish, now)
     at = rows.seconds(now)
     with transaction.atomic():
         row = _locked(account, now, rows.longest(found))
@@ -117,7 +114,7 @@ def take(account: Account, wish: Wish, *, now: datetime, despite: bool = False) 
         counted = paper.counted(wish.spends)
         paper.make(counted, labels)
         paper.read([*wish.asks, *counted, *_heeded(wish)], lock=True)
-        answer = _asked(paper, wish, at, despite=despite)
+        answer = paper.ledger.ask(wish, at)
         if isinstance(answer, ledger.Wait):
             _save_stamp(row)
             return told(answer, wish)
@@ -255,16 +252,7 @@ def _limits(found: Iterable[Limit], wish: Wish) -> bool:
     return any(kind in kinds for kind, _subject in wish.spends)
 
 
-def _asked(paper: Sheet, wish: Wish, at: float, *, despite: bool) -> Granted | ledger.Wait:
-    lifted = paper.ledger.lift() if despite else {}
-    try:
-        return paper.ledger.ask(wish, at)
-    finally:
-        # What is written of these rows still says that the CA refused.
-        paper.ledger.put_back(lifted)
-
-
-def _unlimited(account: Account, wish: Wish, now: datetime, *, despite: bool = False) -> Permit | Wait:
+def _unlimited(account: Account, wish: Wish, now: datetime) -> Permit | Wait:
     """Where nothing that the wish spends is limited: only what the CA refused before."""
     provider = account.provider
     if stops.seen_free(provider.pk):
@@ -275,7 +263,7 @@ def _unlimited(account: Account, wish: Wish, now: datetime, *, despite: bool = F
         return Permit(None)
     paper = rows.sheet(account)
     paper.read([*wish.asks, *_heeded(wish)], lock=False)
-    answer = _asked(paper, wish, rows.seconds(now), despite=despite)
+    answer = paper.ledger.ask(wish, rows.seconds(now))
     return told(answer, wish) if isinstance(answer, ledger.Wait) else Permit(None)
 
 

@@ -15,19 +15,20 @@ from .progress import Line, Tools
 PROVEN = (OrderStatus.READY, OrderStatus.PROCESSING, OrderStatus.VALID)
 
 
-def take(order: Order, *, purpose: Purpose, now: datetime, despite: bool = False) -> Wait | None:
+def take(order: Order, *, purpose: Purpose, now: datetime, probe: bool = False) -> Wait | None:
     """Take the permit for one newOrder and put it on the order, which the caller saves in the same transaction.
 
-    `now`: the CA's time. Where there is none: what is waited for. Call it late in a transaction, and send nothing
-    before its commit. Raises StampProblem.
+    `now`: the CA's time. `probe`: in spite of what the CA refused until a moment that has not come, to find out whether
+    it still does. Where there is none: what is waited for. Call it late in a transaction, and send nothing before its
+    commit. Raises StampProblem.
     """
     account = order.account
-    wish = ledger.order(ledger.OrderKind.NEW, order.names)
+    wish = ledger.order(ledger.OrderKind.NEW, order.names, probe=probe)
     if limits.limits_of(account.provider):
         old = predecessors.find(order.expect_fingerprint)
         kind = predecessors.kind(old, order.names, provider=order.provider_id, replacing=bool(order.replaces), now=now)
-        wish = ledger.order(kind, order.names, purpose=purpose)
-    answer = limits.take(account, wish, now=now, despite=despite)
+        wish = ledger.order(kind, order.names, purpose=purpose, probe=probe)
+    answer = limits.take(account, wish, now=now)
     if isinstance(answer, Wait):
         return answer
     order.permit = answer.as_json()
