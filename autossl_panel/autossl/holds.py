@@ -5,22 +5,38 @@ from datetime import datetime
 from django.db.models import QuerySet
 
 from autossl_panel.hosting.models import VirtualHost
+from autossl_panel.people.models import User
 
-from . import policy
-from .models import Verdict
+from . import limits, policy
+from .models import Account, Verdict
 
 
-def clear(hosts: QuerySet[VirtualHost], rows: QuerySet[Verdict], now: datetime) -> None:
+def clear(hosts: QuerySet[VirtualHost], rows: QuerySet[Verdict], now: datetime, *, by: User | None) -> None:
     """A person's check of `hosts`, whose names' verdicts are `rows`, ends what our own preflight and retry ladder hold,
     never what the CA holds; but where the CA waits for a person to act there, that person has come.
 
     How often a CA refused a name is remembered, so that one that refuses once more is left alone for longer.
     """
     hosts.filter(retry_at__isnull=False).update(retry_at=None)
-    hosts.filter(held_reason__in=policy.PERSON_ENDS).update(held_until=None, held_reason="", held_provider="")
+    _end_pauses(hosts.filter(held_reason__in=policy.PERSON_ENDS), by)
     rows.filter(retry_at__isnull=False).update(retry_at=None)
     for row in rows.filter(refusals__isnull=False):
         over = {
             name: {**one, "until": min(one["until"], now.isoformat())} for name, one in (row.refusals or {}).items()
         }
         Verdict.objects.filter(pk=row.pk).update(refusals=over)
+
+
+def _end_pauses(paused: QuerySet[VirtualHost], by: User | None) -> None:
+    """Names that a CA had paused may be asked for once more: whether somebody acted there, the CA will say."""
+    found = paused.values_list("server", "held_provider", "domains__name").distinct()
+    accounts: dict[tuple[int, str], Account | None] = {}
+    for server, provider, name in found:
+        key = (server, provider)
+        if key not in accounts:
+            mine = Account.objects.select_related("provider").filter(server=server, provider__name=provider)
+            accounts[key] = mine.first()
+        account = accounts[key]
+        if account is not None:
+            limits.unpause(account, name, by=by)
+    paused.update(held_until=None, held_reason="", held_provider="")

@@ -69,6 +69,12 @@ def take(name: str, holder: str, seconds: float) -> bool:
     return bool(mine.filter(free).update(holder=holder, until=later(seconds)))
 
 
+def held(name: str) -> bool:
+    """Whether somebody who is not surely dead holds a lease."""
+    row = Lease.objects.filter(name=name, until__gte=Now()).first()
+    return row is not None and not gone(row.holder)
+
+
 def renew(name: str, holder: str, seconds: float) -> bool:
     """Keep a lease that has not run out; False when it is no longer ours."""
     held = Lease.objects.filter(name=name, holder=holder, until__gte=Now())

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from autossl_panel import ca
 
+from . import predecessors
 from .models import Certificate, Order
-from .policy.hints import Predecessor, Window, replaces_free
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +32,8 @@ def ask_for(wish: Wish, client: ca.Client) -> ca.OrderState:
 
 def replaced_freely(order: Order, now: datetime) -> str:
     """The ARI id of the installed certificate where this order may say that it replaces it, else ""."""
-    row = Certificate.objects.filter(fingerprint=order.expect_fingerprint, ours=True).first()
-    if row is None:
-        return ""
-    window = Window(row.ari_start, row.ari_end) if row.ari_start and row.ari_end else None
-    old = Predecessor(
-        row.ari_id, tuple(row.names), row.provider_id, row.account_id, window, row.replaced_at is not None
-    )
-    free = replaces_free(old, order.names, provider=order.provider_id, account=order.account_id, now=now)
-    return row.ari_id if free else ""
+    old = predecessors.find(order.expect_fingerprint)
+    return predecessors.replaces(old, order.names, provider=order.provider_id, account=order.account_id, now=now)
 
 
 def of_the_same_kind(order: Order) -> bool:

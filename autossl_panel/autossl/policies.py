@@ -29,6 +29,7 @@ class Policies:
     fallbacks: tuple[str, ...] = ()
     health: Mapping[str, ProviderHealth] = field(default_factory=dict)
     patterns: exclusion_patterns.Patterns = field(default_factory=exclusion_patterns.Patterns)
+    accounts: Mapping[int, Account] = field(default_factory=dict)
 
     @property
     def provider(self) -> ProviderFacts | None:
@@ -42,6 +43,14 @@ class Policies:
     def at(self, provider: str) -> PolicyOptions:
         """The options with another provider, for a site that its own cannot serve. Raises KeyError."""
         return self.by_provider[provider]
+
+    def only(self, options: PolicyOptions) -> "Policies":
+        """These policies as if every site had these options."""
+        return replace(self, default=options, by_user={}, by_list={})
+
+    def faring(self, provider: str, health: ProviderHealth) -> "Policies":
+        """These policies with what was just found out of a provider."""
+        return replace(self, health={**self.health, provider: health})
 
     def candidates(self, own: PolicyOptions) -> tuple[Candidate, ...]:
         """The provider of these options, then the fallbacks in their order: what `policy.choose` chooses from."""
@@ -127,6 +136,7 @@ def _assemble(
         ),
         {account.provider.name: health_of(account) for account in accounts},
         patterns,
+        {account.pk: account for account in accounts},
     )
 
 

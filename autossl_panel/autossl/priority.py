@@ -24,7 +24,7 @@ def job_class(need: Need, site: SiteFacts, now: datetime) -> int:
         return NEW
     if installed.not_after + _LONG_EXPIRED < now and all(_failing(name) for name in site.names if name.wanted):
         return HOPELESS
-    if _urgent(installed, now):
+    if urgent(installed, now):
         return URGENT
     if need.action == Action.EXTEND:
         return EXTEND
@@ -38,7 +38,8 @@ def turn(nth: int, need: Need) -> int:
     return nth + _LAST if need.reason == "key_type" else nth
 
 
-def _urgent(installed: InstalledFacts, now: datetime) -> bool:
+def urgent(installed: InstalledFacts, now: datetime) -> bool:
+    """Whether a certificate may not wait any more: past `defer_until`, or with less than a tenth of its life left."""
     return now >= installed.defer_until or installed.not_after - now < installed.lifetime / 10
 
 

@@ -40,7 +40,7 @@ def ask(server: Server, hosts: QuerySet[VirtualHost], *, by: User, now: datetime
         if not free:
             return Asked(0, len(found), None)
         for start in range(0, len(free), CHUNK):
-            _make_due([row[0] for row in free[start : start + CHUNK]], now)
+            _make_due([row[0] for row in free[start : start + CHUNK]], now, by)
         names = [row[1] for row in free]
         audit.record(by, "site:rechecked", names[0], after={"sites": len(names), "first": names[:20]})
     users = {row[2] for row in free}
@@ -49,7 +49,7 @@ def ask(server: Server, hosts: QuerySet[VirtualHost], *, by: User, now: datetime
     return Asked(len(free), len(found) - len(free), run if run.started_at >= now else None)
 
 
-def _make_due(ids: list[int], now: datetime) -> None:
+def _make_due(ids: list[int], now: datetime, by: User) -> None:
     hosts = VirtualHost.objects.filter(pk__in=ids)
-    holds.clear(hosts, Verdict.objects.filter(domain__virtual_host__in=ids), now)
+    holds.clear(hosts, Verdict.objects.filter(domain__virtual_host__in=ids), now, by=by)
     hosts.update(next_at=now, next_reason="recheck")

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import CharField, Count, Exists, OuterRef, Q, QuerySet, Value
+from django.db.models import CharField, Count, Exists, Max, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Cast, Concat
 from django.utils import timezone
 from django_q.tasks import async_task
@@ -24,6 +24,8 @@ ALL = "*"
 DUE = "due"
 # Where a run is asked from that somebody asked for; the rest is the panel's own routine.
 BY_PERSONS = ("panel", "command", "api")
+# Why a job or a site waits that a CA's limit holds
+LIMITED = "rate_limited"
 # What queues the work; named, not imported, because tasks stand above runs.
 WORK = "autossl_panel.autossl.tasks.work"
 
@@ -196,6 +198,9 @@ class Progress:
     # Its jobs: (state, outcome, phase, number)
     groups: list[tuple[str, str, str, int]] = field(default_factory=list)
     seconds_left: int | None = None
+    # Sites that wait for a limit of a CA, and when the last of them would have its turn
+    limited: int = 0
+    limited_until: datetime | None = None
 
     def outcomes(self) -> dict[str, int]:
         """How many virtual hosts ended in which way."""
@@ -236,7 +241,33 @@ def progress(run: Run, users: QuerySet[HostingUser] | None = None) -> Progress:
             found.phases[phase] = found.phases.get(phase, 0) + n
         setattr(found, name, getattr(found, name) + n)
     found.seconds_left = _seconds_left(run, found)
+    if found.waiting:
+        found.limited, found.limited_until = _limited(run, jobs, users)
     return found
+
+
+def eta(run: Run, users: QuerySet[HostingUser] | None = None) -> datetime | None:
+    """When the last site of a run that waits for a limit of a CA would have its turn, as it was foreseen when it began
+    to wait; None where none waits for that.
+    """
+    return progress(run, users).limited_until
+
+
+def _limited(run: Run, jobs: QuerySet[Job], users: QuerySet[HostingUser] | None) -> tuple[int, datetime | None]:
+    """How many sites wait for a limit, and when the last has its turn: those whose jobs found that out and, while the
+    run lives, those that had waited before and needed no job.
+    """
+    found = jobs.filter(outcome=JobOutcome.WAITING, outcome_reason=LIMITED, until__isnull=False)
+    number, last = found.aggregate(n=Count("pk"), last=Max("until")).values()
+    if run.ended_at is None:
+        held = VirtualHost.objects.filter(**hosts_of(run), held_reason=LIMITED, held_until__gt=timezone.now())
+        if users is not None:
+            held = held.filter(user__in=users)
+        held = held.exclude(pk__in=found.values("virtual_host"))
+        more, latest = held.aggregate(n=Count("pk"), last=Max("held_until")).values()
+        number += more
+        last = max(filter(None, (last, latest)), default=None)
+    return number, last
 
 
 def _rest_of(run: Run, users: QuerySet[HostingUser]) -> Counter[str]:

@@ -20,6 +20,8 @@ from .models import Outcome
 from .sites import Site, policy_options, read_ids
 
 STANDING = ("state", "names_wanted", "names_covered", "next_at", "next_reason", "problem")
+# What holds a site that its own names and certificate say nothing of
+HELD = policy.PERSON_ENDS | {"rate_limited", "providers_down"}
 # Found out each time that a site is looked at, or said by a name's verdict
 JUDGED_ANEW = frozenset({"unknown", "clock", "loop", "ca_refused"})
 # What follows from it and from the site's facts
@@ -98,11 +100,12 @@ def _failed(site: Site, name: str) -> bool:
 
 
 def _problem(site: Site, need: Need, wanted: list[str], covered: list[str]) -> dict[str, Any] | None:
+    known: dict[str, Any] | None = site.row["problem"]
+    if need.reason in HELD and known is not None and known["code"] == need.reason:
+        # The CA's own words, with where to go, or the limit in its way stand on the row since it was held.
+        return known
     if need.reason in policy.PERSON_ENDS:
-        # The CA's own words, with where to go, stand on the row since it said so.
-        known: dict[str, Any] | None = site.row["problem"]
-        own = known is not None and known["code"] == need.reason
-        return known if own else {"code": need.reason, "domain": site.facts.main, "data": {}}
+        return {"code": need.reason, "domain": site.facts.main, "data": {}}
     if need.reason == "all_excluded":
         return {"code": need.reason, "domain": site.facts.main, "data": _excluded_by(site)}
     if need.reason in ("foreign_defective", "foreign_expiring", "clock", "loop", "no_names"):

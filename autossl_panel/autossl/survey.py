@@ -19,11 +19,13 @@ from django.utils import timezone
 from autossl_panel.helper.client import Client
 from autossl_panel.hosting.models import HostingUser, Server, VirtualHost
 
-from . import holds, inventory, log, policy, priority, runs, sites, standing
+from . import choosing, holds, inventory, log, policy, priority, runs, sites, standing
 from . import options as option_rows
+from .choosing import Outlook
 from .facts import Action, Need
 from .models import Job, JobState, Level, LogLine, Run, Verdict
 from .policies import Policies
+from .room import Room
 from .sites import Site
 
 # Users in one portion: bounded memory, and one transaction each
@@ -83,7 +85,7 @@ def _clear_holds(run: Run, now: datetime) -> None:
     rows = Verdict.objects.filter(
         **{f"domain__virtual_host__{key}": value for key, value in runs.hosts_of(run).items()}
     )
-    holds.clear(hosts, rows, now)
+    holds.clear(hosts, rows, now, by=run.asked_by)
 
 
 def _tell_inventory(writer: log.Writer, server: Server, changes: inventory.Changes, run: Run) -> None:
@@ -121,6 +123,7 @@ def _all_portions(run: Run, writer: log.Writer, options: Policies, moment: datet
     ids = sorted(VirtualHost.objects.filter(**hosts).values_list("user_id", flat=True).distinct())
     names = dict(HostingUser.objects.filter(server_id=run.server_id).values_list("pk", "name"))
     serve_www = option_rows.current(run.server).serve_www
+    outlook = Outlook(options, Room(options.accounts), serve_www=serve_www)
     start = run.counts.get("surveyed_to", 0)
     ids = [pk for pk in ids if pk > start]
     for first in range(0, len(ids), PORTION):
@@ -132,7 +135,7 @@ def _all_portions(run: Run, writer: log.Writer, options: Policies, moment: datet
             # With the row locked: a run that is cancelled in this moment has no jobs after its end.
             if not Run.objects.select_for_update().filter(pk=run.pk, cancelled_at__isnull=True).exists():
                 return
-            portion = _Portion(run, writer, now, names)
+            portion = _Portion(run, writer, now, names, outlook)
             portion.decide(list(found.values()))
             run.counts = {**portion.counts, "surveyed_to": part[-1]}
             Run.objects.filter(pk=run.pk).update(counts=run.counts)
@@ -146,6 +149,7 @@ class _Portion:
     writer: log.Writer
     now: datetime
     names: Mapping[int, str]
+    outlook: Outlook
     lines: list[LogLine] = field(default_factory=list)
     jobs: list[Job] = field(default_factory=list)
     standings: list[tuple[Site, standing.Standing]] = field(default_factory=list)
@@ -172,7 +176,7 @@ class _Portion:
         said: list[LogLine] = []
         todo: list[tuple[Site, Need]] = []
         for site in mine:
-            need = policy.need(site.facts, site.options, self.now)
+            need = self._need(site)
             if site.row["pk"] in self.busy:
                 counts["busy"] += 1
                 said.append(self._line("site:busy", user_id, Level.OUT, 2, site, run=self.busy[site.row["pk"]]))
@@ -192,6 +196,13 @@ class _Portion:
         for name in ("kept", "skipped", "waiting"):
             if counts[name]:
                 self.run.counts[name] = self.run.counts.get(name, 0) + counts[name]
+
+    def _need(self, site: Site) -> Need:
+        """By the rules of its own provider; of another one, where its own alone makes it wait for too long."""
+        need = policy.need(site.facts, site.options, self.now)
+        if need.action not in choosing.WAITS or need.reason in SAID_ONCE:
+            return need
+        return choosing.instead_of_waiting(site, need, self.outlook, self.now).need
 
     def _worth_a_line(self, user_id: int, site: Site, need: Need) -> LogLine | None:
         """A site's own line, where its user's line does not say it all."""

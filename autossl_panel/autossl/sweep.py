@@ -16,6 +16,7 @@ from . import (
     inventory,
     jobs,
     leases,
+    limits,
     providers,
     registration,
     renewal_info,
@@ -58,6 +59,7 @@ def sweep(server: Server, *, now: datetime | None = None) -> bool:
     shares.note(server, now)
     jobs.ring_where_needed(server)
     _forget(server, now)
+    limits.prune(now=now)
     try:
         telling.sweep(server, now=now)
     finally:

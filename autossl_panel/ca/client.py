@@ -36,10 +36,18 @@ class Client(Session):
 
     # --- account -----------------------------------------------------------------------------------------------------
 
-    def register(self, *, contact: Sequence[str] = (), agree_terms: bool, eab: tuple[str, str] | None = None) -> str:
+    def register(
+        self,
+        *,
+        contact: Sequence[str] = (),
+        agree_terms: bool,
+        eab: tuple[str, str] | None = None,
+        before_new: Callable[[], None] = lambda: None,
+    ) -> str:
         """Register the account key, or find its account again; the account's URL. `eab` is (key id, HMAC key).
 
         TERMS when the CA has terms and `agree_terms` is False; EAB when it wants a binding and none is given.
+        `before_new` is called right before the request that would make a new account; it may raise.
         """
         directory = self.directory()
         if directory.terms_url and not agree_terms:
@@ -61,6 +69,7 @@ class Client(Session):
             terms_of_service_agreed=True if agree_terms else None,
             external_account_binding=binding,
         )
+        before_new()
         return self._new_account(directory, wish)
 
     def _existing_account(self, directory: directories.DirectoryFacts) -> str | None:

@@ -2,14 +2,14 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from autossl_panel.ca.errors import CaProblem, ProblemKind, clean, document, from_response, own, retry_after
-from autossl_panel.ca.transport import Transport, target
+from autossl_panel.ca.transport import Transport, no_gate, target
 
 # Long enough that a run reads it once, short enough that a CA's new profiles or terms are seen the same day.
 KEPT_SECONDS = 3600.0
@@ -37,11 +37,17 @@ class DirectoryFacts:
 
 
 def probe(
-    url: str, *, ca_bundle: Path | None, now: datetime, connect_timeout: float = 10, read_timeout: float = 30
+    url: str,
+    *,
+    ca_bundle: Path | None,
+    now: datetime,
+    connect_timeout: float = 10,
+    read_timeout: float = 30,
+    gate: Callable[[str], None] = no_gate,
 ) -> DirectoryFacts:
     """Read the directory at `url`; a CaProblem with a sentence for the admin when it is no ACME directory we can trust.
 
-    `now` is our clock at the call; the CA's Date header is compared with it.
+    `now` is our clock at the call; the CA's Date header is compared with it. `gate` is passed before each request.
     """
     started = time.monotonic()
     with Transport(
@@ -49,6 +55,7 @@ def probe(
         connect_timeout=connect_timeout,
         read_timeout=read_timeout,
         clock=lambda: now + timedelta(seconds=time.monotonic() - started),
+        gate=gate,
     ) as transport:
         return read(transport, url)
 

@@ -95,9 +95,12 @@ class SubProblem:
 class CaProblem(Exception):
     """One failed dealing with a CA. `detail` is a sentence to show, already cleaned; `status` is None when none came.
 
-    `retry_after` is aware UTC. `link` is where a person has to act, "" where the CA names no such place. A problem met
-    inside an authorization or order is the same type, carried as a value.
+    `retry_after` is aware UTC. `link` is where a person has to act, "" where the CA names no such place. `sent` is
+    False where surely not a byte of the request went out. A problem met inside an authorization or order is the same
+    type, carried as a value.
     """
+
+    sent = True
 
     def __init__(
         self,
@@ -124,7 +127,7 @@ class CaProblem(Exception):
 
     def copy(self, kind: "type[CaProblem] | None" = None) -> "CaProblem":
         """The same problem, to raise in another thread (one carries its thread's trace) or as a narrower `kind`."""
-        return (kind or type(self))(
+        twin = (kind or type(self))(
             self.kind,
             type=self.type,
             detail=self.detail,
@@ -133,6 +136,13 @@ class CaProblem(Exception):
             subproblems=self.subproblems,
             link=self.link,
         )
+        twin.sent = self.sent
+        return twin
+
+    @property
+    def answered(self) -> bool:
+        """The CA said no: what was asked for does not exist there."""
+        return self.status is not None
 
     @property
     def short_type(self) -> str:

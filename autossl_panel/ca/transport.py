@@ -225,11 +225,15 @@ class Transport:
         repeatable: bool = True,
     ) -> Answer:
         """Send one request and read its whole answer. Only a `repeatable` one is sent again over a new connection."""
-        to = target(url)
-        request = _request(method, to, body, accept)
-        # Before the connection is looked at: while the gate waits, the server may close it.
-        self._gate(resource)
-        connection = self._connected(to)
+        try:
+            to = target(url)
+            request = _request(method, to, body, accept)
+            # Before the connection is looked at: while the gate waits, the server may close it.
+            self._gate(resource)
+            connection = self._connected(to)
+        except CaProblem as problem:
+            problem.sent = False
+            raise
         was_fresh = connection.fresh
         try:
             return self._exchange(connection, method, to, request)

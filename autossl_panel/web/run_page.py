@@ -137,6 +137,7 @@ def _state(request: access.PanelRequest, found: Run, *, whole: bool = True) -> d
         "put_off": progress.deferred + progress.waiting,
         "done": progress.secured + progress.renewed + progress.kept + progress.skipped + progress.cancelled,
         "ended": JobState.ENDED,
+        "eta": progress.limited_until if progress.limited_until and progress.limited_until > access.now() else None,
     }
 
 

@@ -12,7 +12,7 @@ OTHERS = ["unknown", "ca_refused", "wildcard_unsupported", "not_public", "bad_na
 LISTS = ["www_not_served", "over_limit"]
 SITES = ["foreign_defective", "foreign_expiring", "clock", "loop", "no_names", "all_excluded"]
 SERVER = ["resolver_dead", "no_route", "own_address", "local_fault", "failing_alike"]
-ACCOUNT = ["ca_paused", "ca_terms", "ca_account", "ca_eab"]
+ACCOUNT = ["ca_paused", "ca_terms", "ca_account", "ca_eab", "rate_limited", "providers_down", "ledger"]
 CODES = [*DNS, *FETCH, *REDIRECTS, *OTHERS, *LISTS, *SITES, *SERVER, *ACCOUNT]
 
 
@@ -44,6 +44,14 @@ def test_an_unknown_code_still_says_something() -> None:
         ("http_status", {"status": 502}, "error log"),
         ("redirect_refused", {"reason": "port 8080"}, "port 8080"),
         ("ca_refused", {"type": "urn:ietf:params:acme:error:caa", "detail": "no."}, "CAA records"),
+        (
+            "ca_refused",
+            {"kind": "connection", "text": "Timeout"},
+            "refused The name: Timeout. Check that the site",
+        ),
+        ("ca_paused", {"link": "https://ca.example/unpause"}, "(https://ca.example/unpause)"),
+        ("rate_limited", {"limit": "domain", "label": "a.org", "used": 40, "allowed": 40}, "certificates of a.org; 40"),
+        ("rate_limited", {"provider": "le", "text": "too many new orders."}, "le refuses it for a while: too many new"),
         ("ipv6_elsewhere", {"ours": True, "address": "::1"}, "is this server"),
         ("unknown", {"reason": "no_route", "record": "AAAA"}, "no IPv6 connection"),
         ("foreign_defective", {"defects": ["expired"], "not_after": "2026-11-13T00:00:00+00:00"}, "on 2026-11-13"),

@@ -218,10 +218,22 @@ def test_the_moment_that_the_ca_gave_holds_the_site(server: Server, queue: Calla
     queue("a.example")
     [one] = jobs.claim(server, "a", 1)
     until = timezone.now().replace(microsecond=0) + timedelta(hours=7)
-    ending = jobs.Ending(one, one.job, JobOutcome.WAITING, "rate_limited", until=until, held=True)
+    ending = jobs.Ending(one, one.job, JobOutcome.WAITING, "rate_limited", until=until, held_by="pebble")
     jobs.finish(server, [ending])
     host = VirtualHost.objects.get()
     assert (host.held_until, host.next_at, host.next_reason) == (until, until, "rate_limited")
+    assert host.held_provider == "pebble"
+    assert Job.objects.get().until == until
+
+
+def test_a_pause_of_the_ca_holds_the_site_until_a_person_acts(server: Server, queue: Callable[..., Job]) -> None:
+    queue("a.example")
+    [one] = jobs.claim(server, "a", 1)
+    problem = {"code": "ca_paused", "domain": "a.example", "data": {"text": "too often", "link": "https://ca/unpause"}}
+    jobs.finish(server, [jobs.Ending(one, one.job, JobOutcome.WAITING, "ca_paused", problem, held_by="pebble")])
+    host = VirtualHost.objects.get()
+    assert (host.held_until, host.held_reason, host.held_provider) == (None, "ca_paused", "pebble")
+    assert (host.next_at, host.next_reason, host.problem) == (None, "ca_paused", problem)
 
 
 def test_the_bell_is_rung_again_only_where_nobody_is_at_the_work(server: Server, queue: Callable[..., Job]) -> None:

@@ -24,7 +24,6 @@ from autossl_panel.autossl.ledger import (
     digest,
     order,
     order_kind,
-    probe_at,
     registration,
 )
 from autossl_panel.autossl.ledger.book import Book
@@ -180,22 +179,6 @@ def test_a_probe_heeds_pauses_counts_and_refusals_of_all_requests() -> None:
     assert isinstance(ledger.ask(order(OrderKind.NEW, ["a.com"], probe=True), NOW), Wait)
     ledger.block(Kind.CONSECUTIVE, "b.com", Block(FOREVER))
     assert isinstance(ledger.ask(order(OrderKind.ARI, ["b.com"], probe=True), NOW), Wait)
-
-
-@pytest.mark.parametrize(
-    ("until", "left", "probe"),
-    [
-        (None, 10 * DAY, None),
-        (2 * DAY, 10 * DAY, 2 * DAY),
-        (20 * DAY, 10 * DAY, 5 * DAY),
-        (20 * DAY, 90 * 60, HOUR),
-        (20 * DAY, -HOUR, DAY),
-        (1800, -HOUR, 1800),
-    ],
-)
-def test_when_to_probe(until: float | None, left: float, probe: float | None) -> None:
-    at = probe_at(None if until is None else NOW + until, NOW + left, NOW)
-    assert at == (None if probe is None else NOW + probe)
 
 
 def test_of_several_reasons_the_longest_wait_is_told() -> None:

@@ -43,6 +43,8 @@ class Ca:
 
     def __init__(self, **answers: Any) -> None:
         self._answers = {name: list(value) if isinstance(value, list) else value for name, value in answers.items()}
+        self.ca_time: datetime | None = None
+        self.date_offset: timedelta | None = None
         self.asked: list[str] = []
         self.wishes: list[Mapping[str, Any]] = []
 
@@ -114,8 +116,15 @@ class Saves:
         self.events: list[str] = []
 
     def __call__(
-        self, order: Order, fields: Iterable[str], *lines: tuple[str, Level, Mapping[str, Any]], staged: bool = False
+        self,
+        order: Order,
+        fields: Iterable[str],
+        *lines: tuple[str, Level, Mapping[str, Any]],
+        staged: bool = False,
+        also: Callable[[], None] | None = None,
     ) -> None:
+        if also is not None:
+            also()
         order.save(update_fields=list(fields))
         self.events.extend(line[0] for line in lines)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from autossl_panel.ca import CaProblem
+from autossl_panel.ca import CaProblem, ProblemKind
 from autossl_panel.ca.transport import Transport
 from tests.ca.authority import MiniCa
 from tests.ca.rogue import Asked, Reply, Rogue, answer
@@ -114,3 +114,20 @@ def test_after_close_it_can_be_used_again(mini_ca: MiniCa) -> None:
         transport.send("GET", f"{server.url}/")
         transport.close()
         assert transport.send("GET", f"{server.url}/").body == b"ok"
+
+
+def test_a_problem_says_whether_a_byte_went_out(mini_ca: MiniCa) -> None:
+    with Transport(ca_bundle=mini_ca.bundle) as transport, pytest.raises(CaProblem) as caught:
+        transport.send("POST", "https://127.0.0.1:1/x", b"{}", repeatable=False)
+    assert (caught.value.sent, caught.value.copy().sent, caught.value.answered) == (False, False, False)
+    with Rogue(mini_ca, lambda asked: None) as server, Transport(ca_bundle=mini_ca.bundle) as transport:
+        with pytest.raises(CaProblem) as caught:
+            transport.send("POST", f"{server.url}/x", b"{}", repeatable=False)
+        assert (caught.value.sent, caught.value.answered) == (True, False)
+
+    def closed(_resource: str) -> None:
+        raise CaProblem(ProblemKind.RATE, type="urn:x", detail="wait")
+
+    with Transport(ca_bundle=mini_ca.bundle, gate=closed) as transport, pytest.raises(CaProblem) as caught:
+        transport.send("POST", "https://127.0.0.1:1/x", b"{}")
+    assert not caught.value.sent

@@ -395,6 +395,30 @@ def test_only_root_reads_which_file_of_others_is_broken(as_root, as_reseller, sc
     assert "someone-elses" not in reseller
 
 
+def test_a_run_says_how_many_wait_for_a_limit_and_until_when(as_root, as_reseller, scene: Scene):
+    until = timezone.now().replace(microsecond=0) + timedelta(hours=3)
+    jobs = Job.objects.filter(run=scene.live, state=JobState.QUEUED).order_by("pk")
+    first, second = jobs[0], jobs.filter(user__owner=scene.harborweb)[1]
+    waits = {"state": JobState.ENDED, "outcome": "waiting", "outcome_reason": "rate_limited"}
+    Job.objects.filter(pk=first.pk).update(**waits, until=until - timedelta(hours=1))
+    Job.objects.filter(pk=second.pk).update(**waits, until=until)
+    page = as_root.get(f"/runs/{scene.live.pk}/").content.decode()
+    head = page.split('id="run-eta"')[1].split("</div>", maxsplit=1)[0]
+    assert "2 sites wait for a limit of the CA." in head
+    assert f"{until:%Y-%m-%d}" in head
+    assert "2 wait for a limit, until" in page.split('id="slot-limited"')[1]
+    # A site that waited before the run began and needs no job counts as well, a reseller's own part only.
+    host = scene.past.jobs.exclude(user__owner=scene.harborweb).exclude(virtual_host=first.virtual_host)[0].virtual_host
+    type(host).objects.filter(pk=host.pk).update(held_reason="rate_limited", held_until=until + timedelta(hours=1))
+    assert "3 sites wait for a limit" in as_root.get(f"/runs/{scene.live.pk}/").content.decode()
+    own = as_reseller.get(f"/runs/{scene.live.pk}/").content.decode()
+    assert ("1 site waits" in own) or ("2 sites wait" in own)
+    # What is over is not said.
+    Job.objects.filter(pk__in=[first.pk, second.pk]).update(until=timezone.now())
+    type(host).objects.filter(pk=host.pk).update(held_until=None)
+    assert 'id="run-eta"' not in as_root.get(f"/runs/{scene.live.pk}/").content.decode()
+
+
 def test_a_poll_brings_the_failures_only_when_there_are_more(scene, as_root):
     url = f"/runs/{scene.live.pk}/live/"
     html = as_root.get(url).content.decode()

@@ -4,7 +4,7 @@ A claim is (job, attempt, holder). Whoever lost it learns so at its next write, 
 """
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -70,13 +70,18 @@ class Claim:
         order: Order | None = None,
         fields: Iterable[str] = (),
         lines: Iterable[LogLine] = (),
+        also: Callable[[], None] | None = None,
         **columns: Any,
     ) -> None:
-        """In one transaction: the fence with columns of the job, an order (all of it where it is new), log lines."""
+        """In one transaction: the fence with columns of the job, `also`, an order (all of it where it is new), log
+        lines.
+        """
         if order is not None and order.pk is not None and self.job.order_id != order.pk:
             columns["order"] = order
         with writing():
             self.fence(**columns)
+            if also is not None:
+                also()
             if order is not None:
                 if order.pk is None:
                     order.save(force_insert=True)

@@ -36,8 +36,8 @@ LEVELS = {
 class Ending:
     """How one job ended. `until` is when to try again where somebody else says so (the CA, the plan).
 
-    `held` says that the CA's limit holds the site until then. `problem` is {"code", "domain", "data"} of what went
-    wrong beyond a name's own verdict.
+    `held_by` is the provider whose CA holds the site until then, or (no `until`) until a person acts: at others it is
+    free; None: nobody does. `problem` is {"code", "domain", "data"} of what went wrong beyond a name's own verdict.
     """
 
     claim: Claim | None
@@ -46,7 +46,7 @@ class Ending:
     reason: str
     problem: Mapping[str, Any] | None = None
     until: datetime | None = None
-    held: bool = False
+    held_by: str | None = None
     extended: bool = False
     lines: Sequence[LogLine] = field(default_factory=list)
 
@@ -76,6 +76,7 @@ def _end(one: Ending, now: datetime) -> bool:
         state=JobState.ENDED,
         outcome=one.outcome,
         outcome_reason=one.reason[:32],
+        until=one.until,
         problem=problem,
         holder="",
         lease_until=None,
@@ -98,11 +99,11 @@ def _stand(server: Server, mine: Sequence[Ending], now: datetime) -> None:
     for host, one in by_host.items():
         columns: dict[str, Any] = {}
         if one.outcome == JobOutcome.SECURED:
-            columns = {"attempts": 0, "retry_at": None, "held_until": None, "held_reason": ""}
+            columns = {"attempts": 0, "retry_at": None, "held_until": None, "held_reason": "", "held_provider": ""}
             if one.extended:
                 columns["last_extend_at"] = now
-        elif one.held and one.until is not None:
-            columns = {"held_until": one.until, "held_reason": one.reason[:32]}
+        elif one.held_by is not None and (one.until is not None or one.reason in policy.PERSON_ENDS):
+            columns = {"held_until": one.until, "held_reason": one.reason[:32], "held_provider": one.held_by[:64]}
         if columns:
             VirtualHost.objects.filter(pk=host).update(**columns)
     options = sites.policy_options(server)

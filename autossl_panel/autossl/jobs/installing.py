@@ -14,7 +14,7 @@ from django.utils import timezone
 from autossl_panel.helper.client import HelperGone, HelperProblem
 
 from .. import install, leases, log
-from ..models import Job, JobOutcome, JobState, Level, LogLine, Phase
+from ..models import Job, JobOutcome, JobState, Level, LogLine, Options, Phase
 from .claims import writing
 from .endings import Ending, finish
 from .work import Bench
@@ -64,9 +64,9 @@ class Installer(threading.Thread):
 
     def _turn(self) -> None:
         """Activate what is staged, if it is time and nobody else does."""
-        if self._reloaded_at is not None and time.monotonic() - self._reloaded_at < self.bench.reload_gap:
+        if self._reloaded_at is not None and time.monotonic() - self._reloaded_at < self.bench.options.reload_gap:
             # Wait for the moment here: an event that is set again and again must not spin.
-            left = self.bench.reload_gap - (time.monotonic() - self._reloaded_at)
+            left = self.bench.options.reload_gap - (time.monotonic() - self._reloaded_at)
             if self.bench.stopping.wait(min(left, EVERY)):
                 return
             self.bench.staged.set()
@@ -96,7 +96,9 @@ class Installer(threading.Thread):
                 with writing():
                     install.record(found, timezone.now())
                 self._settled = True
-            if jobs:
+            if jobs and self._paused():
+                self._put_off(jobs)
+            elif jobs:
                 self._activate(jobs)
         except HelperGone:
             # `serve` starts another; what was begun is settled then.
@@ -130,6 +132,25 @@ class Installer(threading.Thread):
         with writing():
             install.record(found, now)
             finish(bench.server, [self._ending(by_order[one.order.pk], one) for one in found], now=now)
+
+    def _paused(self) -> bool:
+        """Whether somebody paused AutoSSL, this moment: nothing is installed then, what is staged waits."""
+        return Options.objects.filter(server=self.bench.server, paused_at__isnull=False).exists()
+
+    def _put_off(self, jobs: Sequence[Job]) -> None:
+        """Certificates stay staged until AutoSSL goes on."""
+        line = ("install:stays_staged", Level.WARN)
+        endings = [
+            Ending(
+                None,
+                job,
+                JobOutcome.WAITING,
+                "paused",
+                lines=[_line(job, *line, reason="paused", text="", where="")],
+            )
+            for job in jobs
+        ]
+        finish(self.bench.server, endings)
 
     def _all_wait(self, jobs: Sequence[Job], problem: HelperProblem) -> None:
         """The helper cannot install now: no web server, a full disk. Certificates stay staged."""

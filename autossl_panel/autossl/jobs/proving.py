@@ -5,11 +5,11 @@ names are judged. Dead names hold up nobody but their own site.
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
 from django.db import connection
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 
 from autossl_panel import dcv
 from autossl_panel.helper.client import HelperGone, HelperProblem
@@ -17,10 +17,11 @@ from autossl_panel.helper.protocol import Result
 from autossl_panel.hosting import users as hosting_users
 from autossl_panel.hosting.models import Exclusion, ExclusionPattern, VirtualHost
 
-from .. import install, policy, shaking, sites
+from .. import choosing, install, shaking, sites
 from ..facts import Action
 from ..models import Job, JobOutcome, JobState, Level, Options, Phase
 from ..patience import patiently
+from . import waiting
 from .claims import Claim, writing
 from .work import Bench, Task
 
@@ -32,6 +33,8 @@ ATTACH_AHEAD = 5000
 WITNESSES = 8
 # What may be otherwise at the next try, without anybody touching this site
 TRANSIENT = ("foreign_broken", "nginx_not_running", "busy", "helper_gone")
+# Another's certificate, which somebody lets AutoSSL replace
+FOREIGN = ("foreign_defective", "foreign_expiring")
 ENDS = {
     Action.SKIP: JobOutcome.SKIPPED,
     Action.KEEP: JobOutcome.KEPT,
@@ -40,19 +43,23 @@ ENDS = {
 }
 
 
-def begin(bench: Bench, claims: list[Claim], now: Any) -> list[Task]:
-    """Look at the sites of new claims once more: what needs nothing any more is ended, the rest become tasks."""
+def begin(bench: Bench, claims: list[Claim], now: datetime) -> list[Task]:
+    """Look at the sites of new claims once more, and choose whom to ask: what needs nothing any more, or has to wait,
+    is ended; the rest become tasks.
+    """
     hosts = {one.job.virtual_host_id: one for one in claims}
-    found = sites.read_ids(hosts, bench.policy_options, now, serve_www=bench.serve_www)
+    found = sites.read_ids(hosts, bench.policies, now, serve_www=bench.options.serve_www)
+    outlook = bench.outlook
     tasks = []
     for host, claim in hosts.items():
-        site = found[host]
-        need = policy.need(site.facts, site.options, now)
-        task = Task(claim, site, need)
+        decision = choosing.decide(found[host], outlook, now)
+        task = Task(claim, decision.site, decision.need, now, decision.chosen)
         if claim.job.run_id in bench.cancelled:
             bench.end(task, JobOutcome.CANCELLED, "cancelled")
-        elif (outcome := ENDS.get(need.action)) is not None:
-            bench.end(task, outcome, need.reason, until=need.until)
+        elif (outcome := ENDS.get(decision.need.action)) is not None:
+            bench.end(task, outcome, decision.need.reason, until=decision.need.until)
+        elif decision.chosen is not None and decision.chosen.provider is None:
+            waiting.for_a_provider(bench, task, decision.chosen, now)
         else:
             tasks.append(task)
     _tell(tasks)
@@ -80,7 +87,7 @@ def attach(bench: Bench, tasks: list[Task]) -> list[Task]:
     for job in ahead.select_related("virtual_host", "virtual_host__server").order_by("pk")[:ATTACH_AHEAD]:
         hosts.setdefault(job.virtual_host.key, job.virtual_host)
     extra = install.extra_names(hosts.values())
-    addresses = bench.settings.server_addresses
+    addresses = tuple(bench.options.server_addresses)
     try:
         results = patiently(
             lambda: bench.helper.attach(list(hosts), extra_names=extra, server_addresses=addresses),
@@ -124,7 +131,7 @@ def _wait_for_reload(bench: Bench, hosts: Sequence[VirtualHost]) -> None:
     witnesses = [
         (host.name, where)
         for host in hosts
-        for where in shaking.listening(host.listens, bench.settings.server_addresses, tls=False)
+        for where in shaking.listening(host.listens, bench.options.server_addresses, tls=False)
     ][:WITNESSES]
     if not witnesses:
         return
@@ -159,8 +166,16 @@ def forget(bench: Bench, token: str) -> None:
         return
 
 
+def alike(bench: Bench, tasks: Iterable[Task]) -> list[list[Task]]:
+    """The tasks whose names are proven alike, together: what one CA forbids, another may not."""
+    found: dict[dcv.Settings, list[Task]] = {}
+    for task in tasks:
+        found.setdefault(bench.settings_for(task.provider), []).append(task)
+    return list(found.values())
+
+
 class Prover(threading.Thread):
-    """Asks all names of a batch of tasks; each task goes on to `ready` as soon as its own are judged."""
+    """Asks all names of a batch of tasks that are `alike`; each goes on to `ready` as soon as its own are judged."""
 
     def __init__(self, bench: Bench, tasks: list[Task]) -> None:
         super().__init__(name="prover")
@@ -184,7 +199,9 @@ class Prover(threading.Thread):
             self._settled(dcv.Finding(name, dcv.Outcome.UNKNOWN, "unknown", {"reason": reason, "text": text}))
 
     def _prove(self) -> None:
+        settings = self.bench.settings_for(self.tasks[0].provider)
         for task in self.tasks:
+            task.findings, task.recorded = {}, False
             task.waiting_for = set(task.need.names)
             for name in task.need.names:
                 self._of.setdefault(name, []).append(task)
@@ -195,9 +212,7 @@ class Prover(threading.Thread):
         stop = self.bench.stopping.is_set
         try:
             patiently(lambda: self.bench.helper.challenge_put(token, body), stop=stop)
-            found = dcv.check(
-                self._of, self.bench.settings, token=token, body=body, on_finding=self._settled, stop=stop
-            )
+            found = dcv.check(self._of, settings, token=token, body=body, on_finding=self._settled, stop=stop)
             forget(self.bench, token)
         except (HelperGone, HelperProblem, OSError) as problem:
             self._all_unknown("helper", str(problem))
@@ -219,13 +234,19 @@ class Prover(threading.Thread):
 
 def withdrawn(task: Task) -> bool:
     """Whether somebody ended the wish since the site was looked at, or paused AutoSSL: it can wait for its turn at the
-    CA for minutes. A pattern that is newer than the job may have ended it: the site is looked at again.
+    CA for minutes. A pattern that is newer than that look may have ended it: the site is looked at again.
     """
     excluded = Exclusion.objects.filter(user=OuterRef("user"), name__in=task.need.names)
-    pattern = ExclusionPattern.objects.filter(server=OuterRef("server"), at__gte=task.job.started_at)
-    paused = Options.objects.filter(server=OuterRef("server"), paused_at__isnull=False)
-    host = VirtualHost.objects.filter(pk=task.job.virtual_host_id)
-    return host.filter(hosting_users.off() | Exists(excluded) | Exists(pattern) | Exists(paused)).exists()
+    pattern = ExclusionPattern.objects.filter(server=OuterRef("server"), at__gte=task.looked_at)
+    options = Options.objects.filter(server=OuterRef("server"))
+    paused = options.filter(paused_at__isnull=False)
+    ended: Q = hosting_users.off() | Q(Exists(excluded)) | Q(Exists(pattern)) | Q(Exists(paused))
+    if task.need.reason in FOREIGN:
+        ended |= Q(takeover=False) & Q(Exists(options.filter(replace_foreign=False)))
+    elif task.need.reason == "key_type":
+        others = options.exclude(key_type=task.site.options.key_type)
+        ended |= Q(Exists(options.filter(reissue=False))) | Q(Exists(others))
+    return VirtualHost.objects.filter(ended, pk=task.job.virtual_host_id).exists()
 
 
 def go_on(bench: Bench, task: Task) -> None:

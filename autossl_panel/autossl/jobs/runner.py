@@ -139,9 +139,7 @@ class Runner:
     # --- the parts ---------------------------------------------------------------------------------------------------
 
     def _start_parts(self) -> None:
-        provider = self.bench.found[0] if self.bench.found else None
-        width = provider.max_in_flight if provider else 1
-        for number in range(max(1, width // settings.AUTOSSL_RUNNERS)):
+        for number in range(self.bench.width):
             orderer = Orderer(self.bench, number)
             self._orderers.append(orderer)
             orderer.start()
@@ -200,8 +198,8 @@ class Runner:
                 proving.go_on(self.bench, task)
             else:
                 asked.append(task)
-        if asked:
-            prover = proving.Prover(self.bench, asked)
+        for together in proving.alike(self.bench, asked):
+            prover = proving.Prover(self.bench, together)
             self._provers.append(prover)
             prover.start()
 

@@ -3,39 +3,58 @@
 import queue
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.utils import timezone
 
 from autossl_panel import dcv
 from autossl_panel.helper.client import Client as Helper
 from autossl_panel.hosting.models import Server
 
 from .. import options as option_rows
-from .. import providers, sites
-from ..facts import Need
-from ..models import Account, Job, JobOutcome, Level, LogLine, Provider, Run
+from .. import sites
+from ..choosing import Chosen, Outlook
+from ..facts import Need, ProviderFacts
+from ..models import Account, Job, JobOutcome, JobState, Level, LogLine, Options, Run
 from ..policies import Policies
+from ..policy import ProviderHealth
 from ..policy.trouble import ALIKE, ALIKE_PART
+from ..room import Room
 from ..sites import Site
 from .claims import Claim
 from .endings import Ending
+from .stops import Stops
+
+# The columns of a job whose certificate waits for the installer
+STAGED: Mapping[str, Any] = {"state": JobState.STAGED, "holder": "", "lease_until": None}
 
 
 @dataclass(slots=True)
 class Task:
-    """A claimed job with what has been found out about its site."""
+    """A claimed job with what has been found out about its site, as the provider sees it that is asked.
+
+    `tried`: the providers that it was decided with. `pinned`: it is with one that is not the first choice, because that
+    one takes all its names or the first never signs. `told`: the provider that its log says is asked. `recorded`: its
+    findings stand on rows. `probe`: the lease, and its holder, under which it finds out whether a provider works again.
+    """
 
     claim: Claim
     site: Site
     need: Need
+    looked_at: datetime
+    chosen: Chosen | None = None
     findings: dict[str, dcv.Finding] = field(default_factory=dict)
     waiting_for: set[str] = field(default_factory=set)
-    orders_placed: int = 0
+    orders: Counter[str] = field(default_factory=Counter)
+    tried: set[str] = field(default_factory=set)
+    pinned: bool = False
+    told: str = ""
+    recorded: bool = False
+    probe: tuple[str, str] | None = None
 
     @property
     def job(self) -> Job:
@@ -46,6 +65,13 @@ class Task:
         """What people call the site."""
         name: str = self.claim.job.virtual_host.name
         return name
+
+    @property
+    def provider(self) -> ProviderFacts:
+        """The provider that is asked: without one there is no need."""
+        provider = self.site.options.provider
+        assert provider is not None
+        return provider
 
     def line(self, event: str, level: Level = Level.OUT, *, depth: int = 3, **data: Any) -> LogLine:
         """A line of its log, not yet written."""
@@ -76,41 +102,6 @@ class Suspicion:
         return most >= ALIKE and most > self._seen * ALIKE_PART
 
 
-class Breaker:
-    """One problem that holds for every order at the CA: asked once, not once a site."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._problem: Any = None
-        self._until: datetime | None = None
-        self._faults = 0
-
-    def trip(self, problem: Any, until: datetime) -> None:
-        """No order is begun until then; each ends with this problem."""
-        with self._lock:
-            self._problem, self._until = problem, until
-
-    def fault(self, problem: Any, until: datetime, *, most: int) -> None:
-        """The CA failed once more; `most` times in a row are enough."""
-        with self._lock:
-            self._faults += 1
-            if self._faults >= most:
-                self._problem, self._until = problem, until
-
-    def good(self) -> None:
-        """The CA works."""
-        with self._lock:
-            self._faults = 0
-
-    @property
-    def problem(self) -> Any:
-        """What holds now, None where nothing does."""
-        with self._lock:
-            if self._until is not None and self._until <= timezone.now():
-                self._problem = self._until = None
-            return self._problem
-
-
 @dataclass(slots=True)
 class Bench:
     """The tools of one server, and the belts between a runner's parts."""
@@ -124,38 +115,69 @@ class Bench:
     ended: "queue.SimpleQueue[Ending | None]" = field(default_factory=queue.SimpleQueue)
     staged: threading.Event = field(default_factory=threading.Event)
     suspicion: Suspicion = field(default_factory=Suspicion)
-    breaker: Breaker = field(default_factory=Breaker)
-    policy_options: Policies = field(init=False)
-    serve_www: bool = field(init=False)
-    reload_gap: int = field(init=False)
-    found: tuple[Provider, Account] | None = None
-    settings: dcv.Settings = field(init=False)
+    stops: Stops = field(default_factory=Stops)
+    policies: Policies = field(init=False)
+    options: Options = field(init=False)
+    room: Room = field(init=False)
     cancelled: frozenset[int] = frozenset()
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _alive: dict[int, Claim] = field(default_factory=dict)
+    _places: dict[int, threading.BoundedSemaphore] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.room = Room({})
         self.look()
 
     def look(self) -> None:
-        """Read options and provider anew: they may change while the runner works."""
-        row = option_rows.current(self.server)
-        self.policy_options = sites.policy_options(self.server)
-        self.serve_www, self.reload_gap = row.serve_www, row.reload_gap
-        found = providers.active(self.server)
-        if (found and found[1].pk) != (self.found and self.found[1].pk):
-            # What one CA says stops no order at another.
-            self.breaker = Breaker()
-        self.found = found
-        provider = self.found[0] if self.found else None
-        self.settings = dcv.Settings(
-            resolvers=tuple(row.resolvers),
-            server_addresses=tuple(row.server_addresses),
+        """Read options, providers and how they fare anew: all of it may change while the runner works."""
+        self.options = option_rows.current(self.server)
+        self.policies = sites.policy_options(self.server)
+        self.room.accounts = self.policies.accounts
+        self.stops.look(self.policies.accounts)
+
+    @property
+    def outlook(self) -> Outlook:
+        """What a provider is chosen by now."""
+        return Outlook(self.policies, self.room, stopped=self.stops.code, serve_www=self.options.serve_www)
+
+    @property
+    def width(self) -> int:
+        """How many orders this runner has in hand at the provider in use."""
+        active = self.policies.provider
+        return self._share(self.policies.accounts[active.account]) if active is not None else 1
+
+    @staticmethod
+    def _share(account: Account) -> int:
+        return max(1, account.provider.max_in_flight // settings.AUTOSSL_RUNNERS)
+
+    @contextmanager
+    def place_at(self, account: Account) -> Iterator[None]:
+        """One of the orders that the account's CA takes at once from this runner, whichever thread has it."""
+        with self._lock:
+            place = self._places.get(account.pk)
+            if place is None:
+                place = self._places[account.pk] = threading.BoundedSemaphore(self._share(account))
+        with place:
+            yield
+
+    def settings_for(self, provider: ProviderFacts) -> dcv.Settings:
+        """How names are proven that this provider is to certify."""
+        return dcv.Settings(
+            resolvers=tuple(self.options.resolvers),
+            server_addresses=tuple(self.options.server_addresses),
             http_port=settings.AUTOSSL_HTTP_PORT,
             https_port=settings.AUTOSSL_HTTPS_PORT,
-            private_ca=provider.private_ca if provider else False,
-            caa_identities=tuple(provider.caa_identities) if provider else (),
+            private_ca=provider.private_ca,
+            caa_identities=provider.caa_identities,
         )
+
+    def fares(self, account: Account, health: ProviderHealth, problem: dict[str, Any] | None) -> None:
+        """What was just found out of a provider: nobody need wait for the next look."""
+        with self._lock:
+            self.policies = self.policies.faring(account.provider.name, health)
+            known = self.policies.accounts.get(account.pk)
+            if known is not None:
+                known.down_problem = problem if health.down_until is not None else None
 
     def look_for_cancelled(self) -> None:
         """Which live runs were cancelled: what is claimed of them finishes its step."""
@@ -185,6 +207,11 @@ class Bench:
         with self._lock:
             return list(self._alive.values())
 
+    def to_installer(self, task: Task) -> None:
+        """A job's certificate is staged: nobody holds it until the installer takes it."""
+        self.left(task.claim)
+        self.staged.set()
+
     def end(
         self,
         task: Task,
@@ -193,7 +220,9 @@ class Bench:
         *lines: LogLine,
         problem: Mapping[str, Any] | None = None,
         until: datetime | None = None,
-        held: bool = False,
+        held_by: str | None = None,
     ) -> None:
-        """Hand a job over to be ended."""
-        self.ended.put(Ending(task.claim, task.job, outcome, reason, problem, until=until, held=held, lines=lines))
+        """Hand a job over to be ended. `held_by`: see Ending."""
+        self.ended.put(
+            Ending(task.claim, task.job, outcome, reason, problem, until=until, held_by=held_by, lines=lines)
+        )

@@ -15,7 +15,7 @@ from .book import FOREVER, Block, Book, Failures, Loss
 from .hearing import Asked, Problem, Scope, scopes
 from .ledger import Granted, Ledger, Use, Wait
 from .limit import COUNTED, PROVIDER_WIDE, Kind, Limit
-from .wish import HEADROOM, Key, OrderKind, Purpose, Wish, digest, order, order_kind, probe_at, registration
+from .wish import HEADROOM, Key, OrderKind, Purpose, Wish, digest, order, order_kind, registration
 
 __all__ = [
     "COUNTED",
@@ -42,7 +42,6 @@ __all__ = [
     "digest",
     "order",
     "order_kind",
-    "probe_at",
     "registration",
     "scopes",
 ]

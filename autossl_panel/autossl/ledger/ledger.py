@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from .book import FOREVER, Block, Book, Failures, Loss
-from .limit import PROVIDER_WIDE, Kind, Limit
-from .wish import DIVIDED, Key, Wish
+from .limit import DIVIDED, PROVIDER_WIDE, Kind, Limit
+from .wish import Key, Wish
 
 
 class Granted(NamedTuple):
@@ -91,6 +91,11 @@ class Ledger:
             return held
         self._spend(wish.spends, now)
         return Granted(wish, now, now + self._lag / 2)
+
+    def look(self, wish: Wish, now: float) -> Wait | None:
+        """What `ask` would say now, None where it would grant; nothing is spent."""
+        now = max(self.mark, now)
+        return self._room(wish.asks, wish.headroom, now, self._held(wish, now), probe=wish.probe)
 
     def _room(
         self, asks: Iterable[Key], headroom: float, now: float, held: Wait | None, *, probe: bool = False
@@ -207,10 +212,11 @@ class Ledger:
                     self._take_out(key, granted.at)
                     book.add(key[1], max(now, self._moment(key[0], granted.at)))
 
-    def give_back(self, granted: Granted) -> None:
-        """Undo all of it: the request was surely never sent."""
+    def give_back(self, granted: Granted, *, but: Collection[Kind] = ()) -> None:
+        """Undo it, `but` for some kinds: the request was surely never sent, or the CA's answer was no."""
         for key in granted.wish.spends:
-            self._take_out(key, granted.at)
+            if key[0] not in but:
+                self._take_out(key, granted.at)
 
     def _take_out(self, key: Key, at: float) -> bool:
         book = self.books[key[0]]

@@ -32,6 +32,8 @@ class Kind(StrEnum):
 COUNTED = tuple(kind for kind in Kind if kind is not Kind.ACCOUNT)
 # Shared by all accounts of a provider
 PROVIDER_WIDE = frozenset({Kind.DOMAIN, Kind.SET, Kind.REQUESTS, Kind.REGISTRATIONS})
+# Of an allowance of these a part is left to what may not wait
+DIVIDED = frozenset({Kind.ORDERS, Kind.DOMAIN, Kind.SET})
 _LATE = frozenset({Kind.DOMAIN, Kind.SET, Kind.FAILURES})
 
 
@@ -51,6 +53,10 @@ class Limit:
     def allowed(self) -> int:
         """How many of them are used: at most 80 %, at least 1."""
         return max(1, self.number * 4 // 5)
+
+    def room(self, headroom: float) -> int:
+        """How many of them somebody may use who leaves this part to others."""
+        return max(1, self.allowed - int(self.allowed * headroom)) if self.kind in DIVIDED else self.allowed
 
     @property
     def margin(self) -> float:

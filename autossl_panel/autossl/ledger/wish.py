@@ -11,7 +11,6 @@ from autossl_panel.names import registered_domain
 
 from .limit import Kind
 
-HOUR = 3600.0
 DAY = 86400.0
 # An order for the names of a certificate that is not older is a renewal. Let's Encrypt looks back 120 days.
 KNOWN_FOR = 100 * DAY
@@ -41,7 +40,6 @@ class Purpose(StrEnum):
 # even while every new site waits; an extension can wait a little longer; re-issues of a whole server leave half to
 # everything else. An allowance of up to nine is too small to be divided by ten: there what comes first is served.
 HEADROOM = {Purpose.URGENT: 0.0, Purpose.ORDINARY: 0.1, Purpose.EXTEND: 0.25, Purpose.REISSUE: 0.5}
-DIVIDED = frozenset({Kind.ORDERS, Kind.DOMAIN, Kind.SET})
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +76,7 @@ def order(
     domains: Sequence[str] | None = None,
     subject: str | None = None,
 ) -> Wish:
-    """The wish for an order of `names`. `probe`: see `probe_at`.
+    """The wish for an order of `names`. `probe`: in spite of refusals that end by themselves.
 
     `domains` and `subject` spare who knows them finding out: registered domains, and the names' `digest` or the like.
     """
@@ -97,18 +95,6 @@ def order(
         return Wish(kind, ours, (), (*counted, whole, *failures), 0.0, probe)
     spends = ((Kind.ORDERS, ""), *counted, whole, *failures)
     return Wish(kind, ours, spends, spends, HEADROOM[purpose], probe)
-
-
-def probe_at(until: float | None, not_after: float, now: float) -> float | None:
-    """When to ask again a CA that refuses until `until`, where there is no other for a certificate that ends before.
-
-    Half way to its end, at least an hour from now; daily once it has ended. `until` where that comes in time; None for
-    a paused name: only a person helps.
-    """
-    if until is None or until <= not_after:
-        return until
-    pause = max(HOUR, (not_after - now) / 2) if not_after > now else DAY
-    return min(until, now + pause)
 
 
 _REGISTRATION = ((Kind.REGISTRATIONS, ""),)

@@ -6,32 +6,36 @@ this host's clock alone; a client that has heard nothing yet asks for the direct
     client = ca.Client(…, gate=pacing.pace(provider))    each request at its pace; may raise CaProblem (RATE)
     wish = ledger.order(ledger.order_kind(replaces=…, issued_at=…, now=…), names, purpose=…)
     with transaction.atomic():                           the order's row and its permit in one commit
-        order.save(); answer = take(account, wish, now=client.time)
+        answer = take(account, wish, now=client.time)
         Wait → no order: the job waits until answer.until (None: a person has to act)
         Permit → order.permit = answer.as_json(); save
     …newOrder is sent after the commit. Sent once more (the answer was lost, `replaces` was refused): another permit.
     permit = Permit.of(order.permit, order.names)        also after a crash, by any worker
     keep(account, permit, now=…)                         before challenges are answered and before finalize
     settle(account, permit, now=…, proven= failed= | issued=True)      with what saves the outcome
-    give_back(account, permit)                           only where surely nothing was sent
+    give_back(account, permit)                           where surely nothing was sent; answered=True: the CA said no
     heard(provider, problem, asked, account=…, names=…, now=…, skew=client.date_offset)     whenever a CaProblem comes
     take(account, ledger.registration(), now=…)          before newAccount
-    ledger.order(…, probe=True) at ledger.probe_at(…)    where a refusal outlasts the certificate and no other CA helps
+    ledger.order(…, probe=True) at policy.probe_at(…)    where a refusal outlasts the certificate and no other CA helps
 
-Nothing here knows the CA's protocol, so that pages may read it: `usage`, `paused`, `unpause`. Previews: `forecast`.
-The sweep: `prune`. What a provider allows: `limits_of`, changed by `changing`.
+Nothing here knows the CA's protocol, so that pages may read it: `usage`, `paused`, `unpause`; `look` is `take` without
+taking, `queue` when the turn of who waits would come. Previews: `forecast`. The sweep: `prune`. What a provider allows:
+`limits_of`, changed by `changing`.
 """
 
 from .changing import LimitProblem
-from .permits import Heard, Permit, Wait, give_back, heard, keep, settle, take, unpause
+from .permits import NO_SKEW, Heard, Permit, Wait, give_back, heard, keep, look, settle, take, told, unpause
 from .rows import limits_of
 from .stamps import StampProblem, start_spent
+from .turns import Queue, queue
 from .using import Refused, Report, Usage, forecast, paused, prune, usage
 
 __all__ = [
+    "NO_SKEW",
     "Heard",
     "LimitProblem",
     "Permit",
+    "Queue",
     "Refused",
     "Report",
     "StampProblem",
@@ -42,11 +46,14 @@ __all__ = [
     "heard",
     "keep",
     "limits_of",
+    "look",
     "paused",
     "prune",
+    "queue",
     "settle",
     "start_spent",
     "take",
+    "told",
     "unpause",
     "usage",
 ]

@@ -12,7 +12,7 @@ from autossl_panel.people import audit
 from autossl_panel.people.models import User
 
 from .. import ledger
-from ..ledger import FOREVER, Asked, Granted, Key, Kind, OrderKind, Scope, Wish
+from ..ledger import FOREVER, Asked, Granted, Key, Kind, Limit, OrderKind, Scope, Wish
 from ..models import Account, Bucket, Provider
 from . import rows, stamps, stops
 from .rows import Sheet
@@ -59,6 +59,11 @@ class Wait:
     detail: str = ""
     url: str = ""
 
+    @property
+    def refused(self) -> bool:
+        """The CA said so itself; else it is our own count of what it allows."""
+        return bool(self.detail)
+
 
 @dataclass(frozen=True, slots=True)
 class Heard:
@@ -71,6 +76,25 @@ class Heard:
     url: str
 
 
+def look(account: Account, wish: Wish, *, now: datetime) -> Wait | None:
+    """What `take` would say now, None for a permit: as near as can be told without a lock. Writes nothing."""
+    found = rows.limits_of(account.provider)
+    if not _limits(found, wish):
+        answer = _unlimited(account, wish, now)
+        return answer if isinstance(answer, Wait) else None
+    paper = rows.sheet(account)
+    paper.read([*wish.asks, *_heeded(wish)], lock=False)
+    held = paper.ledger.look(wish, rows.seconds(now))
+    return None if held is None else told(held, wish)
+
+
+def told(held: ledger.Wait, wish: Wish) -> Wait:
+    """What the ledger says to a wish, as people and rows have it."""
+    until = None if held.until is None else rows.moment(held.until)
+    label = _labels(wish).get((held.kind, held.subject), held.subject)
+    return Wait(until, held.kind, held.subject, held.used, held.allowed, label, held.detail, held.url)
+
+
 def take(account: Account, wish: Wish, *, now: datetime) -> Permit | Wait:
     """Leave for what `wish` needs, all of it or nothing. `now` is **the CA's time** as this process has heard it.
 
@@ -80,8 +104,7 @@ def take(account: Account, wish: Wish, *, now: datetime) -> Permit | Wait:
     """
     # As the caller knows the provider: whether anything is limited. What, is read under the lock.
     found = rows.limits_of(account.provider)
-    kinds = {Kind.FAILURES if limit.kind is Kind.CONSECUTIVE else limit.kind for limit in found}
-    if not any(kind in kinds for kind, _subject in wish.spends):
+    if not _limits(found, wish):
         return _unlimited(account, wish, now)
     at = rows.seconds(now)
     with transaction.atomic():
@@ -94,7 +117,7 @@ def take(account: Account, wish: Wish, *, now: datetime) -> Permit | Wait:
         answer = paper.ledger.ask(wish, at)
         if isinstance(answer, ledger.Wait):
             _save_stamp(row)
-            return _wait(answer, labels)
+            return told(answer, wish)
         paper.write(counted, labels)
         row.ledger_count += 1
         _save_stamp(row)
@@ -115,7 +138,7 @@ def keep(account: Account, permit: Permit, *, now: datetime) -> Permit | Wait:
         paper = _opened(account, given.wish, lock=True)
         answer = paper.ledger.keep(given, rows.seconds(now))
         if isinstance(answer, ledger.Wait):
-            return _wait(answer, _labels(given.wish))
+            return told(answer, given.wish)
         paper.write(paper.counted(given.wish.spends), _labels(given.wish))
     return Permit(answer)
 
@@ -144,14 +167,17 @@ def settle(
         paper.write(paper.counted(keys), _labels(given.wish))
 
 
-def give_back(account: Account, permit: Permit) -> None:
-    """All of it, because the request was surely never sent: no connection was made, or the caller thought better."""
+def give_back(account: Account, permit: Permit, *, answered: bool = False) -> None:
+    """All of it, because the request was surely never sent: no connection was made, or the caller thought better.
+
+    `answered`: it was sent and the CA's answer was no. Then it counts as an order, but nothing will come of it.
+    """
     given = permit.granted
     if given is None:
         return
     with transaction.atomic():
         paper = _opened(account, given.wish, lock=True)
-        paper.ledger.give_back(given)
+        paper.ledger.give_back(given, but=(Kind.ORDERS,) if answered else ())
         paper.write(paper.counted(given.wish.spends), _labels(given.wish))
 
 
@@ -216,6 +242,12 @@ def unpause(account: Account, name: str, *, by: User | None) -> bool:
 # --- what they share --------------------------------------------------------------------------------------------------
 
 
+def _limits(found: Iterable[Limit], wish: Wish) -> bool:
+    """Whether any of these limits is about what the wish spends."""
+    kinds = {Kind.FAILURES if limit.kind is Kind.CONSECUTIVE else limit.kind for limit in found}
+    return any(kind in kinds for kind, _subject in wish.spends)
+
+
 def _unlimited(account: Account, wish: Wish, now: datetime) -> Permit | Wait:
     """Where nothing that the wish spends is limited: only what the CA refused before."""
     provider = account.provider
@@ -228,7 +260,7 @@ def _unlimited(account: Account, wish: Wish, now: datetime) -> Permit | Wait:
     paper = rows.sheet(account)
     paper.read([*wish.asks, *_heeded(wish)], lock=False)
     answer = paper.ledger.ask(wish, rows.seconds(now))
-    return _wait(answer, _labels(wish)) if isinstance(answer, ledger.Wait) else Permit(None)
+    return told(answer, wish) if isinstance(answer, ledger.Wait) else Permit(None)
 
 
 def _locked(account: Account, now: datetime, span: timedelta) -> Account:
@@ -269,9 +301,3 @@ def _labels(wish: Wish) -> dict[Key, str]:
     """What people call a set of names."""
     shown = ", ".join(wish.names[:3]) + (f" … ({len(wish.names)})" if len(wish.names) > 3 else "")
     return {key: shown for key in wish.spends if key[0] is Kind.SET}
-
-
-def _wait(answer: ledger.Wait, labels: Mapping[Key, str]) -> Wait:
-    until = None if answer.until is None else rows.moment(answer.until)
-    label = labels.get((answer.kind, answer.subject), answer.subject)
-    return Wait(until, answer.kind, answer.subject, answer.used, answer.allowed, label, answer.detail, answer.url)

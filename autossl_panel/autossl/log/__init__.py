@@ -1,7 +1,7 @@
 """The log of runs: lines are written as event and data at once, and rendered to text when read."""
 
 from .advice import known
-from .render import Line, line, problem_advice, problem_text, problem_told, reason_text, render, scope_text
+from .render import Line, limit_text, line, problem_advice, problem_text, problem_told, reason_text, render, scope_text
 from .tail import Tail
 from .writer import Writer, for_job, for_run
 
@@ -12,6 +12,7 @@ __all__ = [
     "for_job",
     "for_run",
     "known",
+    "limit_text",
     "line",
     "problem_advice",
     "problem_text",

@@ -6,6 +6,7 @@ from django.utils.translation import gettext as _
 
 from .facts import Facts, Words, again, sentences
 from .facts import text as fact
+from .words import LIMITS
 
 
 def _let_replace() -> str:
@@ -180,9 +181,42 @@ def _ca_eab(data: Facts, _words: Words) -> str:
     return _told(data, what, _("Get a fresh key id and HMAC key from the CA and register again."))
 
 
+def _rate_limited(data: Facts, _words: Words) -> str:
+    words = {
+        "who": fact(data, "provider") or _("The CA"),
+        "limit": str(LIMITS.get(fact(data, "limit"), "")) % {"label": fact(data, "label") or "?"},
+        "used": fact(data, "used") or "?",
+        "allowed": fact(data, "allowed") or "?",
+        "said": fact(data, "text").rstrip("."),
+    }
+    if words["said"]:
+        what = _("%(who)s refuses it for a while: %(said)s.")
+    elif words["limit"]:
+        what = _("%(who)s limits %(limit)s; %(used)s of the %(allowed)s that this server uses up are used.")
+    else:
+        what = _("%(who)s takes no more for a while.")
+    rest = _("The site goes on by itself when its turn comes; another fallback provider would make that sooner.")
+    return sentences(what % words, rest)
+
+
+def _providers_down(data: Facts, _words: Words) -> str:
+    what = _("No provider that this site may be ordered from works now.")
+    return _told(
+        data, what, _("It is tried again by itself; another fallback provider would have been asked in its place.")
+    )
+
+
+def _ledger(data: Facts, _words: Words) -> str:
+    what = _("What is asked of the CA is counted in a file that cannot be written, so nothing is asked.")
+    return _told(data, what, _("Make room on its disk, or give the file back to the worker's user."))
+
+
 WRITERS: dict[str, Callable[[Facts, Words], str]] = {
     "ca_refused": _ca_refused,
     "ca_paused": _ca_paused,
+    "rate_limited": _rate_limited,
+    "providers_down": _providers_down,
+    "ledger": _ledger,
     "ca_terms": _ca_terms,
     "ca_account": _ca_account,
     "ca_eab": _ca_eab,

@@ -44,7 +44,17 @@ EVENTS: dict[str, "_StrPromise"] = {
     "dcv:passed": _("%(name)s: proven at %(addresses)s"),
     "dcv:failed": _("%(name)s: %(reason_text)s"),
     "dcv:unknown": _("%(name)s: %(reason_text)s"),
-    "plan:order": _("Orders a certificate for %(names)s"),
+    "provider:asked": _("%(provider)s is asked: %(reason_text)s"),
+    "provider:down": _(
+        "%(provider)s is left alone until %(until)s, because it failed several times in a row. %(text)s"
+    ),
+    "provider:limited": _(
+        "%(provider)s: %(limit_text)s, %(used)s of %(allowed)s are used. This site's turn comes %(until)s"
+    ),
+    "provider:refuses": _("%(provider)s refuses %(limit_text)s until %(until)s: %(text)s"),
+    "provider:paused": _("%(provider)s has paused %(label)s until a person acts there. %(text)s %(link)s"),
+    "provider:passed_over": _("%(provider)s is not asked: %(reason_text)s"),
+    "plan:order": _("Orders a certificate for %(names)s from %(provider)s"),
     "plan:keep": _("Nothing is ordered: %(reason_text)s"),
     "plan:defer": _("Renewal waits until %(until)s for %(names)s"),
     "plan:hold": _("Held: %(reason_text)s"),
@@ -73,9 +83,9 @@ EVENTS: dict[str, "_StrPromise"] = {
     "job:secured": _("%(site)s: the new certificate is served"),
     "job:kept": _("%(site)s is kept as it is: %(reason_text)s"),
     "job:skipped": _("%(site)s is skipped: %(reason_text)s"),
-    "job:deferred": _("%(site)s is deferred: %(reason_text)s"),
-    "job:waiting": _("%(site)s waits: %(reason_text)s"),
-    "job:failed": _("%(site)s failed: %(reason_text)s"),
+    "job:deferred": _("%(site)s is deferred: %(reason_text)s%(until_text)s"),
+    "job:waiting": _("%(site)s waits: %(reason_text)s%(until_text)s"),
+    "job:failed": _("%(site)s failed: %(reason_text)s%(until_text)s"),
     "job:cancelled": _("%(site)s: cancelled"),
     # a user's last check, shown on Manage Users
     "check:nothing_to_do": _("Nothing to do"),

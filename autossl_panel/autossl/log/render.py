@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy
 from ..models import Level, LogLine
 from .advice import advice, known
 from .events import EVENTS
-from .words import REASONS
+from .words import LIMITS, REASONS
 
 # Problems whose words come from the CA, the helper or the web server
 SAID = frozenset(code for code in REASONS if code.startswith("ca_")) | {
@@ -80,11 +80,19 @@ def reason_text(code: str) -> str:
     return str(REASONS.get(code, code))
 
 
+def limit_text(kind: str, label: str) -> str:
+    """What a CA limits, of whom: “certificates of example.org”. A kind without words is shown as it is."""
+    return str(LIMITS.get(kind, kind)) % {"label": label or "?"}
+
+
 def render(event: str, data: Mapping[str, Any]) -> str:
     """The text of a line. What a text names and the line lacks shows as “?”: an old line never breaks a page."""
     values = _Values(data)
     if "reason" in data:
         values.setdefault("reason_text", reason_text(str(data["reason"])))
+    values.setdefault("until_text", _(", next try %(until)s") % {"until": data["until"]} if "until" in data else "")
+    if "limit" in data:
+        values.setdefault("limit_text", limit_text(str(data["limit"]), str(data.get("label", ""))))
     if "scope" in data:
         values.setdefault("scope_text", scope_text(str(data["scope"])))
     if "summary" in data:

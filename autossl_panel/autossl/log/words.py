@@ -1,4 +1,4 @@
-"""What each reason and problem code means in plain words; one table for lines, cells and the command line."""
+"""What each reason, problem code and limit means in plain words; one table for lines, cells and the command line."""
 
 from typing import TYPE_CHECKING
 
@@ -59,6 +59,11 @@ REASONS: dict[str, "_StrPromise"] = {
     "provider_own": _("the site's own provider"),
     "provider_fallback": _("the next provider, because those before it fail"),
     "provider_probe": _("the first order after a pause, to see whether the provider works again"),
+    "provider_instead": _("it takes all the names"),
+    "provider_despite": _("to find out whether it still refuses"),
+    "provider_down": _("it failed several times in a row"),
+    "provider_probed": _("another order finds out whether it works again"),
+    "replaced_elsewhere": _("another provider is asked instead"),
     "providers_down": _("no provider works"),
     # rules §7: preflight
     "nxdomain": _("the name does not exist in DNS"),
@@ -94,6 +99,7 @@ REASONS: dict[str, "_StrPromise"] = {
     "ca_order": _("the CA refused the order"),
     "provider_changed": _("another provider is in use now"),
     "order_stuck": _("the CA is still working on the order"),
+    "ledger": _("what was asked of the CA cannot be counted"),
     "worker_died": _("three workers died at it"),
     "internal": _("an error in the panel itself"),
     "helper_gone": _("the helper does not answer"),
@@ -114,4 +120,16 @@ REASONS: dict[str, "_StrPromise"] = {
     # why a site is looked at
     "changed": _("something changed"),
     "recheck": _("somebody asked for it"),
+}
+
+# What a CA limits; `%(label)s` is of whom
+LIMITS: dict[str, "_StrPromise"] = {
+    "orders": _("new orders of the account"),
+    "domain": _("certificates of %(label)s"),
+    "set": _("certificates of exactly the names %(label)s"),
+    "failures": _("failed validations of %(label)s"),
+    "consecutive": _("failures in a row of %(label)s"),
+    "requests": _("requests"),
+    "registrations": _("new accounts from this server"),
+    "account": _("orders of the account"),
 }

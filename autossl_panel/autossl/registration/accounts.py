@@ -8,13 +8,14 @@ from django.utils import timezone
 
 from autossl_panel import ca
 from autossl_panel.ca import account as ca_account
-from autossl_panel.ca.transport import no_gate
 
-from .. import providers
+from .. import ledger, limits, pacing, providers
+from ..ledger import Asked
+from ..log.render import limit_text
 from ..models import Account, AccountStatus, Certificate, Job, JobState, Order, OrderStatus, Provider
 from . import keys
 from .directories import refresh
-from .settling import Gate, new_client, settle
+from .settling import new_client, settle
 
 # Which input a problem of the account belongs to, and what it is called
 FIELDS = {
@@ -40,7 +41,7 @@ def _registered(account: Account) -> Account:
     known = account.url
     try:
         with closing(new_client(provider, key)) as new:
-            url = new.register(contact=contact(account), agree_terms=agreed(account), eab=binding(provider))
+            url = make(account, new)
             account.problem = _contact_problem(account, new) if url == known else None
     except ca.CaProblem as problem:
         return refused(account, problem)
@@ -65,6 +66,35 @@ def leave_behind(account: Account) -> None:
     unsigned = unsigned.filter(status__in=[OrderStatus.PENDING, OrderStatus.READY]).exclude(Exists(live))
     unsigned.update(closed_at=timezone.now(), closed_as="given_up")
     Certificate.objects.filter(account=account).update(account=None)
+
+
+def make(account: Account, new: ca.Client) -> str:
+    """Register with `new`, or find the account again; its URL. A new one needs a permit: some CAs count accounts.
+
+    Raises CaProblem, also where our own count says that there is no room now.
+    """
+
+    def permitted() -> None:
+        answer = limits.take(account, ledger.registration(), now=new.freshen() or timezone.now())
+        if isinstance(answer, limits.Wait):
+            detail = f"{account.provider}: {limit_text(answer.kind, answer.label)}"
+            until = f" The next is possible at {answer.until:%Y-%m-%d %H:%M} UTC." if answer.until else ""
+            raise ca.CaProblem(
+                ca.ProblemKind.RATE,
+                type="urn:autossl-panel:error:limit",
+                detail=f"{detail}: {answer.used} of {answer.allowed} are used.{until}",
+                retry_after=answer.until,
+            )
+
+    try:
+        return new.register(
+            contact=contact(account), agree_terms=agreed(account), eab=binding(account.provider), before_new=permitted
+        )
+    except ca.CaProblem as problem:
+        if problem.sent and problem.answered:
+            now, skew = new.ca_time or timezone.now(), new.date_offset or limits.NO_SKEW
+            limits.heard(account.provider, problem, Asked.NEW_ACCOUNT, account=account, now=now, skew=skew)
+        raise
 
 
 def contact(account: Account) -> list[str]:
@@ -105,10 +135,10 @@ def refused(account: Account, problem: ca.CaProblem) -> Account:
     return account
 
 
-def client(account: Account, *, gate: Gate = no_gate) -> ca.Client:
+def client(account: Account) -> ca.Client:
     """A client for one thread, on the account. Raises CaProblem (ACCOUNT) where its key is lost or cannot be read.
 
-    Whoever uses it does so inside `keys.in_use`. `gate` is passed by each request.
+    Whoever uses it does so inside `keys.in_use`. Its requests keep to the pace that the CA allows.
     """
     settle(account)
     try:
@@ -120,7 +150,7 @@ def client(account: Account, *, gate: Gate = no_gate) -> ca.Client:
     if account.thumbprint != thumbprint:
         account.thumbprint = thumbprint
         account.save(update_fields=["thumbprint"])
-    return new_client(account.provider, key, account.url, gate=gate)
+    return new_client(account.provider, key, account.url)
 
 
 def _key(account: Account) -> bytes:
@@ -131,10 +161,14 @@ def _key(account: Account) -> bytes:
         raise ca.CaProblem(ca.ProblemKind.ACCOUNT, type="urn:autossl-panel:error:key", detail=text) from error
 
 
-def reader(provider: Provider, *, gate: Gate = no_gate) -> ca.Reader:
-    """What reads from the provider's CA without an account, for one thread. `gate` is passed by each request."""
+def reader(provider: Provider) -> ca.Reader:
+    """What reads from the provider's CA without an account, for one thread, at the pace that the CA allows."""
     return ca.Reader(
-        provider.directory_url, ca_bundle=keys.bundle(provider), connect_timeout=5, read_timeout=ANSWERED_IN, gate=gate
+        provider.directory_url,
+        ca_bundle=keys.bundle(provider),
+        connect_timeout=5,
+        read_timeout=ANSWERED_IN,
+        gate=pacing.pace(provider),
     )
 
 

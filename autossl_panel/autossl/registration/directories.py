@@ -12,7 +12,7 @@ from autossl_panel import ca
 from autossl_panel.ca import directory, presets
 from autossl_panel.hosting.models import Server
 
-from .. import providers
+from .. import pacing, providers
 from ..models import Account, AccountStatus, Provider, ProviderState
 from ..policy.needs import CLOCK_TOLERANCE
 from . import keys
@@ -69,7 +69,7 @@ def probe(provider: Provider) -> Provider:
     """Read the provider's directory; the row says ready with what was read, or refused with the problem."""
     now = timezone.now()
     try:
-        facts = directory.probe(provider.directory_url, ca_bundle=keys.bundle(provider), now=now)
+        facts = _read(provider, now)
     except ca.CaProblem as problem:
         provider.state = ProviderState.REFUSED
         field = "ca_bundle" if problem.short_type == "bundle" else "directory_url"
@@ -79,6 +79,11 @@ def probe(provider: Provider) -> Provider:
         return provider
     _take_in(provider, facts, now)
     return provider
+
+
+def _read(provider: Provider, now: datetime) -> ca.DirectoryFacts:
+    gate = pacing.pace(provider)
+    return directory.probe(provider.directory_url, ca_bundle=keys.bundle(provider), now=now, gate=gate)
 
 
 def look_again(server: Server, now: datetime) -> None:
@@ -95,7 +100,7 @@ def look_again(server: Server, now: datetime) -> None:
 def refresh(provider: Provider, now: datetime) -> None:
     """Read the directory of a provider in use again, where it answers."""
     try:
-        facts = directory.probe(provider.directory_url, ca_bundle=keys.bundle(provider), now=now)
+        facts = _read(provider, now)
     except ca.CaProblem as problem:
         log.warning("the directory of %s could not be read: %s", provider, problem)
     else:
@@ -153,7 +158,7 @@ def look_at_clock(server: Server) -> None:
         return
     provider = found[0]
     try:
-        facts = directory.probe(provider.directory_url, ca_bundle=keys.bundle(provider), now=timezone.now())
+        facts = _read(provider, timezone.now())
     except ca.CaProblem as problem:
         log.warning("the clock of %s could not be asked for: %s", provider, problem)
         return

@@ -1,13 +1,12 @@
 """Which key counts, where a change of an account's key was broken off; and clients made with a key at hand."""
 
 import time
-from collections.abc import Callable
 from contextlib import closing, suppress
 
 from autossl_panel import ca
 from autossl_panel.ca import account as ca_account
-from autossl_panel.ca.transport import no_gate
 
+from .. import pacing
 from ..models import Account, Provider
 from . import keys
 from .keys import Next
@@ -16,12 +15,9 @@ from .keys import Next
 UNDER_WAY = 600.0
 
 
-# What is called before each request with the name of what it is for
-Gate = Callable[[str], None]
-
-
-def new_client(provider: Provider, key: bytes, url: str | None = None, *, gate: Gate = no_gate) -> ca.Client:
-    """A client of the provider's CA that signs with `key`."""
+def new_client(provider: Provider, key: bytes, url: str | None = None) -> ca.Client:
+    """A client of the provider's CA that signs with `key`, at the pace that the CA allows all who ask it."""
+    gate = pacing.pace(provider)
     return ca.Client(provider.directory_url, key, url, ca_bundle=keys.bundle(provider), gate=gate)
 
 

@@ -15,7 +15,7 @@ from autossl_panel.hosting.models import Server
 
 from ..models import Account, AccountStatus
 from . import keys
-from .accounts import agreed, binding, binding_is_spent, client, contact, heard_problem, leave_behind, refused
+from .accounts import binding_is_spent, client, heard_problem, leave_behind, make, refused
 from .keys import Next
 from .settling import new_client, settle, take_over
 
@@ -105,7 +105,7 @@ def register_anew(account: Account, *, seconds: float = PATIENCE) -> bool:
         key = keys.made(account, Next.ANEW)
         try:
             with closing(new_client(provider, key)) as new:
-                url = new.register(contact=contact(account), agree_terms=agreed(account), eab=binding(provider))
+                url = make(account, new)
         except ca.CaProblem as problem:
             account.wish = None
             account.save(update_fields=["wish"])

@@ -9,7 +9,7 @@ from typing import Any
 from django.db import connection
 
 from autossl_panel.autossl import foreground, jobs, log, runs
-from autossl_panel.autossl.management.base import FAILED, hosting_user
+from autossl_panel.autossl.management.base import FAILED, hosting_user, plural
 from autossl_panel.autossl.management.base import Command as Base
 from autossl_panel.autossl.models import Level, Run
 from autossl_panel.autossl.notify import post, telling
@@ -55,7 +55,15 @@ class Command(Base):
             telling.sweep(server, gathered=False)
             post.deliver(server)
         run.refresh_from_db()
+        self._tell_waiting(run)
         return FAILED if run.ended_at is None or run.cancelled_at or run.problem or _unfinished(run) else 0
+
+    def _tell_waiting(self, run: Run) -> None:
+        done = runs.progress(run)
+        if done.limited_until is not None:
+            sites = plural(done.limited, "site")
+            last = f"{done.limited_until:%Y-%m-%d %H:%M} UTC"
+            self.stdout.write(f"A limit of the CA: {sites} must wait. AutoSSL goes on by itself; the last at {last}.")
 
     @staticmethod
     def _discover() -> None:
