@@ -62,7 +62,8 @@ def is_fresh(found: Preview, now: datetime) -> bool:
         return False
     if AuditEntry.objects.filter(at__gt=found.at).exists():
         return False
-    return not Run.objects.filter(server=found.server_id).filter(Q(started_at__gt=found.at) | Q(ended_at__gt=found.at)).exists()
+    ran = Q(started_at__gt=found.at) | Q(ended_at__gt=found.at)
+    return not Run.objects.filter(ran, server=found.server_id).exists()
 
 
 # --- who may see what -------------------------------------------------------------------------------------------------

@@ -49,7 +49,8 @@ def in_hand(site: Site, need: Need, run: int) -> PreviewSite:
 def foreseen(found: Foreseen, now: datetime) -> PreviewSite:
     """A site that a job would be made for."""
     action = ORDERS[found.need.action] if found.orders else ACTIONS[found.action]
-    row = _row(found.site, action, found.reason, _planned(found) if found.plan is not None else _standing(found.site, found.need))
+    names = _planned(found) if found.plan is not None else _standing(found.site, found.need)
+    row = _row(found.site, action, found.reason, names)
     row.urgent = priority.job_class(found.need, found.site.facts, now) == priority.URGENT
     row.until = found.until
     if row.until is not None and found.plan is not None and row.action == PreviewAction.WAIT:

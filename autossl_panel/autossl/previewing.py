@@ -1,30 +1,27 @@
-"""What a run would do, worked out for a preview: the survey's own look at every site, then its jobs in their order, each
-foreseen with what those before it would have used up of the CAs' limits.
+"""What a run would do, worked out for a preview: the survey's own look at every site, then its jobs in their order,
+each foreseen with what those before it would have used up of the CAs' limits.
 
 Nothing is asked of DNS or a CA, and no row but the preview's own is written; the configuration is read, as each sweep
 does. Names count as the last check found them.
 """
 
-import gc
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import groupby
 
-from django.db.models import F
 from django.utils import timezone
 
 from autossl_panel.helper.client import Client
 from autossl_panel.hosting.models import VirtualHost
 
-from . import foresight, inventory, leases, policy, preview, previewed, runs, sites, turns
+from . import choosing, foresight, inventory, leases, policy, preview, previewed, quick, runs, sites, turns
 from . import options as option_rows
 from .choosing import Outlook
 from .facts import Action
-from .models import Job, Preview, PreviewSite, Run
+from .models import Preview, PreviewSite, Run
 from .room import Forecast
 from .sites import Site
 from .turns import Turn
@@ -69,6 +66,7 @@ def work_out(
         if found.attempts > preview.MOST_ATTEMPTS:
             _end(found, {"code": "worker_died", "text": ""})
             return
+        found.done = 0
         Preview.objects.filter(pk=found.pk).update(attempts=found.attempts, done=0)
         try:
             _Work(found, helper, stop, now or timezone.now()).do()
@@ -118,7 +116,7 @@ class _Work:
         self.pace = pace(found)
         found.sites = VirtualHost.objects.filter(**self._hosts()).count()
         Preview.objects.filter(pk=found.pk).update(at=found.at, sites=found.sites)
-        with no_garbage_collection():
+        with quick.no_garbage_collection():
             self._foresee(self._look())
         found.counts = dict(self.counts)
         _end(found)
@@ -137,7 +135,7 @@ class _Work:
             part = ids[first : first + USERS]
             between = {**hosts, "user_id__gte": part[0], "user_id__lte": part[-1]}
             read = sites.read(between, self.outlook.policies, self.now, serve_www=self.serve_www)
-            for one in self._portion([_asked_by_person(site) for site in read.values()]):
+            for one in self._portion([self._asked_by_person(site) for site in read.values()]):
                 expiry = one.not_after.timestamp() if one.not_after is not None else 0.0
                 todo.append((one.job_class, one.turn, one.not_after is not None, expiry, len(todo), one.site.row["pk"]))
         todo.sort()
@@ -174,7 +172,7 @@ class _Work:
             for pk in part:
                 if pk not in read:
                     continue
-                found = foresight.foresee(_asked_by_person(read[pk]), self.outlook, self.now)
+                found = foresight.foresee(self._asked_by_person(read[pk]), self.outlook, self.now)
                 free = found.orders and self._is_free(found)
                 foresight.assume(found, self.outlook, self.room, self.now)
                 row = self._row(previewed.foreseen(found, self.now), 0)
@@ -185,8 +183,8 @@ class _Work:
     def _is_free(self, found: foresight.Foreseen) -> bool:
         """Whether the order counts towards no limit."""
         assert found.provider is not None
-        wish = self.outlook.wish(found.site, found.provider, found.names, found.purpose(self.now), self.now)
-        return not wish.asks
+        purpose = choosing.purpose_of(found.need, found.site, self.now)
+        return not self.outlook.wish(found.site, found.provider, found.names, purpose, self.now).asks
 
     def _reckon(self, row: PreviewSite, *, free: bool) -> None:
         """When it would be done: orders one after the other at the pace of the last runs, or when its turn comes."""
@@ -202,6 +200,18 @@ class _Work:
         if row.done_at is not None:
             preview_row.last_at = max(row.done_at, preview_row.last_at or row.done_at)
 
+    def _asked_by_person(self, site: Site) -> Site:
+        """The site as a run finds it that a person starts: what our own retry ladder holds is held no longer, and what
+        the CA has paused may be asked for once more.
+        """
+        facts = site.facts
+        if facts.held_reason in policy.PERSON_ENDS:
+            self.room.mend(facts.held_provider, [name.name for name in facts.names], self.now)
+        elif facts.retry_at is None and not any(name.retry_at is not None or name.refusals for name in facts.names):
+            return site
+        failing = {name: one for name, one in site.failing.items() if one.code != "ca_refused"}
+        return replace(site, facts=policy.cleared_by_person(facts), failing=failing)
+
     # --- rows --------------------------------------------------------------------------------------------------------
 
     def _row(self, row: PreviewSite, rank: int) -> PreviewSite:
@@ -215,17 +225,8 @@ class _Work:
         if self.stop():
             raise Stopped
         PreviewSite.objects.bulk_create(rows, batch_size=500)
-        Preview.objects.filter(pk=self.found.pk).update(done=F("done") + len(rows))
-
-
-def _asked_by_person(site: Site) -> Site:
-    """The site as a run finds it that a person starts: what our own retry ladder holds is held no longer."""
-    facts = site.facts
-    held = facts.retry_at is not None or facts.held_reason in policy.PERSON_ENDS
-    if not held and not any(name.retry_at is not None or name.refusals for name in facts.names):
-        return site
-    failing = {name: one for name, one in site.failing.items() if one.code != "ca_refused"}
-    return replace(site, facts=policy.cleared_by_person(facts), failing=failing)
+        self.found.done += len(rows)
+        Preview.objects.filter(pk=self.found.pk).update(done=self.found.done)
 
 
 def pace(found: Preview) -> float:
@@ -239,13 +240,3 @@ def pace(found: Preview) -> float:
             orders += done
             seconds += (run.ended_at - run.surveyed_at).total_seconds()
     return max(0.01, seconds / orders) if orders else USUAL
-
-
-@contextmanager
-def no_garbage_collection() -> Iterator[None]:
-    """Rows by the hundred thousand, none of them in cycles: the collector would walk them over and over."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()

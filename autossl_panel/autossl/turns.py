@@ -10,7 +10,7 @@ from .facts import Need
 from .models import Job, JobState
 from .sites import Site
 
-# What holds every site alike: no other provider is asked for it
+# What holds every site alike: no other provider is asked for it, and a line of the run tells it
 SAID_ONCE = ("paused", "clock")
 
 

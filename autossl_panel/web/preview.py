@@ -76,7 +76,7 @@ def _context(request: access.PanelRequest, found: Preview | None, scope: str, pr
     context: dict[str, object] = {
         "preview": found,
         "scope": scope,
-        "title": preview_table.title(scope, request.user),
+        "title": preview_table.title(scope) if scope else "",
         "asked": {"user": said.get("user", "").strip()[:64], "owner": said.get("owner", "").strip()[:64]},
         "problem": problem,
         "owners": _owners(request),
@@ -93,11 +93,10 @@ def _context(request: access.PanelRequest, found: Preview | None, scope: str, pr
         **context,
         "wish": wish,
         "paging": paging,
-        "rows": preview_table.rows(paging.rows, found),
+        "rows": preview_table.rows(paging.rows),
         "tiles": preview_table.tiles(counts),
         "total": sum(counts.values()),
         "fresh": heart.is_fresh(found, access.now()),
-        "notes": preview_table.notes(found, counts) if request.user.is_root or not found.is_for_all else None,
     }
 
 
