@@ -53,12 +53,9 @@ def _limit(row: PreviewSite, called: Mapping[str, str]) -> list[str]:
 def _names(row: PreviewSite) -> list[str]:
     names: Mapping[str, Any] = row.names
     said = []
-    if dropped := names.get("dropped"):
-        listed = {"names": _listed(dropped)}
-        if row.action == PreviewAction.DEFER:
-            said.append(_("Waiting keeps %(names)s covered") % listed)
-        else:
-            said.append(_("%(names)s would no longer be covered") % listed)
+    dropped = names.get("dropped")
+    if dropped and row.action != PreviewAction.DEFER:
+        said.append(_("%(names)s would no longer be covered") % {"names": _listed(dropped)})
     codes: dict[str, list[str]] = {}
     for name, code in (*names.get("left_out", ()), *names.get("failing", ())):
         # An added www. that does not work is left out quietly, and what a site lacks is no news without a cause.
@@ -69,7 +66,11 @@ def _names(row: PreviewSite) -> list[str]:
     unproven = len(names.get("unproven", ()))
     if unproven and row.provider:
         said.append(
-            ngettext("%(n)d name was never checked yet", "%(n)d names were never checked yet", unproven)
+            ngettext(
+                "%(n)d name is not checked yet and would be first",
+                "%(n)d names are not checked yet and would be first",
+                unproven,
+            )
             % {"n": unproven}
         )
     return said

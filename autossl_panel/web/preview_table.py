@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db.models import Count, Q, QuerySet
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from autossl_panel.autossl import log, preview_told
 from autossl_panel.autossl.log.words import REASONS
@@ -33,6 +34,15 @@ ACTIONS: Mapping[str, tuple[str, str]] = {
 ALWAYS = frozenset(
     {PreviewAction.ORDER, PreviewAction.RENEW, PreviewAction.DEFER, PreviewAction.WAIT, PreviewAction.KEEP}
 )
+
+WITHOUT_A_MOMENT = {
+    PreviewAction.WAIT: gettext_lazy("not known"),
+    PreviewAction.FAIL: gettext_lazy("again later"),
+    PreviewAction.KEEP: gettext_lazy("not now"),
+}
+AT_ONCE = (PreviewAction.INSTALL, PreviewAction.RESUME, PreviewAction.BUSY)
+# What is done within a minute is done now
+SOON = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +86,7 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A site as the table shows it. `when`: a moment, "now" or "never"."""
+    """A site as the table shows it."""
 
     site: PreviewSite
     action: str
@@ -90,6 +100,8 @@ class Row:
     at: datetime | None
     about: bool
     now: bool
+    # Without a moment
+    when: str
 
 
 def title(scope: str) -> str:
@@ -125,19 +137,20 @@ def narrowed(rows: QuerySet[PreviewSite], wish: Wish) -> QuerySet[PreviewSite]:
     return rows
 
 
-def rows(found: Iterable[PreviewSite]) -> list[Row]:
+def rows(found: Iterable[PreviewSite], of: Preview) -> list[Row]:
     """What the table says of the sites of one page."""
     called = {one.name: str(one) for one in Provider.objects.only("name", "display_name")}
-    return [_row(site, called) for site in found]
+    return [_row(site, called, of) for site in found]
 
 
-def _row(site: PreviewSite, called: Mapping[str, str]) -> Row:
+def _row(site: PreviewSite, called: Mapping[str, str], of_preview: Preview) -> Row:
     sign, css = ACTIONS[site.action]
-    if site.urgent:
+    if site.urgent and site.provider:
         sign, css = "bad", "is-bad"
     elif site.reason.startswith("foreign"):
         sign, css = "foreign", "is-foreign"
     has, of = preview_told.covered(site)
+    soon = site.provider and site.done_at and of_preview.at and site.done_at - of_preview.at < SOON
     return Row(
         site=site,
         action=_action(site),
@@ -150,7 +163,8 @@ def _row(site: PreviewSite, called: Mapping[str, str]) -> Row:
         provider=called.get(site.provider, site.provider),
         at=site.until if site.until is not None else site.done_at if site.provider else None,
         about=bool(site.provider) and site.until is None,
-        now=site.action in (PreviewAction.INSTALL, PreviewAction.RESUME, PreviewAction.FAIL, PreviewAction.BUSY),
+        now=bool(soon) or site.action in AT_ONCE,
+        when=str(WITHOUT_A_MOMENT.get(site.action, _("never"))),
     )
 
 

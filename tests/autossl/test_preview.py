@@ -27,7 +27,7 @@ from autossl_panel.autossl.models import (
 )
 from autossl_panel.hosting.models import Domain, Exclusion, HostingUser, Server, Setting, VirtualHost
 from autossl_panel.people.models import Role, User
-from tests.autossl.limits_rows import DAY, HOUR, row
+from tests.autossl.limits_rows import HOUR, row
 from tests.autossl.test_survey import Helper
 
 pytestmark = pytest.mark.django_db
@@ -88,8 +88,7 @@ def test_each_site_says_what_would_be_done_with_which_names_and_why(
     assert deferred.names["dropped"] == ["mail.due.example"]
     assert deferred.until is not None
     assert preview_told.why(deferred) == (
-        "Renewal waits, because a covered name fails. Waiting keeps mail.due.example covered. "
-        "mail.due.example: points to another server"
+        "Renewal waits, because a covered name fails. mail.due.example: points to another server"
     )
     assert rows["wider.example"].names == {
         "kept": ["wider.example"],
@@ -270,7 +269,11 @@ def test_what_it_says_is_what_a_run_then_does(seed, provider, make_user, make_si
         assert one.urgent == (job.job_class == 0)
     rest = [one for one in rows if one.position >= previewing.BEHIND]
     counts = {name: sum(one.action == name for one in rest) for name in ("keep", "skip", "wait")}
-    told = {"keep": run.counts.get("kept", 0), "skip": run.counts.get("skipped", 0), "wait": run.counts.get("waiting", 0)}
+    told = {
+        "keep": run.counts.get("kept", 0),
+        "skip": run.counts.get("skipped", 0),
+        "wait": run.counts.get("waiting", 0),
+    }
     assert counts == told
     hosts = {host.pk: host for host in VirtualHost.objects.all()}
     for one in rest:
