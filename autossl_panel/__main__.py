@@ -23,6 +23,7 @@ COMMANDS = {
     "serve": "web, workers and helper under one command",
     "detach": "take the panel's lines out of the web server's configuration",
     "demo": "a hosting server in a box to try it on",
+    "simulate": "play years of a server through: does anything expire, is any limit hit",
 }
 
 

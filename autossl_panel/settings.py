@@ -201,8 +201,9 @@ INSTALLED_APPS = [
     "autossl_panel.hosting",
     "autossl_panel.autossl",
     "autossl_panel.web",
-    # For its command alone: the demo.
+    # For their commands alone: the demo, the simulation.
     "autossl_panel.sandbox",
+    "autossl_panel.simulation",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",

@@ -12,8 +12,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from . import leases, ledger, policy, predecessors, priority, sites
-from .facts import Action, InstalledFacts, Need, Plan, PolicyOptions, ProviderFacts
+from . import leases, ledger, policy, predecessors, sites, urgency
+from .facts import Action, Need, Plan, PolicyOptions, ProviderFacts
 from .ledger import OrderKind, Purpose
 from .limits import Wait
 from .policies import Policies
@@ -135,10 +135,12 @@ class Outlook:
             candidates.append(judged)
             if why is None:
                 # Nobody behind it matters: limits of others need not be looked up.
-                choice = policy.choose(candidates, now, installed=site.facts.installed, urgent=late(site, now))
+                choice = policy.choose(
+                    candidates, now, installed=site.facts.installed, urgent=urgency.late(site.facts, now)
+                )
                 return Chosen(choice, tuple(passed), despite and choice.provider == judged.provider)
             passed.append(why)
-        choice = policy.choose(candidates, now, installed=site.facts.installed, urgent=late(site, now))
+        choice = policy.choose(candidates, now, installed=site.facts.installed, urgent=urgency.late(site.facts, now))
         return Chosen(choice, tuple(passed))
 
     def settled(
@@ -279,38 +281,17 @@ def _name(options: PolicyOptions) -> str:
 
 def _probe_is_due(site: Site, wait: Wait, now: datetime) -> bool:
     """Whether a CA's refusal that outlasts the certificate is to be tried: the moment for it was set, and has come."""
-    facts = site.facts
-    if not wait.refused or wait.until is None or facts.held_reason != HELD:
-        return False
-    if facts.held_until is None or facts.held_until > now:
-        return False
-    installed = facts.installed
-    protected = installed is not None and not installed.unprotected(now)
-    return protected and policy.outlasts(wait.until, installed, now)
-
-
-def late(site: Site, now: datetime) -> bool:
-    """Whether a certificate matters more than whose it is."""
-    installed = site.facts.installed
-    return installed is None or installed.unprotected(now) or now >= installed.defer_until
+    return wait.refused and wait.until is not None and urgency.probe_is_due(site.facts, wait.until, now)
 
 
 def purpose_of(need: Need, site: Site, now: datetime) -> Purpose:
     """What an order would be for: how much of the CA's allowance it leaves to what may not wait."""
-    installed: InstalledFacts | None = site.facts.installed
-    if installed is not None and not installed.unprotected(now) and priority.urgent(installed, now):
-        return Purpose.URGENT
-    if need.reason == "key_type":
-        return Purpose.REISSUE
-    return Purpose.EXTEND if need.action == Action.EXTEND else Purpose.ORDINARY
+    return urgency.purpose_of(need, site.facts, now)
 
 
 def latest(site: Site, until: datetime, now: datetime) -> datetime:
     """When a site that waits for a limit is looked at again: when it becomes urgent, if that is before its turn."""
-    installed = site.facts.installed
-    if installed is None or installed.unprotected(now) or now >= installed.defer_until:
-        return until
-    return min(until, installed.defer_until)
+    return urgency.latest(site.facts, until, now)
 
 
 def probe_lease(account: int) -> str:

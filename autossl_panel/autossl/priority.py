@@ -38,6 +38,11 @@ def turn(nth: int, need: Need) -> int:
     return nth + _LAST if need.reason == "key_type" else nth
 
 
+def rank(job_class: int, nth: int) -> int:
+    """The place of a class and turn among all that wait, the lowest first: as coarse as turns double."""
+    return job_class << 5 | nth.bit_length()
+
+
 def urgent(installed: InstalledFacts, now: datetime) -> bool:
     """Whether a certificate may not wait any more: past `defer_until`, or with less than a tenth of its life left."""
     return now >= installed.defer_until or installed.not_after - now < installed.lifetime / 10

@@ -13,8 +13,8 @@ from autossl_panel.hosting.models import VirtualHost
 
 from . import limits, runs
 from .facts import ProviderFacts
-from .ledger import Kind, Ledger, Wish
-from .limits import Queue, Wait
+from .ledger import Kind, Ledger, Queue, Wish
+from .limits import Wait
 from .models import Account
 
 # Seconds for which a queue goes on as it was read: what others promise meanwhile is not in it
@@ -118,7 +118,7 @@ class Forecast(Room):
         if key not in self._queues:
             limit = next((one for one in limits.limits_of(account.provider) if one.kind is kind and one.seconds), None)
             log = self._ledger(account, now).books[kind].log(subject, now.timestamp())
-            promised = [moment.timestamp() for moment in waiting(account, kind, subject, now)]
+            promised = [(moment.timestamp(), 0) for moment in waiting(account, kind, subject, now)]
             self._queues[key] = 0.0, Queue(limit, log or (), promised) if limit is not None else None
         return self._queues[key][1]
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from autossl_panel import dcv
+from autossl_panel import names as domain_names
 from autossl_panel.dcv import Finding
 from autossl_panel.hosting.models import Domain
 
@@ -46,9 +47,14 @@ def record(
 
 
 def record_refused(
-    virtual_host_id: int, refused: Mapping[str, tuple[str, str]], now: datetime, *, provider: str
+    virtual_host_id: int,
+    refused: Mapping[str, tuple[str, str]],
+    now: datetime,
+    *,
+    provider: str,
+    installed: InstalledFacts | None = None,
 ) -> None:
-    """Write which names the CA of `provider` refused, with (kind, its words).
+    """Write which names the CA of `provider` refused, with (kind, its words). `installed` is the site's certificate.
 
     That outranks a passing preflight for days, there and nowhere else: another provider may take the name at once.
     """
@@ -57,6 +63,7 @@ def record_refused(
         kind, text = refused[name]
         before = (row.refusals or {}).get(provider)
         times = before["times"] + 1 if before is not None else 1
+        covering = installed if installed is not None and domain_names.covers(installed.names, name) else None
         row.at, row.outcome, row.code = now, Outcome.FAIL, "ca_refused"
         row.data = {"name": name, "kind": kind, "text": text}
         row.last_failed_at = now
@@ -64,7 +71,7 @@ def record_refused(
             **(row.refusals or {}),
             provider: {
                 "since": before["since"] if before is not None else now.isoformat(),
-                "until": policy.refused_until(times, now).isoformat(),
+                "until": policy.refused_until(times, now, covering=covering).isoformat(),
                 "times": times,
                 "kind": kind,
                 "text": text,

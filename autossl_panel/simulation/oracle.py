@@ -10,7 +10,9 @@ certificates at once.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+import hashlib
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -28,6 +30,7 @@ class Meter(Protocol):
 
     def has_room(self, now: float) -> bool: ...
     def count(self, now: float) -> None: ...
+    def forgot(self, now: float) -> bool: ...  # nothing counts any more: as good as new
 
 
 class Sliding:
@@ -37,15 +40,19 @@ class Sliding:
 
     def __init__(self, number: int, seconds: float) -> None:
         self._number, self._seconds = number, seconds
-        self._seen: deque[float] = deque()
+        self._seen: list[float] = []
 
     def has_room(self, now: float) -> bool:
-        while self._seen and self._seen[0] <= now - self._seconds:
-            self._seen.popleft()
-        return len(self._seen) < self._number
+        seen, edge = self._seen, now - self._seconds
+        if seen and seen[0] <= edge:
+            del seen[: bisect_right(seen, edge)]
+        return len(seen) < self._number
 
     def count(self, now: float) -> None:
         self._seen.append(now)
+
+    def forgot(self, now: float) -> bool:
+        return not self._seen or self._seen[-1] <= now - self._seconds
 
 
 class Gcra:
@@ -66,6 +73,28 @@ class Gcra:
         if self.has_room(now):
             self._arrival = max(self._arrival, now) + self._interval
 
+    def forgot(self, now: float) -> bool:
+        return self._arrival <= now
+
+
+class Strictest:
+    """Both at once: no window of that length holds more, and no bucket of that size runs dry."""
+
+    __slots__ = ("_bucket", "_window")
+
+    def __init__(self, number: int, seconds: float) -> None:
+        self._window, self._bucket = Sliding(number, seconds), Gcra(number, seconds)
+
+    def has_room(self, now: float) -> bool:
+        return self._window.has_room(now) and self._bucket.has_room(now)
+
+    def count(self, now: float) -> None:
+        self._window.count(now)
+        self._bucket.count(now)
+
+    def forgot(self, now: float) -> bool:
+        return self._window.forgot(now) and self._bucket.forgot(now)
+
 
 class Fixed:
     """At most `number` in each stretch of `seconds` by the calendar."""
@@ -84,6 +113,9 @@ class Fixed:
         stretch, seen = self._seen
         this = int(now // self._seconds)
         self._seen = (this, seen + 1 if stretch == this else 1)
+
+    def forgot(self, now: float) -> bool:
+        return not self._seen[1] or self._seen[0] != now // self._seconds
 
 
 class Counted(StrEnum):
@@ -109,6 +141,7 @@ class Placed:
     number: int
     account: str
     names: frozenset[str]
+    whole: bytes  # stands for exactly these names
     renewal: bool
     issued: bool = False
 
@@ -122,26 +155,26 @@ class Authority:
     counted: Counted = Counted.ISSUED
     domain_of: Callable[[str], str] = registered_domain
     refusals: list[Refusal] = field(default_factory=list)
-    _meters: dict[tuple[str, str], Meter] = field(default_factory=dict)
+    _meters: dict[tuple[str, str | bytes], Meter] = field(default_factory=dict)
     _in_a_row: Counter[tuple[str, str]] = field(default_factory=Counter)
-    _certified: dict[frozenset[str], float] = field(default_factory=dict)
+    _certified: dict[bytes, float] = field(default_factory=dict)
     _numbers: count[int] = field(default_factory=lambda: count(1))
 
     def new_order(
         self, account: str, names: Collection[str], now: float, *, replaces: bool = False
     ) -> Placed | Refusal:
         """Take an order. `replaces`: it names a certificate of the account, in its window, not yet replaced."""
-        wanted = frozenset(names)
+        wanted, whole = frozenset(names), _whole(names)
         if (paused := self._paused(account, wanted)) is not None:
             return self._refuse("consecutive", paused, now)
-        renewal = now - self._certified.get(wanted, -LOOKS_BACK) < LOOKS_BACK
-        looked_at = [] if replaces else self._looked_at(account, wanted, renewal)
+        renewal = now - self._certified.get(whole, -LOOKS_BACK) < LOOKS_BACK
+        looked_at = [] if replaces else self._looked_at(account, wanted, whole, renewal)
         for kind, subject in looked_at:
             if not self._has_room(kind, subject, now):
-                return self._refuse(kind, subject, now)
+                return self._refuse(kind, subject if isinstance(subject, str) else " ".join(sorted(wanted)), now)
         if not replaces and not renewal:
             self._count("orders", account, now)
-        placed = Placed(next(self._numbers), account, wanted, renewal)
+        placed = Placed(next(self._numbers), account, wanted, whole, renewal)
         if self.counted is Counted.ORDERED:
             self._count_certificate(placed, now)
         return placed
@@ -152,7 +185,7 @@ class Authority:
             order.issued = True
             if self.counted is Counted.ISSUED:
                 self._count_certificate(order, now)
-            self._certified[order.names] = now
+            self._certified[order.whole] = now
 
     def fail(self, order: Placed, name: str, now: float) -> None:
         """A validation of the order's came out badly."""
@@ -167,6 +200,17 @@ class Authority:
         """A person has lifted a pause."""
         self._in_a_row.pop((account, name), None)
 
+    def remember(self, names: Collection[str], at: float) -> None:
+        """It certified these names before the first request that is played."""
+        self._certified[_whole(names)] = at
+
+    def prune(self, now: float) -> None:
+        """Drop what no longer counts: the same answers, of less memory."""
+        for key in [key for key, meter in self._meters.items() if meter.forgot(now)]:
+            del self._meters[key]
+        for whole in [whole for whole, at in self._certified.items() if now - at >= LOOKS_BACK]:
+            del self._certified[whole]
+
     def register(self, now: float, address: str = "") -> Refusal | None:
         """A new account."""
         return self._ask_and_count("registrations", address, now)
@@ -177,18 +221,22 @@ class Authority:
 
     # --- counting ----------------------------------------------------------------------------------------------------
 
-    def _looked_at(self, account: str, names: frozenset[str], renewal: bool) -> list[tuple[str, str]]:
-        found = [("set", _whole(names)), *(("failures", f"{account} {name}") for name in sorted(names))]
+    def _looked_at(
+        self, account: str, names: frozenset[str], whole: bytes, renewal: bool
+    ) -> list[tuple[str, str | bytes]]:
+        found: list[tuple[str, str | bytes]] = [("set", whole)]
+        found += [("failures", f"{account} {name}") for name in sorted(names)]
         if not renewal:
-            found += [("orders", account), *(("domain", domain) for domain in sorted(map(self.domain_of, names)))]
+            found.append(("orders", account))
+            found += [("domain", domain) for domain in sorted(set(map(self.domain_of, names)))]
         return found
 
     def _count_certificate(self, order: Placed, now: float) -> None:
         # Whether the names are known is looked up anew: two first orders for the same names are one and a renewal.
-        if order.names not in self._certified:
+        if order.whole not in self._certified:
             for domain in {self.domain_of(name) for name in order.names}:
                 self._count("domain", domain, now)
-        self._count("set", _whole(order.names), now)
+        self._count("set", order.whole, now)
 
     def _paused(self, account: str, names: frozenset[str]) -> str | None:
         most = self.published.get("consecutive")
@@ -202,17 +250,17 @@ class Authority:
         self._count(kind, subject, now)
         return None
 
-    def _meter(self, kind: str, subject: str) -> Meter | None:
+    def _meter(self, kind: str, subject: str | bytes) -> Meter | None:
         found = self._meters.get((kind, subject))
         if found is None and kind in self.published:
             found = self._meters[kind, subject] = self.meter(*self.published[kind])
         return found
 
-    def _has_room(self, kind: str, subject: str, now: float) -> bool:
+    def _has_room(self, kind: str, subject: str | bytes, now: float) -> bool:
         meter = self._meter(kind, subject)
         return meter is None or meter.has_room(now)
 
-    def _count(self, kind: str, subject: str, now: float) -> None:
+    def _count(self, kind: str, subject: str | bytes, now: float) -> None:
         meter = self._meter(kind, subject)
         if meter is not None:
             meter.count(now)
@@ -223,5 +271,5 @@ class Authority:
         return refusal
 
 
-def _whole(names: frozenset[str]) -> str:
-    return " ".join(sorted(names))
+def _whole(names: Collection[str]) -> bytes:
+    return hashlib.blake2b(" ".join(sorted(set(names))).encode(), digest_size=16).digest()

@@ -64,6 +64,7 @@ class Store(Protocol):
     def settle(
         self, permit: Any, now: float, *, proven: Collection[str], failed: Collection[str], issued: bool
     ) -> None: ...
+    def lose(self, permit: Any) -> None: ...
     def back_up(self) -> None: ...
     def restore(self, now: float, *, exactly: bool) -> bool: ...
 
@@ -139,7 +140,8 @@ class Machine(RuleBasedStateMachine):
         self.world = World(1.8e9 + start)
         self.ca = Authority(self.published, meter=type(self).meter, counted=self.counted)
         continuous = type(self).meter is Gcra
-        self.limits = [Limit(Kind(kind), *figures, continuous) for kind, figures in self.published.items()]
+        at_order = self.counted is Counted.ORDERED
+        self.limits = [Limit(Kind(kind), *figures, continuous, at_order) for kind, figures in self.published.items()]
         self.store = self.store_of(self.limits)
         self.workers = [Worker(math.floor(self.world.now), self.world.now) for _ in range(3)]
         self.open: list[Open] = []
@@ -186,7 +188,7 @@ class Machine(RuleBasedStateMachine):
         which=WORKERS,
         purpose=st.sampled_from(Purpose),
         ari=st.booleans(),
-        crash=st.sampled_from(["", "", "", "before commit", "before sending", "not heard"]),
+        crash=st.sampled_from(["", "", "", "before commit", "before sending", "not heard", "no answer"]),
         delay=DELAY,
         times=st.sampled_from([1, 1, 1, 3, 12]),
     )
@@ -209,7 +211,11 @@ class Machine(RuleBasedStateMachine):
         if ari:
             known.replaced = True  # by the CA's rules a certificate is replaced once
         if crash != "before sending":
-            self.world.after(delay, lambda: self._arrives(names, ari, permit, heard=crash != "not heard"))
+            heard = crash not in ("not heard", "no answer")
+            self.world.after(delay, lambda: self._arrives(names, ari, permit, heard=heard))
+        if crash == "no answer":
+            # The CA may have taken it. Nobody will finalize it.
+            self.world.after(WAY, lambda: self.store.lose(permit))
 
     def _arrives(self, names: tuple[str, ...], ari: bool, permit: Any, *, heard: bool) -> None:
         placed = self.ca.new_order("acct", names, self.world.now, replaces=ari)

@@ -264,6 +264,27 @@ def test_failures_count_from_when_they_are_known_and_successes_end_the_row() -> 
     assert ledger.use(Kind.CONSECUTIVE, "a.com", at).used == 0
 
 
+@pytest.mark.parametrize("how", ["a name failed", "no answer"])
+@pytest.mark.parametrize("at_order", [False, True])
+def test_an_order_that_comes_to_nothing_uses_up_no_certificate(how: str, at_order: bool) -> None:
+    published = {Kind.ORDERS: 300, Kind.DOMAIN: 50, Kind.SET: 5, Kind.FAILURES: 9}
+    limits = [Limit(kind, number, 7 * DAY, False, at_order) for kind, number in published.items()]
+    ledger, names = Ledger(limits), ["a.com", "www.a.com"]
+    for number in range(4):
+        granted = ledger.ask(order(OrderKind.NEW, names), NOW + number)
+        assert isinstance(granted, Granted)
+        if how == "no answer":
+            ledger.lost(granted)
+        else:
+            ledger.settle(granted, NOW + number, proven=["a.com"], failed=["www.a.com"])
+    used = {kind: sum(map(len, ledger.books[kind].logs.values())) for kind in published}
+    certificates = 4 if at_order else 0
+    assert used[Kind.ORDERS] == 4
+    assert (used[Kind.DOMAIN], used[Kind.SET]) == (certificates, certificates)
+    assert used[Kind.FAILURES] == (4 if how == "a name failed" else 0)
+    assert isinstance(ledger.ask(order(OrderKind.NEW, names), NOW + 9), Wait if at_order else Granted)
+
+
 def test_what_was_never_sent_is_given_back() -> None:
     ledger = Ledger(LETS_ENCRYPT)
     ledger.give_back(_granted(ledger, OrderKind.NEW))

@@ -51,6 +51,9 @@ class Memory:
     ) -> None:
         self.committed.settle(permit, now, proven=proven, failed=failed, issued=issued)
 
+    def lose(self, permit: Granted) -> None:
+        self.committed.lost(permit)
+
     def back_up(self) -> None:
         self.copy = (self.committed.fork(), self.permits)
 

@@ -39,7 +39,13 @@ class Rows:
         for path in (limits.stamps.path_of(Account.objects.get(provider=provider)),):
             path.unlink(missing_ok=True)
         provider.limits = [
-            {"kind": one.kind, "number": one.number, "seconds": one.seconds, "continuous": one.continuous}
+            {
+                "kind": one.kind,
+                "number": one.number,
+                "seconds": one.seconds,
+                "continuous": one.continuous,
+                "at_order": one.at_order,
+            }
             for one in published
         ]
         provider.save(update_fields=["limits"])
@@ -67,6 +73,9 @@ class Rows:
         self, permit: Permit, now: float, *, proven: Collection[str], failed: Collection[str], issued: bool
     ) -> None:
         limits.settle(self._account(), permit, now=_moment(now), proven=proven, failed=failed, issued=issued)
+
+    def lose(self, permit: Permit) -> None:
+        limits.give_back(self._account(), permit, sent=True)
 
     def back_up(self) -> None:
         account = self._account()

@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from autossl_panel.autossl import limits
-from autossl_panel.autossl.ledger import Asked, Kind, Limit, OrderKind, order
-from autossl_panel.autossl.limits import Permit, Queue, Wait
+from autossl_panel.autossl.ledger import Asked, Kind, Limit, OrderKind, Queue, order
+from autossl_panel.autossl.limits import Permit, Wait
 from autossl_panel.autossl.models import Account, Bucket
 from autossl_panel.ca.errors import ACME_PREFIX, CaProblem, ProblemKind
 from tests.autossl.limits_rows import NOW, again, names_of, take
@@ -33,7 +33,7 @@ def test_each_next_one_gets_a_place_of_its_own() -> None:
 
 
 def test_a_promise_far_ahead_keeps_nobody_from_a_place_before_it() -> None:
-    queue = Queue(Limit(Kind.ORDERS, 5, 1000), [], promised=[50_000.0] * 4)
+    queue = Queue(Limit(Kind.ORDERS, 5, 1000), [], promised=[(50_000.0, 0)] * 4)
     assert queue.turn(0.0) == 0.0
     assert queue.turn(50_000.0) > 50_000.0
 
@@ -131,6 +131,6 @@ def test_where_nothing_is_limited_too(account: Account) -> None:
 def test_an_answer_of_no_counts_as_an_order_and_for_nothing_else(account: Account) -> None:
     permit = take(account, "a.com", "www.a.com")
     assert isinstance(permit, Permit)
-    limits.give_back(account, permit, answered=True)
+    limits.give_back(account, permit, sent=True)
     assert names_of("orders") == {"": 1}
     assert [names_of(kind) for kind in ("domain", "set", "failures")] == [{}, {}, {}]

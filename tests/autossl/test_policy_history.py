@@ -236,7 +236,9 @@ class World:
         old = [one for one in self.names[text].refusals if one.provider == provider.name]
         others = tuple(one for one in self.names[text].refusals if one.provider != provider.name)
         since = old[0].since if old else self.now
-        new = Refused(provider.name, since, refused_until(times, self.now))
+        current = self.site.installed
+        covering = current if current is not None and covers(current.names, text) else None
+        new = Refused(provider.name, since, refused_until(times, self.now, covering=covering))
         self.names[text] = replace(self.names[text], refusals=(*others, new))
 
     def _issue(self, decided: Plan, provider: ProviderFacts) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -91,3 +92,25 @@ def test_a_retry_is_always_ahead_and_never_given_up(attempts: int, draw: float, 
 def test_refused_until(times: int, days: int) -> None:
     assert refused_until(times, NOW) == NOW + timedelta(days=days)
     assert isinstance(refused_until(times, NOW), datetime)
+
+
+@pytest.mark.parametrize(
+    ("life", "left", "times", "until"),
+    [
+        (90 * DAY, 40 * DAY, 4, 7 * DAY),
+        (90 * DAY, 8 * DAY, 4, 5 * DAY),  # when it may be dropped, and not before it was tried once more
+        (90 * DAY, 8 * DAY, 2, 2 * DAY),
+        (90 * DAY, 3 * DAY, 4, 1.5 * DAY),
+        (90 * DAY, DAY, 1, 12 * HOUR),
+        (90 * DAY, HOUR, 1, HOUR),
+        (90 * DAY, 3 * DAY + MINUTE, 1, HOUR),
+        (160 * HOUR, 40 * HOUR, 3, 16 * HOUR),
+        (90 * DAY, -DAY, 4, DAY),  # expired: daily
+    ],
+)
+def test_refused_until_where_a_certificate_hangs_on_it(
+    life: timedelta, left: timedelta, times: int, until: timedelta
+) -> None:
+    covering = installed(age=life - left, life=life)
+    assert refused_until(times, NOW, covering=covering) == NOW + until
+    assert refused_until(times, NOW, covering=replace(covering, ours=False)) == refused_until(times, NOW)

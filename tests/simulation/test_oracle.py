@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autossl_panel.simulation.oracle import Authority, Counted, Fixed, Gcra, Meter, Placed, Refusal, Sliding
+from autossl_panel.simulation.oracle import Authority, Counted, Fixed, Gcra, Meter, Placed, Refusal, Sliding, Strictest
 
 DAY = 86400.0
 LETS_ENCRYPT = {
@@ -35,6 +35,23 @@ def test_a_bucket_gives_back_drop_by_drop() -> None:
     assert spent(Gcra(2, 10), [0, 0, 4.9, 5, 5, 10, 30, 30, 30]) == [
         True, True, False, True, False, True, True, True, False,
     ]  # fmt: skip
+
+
+def test_the_strictest_is_both_at_once() -> None:
+    moments = [0, 0, 4.9, 5, 5, 9.9, 10, 10, 15, 15.1, 20]
+    passed = spent(Strictest(2, 10), moments)
+    assert [at for at, yes in zip(moments, passed, strict=True) if yes] == [0, 0, 10, 10, 20]
+    steady = [float(at) for at in range(0, 60, 5)]
+    assert all(spent(Strictest(2, 10), steady))
+
+
+@pytest.mark.parametrize("meter", [Sliding, Gcra, Fixed, Strictest])
+def test_what_is_forgotten_is_as_good_as_new(meter: Callable[[int, float], Meter]) -> None:
+    known = meter(2, 10)
+    assert known.forgot(0.0)
+    known.count(3.0)
+    assert not known.forgot(4.0)
+    assert known.forgot(40.0)
 
 
 def test_fixed_windows_begin_anew_by_the_calendar() -> None:
@@ -99,6 +116,24 @@ def test_a_renewal_is_free_of_account_and_domain_and_a_replacement_of_all() -> N
     ca.issue(free, 7.0)
     assert ca.new_order("b", ["d.c.com"], 8.0) == Refusal("domain", "c.com", 8.0), "and counts for the next"
     assert isinstance(ca.new_order("a", ["a.com"], 130 * DAY), Refusal), "after 120 days it is no renewal"
+
+
+def test_pruning_changes_no_answer_and_what_was_certified_before_counts_as_a_renewal() -> None:
+    ca = Authority({"orders": (1, 1000), "domain": (1, 7 * DAY)}, meter=Strictest)
+    ca.remember(["old.com"], -DAY)
+    ca.remember(["older.com"], -130 * DAY)
+    assert isinstance(ca.new_order("a", ["old.com"], 0.0), Placed)
+    first = ca.new_order("a", ["older.com"], 1.0)
+    assert isinstance(first, Placed)
+    ca.issue(first, 2.0)
+    assert ca.new_order("a", ["x.com"], 3.0) == Refusal("orders", "a", 3.0)
+    for now in (4.0, DAY, 10 * DAY):
+        ca.prune(now)
+    assert isinstance(ca.new_order("a", ["x.com"], 10 * DAY), Placed)
+    assert isinstance(ca.new_order("a", ["older.com"], 10 * DAY), Placed), "a renewal is free of the account's limit"
+    ca.prune(200 * DAY)
+    assert isinstance(ca.new_order("a", ["older.com"], 200 * DAY), Placed)
+    assert isinstance(ca.new_order("a", ["old.com"], 200 * DAY), Refusal), "no renewal any more"
 
 
 def test_failures_by_the_hour_and_in_a_row() -> None:

@@ -168,7 +168,13 @@ class Orderer(threading.Thread):
             case State.REFUSED:
                 trouble.good(bench, order.account)
                 refused = {name: (str(problem.kind), problem.detail) for name, problem in progress.refused.items()}
-                verdicts.record_refused(task.job.virtual_host_id, refused, timezone.now(), provider=order.provider.name)
+                verdicts.record_refused(
+                    task.job.virtual_host_id,
+                    refused,
+                    timezone.now(),
+                    provider=order.provider.name,
+                    installed=task.site.facts.installed,
+                )
                 return self._once_more(task, order, "ca_refused", "")
             case State.LOST if progress.code == "order_stuck":
                 return trouble.stuck(bench, task, order, progress.text)

@@ -15,6 +15,7 @@ from .book import FOREVER, Block, Book, Failures, Loss
 from .hearing import Asked, Problem, Scope, scopes
 from .ledger import Granted, Ledger, Use, Wait
 from .limit import COUNTED, PROVIDER_WIDE, Kind, Limit
+from .queue import Queue
 from .wish import HEADROOM, Key, OrderKind, Purpose, Wish, digest, order, order_kind, registration
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "OrderKind",
     "Problem",
     "Purpose",
+    "Queue",
     "Scope",
     "Use",
     "Wait",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from .book import FOREVER, Block, Book, Failures, Loss
-from .limit import DIVIDED, PROVIDER_WIDE, Kind, Limit
+from .limit import CERTIFICATES, DIVIDED, PROVIDER_WIDE, Kind, Limit
 from .wish import Key, Wish
 
 
@@ -195,7 +195,8 @@ class Ledger:
     ) -> None:
         """What became of an order: names that the CA proved give back their failure, failed ones count from now.
 
-        An issued certificate proves all its names. What nobody knows the end of stays spent.
+        An issued certificate proves all its names; an order with a failed one comes to nothing, and no certificate of
+        it counts. What nobody knows the end of stays spent.
         """
         now = self.mark = max(self.mark, now)
         if issued or proven:
@@ -204,6 +205,8 @@ class Ledger:
             for name in failed:
                 self._take_out((Kind.FAILURES, name), granted.at)
                 self.failures.add(name, now)
+        if failed:
+            self.in_vain(granted)
         if issued and now > granted.until:
             # It took its time: counted when it was issued, which is not known better than "by now".
             for key in granted.wish.spends:
@@ -212,10 +215,22 @@ class Ledger:
                     self._take_out(key, granted.at)
                     book.add(key[1], max(now, self._moment(key[0], granted.at)))
 
-    def give_back(self, granted: Granted, *, but: Collection[Kind] = ()) -> None:
-        """Undo it, `but` for some kinds: the request was surely never sent, or the CA's answer was no."""
+    def give_back(self, granted: Granted) -> None:
+        """Undo all of it: the request was surely never sent."""
         for key in granted.wish.spends:
-            if key[0] not in but:
+            self._take_out(key, granted.at)
+
+    def lost(self, granted: Granted) -> None:
+        """It was sent, and the CA said no, or nothing: it may count as an order, but nobody goes on with it."""
+        for name in granted.wish.names:
+            self._take_out((Kind.FAILURES, name), granted.at)
+        self.in_vain(granted)
+
+    def in_vain(self, granted: Granted) -> None:
+        """No certificate will come of it: those that the CA counts when they are issued are given back."""
+        for key in granted.wish.spends:
+            limit = self.books[key[0]].limit
+            if key[0] in CERTIFICATES and limit is not None and not limit.at_order:
                 self._take_out(key, granted.at)
 
     def _take_out(self, key: Key, at: float) -> bool:

@@ -34,6 +34,8 @@ COUNTED = tuple(kind for kind in Kind if kind is not Kind.ACCOUNT)
 PROVIDER_WIDE = frozenset({Kind.DOMAIN, Kind.SET, Kind.REQUESTS, Kind.REGISTRATIONS})
 # Of an allowance of these a part is left to what may not wait
 DIVIDED = frozenset({Kind.ORDERS, Kind.DOMAIN, Kind.SET})
+# What is counted of a certificate, not of an order
+CERTIFICATES = frozenset({Kind.DOMAIN, Kind.SET})
 _LATE = frozenset({Kind.DOMAIN, Kind.SET, Kind.FAILURES})
 
 
@@ -41,13 +43,15 @@ _LATE = frozenset({Kind.DOMAIN, Kind.SET, Kind.FAILURES})
 class Limit:
     """What a CA publishes: `number` of a kind within `seconds`, 0 for failures in a row, which have no window.
 
-    `continuous`: given back bit by bit (a token bucket), else when the window has passed since.
+    `continuous`: given back bit by bit (a token bucket), else when the window has passed since. `at_order`: of
+    certificates, that they are counted when they are ordered, else when they are issued.
     """
 
     kind: Kind
     number: int
     seconds: int
     continuous: bool = False
+    at_order: bool = False
 
     @property
     def allowed(self) -> int:

@@ -13,7 +13,7 @@ this host's clock alone; a client that has heard nothing yet asks for the direct
     permit = Permit.of(order.permit, order.names)        also after a crash, by any worker
     keep(account, permit, now=…)                         before challenges are answered and before finalize
     settle(account, permit, now=…, proven= failed= | issued=True)      with what saves the outcome
-    give_back(account, permit)                           where surely nothing was sent; answered=True: the CA said no
+    give_back(account, permit)                           where surely nothing was sent; sent=True: it was, in vain
     heard(provider, problem, asked, account=…, names=…, now=…, skew=client.date_offset)     whenever a CaProblem comes
     take(account, ledger.registration(), now=…)          before newAccount
     ledger.order(…, probe=True) at policy.probe_at(…)    where a refusal outlasts the certificate and no other CA helps
@@ -27,7 +27,7 @@ from .changing import LimitProblem
 from .permits import NO_SKEW, Heard, Permit, Wait, give_back, heard, keep, look, settle, take, told, unpause
 from .rows import limits_of
 from .stamps import StampProblem, start_spent
-from .turns import Queue, queue
+from .turns import queue
 from .using import Refused, Report, Usage, forecast, paused, prune, usage
 
 __all__ = [
@@ -35,7 +35,6 @@ __all__ = [
     "Heard",
     "LimitProblem",
     "Permit",
-    "Queue",
     "Refused",
     "Report",
     "StampProblem",

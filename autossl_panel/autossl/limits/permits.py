@@ -159,25 +159,29 @@ def settle(
     given = permit.granted
     if given is None or not (proven or failed or issued):
         return
-    late = issued and rows.seconds(now) > given.until
-    keys = [key for key in given.wish.spends if late or key[0] is Kind.FAILURES]
+    certificates = bool(failed) or (issued and rows.seconds(now) > given.until)
+    keys = [key for key in given.wish.spends if certificates or key[0] is Kind.FAILURES]
     with transaction.atomic():
         paper = _opened(account, given.wish, lock=True, keys=keys)
         paper.ledger.settle(given, rows.seconds(now), proven=proven, failed=failed, issued=issued)
         paper.write(paper.counted(keys), _labels(given.wish))
 
 
-def give_back(account: Account, permit: Permit, *, answered: bool = False) -> None:
+def give_back(account: Account, permit: Permit, *, sent: bool = False) -> None:
     """All of it, because the request was surely never sent: no connection was made, or the caller thought better.
 
-    `answered`: it was sent and the CA's answer was no. Then it counts as an order, but nothing will come of it.
+    `sent`: it was, and the CA's answer was no, or none ever came. Then it may count as an order, but nothing will come
+    of it: certificates are counted when they are issued, and nobody finalizes this one.
     """
     given = permit.granted
     if given is None:
         return
     with transaction.atomic():
         paper = _opened(account, given.wish, lock=True)
-        paper.ledger.give_back(given, but=(Kind.ORDERS,) if answered else ())
+        if sent:
+            paper.ledger.lost(given)
+        else:
+            paper.ledger.give_back(given)
         paper.write(paper.counted(given.wish.spends), _labels(given.wish))
 
 

@@ -42,7 +42,12 @@ def moment(at: float) -> datetime:
 def limits_of(provider: Provider) -> tuple[Limit, ...]:
     """What holds at a provider: its row's own word, else what its preset publishes; empty where nothing is known."""
     said = provider.limits if provider.limits is not None else provider.stated.get("limits", [])
-    return tuple(Limit(Kind(row["kind"]), row["number"], row["seconds"], row.get("continuous", False)) for row in said)
+    return tuple(
+        Limit(
+            Kind(row["kind"]), row["number"], row["seconds"], row.get("continuous", False), row.get("at_order", False)
+        )
+        for row in said
+    )
 
 
 @dataclass(slots=True)

@@ -81,11 +81,11 @@ def settle_unfinished(order: Order, tools: Tools) -> None:
 
 
 def settle_refused(order: Order, problem: ca.CaProblem) -> None:
-    """newOrder came to nothing: what surely was not used is given back."""
-    if not problem.sent:
-        limits.give_back(order.account, permit_of(order))
-    elif problem.answered:
-        limits.give_back(order.account, permit_of(order), answered=True)
+    """newOrder came to nothing: what surely was not used is given back.
+
+    Where no answer came, too: a CA that is silent for a day would use up what a site may have in a week.
+    """
+    limits.give_back(order.account, permit_of(order), sent=problem.sent)
 
 
 def heard(order: Order, tools: Tools, problem: ca.CaProblem) -> None:

@@ -79,6 +79,18 @@ def retry_at(
     return now + pause + pause / 10 * min(max(draw, 0.0), 1.0)
 
 
-def refused_until(times: int, now: datetime) -> datetime:
-    """Until when a name the CA refused for the `times`-th time outranks a passing preflight: 1, 2, 4, 7 days."""
-    return now + REFUSED_DAYS[min(max(times, 1), len(REFUSED_DAYS)) - 1] * DAY
+def refused_until(times: int, now: datetime, *, covering: InstalledFacts | None = None) -> datetime:
+    """Until when a name the CA refused for the `times`-th time outranks a passing preflight: 1, 2, 4, 7 days.
+
+    Sooner where a certificate hangs on it (`covering`): asked again before the name is dropped, and as the end comes
+    nearer each time half of what is left has passed, at least an hour; daily once it has expired.
+    """
+    until = now + REFUSED_DAYS[min(max(times, 1), len(REFUSED_DAYS)) - 1] * DAY
+    if covering is None or not covering.ours:
+        return until
+    if covering.not_after <= now:
+        return min(until, now + DAY)
+    latest = defer_until(covering)
+    if latest <= now:
+        latest = now + (covering.not_after - now) / 2
+    return min(until, max(latest, now + HOUR))

@@ -1,0 +1,45 @@
+"""How pressing an order is, and how long it may wait: what choosing a provider asks with. Pure.
+
+Between the decisions, which know nothing of limits, and the ledger, which knows nothing of sites.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from . import policy, priority
+from .facts import Action, Need, SiteFacts
+from .ledger import Purpose
+
+
+def late(site: SiteFacts, now: datetime) -> bool:
+    """Whether a certificate matters more than whose it is."""
+    installed = site.installed
+    return installed is None or installed.unprotected(now) or now >= installed.defer_until
+
+
+def purpose_of(need: Need, site: SiteFacts, now: datetime) -> Purpose:
+    """What an order would be for: how much of the CA's allowance it leaves to what may not wait."""
+    installed = site.installed
+    if installed is not None and not installed.unprotected(now) and priority.urgent(installed, now):
+        return Purpose.URGENT
+    if need.reason == "key_type":
+        return Purpose.REISSUE
+    return Purpose.EXTEND if need.action == Action.EXTEND else Purpose.ORDINARY
+
+
+def latest(site: SiteFacts, until: datetime, now: datetime) -> datetime:
+    """When a site that waits for a limit is looked at again: when it becomes urgent, if that is before its turn."""
+    installed = site.installed
+    if installed is None or installed.unprotected(now) or now >= installed.defer_until:
+        return until
+    return min(until, installed.defer_until)
+
+
+def probe_is_due(site: SiteFacts, refused_until: datetime, now: datetime) -> bool:
+    """Whether a CA's refusal that outlasts the certificate is to be tried: the moment for it was set, and has come."""
+    if site.held_reason != "rate_limited" or site.held_until is None or site.held_until > now:
+        return False
+    installed = site.installed
+    protected = installed is not None and not installed.unprotected(now)
+    return protected and policy.outlasts(refused_until, installed, now)

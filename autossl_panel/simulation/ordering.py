@@ -1,0 +1,593 @@
+"""From a claimed job to a certificate: the choice of a provider, preflight, the plan, a permit, the order at a fake CA.
+
+As the heart's ordering threads do it; every decision, choice and permit is the real one. Each request is made of the
+CA at the second it is made, and what the CA says is heard there and then.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from autossl_panel.autossl import policy, urgency
+from autossl_panel.autossl.facts import Action, Need, Plan, SiteFacts
+from autossl_panel.autossl.ledger import (
+    Asked,
+    Granted,
+    Purpose,
+    Wait,
+    Wish,
+    order,
+    order_kind,
+    scopes,
+)
+from autossl_panel.autossl.policy import Candidate, hints
+from autossl_panel.autossl.policy.hints import Predecessor, Window
+
+from .accounts import Account
+from .authorities import Trouble, serial
+from .oracle import Placed, Refusal
+from .panel import Panel
+from .proving import Prover
+from .room import Room
+from .rows import DEFECTS, KEY_TYPES
+from .times import DAY, HOUR, POSIX, moment, second
+
+ASKS = frozenset({Action.NEW, Action.RENEW, Action.EXTEND})
+# A first order at each provider, and one more for what the CA left of it
+MOST_ORDERS = 2
+# How long a thread waits for the CA before it lets go, and when somebody asks again
+PATIENCE, ASK_AGAIN = 75, 600
+# An open order that nobody worked on for so long is gone at the CA
+PENDING_FOR = 7 * DAY
+
+
+@dataclass(slots=True)
+class Order:
+    """An order that the CA has taken, and what the panel knows of it."""
+
+    host: int
+    account: Account
+    names: tuple[str, ...]
+    mask: int
+    reason: str
+    key: int
+    granted: Granted
+    placed: Placed
+    at: int
+    rank: int
+    before: Counter[str]  # orders of the same job, by provider, this one among them
+    ticket: int = 0  # what is under way for an earlier one is void
+    probe: bool = False
+    finalized: bool = False
+    issued_at: int = 0
+    again_at: int = 0  # by the panel's clock, where the CA is waited for
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """A CA's “not now” (HTTP 503) with its Retry-After."""
+
+    retry_after: datetime | None
+    kind: str = "server"
+    detail: str = "The service is down for maintenance"
+    subproblems: tuple[()] = ()
+
+
+@dataclass(slots=True)
+class Task:
+    """A claimed job on its way; `rank` is its place among all that wait."""
+
+    host: int
+    site: SiteFacts
+    wanted: Need
+    account: Account
+    rank: int
+    orders: Counter[str] = field(default_factory=Counter)  # placed, by provider
+
+
+class Orders(Panel):
+    """A panel that orders."""
+
+    def __init__(self, *given: Any, **more: Any) -> None:
+        super().__init__(*given, **more)
+        self.prover = Prover(self.rows, self.weather)
+        self.room = Room()
+        self.orders: dict[int, Order] = {}  # open ones, by host
+        self.key_type = KEY_TYPES[0]
+
+    def new_round(self) -> None:
+        """Another runner takes over."""
+        super().new_round()
+        self.prover.new_round()
+
+    # --- choice ------------------------------------------------------------------------------------------------------
+
+    def instead(
+        self, host: int, decided: Need | Plan, wanted: Need, site: SiteFacts, at: Account, tried: Collection[str]
+    ) -> Account | None:
+        """The account to ask next where `at` costs names, or time that the host has not."""
+        accounts = (self.own(host), *self.fallbacks)
+        well = [account.candidate(None) for account in accounts]
+        if policy.instead(decided, site, at.facts, well, self.moment, tried=tried) is None:
+            return None  # whatever limits there are
+        names = tuple([name.name for name in site.names if name.wanted])
+        purpose = urgency.purpose_of(wanted, site, self.moment)
+        judged = [self._judged(account, host, site, names, purpose, 0)[0] for account in accounts]
+        found = policy.instead(decided, site, at.facts, judged, self.moment, tried=tried)
+        return None if found is None else self.named(found.name)
+
+    def _judged(
+        self, account: Account, host: int, site: SiteFacts, names: Sequence[str], purpose: Purpose, rank: int
+    ) -> tuple[Candidate, Wait | None]:
+        """An account as a choice, and the limit that stands against it now."""
+        if account.health.down(self.moment):
+            return account.candidate(None), None
+        now = POSIX + self.agenda.now
+        wish, _replaces = self._wish(account, host, names, self._mask(host, names), purpose)
+        held = self.room.wait(account, wish, rank, now)
+        if held is None:
+            return account.candidate(None), None
+        if held.until is None:
+            return account.candidate(None, paused=True), held
+        until = self._told(held)
+        if held.detail and urgency.probe_is_due(site, until, self.moment):
+            return account.candidate(None), None
+        return account.candidate(until), held
+
+    def _told(self, held: Wait) -> datetime:
+        """The moment of a wait by the panel's clock."""
+        assert held.until is not None
+        return moment(-int(-(held.until - POSIX) // 1) + self.agenda.ahead)
+
+    def work(self, host: int, site: SiteFacts, wanted: Need, account: Account, rank: int) -> None:
+        """Take up a claimed job."""
+        if wanted.action == Action.RESUME:
+            self._resume(self.orders[host], rank)
+            return
+        task = Task(host, site, wanted, account, rank)
+        if account is not self.own(host) or self._choose(task, wanted.names):
+            self._prove(task)
+
+    def _choose(self, task: Task, names: tuple[str, ...]) -> bool:
+        """Whom to ask for a certificate for these names; False where the job has ended, for nobody can be."""
+        host, site = task.host, task.site
+        candidates: list[Candidate] = []
+        limits: list[tuple[Account, Wait]] = []
+        purpose = urgency.purpose_of(task.wanted, site, self.moment)
+        for account in (self.own(host), *self.fallbacks):
+            candidate, held = self._judged(account, host, site, names, purpose, task.rank)
+            candidates.append(candidate)
+            if held is not None:
+                limits.append((account, held))
+            elif not account.health.down(self.moment):
+                break  # nobody behind it matters
+        late = urgency.late(site, self.moment)
+        choice = policy.choose(candidates, self.moment, installed=site.installed, urgent=late)
+        if choice.provider is None:
+            self._nobody(task, choice, limits)
+            return False
+        if choice.provider.name == task.account.facts.name:
+            return True
+        task.account = self.named(choice.provider.name)
+        task.wanted = policy.need(site, task.account.options, self.moment)
+        if task.wanted.action in ASKS:
+            return True
+        self.end(host, task.wanted.until)
+        return False
+
+    def _nobody(self, task: Task, choice: policy.Choice, limits: Sequence[tuple[Account, Wait]]) -> None:
+        """A job that nobody can be asked for: it waits, held at its own provider."""
+        now = self.agenda.now
+        if choice.reason in ("rate_limited", "ca_paused") and limits:
+            account, held = limits[0]
+            self.judge.waits(task.host, held.kind, now)
+            if choice.until is not None and choice.until == self._told(held):
+                self.room.promise(account, held, task.rank, POSIX + now)
+        until = choice.until
+        if until is not None:
+            until = urgency.latest(task.site, until, self.moment)
+        self.hold(task.host, self.own(task.host), choice.reason, until)
+
+    # --- proof and plan ----------------------------------------------------------------------------------------------
+
+    def _prove(self, task: Task) -> None:
+        """Ask its names, and do what the plan says."""
+        tried = set[str]()
+        while True:
+            plan = self._planned(task)
+            if not self.fallbacks:
+                break
+            tried.add(task.account.facts.name)
+            another = self.instead(task.host, plan, task.wanted, task.site, task.account, tried)
+            if another is None:
+                break
+            wanted = policy.need(task.site, another.options, self.moment)
+            if wanted.action not in ASKS:
+                break
+            task.account, task.wanted = another, wanted
+        if plan.action == Action.ORDER:
+            self._place(task, plan)
+        else:
+            self.end(task.host, plan.until)
+
+    def _planned(self, task: Task) -> Plan:
+        host, prover, site = task.host, self.prover, task.site
+        found = prover.ask(host, task.wanted.names, self.agenda.now)
+        if prover.record(host, found, site.installed, self.moment, self.draw(host, 2)):
+            task.site = site = self.rows.facts(host, self.moment)
+            suspended = prover.suspended
+        else:
+            suspended = False
+        options = task.account.options
+        return policy.plan(task.wanted, found, site, options, self.moment, reductions_suspended=suspended)
+
+    # --- order -------------------------------------------------------------------------------------------------------
+
+    def _mask(self, host: int, names: Sequence[str]) -> int:
+        texts = self.rows.names(host)
+        if len(names) == len(texts):
+            return (1 << len(texts)) - 1
+        mine = set(names)
+        return sum(1 << k for k, text in enumerate(texts) if text in mine)
+
+    def _wish(
+        self, account: Account, host: int, names: Sequence[str], mask: int, purpose: Purpose
+    ) -> tuple[Wish, bool]:
+        """What an order asks of the limits, and whether it says that it replaces the certificate that is there."""
+        rows, replaces, issued_at = self.rows, False, None
+        if rows.not_after[host]:
+            by = self.everywhere[rows.account[host]]
+            if rows.ari_end[host] and by is account:
+                window = Window(moment(rows.ari_start[host]), moment(rows.ari_end[host]))
+                whole = rows.covered[host] == mask
+                covered = names if whole else rows.certified(host)
+                old = Predecessor("ari", tuple(covered), 1, by.number, window, bool(rows.replaced[host]))
+                now = self.moment
+                replaces = hints.replaces_free(old, names, provider=1, account=account.number, now=now)
+            if by.ca is account.ca and rows.covered[host] == mask:
+                issued_at = POSIX + rows.not_before[host]
+        kind = order_kind(replaces=replaces, issued_at=issued_at, now=POSIX + self.agenda.now)
+        domains = self.rows.estate.domains_of(host, mask)
+        return order(kind, names, purpose=purpose, domains=domains, subject=f"{host}.{mask}"), replaces
+
+    def _place(self, task: Task, plan: Plan) -> None:
+        """Take a permit and place the order; a CA that cannot even be spoken to costs none."""
+        host, account, now = task.host, task.account, self.agenda.now
+        trouble = account.ca.trouble(now)
+        if trouble in (Trouble.DARK, Trouble.TOLD):
+            self._down(task, trouble)
+            return
+        mask = self._mask(host, plan.names)
+        purpose = urgency.purpose_of(task.wanted, task.site, self.moment)
+        wish, replaces = self._wish(account, host, plan.names, mask, purpose)
+        granted = account.ledger.ask(wish, POSIX + now)
+        if isinstance(granted, Wait):
+            # Not all names passed: what is left of them has another limit in its way.
+            if account is self.own(host) and self._choose(task, plan.names):
+                self.end(host)
+            elif account is not self.own(host):
+                self.hold(host, account, "rate_limited", self._told(granted) if granted.until is not None else None)
+            return
+        self.judge.permitted(host, now)
+        if trouble is not None:
+            # It counts as an order, perhaps; no certificate comes of it.
+            account.ledger.lost(granted)
+            self._down(task, trouble)
+            return
+        placed = account.ca.oracle.new_order(account.facts.name, plan.names, now, replaces=replaces)
+        refused = isinstance(placed, Refusal)
+        self.judge.ordered(host, mask, str(wish.kind), now, refused=refused)
+        if isinstance(placed, Refusal):
+            self.hold(host, account, "rate_limited", self.moment + timedelta(hours=1))
+            return
+        if replaces:
+            self.rows.replaced[host] = 1
+        task.orders[account.facts.name] += 1
+        key = KEY_TYPES.index(account.options.key_type)
+        one = Order(host, account, plan.names, mask, plan.reason, key, granted, placed, now, task.rank, task.orders)
+        self.orders[host] = one
+        self._begin(one)
+
+    def _begin(self, one: Order) -> None:
+        """A thread works on an order until it is through, or takes too long."""
+        now, account = self.agenda.now, one.account
+        if account.health.half_open:
+            one.probe = True
+            account.probing += 1
+        self.slots -= 1
+        one.ticket += 1
+        ticket, takes = one.ticket, account.ca.takes(one.host, now, self.manner.order_seconds)
+        if takes > PATIENCE:
+            self.agenda.at(now + PATIENCE, lambda: self._let_go(one, ticket, now + takes))
+        else:
+            self.agenda.at(now + takes, lambda: self._finish(one, ticket))
+
+    def _finish(self, one: Order, ticket: int) -> None:
+        if one.ticket == ticket and self._leave(one) and self._validated(one):
+            self._issue(one)
+            self._installed(one)
+        self.pump()
+
+    def _let_go(self, one: Order, ticket: int, done_at: int) -> None:
+        """The CA is at it for longer than a thread waits."""
+        if one.ticket == ticket and self._leave(one) and self._validated(one):
+            one.finalized = True
+            self.agenda.at(done_at, lambda: self._issue(one))
+            self._wait_for(one)
+        self.pump()
+
+    def _leave(self, one: Order) -> bool:
+        """The thread is free again; whether the CA answers."""
+        account = one.account
+        self.slots += 1
+        if one.probe:
+            one.probe = False
+            account.probing -= 1
+        trouble = account.ca.trouble(self.agenda.now)
+        if trouble is None:
+            account.worked()
+            return True
+        self._faulty(account, trouble)
+        if not self._elsewhere(one):
+            self._left_open(one, 0)
+        return False
+
+    def _elsewhere(self, one: Order) -> bool:
+        """Whether the order is given up because another provider is asked."""
+        host = one.host
+        if not self.fallbacks:
+            return False
+        site = self.rows.facts(host, self.moment)
+        wanted = policy.need(site, one.account.options, self.moment)
+        accounts = (self.own(host), *self.fallbacks)
+        purpose = urgency.purpose_of(wanted, site, self.moment)
+        judged = [self._judged(account, host, site, one.names, purpose, one.rank)[0] for account in accounts]
+        late = urgency.late(site, self.moment)
+        choice = policy.choose(judged, self.moment, installed=site.installed, urgent=late)
+        if choice.provider is None or choice.provider.name == one.account.facts.name:
+            return False
+        self._close(one)
+        self._once_more(one, self.named(choice.provider.name))
+        return True
+
+    def _once_more(self, one: Order, account: Account) -> None:
+        """Go on elsewhere: by the rules of that provider."""
+        site = self.rows.facts(one.host, self.moment)
+        wanted = policy.need(site, account.options, self.moment)
+        if wanted.action in ASKS:
+            self._prove(Task(one.host, site, wanted, account, one.rank, one.before))
+        else:
+            self.end(one.host, wanted.until)
+
+    def _wait_for(self, one: Order) -> None:
+        """The CA is at it: somebody looks again by and by."""
+        one.again_at = self.agenda.local + ASK_AGAIN
+        self._left_open(one, one.again_at)
+
+    def _left_open(self, one: Order, at: int) -> None:
+        """The job ends with its order open: it is resumed at a moment, or when the ladder says so."""
+        self.rows.opened[one.host] = "processing" if one.finalized else "pending"
+        if at:
+            self.rows.live[one.host] = 0
+            self.look_at(one.host, at)
+        else:
+            self.end(one.host)
+
+    def _validated(self, one: Order) -> bool:
+        """Whether the CA validates all names; where it refuses some, what is left is ordered once more."""
+        now, account = self.agenda.now, one.account
+        kept = account.ledger.keep(one.granted, POSIX + now)
+        if isinstance(kept, Wait):
+            self._left_open(one, second(self._told(kept)))
+            return False
+        one.granted = kept
+        oracle, host = account.ca.oracle, one.host
+        bad = self.weather.refused(host, now) & one.mask
+        if not bad:
+            for name in one.names:
+                oracle.prove(one.placed, name)
+            return True
+        texts = self.rows.names(host)
+        failed = [text for k, text in enumerate(texts) if bad >> k & 1]
+        proven = [name for name in one.names if name not in failed]
+        for name in failed:
+            oracle.fail(one.placed, name, now)
+        for name in proven:
+            oracle.prove(one.placed, name)
+        account.ledger.settle(kept, POSIX + now, proven=proven, failed=failed)
+        self._close(one)
+        installed = self.rows.facts(host, self.moment).installed
+        self.prover.refused(host, bad, account.facts.name, installed, self.moment)
+        self._again(one)
+        return False
+
+    def _again(self, one: Order) -> None:
+        """An order is over without a certificate: at most one further, where the rules still want one."""
+        if one.before[one.account.facts.name] < MOST_ORDERS:
+            site, wanted, account = self.look(one.host)
+            if wanted.action in ASKS:
+                task = Task(one.host, site, wanted, account, one.rank, one.before)
+                if account is not self.own(one.host) or self._choose(task, wanted.names):
+                    self._prove(task)
+                return
+        self.end(one.host)
+
+    def _close(self, one: Order) -> None:
+        one.ticket += 1
+        self.orders.pop(one.host, None)
+        self.rows.opened.pop(one.host, None)
+
+    def _issue(self, one: Order) -> None:
+        """The CA signs."""
+        now = self.agenda.now
+        end = one.account.ca.outages.end_of(now)
+        if end:
+            self.agenda.at(end, lambda: self._issue(one))
+            return
+        one.account.ca.oracle.issue(one.placed, now)
+        one.issued_at = now
+
+    def _resume(self, one: Order, rank: int) -> None:
+        """A job with an open order goes on with it."""
+        now, account = self.agenda.now, one.account
+        one.rank = rank
+        trouble = account.ca.trouble(now)
+        if self.agenda.local < one.again_at:
+            self._left_open(one, one.again_at)
+        elif one.issued_at and trouble is None:
+            self._installed(one)
+        elif account.health.down(self.moment) and self._elsewhere(one):
+            return
+        elif trouble is not None:
+            self._faulty(account, trouble)
+            if not self._elsewhere(one):
+                self._left_open(one, 0)
+        elif one.finalized:
+            if self.moment >= policy.stuck_at(moment(one.at + self.agenda.ahead), another=bool(self.fallbacks)):
+                account.failed(self.moment)
+                self._close(one)
+                if self.fallbacks:
+                    self._once_more(one, self.fallbacks[0])
+                else:
+                    self.end(one.host)
+            else:
+                self._wait_for(one)
+        elif now - one.at > PENDING_FOR:
+            self._close(one)
+            self._again(one)
+        else:
+            self._begin(one)
+
+    # --- a CA that fails ---------------------------------------------------------------------------------------------
+
+    def _faulty(self, account: Account, trouble: Trouble) -> datetime | None:
+        """The CA failed on its own side once more; until when it wants to be left alone, where it said so."""
+        account.failed(self.moment)
+        if trouble is not Trouble.TOLD:
+            return None
+        now = self.agenda.now
+        busy = Busy(moment(account.ca.outages.end_of(now)))
+        for scope in scopes(busy, Asked.NEW_ORDER, (), POSIX + now):
+            account.ledger.block(scope.kind, scope.subject, scope.block)
+        return busy.retry_after
+
+    def _down(self, task: Task, trouble: Trouble) -> None:
+        """No good answer to newOrder: the next provider at once, else when the CA says, else as the ladder does."""
+        host, account, site = task.host, task.account, task.site
+        until = self._faulty(account, trouble)
+        if self.fallbacks:
+            accounts = (self.own(host), *self.fallbacks)
+            purpose = urgency.purpose_of(task.wanted, site, self.moment)
+            names = task.wanted.names
+            judged = [self._judged(one, host, site, names, purpose, task.rank)[0] for one in accounts]
+            late = urgency.late(site, self.moment)
+            choice = policy.choose(judged, self.moment, installed=site.installed, urgent=late)
+            if choice.provider is not None and choice.provider.name != account.facts.name:
+                task.account = self.named(choice.provider.name)
+                task.wanted = policy.need(site, task.account.options, self.moment)
+                if task.wanted.action in ASKS:
+                    self._prove(task)
+                    return
+        if until is not None:
+            self.hold(host, account, "ca_server", until)
+        else:
+            self.end(host)
+
+    # --- certificates ------------------------------------------------------------------------------------------------
+
+    def _installed(self, one: Order) -> None:
+        """Its certificate is in place and shown by a handshake."""
+        host, rows, account, now = one.host, self.rows, one.account, self.agenda.now
+        account.ledger.settle(one.granted, POSIX + now, issued=True)
+        self._close(one)
+        old = serial(host, rows.not_before[host])
+        by = self.everywhere[rows.account[host]]
+        revoked_at = by.ca.revoked_at(old, rows.not_before[host]) if rows.not_after[host] else 0
+        self.judge.issued(host, one.mask, now, revoked_at)
+        rows.not_before[host], rows.not_after[host] = one.issued_at, one.issued_at + account.ca.lifetime
+        rows.covered[host], rows.account[host], rows.key[host] = one.mask, account.number, one.key
+        rows.caused[host] = DEFECTS.index(one.reason) if one.reason in DEFECTS else 0
+        rows.revoked[host] = rows.replaced[host] = 0
+        rows.ari_start[host] = rows.ari_end[host] = rows.renewal_at[host] = rows.forward_until[host] = 0
+        rows.last_passed[host] = self.agenda.local
+        mine = [done for done in rows.recent.get(host, ()) if done[0] > self.moment - timedelta(days=1)]
+        rows.recent[host] = (*mine, (moment(one.at + self.agenda.ahead), one.reason, one.names))
+        self.prover.accepted(host, one.mask, account.facts.name)
+        self.hear(host)
+        self.secured(host, extended=one.reason == "coverage")
+
+    def hear(self, host: int) -> None:
+        """Ask the CA what it says of a host's certificate (RFC 9773), and look at its lists of revoked ones."""
+        rows, now = self.rows, self.agenda.now
+        since, until = rows.not_before[host], rows.not_after[host]
+        ca = self.everywhere[rows.account[host]].ca
+        number = serial(host, since)
+        revoked_at = ca.revoked_at(number, since) if ca.moves else 0
+        if revoked_at and revoked_at <= now and not rows.revoked[host]:
+            rows.revoked[host] = 1
+            if not rows.live[host]:
+                self.look_at(host, self.agenda.local)
+        if not ca.ari:
+            return
+        if ca.trouble(now) is not None:
+            again = ca.outages.end_of(now) + int(self.draw(host, 4) * HOUR)
+            self.agenda.at(again, lambda: self._hear_of(host, since))
+            return
+        start, end = ca.window(number, since, until, now)
+        if (start, end) == (rows.ari_start[host], rows.ari_end[host]):
+            return
+        window = Window(moment(start), moment(end))
+        earlier = None
+        if rows.ari_end[host]:
+            earlier = Window(moment(rows.ari_start[host]), moment(rows.ari_end[host]))
+        forward = rows.forward_until[host]
+        last = moment(forward) if forward else None
+        forward_until = hints.forward_until(window, earlier, last, moment(since), moment(until))
+        rows.ari_start[host], rows.ari_end[host] = start, end
+        rows.renewal_at[host] = second(hints.draw_at(window, self.draw(host, 5)))
+        rows.forward_until[host] = second(forward_until) if forward_until is not None else 0
+        self._bring_forward(host)
+
+    def _hear_of(self, host: int, since: int) -> None:
+        if not self.on:
+            self.agenda.at(self.agenda.now + HOUR, lambda: self._hear_of(host, since))
+        elif self.rows.not_before[host] == since:
+            self.hear(host)
+
+    def hear_by_and_by(self, host: int, within: int) -> None:
+        """Have a host's certificate asked for when its turn comes within so many seconds."""
+        at, since = self.agenda.now + int(self.draw(host, 6) * within), self.rows.not_before[host]
+        self.agenda.at(at, lambda: self._hear_of(host, since))
+
+    def _bring_forward(self, host: int) -> None:
+        """A host that would be looked at later than the hint wants is looked at then, unless something holds it."""
+        rows = self.rows
+        if rows.live[host]:
+            return
+        since, until = rows.not_before[host], rows.not_after[host]
+        at = max(min(rows.renewal_at[host], until - (until - since) // 10), self.agenda.local)
+        if rows.next_at[host] > at and rows.held_until[host] <= at and rows.retry_at[host] <= at:
+            self.look_at(host, at)
+
+    # --- the panel itself --------------------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Everything of the panel is killed: threads, runners, sweeps."""
+        self.on = False
+        for one in list(self.orders.values()):
+            if one.host not in self.rows.opened:
+                one.ticket += 1
+                self.slots += 1
+                if one.probe:
+                    one.probe, one.account.probing = False, one.account.probing - 1
+                self._left_open(one, self.agenda.local)
+
+    def start(self) -> None:
+        """The panel is back: what is queued goes on, what is due is surveyed with the next minute."""
+        self.on = True
+        self.new_round()
+        self.pump()
