@@ -35,7 +35,7 @@ ALWAYS = frozenset(
     {PreviewAction.ORDER, PreviewAction.RENEW, PreviewAction.DEFER, PreviewAction.WAIT, PreviewAction.KEEP}
 )
 
-WITHOUT_A_MOMENT = {
+WITHOUT_A_MOMENT: Mapping[str, object] = {
     PreviewAction.WAIT: gettext_lazy("not known"),
     PreviewAction.FAIL: gettext_lazy("again later"),
     PreviewAction.KEEP: gettext_lazy("not now"),
