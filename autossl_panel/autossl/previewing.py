@@ -17,11 +17,24 @@ from django.utils import timezone
 from autossl_panel.helper.client import Client
 from autossl_panel.hosting.models import VirtualHost
 
-from . import choosing, foresight, inventory, leases, policy, preview, previewed, quick, runs, sites, turns
+from . import (
+    choosing,
+    foresight,
+    inventory,
+    leases,
+    policy,
+    predecessors,
+    preview,
+    previewed,
+    quick,
+    runs,
+    sites,
+    turns,
+)
 from . import options as option_rows
 from .choosing import Outlook
 from .facts import Action
-from .models import Preview, PreviewSite, Run
+from .models import Certificate, Preview, PreviewSite, Run
 from .room import Forecast
 from .sites import Site
 from .turns import Turn
@@ -94,6 +107,8 @@ class _Work:
     now: datetime
     counts: Counter[str] = field(default_factory=Counter)
     place: int = 0
+    # What the sites in hand have installed, by its fingerprint
+    known: dict[str, Certificate] = field(default_factory=dict)
     outlook: Outlook = field(init=False)
     room: Forecast = field(init=False)
     serve_www: bool = field(init=False)
@@ -112,7 +127,7 @@ class _Work:
             return
         self.serve_www = option_rows.current(server).serve_www
         self.room = Forecast(policies.accounts)
-        self.outlook = Outlook(policies, self.room, serve_www=self.serve_www)
+        self.outlook = Outlook(policies, self.room, serve_www=self.serve_www, predecessor=self.known.get)
         self.pace = pace(found)
         found.sites = VirtualHost.objects.filter(**self._hosts()).count()
         Preview.objects.filter(pk=found.pk).update(at=found.at, sites=found.sites)
@@ -168,6 +183,9 @@ class _Work:
         for first in range(0, len(ids), SITES):
             part = ids[first : first + SITES]
             read = sites.read_ids(part, self.outlook.policies, self.now, serve_www=self.serve_www)
+            installed = [site.facts.installed for site in read.values()]
+            self.known.clear()
+            self.known |= predecessors.find_all(one.fingerprint for one in installed if one is not None and one.ours)
             rows = []
             for pk in part:
                 if pk not in read:
