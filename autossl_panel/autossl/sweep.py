@@ -17,6 +17,7 @@ from . import (
     jobs,
     leases,
     limits,
+    measuring,
     preview,
     providers,
     registration,
@@ -61,6 +62,7 @@ def sweep(server: Server, *, now: datetime | None = None) -> bool:
     jobs.ring_where_needed(server)
     preview.ring_where_needed(server, now)
     _forget(server, now)
+    measuring.measure(server, now)
     limits.prune(now=now)
     try:
         telling.sweep(server, now=now)
