@@ -9,7 +9,7 @@ from autossl_panel.hosting.models import ExclusionPattern, FeatureList, HostingU
 from autossl_panel.people import factors
 from autossl_panel.people.models import User
 from tests.autossl.notify.rows import queued
-from tests.web import own_scene, provider_scene, troubles
+from tests.web import foreseen, own_scene, provider_scene, troubles
 from tests.web import scene as scenes
 from tests.web.scene import Scene
 
@@ -61,6 +61,12 @@ PAGES: dict[str, Place] = {
     "certificate-foreign": Place("/certificates/{foreign}/", ROOT),
     "revoke": Place("/certificates/issued/{issued}/revoke/", ROOT),
     "pending": Place("/pending/"),
+    "preview": Place("/preview/"),
+    "preview-waits": Place("/preview/?action=wait"),
+    "preview-nothing": Place("/preview/?q=norhtwind"),
+    "preview-none": Place("/preview/?user=dockside"),
+    "preview-at-work": Place("/preview/?user=quarrybank", ROOT),
+    "preview-unknown": Place("/preview/?user=norhtwind"),
     "problems": Place("/problems/"),
     "problems-none": Place("/problems/?q=nothingofthekind"),
     "problem": Place("/problems/{cause}/"),
@@ -107,7 +113,7 @@ PAGES: dict[str, Place] = {
 # URLs that answer GET with no page of their own: pieces, files, ways on
 NO_PAGES = {
     *("home", "seen", "patterns-counts", "run-slot", "run-live", "provider-state", "channel-state", "mail-state"),
-    *("run-text", "audit-csv", "audit-ndjson", "recovery-codes-text", "run-ndjson", "issued-pem"),
+    *("run-text", "audit-csv", "audit-ndjson", "recovery-codes-text", "run-ndjson", "issued-pem", "preview-json"),
 }
 
 
@@ -126,6 +132,7 @@ def build() -> Scene:
         state="failed",
         problem={"code": "recipient", "text": "550 No such user"},
     )
+    foreseen.add(made)
     wrong = {"code": "status", "text": "it answered 500."}
     Channel.objects.filter(pk=made.channel.pk).update(problem=wrong, problem_at=made.now)
     return made

@@ -95,6 +95,9 @@ TABLE: dict[str, Answers] = {
     "pattern-remove": {"get": (SIGN_IN, NONE, OK, NONE, OK), "post": (SIGN_IN, NONE, AWAY, NONE, AWAY)},
     "pause": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
     "resume": ROOT_ACT,
+    "preview": {"get": (SIGN_IN, NONE, OK, OK, OK), "post": (SIGN_IN, NONE, AWAY, AWAY, AWAY)},
+    # Nobody has asked for one here, so there is none; test_preview.py reads those that there are.
+    "preview-json": {"get": (SIGN_IN, NONE, NONE, NONE, NONE)},
     "users": {"get": (SIGN_IN, NONE, OK, OK, OK), "post": (SIGN_IN, NONE, AWAY, AWAY, AWAY)},
     "users-undo": {"post": (SIGN_IN, NONE, AWAY, AWAY, AWAY)},
     "user-autossl": {"post": (SIGN_IN, NONE, 400, NONE, 400)},
