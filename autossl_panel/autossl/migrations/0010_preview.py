@@ -8,8 +8,8 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('autossl', '0008_sites'),
-        ('hosting', '0004_sites'),
+        ('autossl', '0009_providers'),
+        ('hosting', '0005_providers'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
