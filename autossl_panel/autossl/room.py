@@ -5,7 +5,7 @@ Takes and writes nothing: what is found here is asked for again when the permit 
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -95,6 +95,13 @@ class Forecast(Room):
             known = self._queues.get((account.pk, kind, subject))
             if known is not None and known[1] is not None:
                 known[1].promise(now.timestamp())
+
+    def mend(self, provider: str, names: Iterable[str], now: datetime) -> None:
+        """A person's run comes: names that this provider's CA has paused are asked for once more."""
+        for account in self.accounts.values():
+            if account.provider.name == provider:
+                for name in names:
+                    self._ledger(account, now).mend(name)
 
     def _ledger(self, account: Account, now: datetime) -> Ledger:
         found = self._ledgers.get(account.pk)
