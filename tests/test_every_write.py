@@ -9,6 +9,7 @@ import json
 import pkgutil
 import re
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
 
@@ -20,7 +21,18 @@ from django.utils import timezone
 import autossl_panel.autossl
 import autossl_panel.hosting
 import autossl_panel.people
-from autossl_panel.autossl import choices, holds, limits, options, providers, recheck, revocation, runs, takeover
+from autossl_panel.autossl import (
+    choices,
+    holds,
+    limits,
+    options,
+    providers,
+    recheck,
+    renewing,
+    revocation,
+    runs,
+    takeover,
+)
 from autossl_panel.autossl.ledger import Kind
 from autossl_panel.autossl.limits import changing
 from autossl_panel.autossl.models import (
@@ -107,6 +119,13 @@ def clear_a_pause(by: User, scene: Scene) -> None:
     mine = VirtualHost.objects.filter(name="amberfield.example")
     mine.update(held_reason="ca_paused", held_provider=scene.provider.name)
     holds.clear(mine, Verdict.objects.none(), scene.now, by=by)
+
+
+def left_alone(scene: Scene) -> Account:
+    """The account in use, whose CA has failed."""
+    account = Account.objects.get(provider=scene.provider)
+    Account.objects.update(faults=3, down_since=scene.now, down_until=scene.now + timedelta(hours=1))
+    return account
 
 
 def hook(**more: object) -> channels.Wish:
@@ -333,6 +352,14 @@ WRITES: dict[str, tuple[Act, set[tuple[str, str]]]] = {
     "autossl.holds.clear": (
         clear_a_pause,
         {("limits:unpaused", "amberfield.example")},
+    ),
+    "autossl.choices.try_now": (
+        lambda by, scene: choices.try_now(left_alone(scene), by=by, now=scene.now),
+        {("provider:tried", "letsencrypt")},
+    ),
+    "autossl.renewing.set_percent": (
+        lambda by, scene: renewing.set_percent(scene.provider, "25", by=by, now=scene.now),
+        {("provider:renewal", "letsencrypt")},
     ),
     "autossl.recheck.ask": (
         lambda by, scene: recheck.ask(

@@ -47,6 +47,12 @@ def choose_for_feature_list(
             _record(by, "feature_list:provider_set", feature_list.name, provider)
 
 
+def own(one: HostingUser | FeatureList) -> Provider | None:
+    """The provider that was chosen for a hosting user or feature list itself."""
+    choice: ProviderChoice | None = getattr(one, "provider_choice", None)
+    return choice.provider if choice is not None else None
+
+
 def _choose(whose: dict[str, Any], provider: Provider | None) -> bool:
     """Write the choice; False where it was this one already."""
     rows = ProviderChoice.objects.filter(**whose)
@@ -121,6 +127,24 @@ def record_fault(account: Account, problem: dict[str, Any], *, now: datetime) ->
 def record_recovery(account: Account) -> policy.ProviderHealth:
     """The CA did its work: its faults are forgotten."""
     return _fare(account, policy.recovered, None)
+
+
+def try_now(account: Account, *, by: User | None, now: datetime) -> bool:
+    """Have a provider that is left alone because of faults tried at once: one order shows whether it works again.
+
+    Sites that wait for any provider are due. False where it is not left alone.
+    """
+    with transaction.atomic():
+        row = Account.objects.select_for_update(of=("self",)).select_related("provider").get(pk=account.pk)
+        until = row.down_until
+        if until is None or until <= now:
+            return False
+        Account.objects.filter(pk=row.pk).update(down_until=now)
+        waiting = VirtualHost.objects.filter(server_id=row.server_id, held_reason="providers_down")
+        waiting.update(held_until=None, held_reason="", held_provider="", next_at=now, next_reason="changed")
+        hosting_users.make_due(VirtualHost.objects.filter(server_id=row.server_id, next_reason="providers_down"), now)
+        audit.record(by, "provider:tried", row.provider.name, before={"left_alone_until": until.isoformat()})
+    return True
 
 
 def _fare(account: Account, change: Any, problem: dict[str, Any] | None) -> policy.ProviderHealth:

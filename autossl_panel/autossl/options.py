@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, Max
+from django.db.models import Max
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -17,8 +17,9 @@ from autossl_panel.hosting.models import Server, SiteState, VirtualHost
 from autossl_panel.people import audit, mail
 from autossl_panel.people.models import Role, User
 
-from .models import Installation, NotifyLevel, Options, SecondFactorRule
-from .models.providers import KEY_KINDS, KEY_TYPES
+from . import census
+from .models import NotifyLevel, Options, SecondFactorRule
+from .models.providers import KEY_TYPES
 
 MOST_ADDRESSES = 20
 
@@ -34,7 +35,8 @@ class OptionProblem(ValueError):
 
 def current(server: Server) -> Options:
     """The options of a server, with their defaults where nobody has set them."""
-    return Options.objects.get_or_create(server=server, defaults={"daily_at": _drawn_time()})[0]
+    rows = Options.objects.select_related("paused_by")
+    return rows.get_or_create(server=server, defaults={"daily_at": _drawn_time()})[0]
 
 
 def _drawn_time() -> time:
@@ -128,15 +130,7 @@ def key_type_consequences(
 
     `forecast` says when the CA's limits allow the last of a number of new orders. Raises OptionProblem.
     """
-    wanted = _key_type("key_type", key_type)
-    rows = (
-        Installation.objects.filter(until__isnull=True, virtual_host__server=server, certificate__ours=True)
-        .exclude(hosting_users.off("virtual_host__"))
-        .values_list("certificate__key_kind", "certificate__key_bits")
-        .annotate(n=Count("pk"))
-        .order_by()
-    )
-    number = sum(n for kind, bits, n in rows if KEY_KINDS.get((kind, bits), wanted) != wanted)
+    number = census.count(server, datetime.now(UTC)).others(_key_type("key_type", key_type))
     return Consequences(number, forecast(server, number) if forecast is not None and number else None)
 
 

@@ -103,6 +103,7 @@ def draft(wish: Draft, *, by: User | None, ring: bool = True) -> Provider:
                 "max_names": wish.max_names,
                 "state": ProviderState.CHECKING,
                 "problem": None,
+                "asked_at": timezone.now(),
             },
         )
         if known is not None and known.directory_url != wish.directory_url:
@@ -150,23 +151,29 @@ def bind(provider: Provider, kid: str, hmac_key: str, *, by: User | None) -> Non
 def check_again(provider: Provider, *, by: User | None) -> None:
     """Ask a worker to read the directory (again)."""
     with transaction.atomic():
-        Provider.objects.filter(pk=provider.pk).update(state=ProviderState.CHECKING, problem=None)
+        asked = {"state": ProviderState.CHECKING, "problem": None, "asked_at": timezone.now()}
+        Provider.objects.filter(pk=provider.pk).update(**asked)
         audit.record(by, "provider:check_asked", provider.name)
         async_task(CHECK, provider.pk)
 
 
 def ask_to_use(
-    provider: Provider, server: Server, *, agree_terms: bool, contact: str = "", by: User | None, ring: bool = True
+    provider: Provider,
+    server: Server,
+    *,
+    agree_terms: bool,
+    contact: str = "",
+    by: User | None,
+    ring: bool = True,
+    use: bool = True,
 ) -> Account:
-    """Choose a provider: its account is registered by a worker (`ring`), then it is the one that AutoSSL uses."""
-    if provider.state != ProviderState.READY:
-        text = _("“%(name)s” is not ready: its directory has not answered yet.")
-        raise ProviderProblem("provider", text % {"name": provider}, "not_ready")
-    _check_agreed(provider, agree_terms)
-    known = Account.objects.filter(provider=provider, server=server, status=AccountStatus.VALID).exists()
-    if provider.eab_required and not known and not provider.eab_hmac_key:
-        raise ProviderProblem("eab_kid", _needs_binding(provider), "eab")
+    """Choose a provider: its account is registered by a worker (`ring`), then it is the one that AutoSSL uses.
+
+    Not `use`: registered only, for the fallbacks and for users with a provider of their own.
+    """
+    check_usable(provider, server, agree_terms=agree_terms)
     with transaction.atomic():
+        now = timezone.now()
         account, _made = Account.objects.update_or_create(
             provider=provider,
             server=server,
@@ -174,15 +181,29 @@ def ask_to_use(
                 "status": AccountStatus.REGISTERING,
                 "contact": contact,
                 "terms_url": provider.terms_url,
-                "terms_agreed_at": timezone.now() if provider.terms_url else None,
+                "terms_agreed_at": now if provider.terms_url else None,
+                "terms_agreed_by": by.username if by else "",
                 "problem": None,
+                "asked_at": now,
+                "use_then": use,
             },
         )
         asked = {"contact": contact, "terms": provider.terms_url, "server": server.name}
-        audit.record(by, "provider:chosen", provider.name, after=asked)
+        audit.record(by, "provider:chosen" if use else "provider:registered", provider.name, after=asked)
         if ring:
             async_task(REGISTER, account.pk)
     return account
+
+
+def check_usable(provider: Provider, server: Server, *, agree_terms: bool) -> None:
+    """Raise ProviderProblem unless `ask_to_use` would take it."""
+    if provider.state != ProviderState.READY:
+        text = _("“%(name)s” is not ready: its directory has not answered yet.")
+        raise ProviderProblem("provider", text % {"name": provider}, "not_ready")
+    _check_agreed(provider, agree_terms)
+    known = Account.objects.filter(provider=provider, server=server, status=AccountStatus.VALID).exists()
+    if provider.eab_required and not known and not provider.eab_hmac_key:
+        raise ProviderProblem("eab_kid", _needs_binding(provider), "eab")
 
 
 def _check_agreed(provider: Provider, agree_terms: bool) -> None:
@@ -373,9 +394,10 @@ def _wish(account: Account, do: str, event: str, *, by: User | None, ring: bool,
         if agreed:
             row.terms_url = row.provider.terms_url
             row.terms_agreed_at = timezone.now() if row.terms_url else None
+            row.terms_agreed_by = by.username if by else ""
             if row.problem is not None and row.problem["field"] == "agree_terms":
                 row.problem = None
-        row.save(update_fields=["wish", "terms_url", "terms_agreed_at", "problem"])
+        row.save(update_fields=["wish", "terms_url", "terms_agreed_at", "terms_agreed_by", "problem"])
         audit.record(by, event, row.provider.name, before=before, after={"terms_url": row.terms_url, "asked": do})
         if ring:
             async_task(WISH, row.pk)

@@ -6,7 +6,7 @@ Takes and writes nothing: what is found here is asked for again when the permit 
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -115,6 +115,13 @@ class Forecast(Room):
             known = self._lines.get((account.pk, kind, subject))
             if known is not None and known.queue is not None:
                 known.queue.promise(now.timestamp())
+
+    def mend(self, provider: str, names: Iterable[str], now: datetime) -> None:
+        """A person's run comes: names that this provider's CA has paused are asked for once more."""
+        for account in self.accounts.values():
+            if account.provider.name == provider:
+                for name in names:
+                    self._ledger(account, now).mend(name)
 
     def _ledger(self, account: Account, now: datetime) -> Ledger:
         found = self._ledgers.get(account.pk)

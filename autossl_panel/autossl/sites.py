@@ -56,7 +56,7 @@ ROW = (
     "user__feature_list_id", "user__owner_id",
     "stored_pair", "retry_at", "held_until", "held_reason", "held_provider", "takeover", "last_extend_at",
     "state", "names_wanted", "names_covered", "next_at", "next_reason", "problem", "severity", "expires_at",
-    "problems_seen",
+    "key_type", "problems_seen",
 )  # fmt: skip
 MOMENTS = ("retry_at", "held_until", "last_extend_at", "next_at", "expires_at")
 

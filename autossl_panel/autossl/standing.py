@@ -25,7 +25,7 @@ HELD = policy.PERSON_ENDS | {"rate_limited", "providers_down"}
 # Found out each time that a site is looked at, or said by a name's verdict
 JUDGED_ANEW = frozenset({"unknown", "clock", "loop", "ca_refused"})
 # What follows from it and from the site's facts
-DERIVED = ("severity", "expires_at", "problems_seen")
+DERIVED = ("severity", "expires_at", "key_type", "problems_seen")
 COLUMNS = (*STANDING, *DERIVED)
 _columns_of_row, _of_standing = itemgetter(*COLUMNS), attrgetter(*STANDING)
 
@@ -156,9 +156,9 @@ def save(found: Iterable[tuple[Site, Standing]], now: datetime) -> int:
     rows, changed = [], []
     for site, standing in found:
         wrong = problems.of(site, standing.state, standing.problem)
-        expires_at = site.facts.installed.not_after if site.facts.installed is not None else None
+        expires_at, key_type = _installed(site)
         seen = problems.digest(wrong, expires_at)
-        derived = (int(problems.severity(site, standing.state, wrong)), expires_at, seen)
+        derived = (int(problems.severity(site, standing.state, wrong)), expires_at, key_type, seen)
         if _columns_of_row(site.row) != (columns := (*_of_standing(standing), *derived)):
             rows.append((*map(_value, columns), site.row["pk"], _value(site.row["next_at"])))
             if seen != site.row["problems_seen"]:
@@ -175,6 +175,14 @@ def save(found: Iterable[tuple[Site, Standing]], now: datetime) -> int:
             where = "id = %s AND next_at IS NOT DISTINCT FROM %s"
             cursor.executemany(f"UPDATE {table} SET {sets} WHERE {where}", rows)  # noqa: S608 (names of our own)
     return len(rows)
+
+
+def _installed(site: Site) -> tuple[datetime | None, str]:
+    """What pages count sites by: when the installed certificate ends, and which key one of ours has."""
+    installed = site.facts.installed
+    if installed is None:
+        return None, ""
+    return installed.not_after, (installed.key_type or "") if installed.ours else ""
 
 
 def _value(value: Any) -> Any:

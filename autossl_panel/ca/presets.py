@@ -34,7 +34,9 @@ class Profile:
 class Preset:
     """One CA: how it is called, where it is, and what it takes. `validity_days` is what it issues by default.
 
-    `profiles` and `limits` are what it publishes of them, empty where it publishes nothing.
+    `profiles` and `limits` are what it publishes of them, empty where it publishes nothing; so are `dcv` (RFC 8555 §8,
+    without “-01”), `redirects` that it follows (None: not stated) and how long it says to take (`delivery`: seconds,
+    minutes; "": not stated). `eab_days`: an EAB key serves once and for so long. `trial`: no browser trusts it.
     """
 
     slug: str
@@ -48,6 +50,11 @@ class Preset:
     note: str
     profiles: tuple[Profile, ...] = ()
     limits: tuple[Limit, ...] = ()
+    dcv: tuple[str, ...] = ()
+    redirects: int | None = None
+    delivery: str = ""
+    eab_days: int | None = None
+    trial: bool = False
 
     def profile(self, name: str) -> Profile | None:
         """What is known of a profile of this CA beforehand."""
@@ -55,6 +62,7 @@ class Preset:
 
 
 LETS_ENCRYPT = "letsencrypt"
+HTTP_DNS = ("http", "dns")
 
 _PROFILES = (
     Profile("classic", 100, 90 * DAY),
@@ -96,6 +104,9 @@ PRESETS: tuple[Preset, ...] = (
         note="Free, no account needed beforehand.",
         profiles=_PROFILES,
         limits=_LIMITS,
+        dcv=("http", "dns", "tls-alpn"),
+        redirects=10,
+        delivery="seconds",
     ),
     Preset(
         slug="letsencrypt-staging",
@@ -109,6 +120,10 @@ PRESETS: tuple[Preset, ...] = (
         note="For trials: browsers do not trust its certificates.",
         profiles=_PROFILES,
         limits=_STAGING_LIMITS,
+        dcv=("http", "dns", "tls-alpn"),
+        redirects=10,
+        delivery="seconds",
+        trial=True,
     ),
     Preset(
         slug="google",
@@ -120,6 +135,9 @@ PRESETS: tuple[Preset, ...] = (
         validity_days=90,
         eab=True,
         note="The EAB key serves once and within seven days. No internationalized names.",
+        dcv=("http", "dns", "tls-alpn"),
+        delivery="seconds",
+        eab_days=7,
     ),
     Preset(
         slug="zerossl",
@@ -131,6 +149,8 @@ PRESETS: tuple[Preset, ...] = (
         validity_days=90,
         eab=True,
         note="Orders may take minutes to hours.",
+        dcv=HTTP_DNS,
+        delivery="minutes",
     ),
     Preset(
         slug="actalis",
@@ -142,6 +162,7 @@ PRESETS: tuple[Preset, ...] = (
         validity_days=90,
         eab=True,
         note="One name and its www.",
+        dcv=("http",),
     ),
     Preset(
         slug="sslcom-ecc",
@@ -153,6 +174,7 @@ PRESETS: tuple[Preset, ...] = (
         validity_days=90,
         eab=True,
         note="One name and its www; for P-256 and P-384 keys. Wildcards cost money.",
+        dcv=HTTP_DNS,
     ),
     Preset(
         slug="sslcom-rsa",
@@ -164,6 +186,7 @@ PRESETS: tuple[Preset, ...] = (
         validity_days=90,
         eab=True,
         note="One name and its www; for RSA keys. Wildcards cost money.",
+        dcv=HTTP_DNS,
     ),
 )
 

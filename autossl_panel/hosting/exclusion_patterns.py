@@ -1,12 +1,13 @@
 """Names that nobody wants a certificate for, by pattern, at one of four levels. Permissions are the caller's."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import BigIntegerField, QuerySet, Value
+from django.db.models import BigIntegerField, Q, QuerySet, Value
 from django.utils.translation import gettext as _
 
 from autossl_panel import patterns
@@ -92,7 +93,7 @@ def _concerned(pattern: str, level: Level) -> Concerned:
     found: list[str] = []
     hosts: dict[int, None] = {}
     number = 0
-    rows = Domain.objects.filter(virtual_host__in=level.hosts).order_by("name")
+    rows = Domain.objects.filter(_maybe(pattern), virtual_host__in=level.hosts).order_by("name")
     for host, name, added in rows.values_list("virtual_host_id", "name", "added").iterator(5000):
         if patterns.matches(pattern, name) or (added and patterns.matches(pattern, name.removeprefix("www."))):
             number += 1
@@ -102,11 +103,26 @@ def _concerned(pattern: str, level: Level) -> Concerned:
     return Concerned(pattern, number, tuple(found), tuple(hosts))
 
 
+def _maybe(pattern: str) -> Q:
+    """What the database can tell of names that match: they hold the longest piece that is not “any”.
+
+    A name with a Unicode form may match by that.
+    """
+    piece = max(re.split(r"[*?]", pattern), key=len)
+    found = Q(name__contains="xn--")
+    return found | Q(name__contains=piece) if piece.isascii() else found
+
+
 def _pattern(text: str) -> str:
     try:
         return patterns.normalize(text)
     except patterns.PatternProblem as problem:
         raise UserProblem("pattern", problem.text) from problem
+
+
+def known(pattern: str, level: Level) -> bool:
+    """Whether a pattern in its normal form holds at this very level already."""
+    return ExclusionPattern.objects.filter(pattern=pattern, **_where(level)).exists()
 
 
 def add_pattern(text: str, level: Level, *, by: User | None, now: datetime) -> ExclusionPattern:
@@ -115,9 +131,9 @@ def add_pattern(text: str, level: Level, *, by: User | None, now: datetime) -> E
     with transaction.atomic():
         # No constraint spans columns that may be NULL on both databases: two at once take turns here.
         Server.objects.select_for_update().get(pk=level.server.pk)
-        known = ExclusionPattern.objects.filter(pattern=pattern, **_where(level)).first()
-        if known is not None:
-            return known
+        before = ExclusionPattern.objects.filter(pattern=pattern, **_where(level)).first()
+        if before is not None:
+            return before
         row = ExclusionPattern.objects.create(pattern=pattern, by=by, at=now, **level.columns)
         _due(_concerned(pattern, level).hosts, now)
         audit.record(by, "pattern:added", pattern, after={"level": level.name})

@@ -142,6 +142,8 @@ class VirtualHost(models.Model):
     severity = models.PositiveSmallIntegerField(choices=Severity, default=Severity.UNSECURED)
     # The end of the certificate that is installed, whoever put it there
     expires_at = models.DateTimeField(null=True)
+    # The key type of an installed certificate of ours, as the option has it; "" for any other
+    key_type = models.CharField(max_length=16, default="", blank=True)
     # digest of its problems' rows; "" without any
     problems_seen = models.CharField(max_length=32, default="", blank=True)
 
@@ -158,6 +160,12 @@ class VirtualHost(models.Model):
             models.Index(fields=["user", "state"]),
             models.Index(fields=["next_at"]),
             models.Index(fields=["name"]),
+            # All that is counted before something is changed, in one walk
+            models.Index(
+                fields=["server", "state", "key_type", "expires_at", "names_covered"],
+                condition=models.Q(gone_at__isnull=True),
+                name="hosting_vh_census",
+            ),
             # The list of sites, the worst first; and all its counts and the expiry timeline in one walk
             models.Index(fields=["severity", "name"], name="hosting_vh_worst_first"),
             models.Index(fields=["severity", "state", "expires_at", "next_at"], name="hosting_vh_counts"),

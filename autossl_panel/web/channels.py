@@ -1,17 +1,18 @@
 """Where notifications go, on the Options tab: e-mail, channels, tests that a worker sends, what was not delivered."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
+from django.db.models import F, Func, IntegerField, Q, QuerySet, Subquery
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from autossl_panel.autossl import options as option_rows
-from autossl_panel.autossl.models import Channel, Message, MessageState, NotifyLevel, Way
+from autossl_panel.autossl.models import Channel, Message, MessageState, NotifyLevel, Options, Way
 from autossl_panel.autossl.notify import channels as heart
 from autossl_panel.autossl.notify import extras
 from autossl_panel.autossl.notify.channels import ChannelProblem, Wish
@@ -72,18 +73,18 @@ class Card:
     waiting: int
 
 
-def card(server: Server) -> Card:
-    """The card of a server."""
-    queued = Message.objects.filter(server=server, state=MessageState.QUEUED)
-    busy = set(queued.filter(test=True).values_list("channel_id", flat=True))
+def card(server: Server, row: Options | None = None) -> Card:
+    """The card of a server, by three questions; `row`: its options, where the page has them."""
+    seen = list(_seen(server))
+    busy = {one.channel_id for one in seen if one.test and one.state == MessageState.QUEUED}
     return Card(
         server=f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}" if settings.AUTOSSL_MAIL_FROM else "",
         sender=settings.AUTOSSL_MAIL_FROM,
-        addresses=tuple(option_rows.current(server).admin_addresses),
-        mail=_mail(server, None in busy),
+        addresses=tuple((row or option_rows.current(server)).admin_addresses),
+        mail=_mail(seen, None in busy),
         rows=tuple(_row(channel, channel.pk in busy) for channel in Channel.objects.filter(server=server)),
         undelivered=_undelivered(server),
-        waiting=queued.count(),
+        waiting=getattr(seen[0], "waiting", 0) if seen else 0,
     )
 
 
@@ -92,18 +93,35 @@ def _row(channel: Channel, busy: bool) -> Row:
     return Row(channel, heart.masked(channel), State(busy, channel.sent_at, problem, channel.problem_at))
 
 
-def _mail(server: Server, busy: bool) -> State:
-    """E-mail: what came of the newest test, or of the newest message to an address."""
-    mail = Message.objects.filter(server=server, way=Way.MAIL, channel__isnull=True)
-    newest = mail.filter(test=True).order_by("-made_at", "-pk").first()
-    together = mail.filter(test=True, made_at=newest.made_at) if newest else mail.none()
-    refused = (
-        together.filter(problem__isnull=False).first()
-        or mail.filter(state=MessageState.QUEUED, problem__isnull=False).order_by("-pk").first()
+def _seen(server: Server) -> QuerySet[Message]:
+    """The messages that tell how e-mail fares and what is under way: each with how many wait, one where any does."""
+    mine = Message.objects.filter(server=server)
+    mail = mine.filter(way=Way.MAIL, channel__isnull=True)
+    queued = mine.filter(state=MessageState.QUEUED)
+    newest_test = mail.filter(test=True).order_by("-made_at", "-pk").values("made_at")[:1]
+    wanted = (
+        Q(pk__in=mail.filter(test=True, made_at=Subquery(newest_test)).values("pk")[:SHOWN])
+        | Q(pk__in=queued.filter(test=True).order_by("-pk").values("pk")[: 5 * SHOWN])
+        | Q(pk__in=mail.filter(state=MessageState.QUEUED, problem__isnull=False).order_by("-pk").values("pk")[:1])
+        | Q(pk__in=mail.filter(state=MessageState.SENT).order_by("-sent_at").values("pk")[:1])
+        | Q(pk__in=queued.values("pk")[:1])
     )
-    sent = mail.filter(state=MessageState.SENT).order_by("-sent_at").first()
+    waiting = queued.order_by().annotate(n=Func(F("pk"), function="COUNT", output_field=IntegerField())).values("n")
+    return (
+        Message.objects.filter(wanted).defer("payload").annotate(waiting=Subquery(waiting)).order_by("-made_at", "-pk")
+    )
+
+
+def _mail(seen: Sequence[Message], busy: bool) -> State:
+    """E-mail: what came of the newest test, or of the newest message to an address."""
+    mail = [one for one in seen if one.way == Way.MAIL and one.channel_id is None]
+    newest = next((one for one in mail if one.test), None)
+    together = [one for one in mail if newest is not None and one.test and one.made_at == newest.made_at]
+    waits = [one for one in mail if one.state == MessageState.QUEUED]
+    refused = next((one for one in (*together, *waits) if one.problem is not None), None)
+    sent = max((one.sent_at for one in mail if one.state == MessageState.SENT and one.sent_at), default=None)
     problem = f"{refused.address}: {refused.problem['text']}" if refused and refused.problem else ""
-    return State(busy, sent.sent_at if sent else None, problem, refused.made_at if refused else None)
+    return State(busy, sent, problem, refused.made_at if refused else None)
 
 
 def _undelivered(server: Server) -> tuple[Undelivered, ...]:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
-from autossl_panel.autossl import lapse
+from autossl_panel.autossl import choices, lapse
 from autossl_panel.autossl.models import Installation, ProviderChoice
 from autossl_panel.hosting import feature_lists as heart
 from autossl_panel.hosting.changes import UserProblem
@@ -63,8 +63,8 @@ def _rows() -> list[Row]:
         .annotate(n=Count("pk"), first=Min("certificate__not_after"))
         .order_by()
     }
-    choices = ProviderChoice.objects.filter(feature_list__isnull=False).select_related("provider")
-    providers = {choice.feature_list_id: str(choice.provider) for choice in choices}
+    chosen = ProviderChoice.objects.filter(feature_list__isnull=False).select_related("provider")
+    providers = {choice.feature_list_id: str(choice.provider) for choice in chosen}
     return [
         Row(
             row,
@@ -123,6 +123,8 @@ def edit(request: access.PanelRequest, pk: int) -> HttpResponse:
         "fields": fields(values, problems),
         "row": row,
         "is_default": row.name == DEFAULT,
+        "provider": choices.own(row),
+        "patterns": row.exclusion_patterns.count(),
         "users": users.count(),
         "follow": followers.count(),
         # Only what the other choice would bring is counted.

@@ -1,23 +1,25 @@
-"""The Options tab: the settings of this server, saved together or not at all."""
+"""The Options tab: the settings of this server, saved together or not at all, after a question where that costs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 
-from django.db.models import Count
+from django.db.models import F, Func, IntegerField, QuerySet, Subquery
 from django.http import HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, resolve_url
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
+from autossl_panel.autossl import census, forecasting
 from autossl_panel.autossl import options as heart
-from autossl_panel.autossl.models import Installation, NotifyLevel, SecondFactorRule
-from autossl_panel.hosting import servers
+from autossl_panel.autossl.census import Census
+from autossl_panel.autossl.models import NotifyLevel, Options, SecondFactorRule
+from autossl_panel.hosting.models import ExclusionPattern, Server
 from autossl_panel.people import factors
 
-from . import access, channels, messages, requirement, shell
+from . import access, channels, foreign, messages, options_asked, question, requirement, shell
 from .fields import Field
+from .options_asked import Cost
+from .question import Point, Question
 
 KEY_TYPES = (
     ("p256", gettext_lazy("ECDSA P-256 (default)")),
@@ -25,52 +27,42 @@ KEY_TYPES = (
     ("rsa2048", gettext_lazy("RSA 2048")),
     ("rsa4096", gettext_lazy("RSA 4096")),
 )
+KEY_WORDS = {"p256": "P-256", "p384": "P-384", "rsa2048": "RSA 2048", "rsa4096": "RSA 4096"}
 CHECKBOXES = ("replace_foreign", "serve_www", "reissue")
-
-
-@dataclass(frozen=True, slots=True)
-class Foreign:
-    """Others' certificates on this server, and how many of them the option would let AutoSSL replace now."""
-
-    total: int
-    concerned: int
+# Of the patterns for the whole server so many are shown; all of them have a page of their own
+PATTERNS = 8
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.root
 def options(request: access.PanelRequest) -> HttpResponse:
-    """The form; a post saves every option, or none and says at each field why."""
-    server = servers.this()
-    values = heart.texts(heart.current(server))
+    """The form; a post saves every option, or none and says at each field why, or asks first."""
+    server = shell.counted_server(request)
+    row = shell.options_of(server)
+    counted = census.count(server, access.now())
+    values = before = heart.texts(row)
     problems: dict[str, str] = {}
     if request.method == "POST":
-        values = {name: request.POST.get(name, "") for name in heart.READERS}
-        values |= {name: "yes" if name in request.POST else "no" for name in CHECKBOXES}
-        # What was confirmed is the re-issue with the key type whose number stood beside the box.
-        if request.POST.get("reissue_seen") != values["key_type"]:
-            values["reissue"] = "no"
+        values = _typed(request)
         problems = _problems(values)
         if not problems:
+            asked = options_asked.cost(server, before, values, counted, access.now())
+            if asked.points and request.POST.get("sure") != asked.mark:
+                return _ask(request, server, row, values, asked)
             heart.change(server, values, by=request.user)
             requirement.look_again(request)
             messages.ok(request, _("The options are saved."))
             return redirect("options")
-    first = next(iter(problems), None)
-    fields = {name: Field(name, value, problems.get(name, ""), name == first) for name, value in values.items()}
-    installed = _installed_keys()
-    context = {
-        "fields": fields,
-        "key_types": KEY_TYPES,
-        "levels": NotifyLevel.choices,
-        "card": channels.card(server),
-        "foreign": _foreign(access.now()),
-        "installed_keys": installed,
-        "others": 0 if "key_type" in problems else heart.key_type_consequences(server, values["key_type"]).certificates,
-        "second_factor_rules": SecondFactorRule.choices,
-        "lacking": factors.lacking(),
-        "problem": bool(problems),
-    }
-    return shell.page(request, "options.html", "options", context)
+    return _page(request, server, row, counted, values, problems)
+
+
+def _typed(request: access.PanelRequest) -> dict[str, str]:
+    values = {name: request.POST.get(name, "") for name in heart.READERS}
+    values |= {name: "yes" if request.POST.get(name) else "no" for name in CHECKBOXES}
+    # What was confirmed is the re-issue with the key type whose number stood beside the box.
+    if request.POST.get("reissue_seen") != values["key_type"]:
+        values["reissue"] = "no"
+    return values
 
 
 def _problems(values: Mapping[str, str]) -> dict[str, str]:
@@ -84,32 +76,69 @@ def _problems(values: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def _foreign(now: datetime) -> Foreign:
-    rows = Installation.objects.filter(
-        until__isnull=True, virtual_host__gone_at__isnull=True, certificate__ours=False, certificate__self_signed=False
-    ).values_list(
-        "certificate__not_before",
-        "certificate__not_after",
-        "certificate__weak",
-        "certificate__links",
-        "key_matches",
+def _ask(
+    request: access.PanelRequest, server: Server, row: Options, values: Mapping[str, str], asked: Cost
+) -> HttpResponse:
+    """The question, with all that was typed."""
+    hidden = [(name, value) for name, value in values.items() if name not in CHECKBOXES]
+    hidden += [
+        (name, "on") for name in CHECKBOXES if values[name] == "yes" and not (asked.choice and name == "reissue")
+    ]
+    hidden.append(("reissue_seen", values["key_type"]))
+    points: list[Point] = list(asked.points.values())
+    red = any(name.partition(":")[0] != "key_type" for name in asked.points)
+    whole = Question(
+        _("Save these options?"),
+        points,
+        _("Save"),
+        _("Keep what was set"),
+        resolve_url("options"),
+        resolve_url("options"),
+        hidden,
+        asked.mark,
+        red,
+        asked.choice,
     )
-    total = concerned = 0
-    for not_before, not_after, weak, links, key_matches in rows:
-        total += 1
-        margin = min((not_after - not_before) / 30, timedelta(days=3))
-        if not_after - margin <= now or weak or not links or key_matches is False:
-            concerned += 1
-    return Foreign(total, concerned)
+    return question.ask(request, "options", whole)
 
 
-def _installed_keys() -> str:
-    """“389 certificates use P-256, 11 RSA 2048.”"""
-    rows = (
-        Installation.objects.filter(until__isnull=True, virtual_host__gone_at__isnull=True, certificate__ours=True)
-        .values_list("certificate__key_kind", "certificate__key_bits")
-        .annotate(n=Count("pk"))
-        .order_by("-n")
-    )
-    words = [f"{n} {'P-' if kind == 'ec' else kind.upper() + ' '}{bits}" for kind, bits, n in rows]
-    return ", ".join(words)
+def _page(
+    request: access.PanelRequest,
+    server: Server,
+    row: Options,
+    counted: Census,
+    values: Mapping[str, str],
+    problems: Mapping[str, str],
+) -> HttpResponse:
+    first = next(iter(problems), None)
+    fields = {name: Field(name, value, problems.get(name, ""), name == first) for name, value in values.items()}
+    patterns = list(_patterns(server))
+    total = getattr(patterns[0], "total", 0) if patterns else ExclusionPattern.objects.filter(server=server).count()
+    others = 0 if "key_type" in problems else counted.others(values["key_type"])
+    under_way = row.reissue and row.key_type == values["key_type"]
+    context = {
+        "fields": fields,
+        "reissue_until": forecasting.reissue_until(server, others, access.now()) if under_way else None,
+        "under_way": under_way,
+        "key_types": KEY_TYPES,
+        "levels": NotifyLevel.choices,
+        "card": channels.card(server, row),
+        "foreign": foreign.count(server, access.now()) if counted.foreign else foreign.Foreign(),
+        "foreign_total": counted.foreign,
+        "installed_keys": ", ".join(f"{n} {KEY_WORDS.get(name, name)}" for name, n in counted.keys.items()),
+        "others": others,
+        "patterns": patterns,
+        "more_patterns": total - len(patterns),
+        "second_factor_rules": SecondFactorRule.choices,
+        "lacking": factors.lacking(),
+        "problem": bool(problems),
+    }
+    return shell.page(request, "options.html", "options", context)
+
+
+def _patterns(server: Server) -> QuerySet[ExclusionPattern]:
+    """The first patterns for the whole server, each with how many there are of every level."""
+    every = ExclusionPattern.objects.filter(server=server)
+    total = every.order_by().annotate(n=Func(F("pk"), function="COUNT", output_field=IntegerField())).values("n")
+    servers_own = every.filter(owner__isnull=True, feature_list__isnull=True, user__isnull=True)
+    return servers_own.annotate(total=Subquery(total)).order_by("pattern")[:PATTERNS]

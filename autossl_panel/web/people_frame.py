@@ -11,6 +11,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
+from autossl_panel.autossl import choices
+from autossl_panel.autossl.models import Provider
+from autossl_panel.autossl.providers import ProviderProblem
 from autossl_panel.hosting import feature_lists, ownership
 from autossl_panel.hosting.models import FeatureList, HostingUser
 from autossl_panel.people import persons
@@ -88,11 +91,32 @@ def _list_says(request: access.PanelRequest, what: tuple[int, bool]) -> str:
     return _("“%(name)s” is as before.") % {"name": row.name}
 
 
+def _provider(request: access.PanelRequest, what: tuple[str, int, int | None, int | None]) -> str:
+    kind, pk, before, after = what
+    provider = Provider.objects.filter(pk=before).first() if before is not None else None
+    user = HostingUser.objects.filter(pk=pk).first() if kind == "user" else None
+    row = FeatureList.objects.filter(pk=pk).first() if kind == "list" else None
+    one = user or row
+    gone = one is None or (before is not None and provider is None)
+    chosen = choices.own(one) if one is not None else None
+    if gone or (chosen.pk if chosen is not None else None) != after:
+        return _("Nothing changes: somebody has changed it meanwhile.")
+    try:
+        if user is not None:
+            choices.choose_for_user(user, provider, by=request.user, now=access.now())
+        elif row is not None:
+            choices.choose_for_feature_list(row, provider, by=request.user, now=access.now())
+    except ProviderProblem as problem:
+        return problem.text
+    return _("“%(name)s” is as before.") % {"name": one}
+
+
 UNDO: Mapping[str, Callable[[access.PanelRequest, Any], str]] = {
     "owners": _owners,
     "lists": _lists,
     "active": _active,
     "list-says": _list_says,
+    "provider": _provider,
 }
 
 

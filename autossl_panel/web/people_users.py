@@ -168,6 +168,7 @@ def user(request: access.PanelRequest, pk: int) -> HttpResponse:
         "resellers": _resellers(),
         "all_lists": FeatureList.objects.order_by("name"),
         "provider": choice.provider if choice else None,
+        "patterns": row.exclusion_patterns.count(),
         "sites": row.virtual_hosts.filter(gone_at__isnull=True).count(),
     }
     return people_frame.page(request, "people_user.html", people_frame.USERS, context)

@@ -18,8 +18,9 @@ from autossl_panel.hosting import servers, visible
 from autossl_panel.hosting.models import HostingUser, Server
 from autossl_panel.people.models import User
 
-from . import access
+from . import access, banners
 from .access import PanelRequest, now
+from .banners import Banners
 
 # What htmx takes as: swap, and ask no more
 STOP_POLLING = 286
@@ -109,6 +110,7 @@ class Shell:
     workers_seen: datetime | None
     workers_lost: bool
     inventory_problem: Mapping[str, object] | None
+    banners: Banners
     toast: Mapping[str, object] | None
     # On the tabs: sites that wait, causes of problems
     pending: int
@@ -139,9 +141,9 @@ def plain(
     request: PanelRequest, template: str, context: Mapping[str, object] | None = None, status: int = 200
 ) -> HttpResponse:
     """Render a page that is not about AutoSSL: the frame with its header. `section` of the context: own, or people."""
-    return render(
-        request, template, {"section": "own", **(context or {}), "server": access.server(request)}, status=status
-    )
+    server = access.server(request)
+    around = {"section": "own", "server": server, "banners": banners.of_plain(server)}
+    return render(request, template, {**around, **(context or {})}, status=status)
 
 
 def account_in_use(server: Server) -> Account | None:
@@ -151,6 +153,7 @@ def account_in_use(server: Server) -> Account | None:
 
 def _shell(request: PanelRequest, tab: str, known: Slot | None, server: Server) -> Shell:
     moment, person = now(), request.user
+    row: Options | None = getattr(server, "options", None)
     found = seen(server, moment)
     account = account_in_use(server) if known is None else known.account
     next_check = None if person.is_login else _next_check(server, moment)
@@ -164,11 +167,17 @@ def _shell(request: PanelRequest, tab: str, known: Slot | None, server: Server) 
         workers_seen=found.workers_seen,
         workers_lost=found.workers_lost,
         inventory_problem=server.inventory_problem if person.is_root else None,
+        banners=banners.of(person, server, account, row, moment),
         toast=toast_of(request, moment),
         pending=getattr(server, "pending_sites", 0),
         problems=getattr(server, "problem_causes", 0),
-        stopped="" if person.is_login else stopped(getattr(server, "options", None), account),
+        stopped="" if person.is_login else stopped(row, account),
     )
+
+
+def options_of(server: Server) -> Options:
+    """The options of a server, without another question where they came with it."""
+    return getattr(server, "options", None) or options.current(server)
 
 
 def seen(server: Server, moment: datetime) -> Seen:
@@ -200,7 +209,7 @@ def counted_server(request: PanelRequest) -> Server:
     sites = waiting.sites(visible.virtual_hosts(person)).order_by().values("pk")
     jobs = _own(waiting.at_work(now()), person).order_by().values("virtual_host")
     causes = _own(Problem.objects.filter(quiet=False), person).values("cause").distinct()
-    rows = Server.objects.select_related("options", "beat")
+    rows = Server.objects.select_related("options__paused_by", "beat")
     rows = rows.annotate(pending_sites=_Rows(sites.union(jobs)), problem_causes=_Rows(causes))
     request.panel_server = servers.this(rows)
     return request.panel_server
@@ -213,7 +222,7 @@ def _own(rows: QuerySet[Owned], person: User) -> QuerySet[Owned]:
 
 def _next_check(server: Server, moment: datetime) -> datetime:
     """When the daily check begins next; it is over for today once it has begun."""
-    row = getattr(server, "options", None) or options.current(server)
+    row = options_of(server)
     at = datetime.combine(moment.date(), row.daily_at, tzinfo=moment.tzinfo)
     if row.daily_done_on is not None and row.daily_done_on >= moment.date():
         at += timedelta(days=1)

@@ -98,7 +98,9 @@ def _accounts(request: access.PanelRequest, pk: int) -> tuple[list[HostingUser],
 def _present(request: access.PanelRequest) -> QuerySet[HostingUser]:
     """The hosting users that the person may see and that still have sites here."""
     rows = visible.users(request.user).filter(gone_at__isnull=True)
-    return rows.select_related("owner", "feature_list__provider_choice", "server__options", "provider_choice")
+    return rows.select_related(
+        "owner", "feature_list__provider_choice", "server__options__paused_by", "provider_choice"
+    )
 
 
 def _sites(user: HostingUser, accounts: Sequence[Account]) -> list[Site]:

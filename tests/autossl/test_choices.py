@@ -147,3 +147,39 @@ def test_a_site_is_taken_over_when_somebody_says_so(anna: HostingUser, root: Use
         ("site:takeover", "anna.example", {"takeover": True}),
         ("site:takeover", "anna.example", {"takeover": False}),
     ]
+
+
+def test_a_provider_that_is_left_alone_is_tried_at_once_when_a_person_says_so(
+    anna: HostingUser, provider: Provider, root: User, now: datetime
+) -> None:
+    account = Account.objects.get(provider=provider)
+    assert not choices.try_now(account, by=root, now=now)
+    for _ in range(3):
+        choices.record_fault(account, {"code": "ca_server", "text": "503"}, now=now)
+    host = anna.virtual_hosts.get()
+    later = now + timedelta(minutes=2)
+    VirtualHost.objects.update(
+        held_until=later, held_reason="providers_down", next_at=later, next_reason="providers_down"
+    )
+    assert choices.try_now(account, by=root, now=now)
+    account.refresh_from_db()
+    assert (account.faults, account.down_until) == (3, now), "it is on probation: one order at a time"
+    host.refresh_from_db()
+    assert (host.held_until, host.held_reason, host.next_at, host.next_reason) == (None, "", now, "changed")
+    assert not choices.try_now(account, by=root, now=now)
+    assert [entry[0] for entry in audited()] == ["provider:tried"]
+    choices.record_fault(account, {"code": "ca_server", "text": "503"}, now=now)
+    account.refresh_from_db()
+    assert account.down_until == now + timedelta(minutes=4), "and for longer where that fails, too"
+
+
+def test_trying_a_provider_leaves_sites_alone_that_wait_for_something_else(
+    anna: HostingUser, provider: Provider, now: datetime
+) -> None:
+    account = Account.objects.get(provider=provider)
+    Account.objects.update(faults=3, down_since=now, down_until=now + timedelta(hours=1))
+    later = now + timedelta(hours=3)
+    VirtualHost.objects.update(held_until=later, held_reason="rate_limited", next_at=later, next_reason="rate_limited")
+    assert choices.try_now(account, by=None, now=now)
+    host = anna.virtual_hosts.get()
+    assert (host.held_until, host.next_at) == (later, later)

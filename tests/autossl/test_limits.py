@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from autossl_panel import ca
 from autossl_panel.autossl import ledger, limits
@@ -361,7 +363,9 @@ def test_usage_shows_the_fullest_and_how_many_there_are(account):
     for number in range(3):
         take(account, f"s{number}.big.com")
     take(account, "small.com")
-    report = {one.kind: one for one in limits.usage(account, now=NOW).limits}
+    with CaptureQueriesContext(connection) as asked:
+        report = {one.kind: one for one in limits.usage(account, now=NOW).limits}
+    assert len(asked) == 4
     domain = report[Kind.DOMAIN]
     assert (domain.label, domain.used, domain.allowed, domain.published, domain.subjects) == ("big.com", 3, 40, 50, 2)
     assert domain.frees_at is not None

@@ -4,9 +4,9 @@ from datetime import time, timedelta
 
 import pytest
 
-from autossl_panel.autossl import options, sites
+from autossl_panel.autossl import options, sites, standing
 from autossl_panel.autossl.models import Certificate, Options
-from autossl_panel.hosting.models import Setting, SiteState
+from autossl_panel.hosting.models import Setting, SiteState, VirtualHost
 from autossl_panel.people.models import AuditEntry
 
 pytestmark = pytest.mark.django_db
@@ -135,6 +135,7 @@ def test_what_another_key_type_means_is_counted(server, make_user, make_site, ma
     make_installed(make_site(birch, "off.example"), "off.example")
     gone = make_site(amber, "gone.example", gone_at=now)
     make_installed(gone, "gone.example")
+    standing.record(server, VirtualHost.objects.values_list("pk", flat=True), now)
     # The one of a kind that has no name here is left alone, as the decision does.
     found = [options.key_type_consequences(server, key).certificates for key in ("p256", "rsa2048", "p384")]
     assert found == [1, 2, 3]
@@ -147,6 +148,7 @@ def test_what_another_key_type_means_is_counted(server, make_user, make_site, ma
     told = options.key_type_consequences(server, "p384", forecast=forecast)
     assert (told.certificates, told.until, asked) == (3, now + timedelta(days=3), [(server, 3)])
     Certificate.objects.all().update(key_kind="ec", key_bits=384)
+    standing.record(server, VirtualHost.objects.values_list("pk", flat=True), now)
     assert options.key_type_consequences(server, "p384", forecast=forecast) == options.Consequences(0, None)
     with pytest.raises(options.OptionProblem, match="is not a key type"):
         options.key_type_consequences(server, "dsa")

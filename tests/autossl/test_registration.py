@@ -17,11 +17,12 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from autossl_panel import ca
-from autossl_panel.autossl import providers, registration, tasks
+from autossl_panel.autossl import choices, providers, registration, tasks
 from autossl_panel.autossl.jobs.calling import Caller
 from autossl_panel.autossl.models import Account, AccountStatus, Certificate, Job, Order, Provider, ProviderState, Run
 from autossl_panel.autossl.providers import ProviderProblem
 from autossl_panel.autossl.registration import keys
+from autossl_panel.autossl.registration.directories import LOST_AFTER
 from autossl_panel.autossl.registration.keys import Next
 from autossl_panel.autossl.registration.settling import UNDER_WAY
 from autossl_panel.hosting.models import Server, VirtualHost
@@ -69,6 +70,55 @@ def works(account: Account, url: str = "") -> bool:
     """Whether the CA takes what is signed for the account, and knows this order of it."""
     with closing(registration.client(account)) as client:
         return client.order(url or client.new_order(["again.example.com"]).url).status == "pending"
+
+
+# --- asked for, and done ---------------------------------------------------------------------------------------------
+
+
+def test_how_fast_the_directory_answered_is_noted_and_that_it_did_not(account: Account, server: Server) -> None:
+    answer = account.provider.answer
+    assert answer is not None
+    assert answer["text"] == ""
+    assert 0 <= answer["ms"] < 30_000
+    Provider.objects.update(directory_url="https://127.0.0.1:1/dir", checked_at=None)
+    now = timezone.now()
+    registration.look_again(server, now)
+    row = Provider.objects.get(pk=account.provider_id)
+    assert row.state == ProviderState.READY, "that it is down shows where something is ordered"
+    assert row.answer is not None
+    assert (row.answer["at"], row.answer["ms"]) == (now.isoformat(), None)
+    assert "127.0.0.1" in row.answer["text"]
+
+
+def test_a_provider_that_is_only_registered_with_leaves_the_one_in_use(account: Account, server: Server) -> None:
+    first = account.provider
+    wish = providers.Draft("second", first.directory_url, ca_bundle=first.ca_bundle, private_ca=True)
+    second = registration.probe(providers.draft(wish, by=None, ring=False))
+    asked = providers.ask_to_use(second, server, agree_terms=True, by=None, ring=False, use=False)
+    done = registration.register(asked)
+    assert (done.status, bool(done.url)) == (AccountStatus.VALID, True)
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert (first.active, second.active) == (True, False)
+    choices.set_fallbacks([second], by=None)
+    registration.register(providers.ask_to_use(second, server, agree_terms=True, by=None, ring=False))
+    second.refresh_from_db()
+    assert second.active
+
+
+def test_what_a_worker_took_with_it_when_it_died_is_taken_up(account: Account, server: Server) -> None:
+    provider = account.provider
+    providers.ask_to_use(provider, server, agree_terms=True, by=None, ring=False)
+    providers.check_again(provider, by=None)
+    registration.carry_out_all(server)
+    assert Provider.objects.get().state == ProviderState.CHECKING, "its worker may still be at it"
+    assert Account.objects.get().status == AccountStatus.REGISTERING
+    long_ago = timezone.now() - LOST_AFTER
+    Provider.objects.update(asked_at=long_ago)
+    Account.objects.update(asked_at=long_ago)
+    registration.carry_out_all(server)
+    assert Provider.objects.get().state == ProviderState.READY
+    assert Account.objects.get().status == AccountStatus.VALID
 
 
 # --- another key -----------------------------------------------------------------------------------------------------

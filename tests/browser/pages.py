@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from autossl_panel.autossl.models import Channel, Installation, Problem, Provider
-from autossl_panel.hosting.models import FeatureList, HostingUser, VirtualHost
+from autossl_panel.hosting.models import ExclusionPattern, FeatureList, HostingUser, VirtualHost
 from autossl_panel.people import factors
 from autossl_panel.people.models import User
 from tests.autossl.notify.rows import queued
-from tests.web import own_scene, troubles
+from tests.web import foreseen, own_scene, provider_scene, troubles
 from tests.web import scene as scenes
 from tests.web.scene import Scene
 
@@ -45,6 +45,14 @@ PAGES: dict[str, Place] = {
     "provider-refused": Place("/providers/{refused}/edit/", ROOT),
     "provider-disable": Place("/providers/disable/", ROOT),
     "provider-remove": Place("/providers/{refused}/remove/", ROOT),
+    "provider-chosen": Place("/providers/?choose={second}", ROOT),
+    "provider-profile": Place("/providers/{provider}/profile/", ROOT),
+    "provider-limits": Place("/providers/{provider}/limits/", ROOT),
+    "provider-anew": Place("/providers/{provider}/anew/", ROOT),
+    "patterns": Place("/patterns/"),
+    "patterns-none": Place("/patterns/?q=nothingofthekind&whose=user&user=lindner"),
+    "pattern-remove": Place("/patterns/{pattern}/remove/"),
+    "pause": Place("/pause/", ROOT),
     "certificates": Place("/certificates/"),
     "certificates-held": Place("/certificates/?more=held"),
     "certificates-none": Place("/certificates/?q=norhtwind"),
@@ -53,6 +61,12 @@ PAGES: dict[str, Place] = {
     "certificate-foreign": Place("/certificates/{foreign}/", ROOT),
     "revoke": Place("/certificates/issued/{issued}/revoke/", ROOT),
     "pending": Place("/pending/"),
+    "preview": Place("/preview/"),
+    "preview-waits": Place("/preview/?action=wait"),
+    "preview-nothing": Place("/preview/?q=norhtwind"),
+    "preview-none": Place("/preview/?user=dockside"),
+    "preview-at-work": Place("/preview/?user=quarrybank", ROOT),
+    "preview-unknown": Place("/preview/?user=norhtwind"),
     "problems": Place("/problems/"),
     "problems-none": Place("/problems/?q=nothingofthekind"),
     "problem": Place("/problems/{cause}/"),
@@ -77,9 +91,11 @@ PAGES: dict[str, Place] = {
     "person-remove": Place("/people/{person}/remove/", ROOT),
     "people-users": Place("/people/users/?select=page", ROOT),
     "people-user": Place("/people/users/{user}/", ROOT),
+    "user-provider": Place("/people/users/{user}/provider/", ROOT),
     "feature-lists": Place("/people/lists/", ROOT),
     "feature-list-add": Place("/people/lists/add/", ROOT),
     "feature-list": Place("/people/lists/{list}/", ROOT),
+    "feature-list-provider": Place("/people/lists/{list}/provider/", ROOT),
     "feature-list-remove": Place("/people/lists/{list}/remove/", ROOT),
     "audit": Place("/people/audit/", ROOT),
     "audit-nothing": Place("/people/audit/?who=nobody&since=2026-11-01", ROOT),
@@ -96,8 +112,8 @@ PAGES: dict[str, Place] = {
 }
 # URLs that answer GET with no page of their own: pieces, files, ways on
 NO_PAGES = {
-    *("home", "seen", "run-slot", "run-live", "provider-state", "channel-state", "mail-state"),
-    *("run-text", "audit-csv", "audit-ndjson", "recovery-codes-text", "run-ndjson", "issued-pem"),
+    *("home", "seen", "patterns-counts", "run-slot", "run-live", "provider-state", "channel-state", "mail-state"),
+    *("run-text", "audit-csv", "audit-ndjson", "recovery-codes-text", "run-ndjson", "issued-pem", "preview-json"),
 }
 
 
@@ -106,6 +122,8 @@ def build() -> Scene:
     made = troubles.add(scenes.build())
     own = own_scene.build(made)
     scenes.morning(made)
+    provider_scene.build(made)
+    provider_scene.patterns(made)
     HostingUser.objects.filter(name="amberfield").update(login=own.login, suspended=True)
     queued(
         made.server,
@@ -114,6 +132,7 @@ def build() -> Scene:
         state="failed",
         problem={"code": "recipient", "text": "550 No such user"},
     )
+    foreseen.add(made)
     wrong = {"code": "status", "text": "it answered 500."}
     Channel.objects.filter(pk=made.channel.pk).update(problem=wrong, problem_at=made.now)
     return made
@@ -134,6 +153,9 @@ def ids(made: Scene) -> dict[str, object]:
         "cause": Problem.objects.filter(code="elsewhere").values_list("cause", flat=True).first(),
         "live": made.live.pk,
         "past": made.past.pk,
+        "provider": Provider.objects.get(name="letsencrypt").pk,
+        "second": Provider.objects.get(name="zerossl").pk,
+        "pattern": ExclusionPattern.objects.get(owner=made.harborweb).pk,
         "refused": Provider.objects.get(state="refused").pk,
         "channel": made.channel.pk,
         "passkey": passkey.pk,

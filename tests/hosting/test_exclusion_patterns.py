@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from autossl_panel import patterns
 from autossl_panel.hosting import exclusion_patterns
 from autossl_panel.hosting.exclusion_patterns import Level
-from autossl_panel.hosting.models import ExclusionPattern, FeatureList, HostingUser, Server, VirtualHost
+from autossl_panel.hosting.models import Domain, ExclusionPattern, FeatureList, HostingUser, Server, VirtualHost
 from autossl_panel.hosting.users import UserProblem
 from autossl_panel.people.models import AuditEntry, Role, User
 
@@ -127,3 +128,29 @@ def test_what_holds_for_a_user_comes_from_all_four_levels(
     assert [others.of(f"{first}.example") for first in "srfu"] == [("server", "s.*"), None, None, None]
     assert found.scope(None, ben.feature_list_id, 10**6) is others, "users that are alike share one"
     assert exclusion_patterns.Patterns().scope(1, 1, 1) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["*", "?", "*.example", "dev.*", "d?v.anna.example", "anna.example", "b*cher.example", "bücher.example", "*ü*",
+     "xn--*", "*a*n*", "*_*", "%", "nobody.*"],
+)  # fmt: skip
+def test_what_the_database_sorts_out_beforehand_is_no_match(
+    text: str, server: Server, anna: HostingUser, ben: HostingUser
+) -> None:
+    host = VirtualHost.objects.get(name="dev.ben.example")
+    names = ["www.dev.ben.example", "a_b.example", "xn--mller-kva.example"]
+    Domain.objects.bulk_create(
+        Domain(virtual_host=host, name=name, added=name.startswith("www."), position=9) for name in names
+    )
+    if text == "%":
+        with pytest.raises(UserProblem):
+            exclusion_patterns.concerned(text, Level(server))
+        return
+    found = exclusion_patterns.concerned(text, Level(server))
+    everything = [(row.name, row.added) for row in Domain.objects.order_by("name")]
+    assert list(found.sample) == [
+        name
+        for name, added in everything
+        if patterns.matches(found.pattern, name) or (added and patterns.matches(found.pattern, name[4:]))
+    ]

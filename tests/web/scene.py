@@ -288,6 +288,9 @@ def _sites(user: HostingUser, states: str, now: datetime, provider: Provider) ->
             Installation.objects.create(
                 virtual_host=host, certificate=certificate, since=now - timedelta(days=30), key_matches=True
             )
+            VirtualHost.objects.filter(pk=host.pk).update(
+                expires_at=not_after, key_type="p256" if certificate.ours else ""
+            )
 
 
 def _run(

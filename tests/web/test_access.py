@@ -12,6 +12,8 @@ from django.utils import timezone
 
 from autossl_panel.autossl import options
 from autossl_panel.autossl.models import Installation, Problem, Provider
+from autossl_panel.hosting import exclusion_patterns
+from autossl_panel.hosting.exclusion_patterns import Level
 from autossl_panel.hosting.models import FeatureList, HostingUser, VirtualHost
 from autossl_panel.people.models import Role, Session, User
 from autossl_panel.web.requirement import LOOKED
@@ -70,6 +72,14 @@ TABLE: dict[str, Answers] = {
     "provider-check": ROOT_ACT,
     "provider-register": ROOT_ACT,
     "provider-remove": ROOT_FORM,
+    "provider-roll": ROOT_ACT,
+    "provider-anew": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, OK)},
+    "provider-agree": ROOT_ACT,
+    "provider-try": ROOT_ACT,
+    "provider-fallbacks": ROOT_ACT,
+    "provider-profile": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
+    "provider-limits": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
+    "provider-unpause": ROOT_ACT,
     "options": ROOT_FORM,
     "channel-add": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, OK)},
     "channel-edit": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, OK)},
@@ -79,6 +89,15 @@ TABLE: dict[str, Answers] = {
     "mail-test": {"post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
     "mail-state": {"get": (SIGN_IN, NONE, NONE, NONE, OK)},
     "messages-again": {"post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
+    "patterns": {"get": (SIGN_IN, NONE, OK, OK, OK), "post": (SIGN_IN, NONE, OK, OK, OK)},
+    "patterns-undo": {"post": (SIGN_IN, NONE, AWAY, AWAY, AWAY)},
+    "patterns-counts": OPERATORS,
+    "pattern-remove": {"get": (SIGN_IN, NONE, OK, NONE, OK), "post": (SIGN_IN, NONE, AWAY, NONE, AWAY)},
+    "pause": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
+    "resume": ROOT_ACT,
+    "preview": {"get": (SIGN_IN, NONE, OK, OK, OK), "post": (SIGN_IN, NONE, AWAY, AWAY, AWAY)},
+    # Nobody has asked for one here, so there is none; test_preview.py reads those that there are.
+    "preview-json": {"get": (SIGN_IN, NONE, NONE, NONE, NONE)},
     "users": {"get": (SIGN_IN, NONE, OK, OK, OK), "post": (SIGN_IN, NONE, AWAY, AWAY, AWAY)},
     "users-undo": {"post": (SIGN_IN, NONE, AWAY, AWAY, AWAY)},
     "user-autossl": {"post": (SIGN_IN, NONE, 400, NONE, 400)},
@@ -112,6 +131,7 @@ TABLE: dict[str, Answers] = {
     "people-undo": ROOT_ACT,
     "people-users": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, 400)},
     "people-user": ROOT_FORM,
+    "user-provider": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
     "person": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
     "person-add": ROOT_FORM,
     "person-password": ROOT_ACT,
@@ -119,6 +139,7 @@ TABLE: dict[str, Answers] = {
     "person-remove": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
     "person-factors": {"get": (SIGN_IN, NONE, NONE, NONE, AWAY), "post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
     "feature-lists": ROOT,
+    "feature-list-provider": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
     "feature-list": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
     "feature-list-add": ROOT_FORM,
     "feature-list-remove": ROOT_FORM,
@@ -140,15 +161,17 @@ ASKS = {
     ("provider-add", "post"),
     ("provider-edit", "post"),
     ("provider-register", "post"),
+    ("provider-roll", "post"),
     *((name, method) for name in ("providers-disable", "provider-remove", "password") for method in ("get", "post")),
+    *(("provider-anew", method) for method in ("get", "post")),
     *((name, method) for name in ("factor-app", "factor-app-remove", "passkey-add") for method in ("get", "post")),
     *((name, method) for name in ("passkey-rename", "passkey-remove", "recovery-codes") for method in ("get", "post")),
     ("passkey-new-options", "post"),
     ("recovery-codes-text", "get"),
     ("issued-revoke", "post"),
-    *((name, "post") for name in ("people-users", "people-user")),
+    *((name, "post") for name in ("people-users", "people-user", "user-provider")),
     *((f"person{act}", "post") for act in ("", "-add", "-password", "-active", "-remove", "-factors")),
-    *((f"feature-list{act}", "post") for act in ("", "-add", "-remove")),
+    *((f"feature-list{act}", "post") for act in ("", "-add", "-remove", "-provider")),
 }
 # Open to who has to set up a second factor first
 OPEN = PUBLIC | {
@@ -213,6 +236,9 @@ def object_of(name: str, scene: Scene) -> object:
         return found.ident
     if name.startswith("channel-"):
         return scene.channel.pk
+    if name == "pattern-remove":
+        level = Level(scene.server, owner=scene.harborweb)
+        return exclusion_patterns.add_pattern("*.dev.example", level, by=None, now=scene.now).pk
     if name.startswith("person-") or name == "person":
         return User.objects.get_or_create(username="somebody", role=Role.RESELLER)[0].pk
     if name.startswith("feature-list-") or name == "feature-list":

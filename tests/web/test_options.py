@@ -1,10 +1,16 @@
 """The Options tab: saved together or not at all, with what is wrong at its field."""
 
-from datetime import time
+from collections.abc import Mapping
+from datetime import time, timedelta
 
 import pytest
+from django.test import Client
 
 from autossl_panel.autossl import options
+from autossl_panel.autossl.models import Installation, Options, Run
+from autossl_panel.hosting.models import SiteState, VirtualHost
+from autossl_panel.web.question import Question
+from tests.web import provider_scene
 from tests.web.scene import Scene
 
 GOOD = {
@@ -23,8 +29,23 @@ GOOD = {
 }
 
 
+def saved(client: Client, values: Mapping[str, str]) -> None:
+    """Post, answering the question that may come by what it asks."""
+    answer = client.post("/options/", values)
+    if answer.status_code == 200:
+        answer = client.post("/options/", {**values, "sure": answer.context["question"].sure})
+    assert answer.status_code == 302, answer.content.decode()
+
+
+def question_of(client: Client, values: Mapping[str, str]) -> Question:
+    answer = client.post("/options/", values)
+    assert answer.status_code == 200
+    found: Question = answer.context["question"]
+    return found
+
+
 def test_options_are_saved(as_root, scene: Scene):
-    assert as_root.post("/options/", GOOD)["Location"] == "/options/"
+    saved(as_root, GOOD)
     row = options.current(scene.server)
     assert row.resolvers == ["192.0.2.53", "2001:db8::53"]
     assert (row.key_type, row.daily_at, row.log_days, row.reload_gap) == ("p384", time(4, 21), 90, 5)
@@ -36,15 +57,60 @@ def test_options_are_saved(as_root, scene: Scene):
 
 
 def test_a_reissue_is_confirmed_with_its_number_in_sight(as_root, scene: Scene):
-    as_root.post("/options/", {**GOOD, "reissue": "on", "reissue_seen": "p256"})
+    saved(as_root, {**GOOD, "reissue": "on", "reissue_seen": "p256"})
     assert not options.current(scene.server).reissue, "the number that was seen was another key type's"
     html = as_root.get("/options/").content.decode()
     assert 'name="reissue_seen" value="p384"' in html
     assert "Re-issue the " in html
-    as_root.post("/options/", {**GOOD, "reissue": "on", "reissue_seen": "p384"})
+    saved(as_root, {**GOOD, "reissue": "on", "reissue_seen": "p384"})
     assert options.current(scene.server).reissue
-    as_root.post("/options/", {**GOOD, "reissue": "on", "reissue_seen": "p384", "key_type": "rsa2048"})
+    saved(as_root, {**GOOD, "reissue": "on", "reissue_seen": "p384", "key_type": "rsa2048"})
     assert not options.current(scene.server).reissue
+
+
+def test_another_key_type_is_saved_after_how_many_and_until_when_was_read(as_root, scene: Scene):
+    values = {**GOOD, "serve_www": "on"}
+    asked = question_of(as_root, values)
+    assert [point.fact for point in asked.points] == ["81 certificates have another key type."]
+    assert asked.choice is not None
+    keep, anew = asked.choice.options
+    assert (keep.value, keep.label) == ("", "Keep each until it is renewed anyway")
+    assert (anew.value, anew.label) == ("on", "Re-issue all 81 now")
+    assert "The last one not before " in anew.small
+    assert dict(asked.hidden)["server_addresses"] == "203.0.113.10", "what was typed comes with the answer"
+    assert options.current(scene.server).key_type == "p256", "nothing is saved before the answer"
+    as_root.post("/options/", {**dict(asked.hidden), "sure": asked.sure, "reissue": "on"})
+    row = options.current(scene.server)
+    assert (row.key_type, row.reissue, row.serve_www) == ("p384", True, True)
+
+
+def test_an_answer_to_another_question_asks_again(as_root, scene: Scene):
+    question_of(as_root, {**GOOD, "sure": "key_type:rsa2048"})
+    question_of(as_root, {**GOOD, "serve_www": "on", "notify_admin": "none", "sure": "key_type:p384"})
+    assert options.current(scene.server).key_type == "p256"
+
+
+def test_what_costs_nothing_is_saved_at_once(as_root, scene: Scene):
+    as_root.post("/options/", {**GOOD, "key_type": "p256", "serve_www": "on", "log_days": "31"})
+    assert options.current(scene.server).log_days == 31
+
+
+def test_the_price_of_each_option_is_counted(as_root, scene: Scene):
+    site = VirtualHost.objects.filter(state=SiteState.FOREIGN, gone_at__isnull=True).get()
+    Installation.objects.filter(virtual_host=site, until__isnull=True).update(key_matches=False)
+    site.domains.create(name="www.added.example", position=9, added=True)
+    Run.objects.filter(pk=scene.past.pk).update(ended_at=scene.now - timedelta(days=8))
+    values = {**GOOD, "key_type": "p256", "log_days": "7", "notify_admin": "none"}
+    told = [point.fact for point in question_of(as_root, values).points]
+    assert told == [
+        "1 certificate from elsewhere is replaced at the next check.",
+        "102 names with www. are not asked for any more.",
+        "1 run is removed with its log.",
+        "The administrator is told nothing,",
+    ]
+    assert not options.current(scene.server).replace_foreign
+    saved(as_root, values)
+    assert options.current(scene.server).replace_foreign
 
 
 @pytest.mark.parametrize(
@@ -84,3 +150,20 @@ def test_it_says_how_many_foreign_certificates_are_concerned(as_root):
     html = as_root.get("/options/").content.decode()
     assert "0 of 1 would be replaced at the next check." in html
     assert "Installed now: 81 P-256." in html
+
+
+def test_a_reissue_under_way_says_how_many_are_left(as_root, scene: Scene):
+    assert "Under way" not in as_root.get("/options/").content.decode()
+    Options.objects.filter(server=scene.server).update(key_type="p384", reissue=True)
+    html = as_root.get("/options/").content.decode()
+    assert "Under way: 81 certificates are left." in html
+    assert "The last one not before" in html
+    assert "how long that takes is said before it is saved" not in html
+
+
+def test_patterns_for_the_server_are_shown_with_the_rest_as_a_number(as_root, scene: Scene):
+    assert "None for the whole server." in as_root.get("/options/").content.decode()
+    provider_scene.patterns(scene)
+    html = as_root.get("/options/").content.decode()
+    assert "<code>blog*.northwind.example</code>" in html
+    assert "3 more, for the server, resellers, feature lists and users." in html

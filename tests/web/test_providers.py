@@ -18,7 +18,7 @@ def test_a_directory_is_added_as_a_draft_that_a_worker_checks(as_root):
     assert OrmQ.objects.count() == 1
     html = as_root.get(answer["Location"]).content.decode()
     assert "The directory is being read." in html
-    assert f'hx-get="/providers/{row.pk}/state/"' in html
+    assert f'hx-get="/providers/{row.pk}/state/?doing=checking"' in html
     assert as_root.get(f"/providers/{row.pk}/state/").status_code == 200
 
 
@@ -142,7 +142,7 @@ def test_register_again_needs_the_terms_that_are_in_force(as_root, scene: Scene)
     assert Account.objects.get(provider=scene.provider).status == AccountStatus.REGISTERING
     Account.objects.update(status=AccountStatus.VALID, terms_agreed_at=timezone.now())
     Provider.objects.filter(pk=scene.provider.pk).update(terms_url="https://ca.example/new-terms")
-    html = as_root.post(f"/providers/{scene.provider.pk}/register/").content.decode()
+    html = as_root.post(f"/providers/{scene.provider.pk}/register/", follow=True).content.decode()
     assert "registers only who agrees" in html
     assert "changed its terms" in html
     assert Account.objects.get(provider=scene.provider).status == AccountStatus.VALID

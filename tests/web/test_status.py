@@ -322,7 +322,9 @@ def test_a_pause_says_so_and_who_ends_it(client_of, as_root, as_reseller, own: O
     assert "Your host can change this." in html
     assert rows(html)["new.lindner.example"] == ("Waiting", "No certificate Waits until AutoSSL goes on.")
     assert "Root can change this." in as_reseller.get(url).content.decode()
-    assert "autossl-panel pause off" in as_root.get(url).content.decode()
+    html = as_root.get(url).content.decode()
+    assert 'href="/pause/"' in html
+    assert html.count("AutoSSL is paused on this server.") == 1, "told once, with what it means for this user"
 
 
 def test_run_starts_a_check_of_the_own_account_and_joins_it(client_of, own: Own, url, scene: Scene):

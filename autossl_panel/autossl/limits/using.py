@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Count, F, Func, IntegerField, Q, QuerySet, Subquery
 
 from ..ledger import PROVIDER_WIDE, Kind, Ledger, Limit, Use
 from ..models import Account, Bucket
@@ -60,27 +60,54 @@ class Report:
 
 
 def usage(account: Account, *, now: datetime) -> Report:
-    """How an account stands. `now`: the CA's time, as near as the caller knows it. Reads only, by few queries."""
+    """How an account stands. `now`: the CA's time, as near as the caller knows it. Reads only, by four queries."""
     paper = rows.sheet(account)
     at = rows.seconds(now)
-    live = _of(paper).filter(empty_at__gt=now, used__gt=0).exclude(kind=Kind.REQUESTS)
-    failing = _of(paper).filter(kind=Kind.FAILURES, in_a_row__gt=0)
-    subjects = dict(live.values_list("kind").annotate(number=Count("pk")).order_by())
-    subjects[Kind.CONSECUTIVE] = failing.count()
-    alone = [row for row in live.filter(subject="") if row.kind not in MANY]
+    some = list(_fullest(paper, now))
+    subjects = _subjects(paper, now) | {Kind.CONSECUTIVE: getattr(some[0], "failing", 0) if some else 0}
     limits = []
     for limit in paper.limits:
         if limit.kind is Kind.CONSECUTIVE:
-            some = list(failing.order_by("-in_a_row", "pk")[:LOOKED_AT])
-        elif limit.kind in MANY:
-            some = list(live.filter(kind=limit.kind).order_by("-used", "pk")[:LOOKED_AT])
+            mine = [row for row in some if row.kind == Kind.FAILURES and row.in_a_row]
         else:
-            some = [row for row in alone if row.kind == limit.kind]
-        limits.append(_usage(paper, limit, some, subjects.get(limit.kind, 0), at))
+            mine = [row for row in some if row.kind == limit.kind and row.used]
+        limits.append(_usage(paper, limit, mine, subjects.get(limit.kind, 0), at))
     spent_at = account.ledger_spent_at
     if spent_at is not None and now - spent_at > rows.longest(paper.limits):
         spent_at = None
     return Report(tuple(limits), tuple(_refused(paper, now)), spent_at, account.ledger_lost if spent_at else None)
+
+
+def _live(now: datetime) -> Q:
+    return Q(empty_at__gt=now, used__gt=0)
+
+
+def _subjects(paper: rows.Sheet, now: datetime) -> dict[str, int]:
+    """Of how many subjects something counts, by kind."""
+    live = _of(paper).filter(_live(now)).exclude(kind=Kind.REQUESTS)
+    return dict(live.order_by().values_list("kind").annotate(number=Count("pk")))
+
+
+def _fullest(paper: rows.Sheet, now: datetime) -> Iterator[Bucket]:
+    """The rows that say how much is used: the fullest of each kind that has many, the others whole.
+
+    Each of them is found by an index of its own, however many rows there are.
+    """
+    wanted = Q()
+    for kind in Kind:
+        mine = Bucket.objects.filter(owner=paper.owner(kind), kind=kind)
+        if kind in MANY:
+            top = mine.filter(_live(now)).order_by("-used", "pk")
+            wanted |= Q(pk__in=top.values("pk")[:LOOKED_AT])
+        elif kind is not Kind.REQUESTS:
+            wanted |= Q(owner=paper.owner(kind), kind=kind, subject="") & _live(now)
+    failing = Bucket.objects.filter(owner=paper.owner(Kind.FAILURES), kind=Kind.FAILURES, in_a_row__gt=0)
+    top = failing.order_by("-in_a_row", "pk")
+    wanted |= Q(pk__in=top.values("pk")[:LOOKED_AT])
+    number = failing.order_by().annotate(number=Func(F("pk"), function="COUNT", output_field=IntegerField()))
+    # In order, so that of several that are as full the same one is shown each time
+    found = Bucket.objects.filter(wanted).annotate(failing=Subquery(number.values("number")))
+    return found.order_by("-used", "pk").iterator()
 
 
 def _usage(paper: rows.Sheet, limit: Limit, some: list[Bucket], subjects: int, at: float) -> Usage:
@@ -102,7 +129,9 @@ def _usage(paper: rows.Sheet, limit: Limit, some: list[Bucket], subjects: int, a
 
 
 def _refused(paper: rows.Sheet, now: datetime) -> Iterator[Refused]:
-    for row in _of(paper).filter(blocked_until__gt=now).order_by("-blocked_until", "kind", "subject"):
+    mine = {paper.shared_owner, paper.owner(Kind.ACCOUNT)}
+    refused = Bucket.objects.filter(owner__in=mine, blocked_until__gt=now)
+    for row in refused.order_by("-blocked_until", "kind", "subject"):
         until = None if row.blocked_until is None or row.blocked_until >= rows.NEVER else row.blocked_until
         kind = Kind(row.kind)
         yield Refused(kind, row.subject, row.label or row.subject, until, row.blocked_detail, row.blocked_url)

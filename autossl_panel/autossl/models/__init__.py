@@ -1,8 +1,11 @@
-"""Rows of the heart: providers and options, certificates and orders, runs with jobs and log lines, notifications."""
+"""Rows of the heart: providers and options, certificates and orders, runs with jobs and log lines, previews,
+notifications.
+"""
 
 from .certificates import Certificate, Installation, Order, OrderStatus, Outcome, RevocationList, Verdict
 from .limits import Bucket
 from .notices import Channel, Kind, Message, MessageState, Notice, UntoldRun, Way
+from .previews import Preview, PreviewAction, PreviewSite
 from .problems import DailyShare, Problem
 from .providers import (
     Account,
@@ -41,6 +44,9 @@ __all__ = [
     "OrderStatus",
     "Outcome",
     "Phase",
+    "Preview",
+    "PreviewAction",
+    "PreviewSite",
     "Problem",
     "Provider",
     "ProviderChoice",

@@ -147,7 +147,20 @@ class Order(models.Model):
                 fields=["virtual_host"], condition=models.Q(closed_at__isnull=True), name="autossl_one_open_order"
             ),
         ]
-        indexes = [models.Index(fields=["virtual_host", "created_at"])]
+        indexes = [
+            models.Index(fields=["virtual_host", "created_at"]),
+            # How long the latest of an account took, and how many came to nothing
+            models.Index(
+                fields=["account", "staged_at"],
+                condition=models.Q(staged_at__isnull=False),
+                name="autossl_order_delivered",
+            ),
+            models.Index(
+                fields=["account", "closed_at"],
+                condition=models.Q(closed_as="given_up"),
+                name="autossl_order_given_up",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.ident

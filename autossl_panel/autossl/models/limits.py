@@ -36,8 +36,12 @@ class Bucket(models.Model):
             models.UniqueConstraint(fields=["owner", "kind", "subject"], name="autossl_bucket_unique"),
         ]
         indexes = [
-            models.Index(fields=["owner", "kind", "-used"], name="autossl_bucket_fullest"),
+            models.Index(fields=["owner", "kind", "-used", "empty_at"], name="autossl_bucket_fullest"),
             models.Index(fields=["empty_at"], name="autossl_bucket_empty"),
+            # The few that the CA refused
+            models.Index(
+                fields=["owner"], condition=models.Q(blocked_until__isnull=False), name="autossl_bucket_refused"
+            ),
         ]
 
     def __str__(self) -> str:

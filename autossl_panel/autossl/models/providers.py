@@ -25,8 +25,8 @@ class Provider(models.Model):
 
     name = models.CharField(max_length=64, unique=True)
     display_name = models.CharField(max_length=64, default="", blank=True)
-    # Facts of a preset that no directory tells: {"validity_days", "eab", "note", "usual" and "profiles": {name:
-    # {"max_names", "seconds"}}}
+    # Facts of a preset that no directory tells: {"validity_days", "wildcard", "eab", "note", "limits", "usual" and
+    # "profiles": {name: {"max_names", "seconds"}}, "dcv", "redirects", "delivery", "eab_days", "trial"}
     stated = models.JSONField(default=dict)
     directory_url = models.URLField(max_length=500)
     ca_bundle = models.TextField(default="", blank=True)
@@ -61,6 +61,10 @@ class Provider(models.Model):
     issued_lifetime = models.PositiveIntegerField(null=True)
     position = models.PositiveIntegerField(default=0)
     checked_at = models.DateTimeField(null=True)
+    # When a worker was asked to read the directory
+    asked_at = models.DateTimeField(null=True)
+    # What it answered when it was last read: {"at", "ms", "text"}, `ms` None where it did not answer, which `text` says
+    answer = models.JSONField(null=True)
     # seconds that the CA's Date header was ahead of this host's clock when last heard
     clock_offset = models.FloatField(default=0)
 
@@ -93,11 +97,19 @@ class Account(models.Model):
     contact = models.CharField(max_length=254, default="", blank=True)
     terms_url = models.CharField(max_length=500, default="", blank=True)
     terms_agreed_at = models.DateTimeField(null=True)
+    # Who agreed, by name; "" for a command
+    terms_agreed_by = models.CharField(max_length=150, default="", blank=True)
     registered_at = models.DateTimeField(null=True)
     # {"field", "code", "text", "link"}: why it was refused, or what the CA wants of a person before it goes on
     problem = models.JSONField(null=True)
     # A person asked for a new key; a worker makes it. {"do": "roll" | "anew", "by"} until then
     wish = models.JSONField(null=True)
+    # When a worker was asked to register it
+    asked_at = models.DateTimeField(null=True)
+    # Whether its provider is the one that AutoSSL uses once it is registered; else it is at hand for other uses
+    use_then = models.BooleanField(default=True)
+    # How its latest orders went: {"at", "issued", "seconds", "of", "failed", "placed"}; written by `measuring`
+    measured = models.JSONField(null=True)
     # CA-side faults in a row; from the third on the next provider is asked until `down_until`
     faults = models.PositiveIntegerField(default=0)
     down_since = models.DateTimeField(null=True)

@@ -1,6 +1,7 @@
 """Accounts at CAs: registered, used by clients, and what a CA says against one on the way."""
 
 from contextlib import closing
+from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef
@@ -8,13 +9,14 @@ from django.utils import timezone
 
 from autossl_panel import ca
 from autossl_panel.ca import account as ca_account
+from autossl_panel.hosting.models import Server
 
 from .. import ledger, limits, pacing, providers
 from ..ledger import Asked
 from ..log.render import limit_text
 from ..models import Account, AccountStatus, Certificate, Job, JobState, Order, OrderStatus, Provider
 from . import keys
-from .directories import refresh
+from .directories import LOST_AFTER, refresh
 from .settling import new_client, settle
 
 # Which input a problem of the account belongs to, and what it is called
@@ -30,7 +32,9 @@ OF_THE_CA = (*(code for _field, code in FIELDS.values()), GONE, LOST)
 
 
 def register(account: Account) -> Account:
-    """Register (the same key gives the same account) and use the provider from now on; or say why not on the row."""
+    """Register (the same key gives the same account), and use the provider from now on where that was asked for; or
+    say why not on the row.
+    """
     with keys.in_use(account):
         return _registered(account)
 
@@ -55,8 +59,16 @@ def _registered(account: Account) -> Account:
             account.registered_at = timezone.now()
         account.save(update_fields=["url", "status", "problem", "thumbprint", "registered_at"])
         binding_is_spent(provider)
-        providers.activate(provider)
+        if account.use_then:
+            providers.activate(provider)
     return account
+
+
+def take_up(server: Server, now: datetime) -> None:
+    """Register the accounts whose task was lost with the worker that had it."""
+    lost = Account.objects.filter(server=server, status=AccountStatus.REGISTERING, asked_at__lte=now - LOST_AFTER)
+    for account in lost.select_related("provider"):
+        register(account)
 
 
 def leave_behind(account: Account) -> None:

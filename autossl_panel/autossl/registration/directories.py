@@ -1,6 +1,7 @@
 """Providers' directories: the well-known CAs, and what a directory says of terms, profiles, renewal and the time."""
 
 import logging
+import time
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,47 +22,56 @@ log = logging.getLogger("autossl_panel.registration")
 
 # How often the directory of a provider in use is read again
 LOOKED_AT_EVERY = timedelta(days=1)
+# A task that was asked for and has not been done by then was lost
+LOST_AFTER = timedelta(minutes=3)
 # What is written of a directory
 READ = (
     "state", "problem", "terms_url", "website", "eab_required", "caa_identities", "profiles", "renewal_info_url",
-    "clock_offset", "checked_at", "stated",
+    "clock_offset", "checked_at", "stated", "answer",
 )  # fmt: skip
 
 
 def seed() -> int:
-    """Add the well-known CAs that are not in the table yet, not contacted; returns how many."""
+    """Add the well-known CAs that are not in the table yet, not contacted, and tell the others what is known of them.
+
+    Returns how many were added.
+    """
     added = 0
     for place, preset in enumerate(presets.PRESETS, 100):
-        _row, made = Provider.objects.get_or_create(
+        row, made = Provider.objects.get_or_create(
             name=preset.slug,
             defaults={
                 "display_name": preset.display_name,
                 "directory_url": preset.directory_url,
                 "private_ca": preset.private_ca,
                 "max_names": preset.max_names,
-                "stated": {
-                    **{
-                        "validity_days": preset.validity_days,
-                        "wildcard": preset.wildcard,
-                        "eab": preset.eab,
-                        "note": preset.note,
-                    },
-                    **_known_beforehand(preset),
-                },
+                "stated": _stated(preset),
                 "state": ProviderState.NEW,
                 "position": place,
             },
         )
         added += made
+        known = {**row.stated, **_stated(preset)}
+        if row.directory_url == preset.directory_url and known != row.stated:
+            Provider.objects.filter(pk=row.pk).update(stated=known)
     return added
 
 
-def _known_beforehand(preset: ca.Preset) -> dict[str, Any]:
-    """What a preset tells of limits and profiles, for what reads rows only: pages, and the ledger."""
+def _stated(preset: ca.Preset) -> dict[str, Any]:
+    """What a preset tells, for what reads rows only: pages, and the ledger."""
     return {
+        "validity_days": preset.validity_days,
+        "wildcard": preset.wildcard,
+        "eab": preset.eab,
+        "note": preset.note,
         "limits": [asdict(one) for one in preset.limits],
         "usual": {"max_names": preset.max_names, "seconds": preset.validity_days * presets.DAY},
         "profiles": {one.name: {"max_names": one.max_names, "seconds": one.seconds} for one in preset.profiles},
+        "dcv": list(preset.dcv),
+        "redirects": preset.redirects,
+        "delivery": preset.delivery,
+        "eab_days": preset.eab_days,
+        "trial": preset.trial,
     }
 
 
@@ -81,9 +91,24 @@ def probe(provider: Provider) -> Provider:
     return provider
 
 
+def take_up(now: datetime) -> None:
+    """Read the directories whose task was lost with the worker that had it."""
+    for provider in Provider.objects.filter(state=ProviderState.CHECKING, asked_at__lte=now - LOST_AFTER):
+        probe(provider)
+
+
 def _read(provider: Provider, now: datetime) -> ca.DirectoryFacts:
-    gate = pacing.pace(provider)
-    return directory.probe(provider.directory_url, ca_bundle=keys.bundle(provider), now=now, gate=gate)
+    """Read the directory, and note on the row whether and how fast it answered. Raises CaProblem."""
+    began = time.monotonic()
+    try:
+        gate = pacing.pace(provider)
+        facts = directory.probe(provider.directory_url, ca_bundle=keys.bundle(provider), now=now, gate=gate)
+    except ca.CaProblem as problem:
+        provider.answer = {"at": now.isoformat(), "ms": None, "text": str(problem)}
+        Provider.objects.filter(pk=provider.pk).update(answer=provider.answer)
+        raise
+    provider.answer = {"at": now.isoformat(), "ms": round(1000 * (time.monotonic() - began)), "text": ""}
+    return facts
 
 
 def look_again(server: Server, now: datetime) -> None:
@@ -120,7 +145,7 @@ def _take_in(provider: Provider, facts: ca.DirectoryFacts, now: datetime) -> Non
     provider.checked_at = now
     provider.problem = None
     if (preset := presets.preset_at(provider.directory_url)) is not None:
-        provider.stated = {**provider.stated, **_known_beforehand(preset)}
+        provider.stated = {**provider.stated, **_stated(preset)}
     if provider.profile and not providers.profile_in_use(provider):
         offered = ", ".join(provider.profiles) or "none"
         text = (

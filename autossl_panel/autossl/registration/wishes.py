@@ -14,7 +14,7 @@ from autossl_panel.ca import account as ca_account
 from autossl_panel.hosting.models import Server
 
 from ..models import Account, AccountStatus
-from . import keys
+from . import accounts, directories, keys
 from .accounts import binding_is_spent, client, heard_limit, heard_problem, leave_behind, make, refused
 from .keys import Next
 from .settling import new_client, settle, take_over
@@ -39,7 +39,10 @@ def carry_out(account: Account, *, seconds: float = PATIENCE) -> bool:
 
 
 def carry_out_all(server: Server, *, seconds: float = 10.0) -> None:
-    """Take up the wishes whose task was lost, or that had to wait."""
+    """Take up the drafts, registrations and wishes whose task was lost, or that had to wait."""
+    now = timezone.now()
+    directories.take_up(now)
+    accounts.take_up(server, now)
     for account in Account.objects.select_related("provider").filter(server=server, wish__isnull=False):
         carry_out(account, seconds=seconds)
 

@@ -54,6 +54,12 @@ def moment(at: datetime | None) -> SafeString:
 
 
 @register.filter
+def iso(text: str) -> datetime:
+    """The moment that a row has as ISO text."""
+    return datetime.fromisoformat(text)
+
+
+@register.filter
 def day(at: datetime | None) -> SafeString:
     """The day of a moment: 2 Dec."""
     return _time(at, words.day(at, timezone.now())) if at else EMPTY

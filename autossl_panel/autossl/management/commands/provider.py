@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from autossl_panel.autossl import choices, limits, providers, registration
+from autossl_panel.autossl import choices, limits, providers, registration, renewing
 from autossl_panel.autossl.limits import changing
 from autossl_panel.autossl.management.base import Command as Base
 from autossl_panel.autossl.management.base import failed, plural, provider_named, table, usage
@@ -35,9 +35,17 @@ class Command(Base):
         use.add_argument(
             "--contact", default="", metavar="MAIL", help="the account's address, if the CA shall have one"
         )
+        use.add_argument(
+            "--register-only", action="store_true", help="for fallbacks and single users: the one in use stays"
+        )
         profile = verbs.add_parser("profile", help="order certificates of a profile that its directory offers")
         profile.add_argument("name", metavar="NAME")
         profile.add_argument("profile", metavar="PROFILE", nargs="?", help="none: what the CA gives by itself")
+        renew = verbs.add_parser("renew", help="when its certificates are renewed")
+        renew.add_argument("name", metavar="NAME")
+        renew.add_argument(
+            "percent", metavar="PERCENT", nargs="?", help="of the lifetime left, 10 to 90; none: a third"
+        )
         roll = verbs.add_parser("roll-key", help="give the account another key; orders and certificates stay")
         roll.add_argument("name", metavar="NAME")
         anew = verbs.add_parser("register-anew", help="a new account with a new key, where the old one is lost")
@@ -69,6 +77,8 @@ class Command(Base):
             return self._use(**options)
         if verb == "profile":
             return self._profile(**options)
+        if verb == "renew":
+            return self._renew(**options)
         if verb == "roll-key":
             return self._roll_key(**options)
         if verb == "register-anew":
@@ -113,17 +123,24 @@ class Command(Base):
             notes.append("needs external account binding")
         return "".join(f", {note}" for note in notes)
 
-    def _use(self, *, name: str, agree_tos: bool, contact: str, **_: Any) -> int:
+    def _use(self, *, name: str, agree_tos: bool, contact: str, register_only: bool, **_: Any) -> int:
         provider = provider_named(name)
         if provider.state != ProviderState.READY and registration.probe(provider).state != ProviderState.READY:
             failed(f"{provider.directory_url}: {_text(provider.problem)}")
         account = providers.ask_to_use(
-            provider, servers.this(), agree_terms=agree_tos, contact=contact, by=None, ring=False
+            provider,
+            servers.this(),
+            agree_terms=agree_tos,
+            contact=contact,
+            by=None,
+            ring=False,
+            use=provider.active or not register_only,
         )
         account = registration.register(account)
         if account.status != AccountStatus.VALID:
             failed(f"{provider.name}: {_text(account.problem)}")
-        self.stdout.write(f"{provider.name}: registered as {account.url}, in use from now on")
+        then = "in use from now on" if account.use_then else "at hand for fallbacks and for users of their own choice"
+        self.stdout.write(f"{provider.name}: registered as {account.url}, {then}")
         return 0
 
     def _profile(self, *, name: str, profile: str | None, **_: Any) -> int:
@@ -138,6 +155,17 @@ class Command(Base):
         if over:
             sites = plural(over, "site")
             self.stderr.write(f"{sites} with more than {limit} names will lose some at the next renewal.")
+        return 0
+
+    def _renew(self, *, name: str, percent: str | None, **_: Any) -> int:
+        row = renewing.set_percent(provider_named(name), percent or "", by=None, now=timezone.now())
+        left = renewing.percent(row)
+        when = (
+            f"{left} % of their life are"
+            if left is not None
+            else "a third of their life is (half of lives under ten days)"
+        )
+        self.stdout.write(f"{row.name}: certificates are renewed when {when} left; where the CA says when (ARI), then")
         return 0
 
     def _roll_key(self, *, name: str, **_: Any) -> int:

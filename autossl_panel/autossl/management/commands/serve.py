@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.management import call_command
 
+from autossl_panel.autossl import registration
 from autossl_panel.autossl.management.base import Command as Base
 from autossl_panel.autossl.management.base import failed, usage
 from autossl_panel.autossl.serve import Serve, ServeProblem, parse_bind
@@ -24,6 +25,7 @@ class Command(Base):
             usage(f"--bind: {problem}")
         try:
             call_command("migrate", verbosity=0, interactive=False)
+            registration.seed()
             return Serve(servers.this(), address, port, self._say).run()
         except ServeProblem as problem:
             failed(str(problem))

@@ -1,0 +1,89 @@
+"""What stands above every page while something holds AutoSSL up: a pause, a failing provider, this server's trouble."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.shortcuts import resolve_url
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from autossl_panel.autossl import log, offers
+from autossl_panel.autossl.models import Account, AccountStatus, Options
+from autossl_panel.hosting.models import Server
+from autossl_panel.people.models import User
+
+# Of a stranger's text
+LONGEST = 240
+
+
+@dataclass(frozen=True, slots=True)
+class Banner:
+    """A fact with what follows from it, since when, and where to do something about it."""
+
+    fact: str
+    rest: str
+    since: datetime | None = None
+    url: str = ""
+    label: str = ""
+    bad: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Banners:
+    """All of them: the pause is everybody's, the others are root's."""
+
+    paused: Options | None
+    troubles: Sequence[Banner] = ()
+
+
+def of(person: User, server: Server, account: Account | None, row: Options | None, now: datetime) -> Banners:
+    """What a person is told above a page; `account` is that of the provider in use, with its provider."""
+    paused = row if row is not None and row.paused_at is not None else None
+    if not person.is_root:
+        return Banners(paused)
+    troubles = [*_of_provider(account, now), *(_of_server(one) for one in server.trouble)]
+    return Banners(paused, troubles)
+
+
+def of_plain(server: Server) -> Banners:
+    """What everybody is told on pages that are not about AutoSSL: a pause, which they may have come to end."""
+    return Banners(Options.objects.select_related("paused_by").filter(server=server, paused_at__isnull=False).first())
+
+
+def _of_provider(account: Account | None, now: datetime) -> list[Banner]:
+    """Trouble with the provider in use: it fails, refuses the account, or wants a person to act."""
+    if account is None:
+        return []
+    name, url = str(account.provider), resolve_url("providers")
+    if offers.is_down(account, now):
+        text = str((account.down_problem or {}).get("text", ""))[:LONGEST]
+        others = _("Meanwhile orders go to the fallback providers; where there are none, sites wait.")
+        rest = f"{text} {others}".strip()
+        return [
+            Banner(_("%(name)s fails.") % {"name": name}, rest, account.down_since, url, _("See the provider"), True)
+        ]
+    problem = account.problem
+    if problem is None or account.status == AccountStatus.REGISTERING:
+        return []
+    text = str(problem.get("text", ""))[:LONGEST]
+    if account.status == AccountStatus.REFUSED:
+        fact = _("%(name)s refuses this server’s account.") % {"name": name}
+        return [Banner(fact, " ".join((text, _("Its orders wait."))), None, url, _("See the account"), True)]
+    if problem.get("field") == "agree_terms":
+        fact = _("%(name)s changed its terms of service.") % {"name": name}
+        return [Banner(fact, _("Until you agree, it may refuse orders."), None, url, _("Read and agree"))]
+    fact = _("%(name)s has something against this server’s account.") % {"name": name}
+    return [Banner(fact, text, None, url, _("See the account"), problem.get("field") != "contact")]
+
+
+def _of_server(trouble: Mapping[str, object]) -> Banner:
+    """What the last run found wrong with this machine itself."""
+    code, names = str(trouble["code"]), int(str(trouble.get("names") or 0))
+    rest = log.problem_told({"code": code, "data": trouble.get("data")})
+    rest = rest[:1].upper() + rest[1:]
+    if names:
+        held = ngettext("%(n)d name could not be judged.", "%(n)d names could not be judged.", names)
+        rest = f"{held % {'n': names}} {rest}"
+    fact = _("Trouble of this server: %(what)s.") % {"what": log.reason_text(code)}
+    return Banner(fact, rest, datetime.fromisoformat(str(trouble["since"])), bad=True)

@@ -1,0 +1,155 @@
+"""Pausing AutoSSL with what it means, and what stands above every page while something holds it up."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from autossl_panel.autossl import options
+from autossl_panel.autossl.models import Account, AccountStatus, JobState, Run
+from autossl_panel.hosting.models import HostingUser, VirtualHost
+from autossl_panel.people.models import AuditEntry, Role
+from tests.web.scene import Scene, person
+from tests.web.test_pages import check
+
+PAUSED = "AutoSSL is paused on this server."
+
+
+def text(client, url: str = "/users/") -> str:
+    return client.get(url).content.decode()
+
+
+def test_it_asks_with_what_follows_in_numbers(as_root, scene: Scene):
+    html = text(as_root, "/pause/")
+    check(html)
+    assert "Pause AutoSSL on this server?" in html
+    assert "<b>1 certificate expires within 30 days</b> if it stays paused; the first on" in html
+    n = scene.live.jobs.filter(state__in=(JobState.RUNNING, JobState.STAGED)).count()
+    assert f"<b>{n} sites in hand finish their step;</b>" in html
+    part = as_root.get("/pause/", headers={"HX-Request": "true"}).content.decode()
+    assert "<h1" not in part
+    assert "Keep it running" in part
+
+
+def test_a_pause_is_everybodys_to_read_and_roots_to_end(as_root, as_reseller, scene: Scene, signed_in):
+    assert as_root.post("/pause/")["Location"] == "/users/"
+    assert options.current(scene.server).paused_by == scene.root
+    login = person("northwind", Role.USER)
+    HostingUser.objects.filter(name="northwind").update(login=login)
+    for url in ("/users/", "/runs/", "/options/", "/providers/", "/security/", "/people/", "/people/audit/"):
+        html = text(as_root, url)
+        check(html)
+        assert PAUSED in html, url
+        assert "Paused by root just now" in " ".join(html.replace("</time>", "").split()) or "Paused by root" in html
+        assert 'action="/pause/resume/"' in html, url
+    for client, words in ((as_reseller, "Root can change this."), (signed_in(login), "Your host can change this.")):
+        for url in ("/runs/", "/security/"):
+            html = text(client, url)
+            check(html)
+            assert PAUSED in html, url
+            assert words in html
+            assert "/pause/" not in html
+    html = as_root.post("/pause/", follow=True).content.decode()
+    assert "AutoSSL was paused already." in html
+
+
+def test_going_on_makes_what_was_held_due(as_root, scene: Scene):
+    options.pause(scene.server, by=None, now=scene.now)
+    VirtualHost.objects.filter(user__name="brandtlaw").update(next_reason="paused", next_at=None)
+    html = text(as_root, "/pause/")
+    check(html)
+    assert "Have AutoSSL go on?" in html
+    assert "<b>2 sites were held</b>" in html
+    assert "Paused by a command" in html
+    html = as_root.post("/pause/resume/", follow=True).content.decode()
+    assert "AutoSSL goes on." in html
+    assert PAUSED not in html
+    assert VirtualHost.objects.filter(next_reason="changed").count() == 2
+    assert AuditEntry.objects.filter(event="autossl:resumed", person=scene.root).exists()
+    assert "AutoSSL was not paused." in as_root.post("/pause/resume/", follow=True).content.decode()
+
+
+def test_the_button_stands_beside_the_run_and_only_root_has_it(as_root, as_reseller, scene: Scene):
+    Run.objects.update(ended_at=scene.now)
+    assert 'id="pause"' in text(as_root)
+    assert 'id="pause"' in text(as_root, "/runs/slot/")
+    assert 'id="pause"' not in text(as_reseller)
+    Account.objects.all().delete()
+    assert 'id="pause"' not in text(as_root), "nothing runs without a provider"
+
+
+TROUBLES = [
+    (
+        {"down_until": timedelta(minutes=4), "down_problem": {"code": "ca_server", "text": "It said <503>."}},
+        "Let’s Encrypt fails.",
+        "It said &lt;503&gt;. Meanwhile orders go to the fallback providers",
+    ),
+    (
+        {"status": AccountStatus.REFUSED, "problem": {"field": "provider", "code": "account", "text": "Revoked."}},
+        "Let’s Encrypt refuses this server’s account.",
+        "Revoked. Its orders wait.",
+    ),
+    (
+        {"problem": {"field": "agree_terms", "code": "terms_changed", "text": "…", "link": ""}},
+        "Let’s Encrypt changed its terms of service.",
+        "Read and agree",
+    ),
+    (
+        {"problem": {"field": "provider", "code": "account_gone", "text": "Unknown account.", "link": ""}},
+        "Let’s Encrypt has something against this server’s account.",
+        "Unknown account.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("fields", "fact", "rest"), TROUBLES)
+def test_trouble_of_the_provider_is_told_to_root(fields, fact, rest, as_root, as_reseller, scene: Scene):
+    values = dict(fields)
+    if "down_until" in values:
+        values["down_until"] = scene.now + values["down_until"]
+        values["down_since"] = scene.now
+    assert fact not in text(as_root)
+    Account.objects.filter(provider=scene.provider).update(**values)
+    html = text(as_root)
+    check(html)
+    assert fact in html
+    assert rest in html
+    assert fact not in text(as_reseller)
+
+
+def test_what_a_worker_is_at_is_no_trouble_yet(as_root, scene: Scene):
+    problem = {"field": "provider", "code": "account", "text": "Old."}
+    Account.objects.filter(provider=scene.provider).update(status=AccountStatus.REGISTERING, problem=problem)
+    assert "Old." not in text(as_root)
+
+
+def test_trouble_of_the_server_is_told_to_root_with_what_to_do(as_root, as_reseller, scene: Scene):
+    scene.server.trouble = [
+        {"code": "clock", "since": scene.now.isoformat(), "names": 0, "data": {"seconds": "900"}},
+        {"code": "no_route", "since": scene.now.isoformat(), "names": 14, "data": {"family": "IPv6"}},
+        {"code": "helper_gone", "since": scene.now.isoformat(), "names": 1, "data": {}},
+    ]
+    scene.server.save()
+    html = text(as_root)
+    check(html)
+    assert html.count("Trouble of this server:") == 3
+    assert "more than five minutes off" in html
+    assert "14 names could not be judged. This server has no IPv6 connection" in html
+    assert "1 name could not be judged. The helper does not answer" in html
+    assert "Trouble of this server" not in text(as_reseller)
+
+
+def test_what_is_told_costs_no_question(as_root, scene: Scene):
+    def asked() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            as_root.get("/users/")
+        return len(queries)
+
+    as_root.get("/users/")
+    before = asked()
+    options.pause(scene.server, by=scene.root, now=scene.now)
+    Account.objects.update(down_since=scene.now, down_until=scene.now + timedelta(hours=1))
+    scene.server.trouble = [{"code": "clock", "since": scene.now.isoformat(), "names": 0, "data": {}}]
+    scene.server.save()
+    assert asked() == before
