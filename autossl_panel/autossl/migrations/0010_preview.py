@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('autossl', '0008_sites'),
+        ('autossl', '0009_providers'),
         ('hosting', '0004_sites'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
