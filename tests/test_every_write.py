@@ -21,11 +21,33 @@ from django.utils import timezone
 import autossl_panel.autossl
 import autossl_panel.hosting
 import autossl_panel.people
-from autossl_panel.autossl import choices, limits, options, providers, recheck, renewing, revocation, runs, takeover
+from autossl_panel.autossl import (
+    choices,
+    limits,
+    options,
+    providers,
+    recheck,
+    rehearsal,
+    renewing,
+    revocation,
+    runs,
+    takeover,
+)
 from autossl_panel.autossl.ledger import Kind
 from autossl_panel.autossl.limits import changing
-from autossl_panel.autossl.models import Account, Bucket, Certificate, Message, MessageState, Options, Provider, Way
+from autossl_panel.autossl.models import (
+    Account,
+    Bucket,
+    Certificate,
+    Message,
+    MessageState,
+    Options,
+    Provider,
+    ProviderState,
+    Way,
+)
 from autossl_panel.autossl.notify import channels
+from autossl_panel.autossl.rehearsal import Wish
 from autossl_panel.hosting import editing, excluded_names, exclusion_patterns, feature_lists, ownership, users
 from autossl_panel.hosting.exclusion_patterns import Level
 from autossl_panel.hosting.models import ExclusionPattern, FeatureList, HostingUser, VirtualHost
@@ -122,6 +144,18 @@ def pattern(scene: Scene, by: User | None = None) -> ExclusionPattern:
 
 def cancel_live(by: User, scene: Scene) -> None:
     runs.cancel(scene.live, by=by)
+
+
+def with_staging(scene: Scene) -> Provider:
+    """It is known where one rehearses with the provider in use."""
+    rehearsal.set_directory(scene.provider, "https://staging.example/dir", by=None)
+    return scene.provider
+
+
+def read_staging(scene: Scene) -> Provider:
+    row = rehearsal.read_directory(with_staging(scene), by=None, ring=False)
+    Provider.objects.filter(pk=row.pk).update(state=ProviderState.READY, terms_url="https://staging.example/terms")
+    return scene.provider
 
 
 Act = Callable[[User, Scene], object]
@@ -445,6 +479,20 @@ WRITES: dict[str, tuple[Act, set[tuple[str, str]]]] = {
     "autossl.providers.take_back": (
         lambda by, _scene: providers.take_back(draft("New", eab_kid="k", eab_hmac_key=HMAC_KEY), None, by=by),
         {("provider:removed", "New")},
+    ),
+    "autossl.rehearsal.set_directory": (
+        lambda by, scene: rehearsal.set_directory(scene.provider, "https://staging.example/dir", by=by),
+        {("provider:staging_set", "letsencrypt")},
+    ),
+    "autossl.rehearsal.read_directory": (
+        lambda by, scene: rehearsal.read_directory(with_staging(scene), by=by),
+        {("provider:added", "letsencrypt-staging")},
+    ),
+    "autossl.rehearsal.ask": (
+        lambda by, scene: rehearsal.ask(
+            read_staging(scene), scene.server, Wish(agree_terms=True), by=by, now=scene.now
+        ),
+        {("provider:registered", "letsencrypt-staging"), ("rehearsal:started", "letsencrypt")},
     ),
     "autossl.runs.start": (
         lambda by, scene: runs.start("user:thistle", by=by, asked_from="panel", server=scene.server),

@@ -31,7 +31,6 @@ from .models import (
     AccountStatus,
     Level,
     Order,
-    Provider,
     Rehearsal,
     RehearsalLine,
     RehearsalOutcome,
