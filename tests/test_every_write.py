@@ -23,6 +23,7 @@ import autossl_panel.hosting
 import autossl_panel.people
 from autossl_panel.autossl import (
     choices,
+    holds,
     limits,
     options,
     providers,
@@ -44,6 +45,7 @@ from autossl_panel.autossl.models import (
     Options,
     Provider,
     ProviderState,
+    Verdict,
     Way,
 )
 from autossl_panel.autossl.notify import channels
@@ -61,7 +63,7 @@ SOURCE = Path(autossl_panel.__path__[0])
 # What events are about
 SUBJECTS = (
     "person", "session", "second_factor", "provider", "account", "limits", "options", "run", "site", "certificate",
-    "user", "feature_list", "name", "pattern", "autossl", "channel", "messages",
+    "user", "feature_list", "name", "pattern", "autossl", "channel", "messages", "rehearsal",
 )  # fmt: skip
 # What no entry may hold
 PASSWORD, HMAC_KEY = "a password that nobody guesses", "c2VjcmV0LWhtYWMta2V5"
@@ -113,6 +115,13 @@ def paused(scene: Scene) -> Account:
     values = {"kind": Kind.CONSECUTIVE, "subject": "amberfield.example", "blocked_until": scene.now}
     Bucket.objects.create(provider=scene.provider, owner=f"a:{account.pk}", **values)
     return account
+
+
+def clear_a_pause(by: User, scene: Scene) -> None:
+    paused(scene)
+    mine = VirtualHost.objects.filter(name="amberfield.example")
+    mine.update(held_reason="ca_paused", held_provider=scene.provider.name)
+    holds.clear(mine, Verdict.objects.none(), scene.now, by=by)
 
 
 def left_alone(scene: Scene) -> Account:
@@ -354,6 +363,10 @@ WRITES: dict[str, tuple[Act, set[tuple[str, str]]]] = {
     "autossl.choices.set_fallbacks": (
         lambda by, scene: choices.set_fallbacks([scene.provider], by=by, server=scene.server),
         {("provider:fallbacks_set", "web03.harbor-hosting.example")},
+    ),
+    "autossl.holds.clear": (
+        clear_a_pause,
+        {("limits:unpaused", "amberfield.example")},
     ),
     "autossl.choices.try_now": (
         lambda by, scene: choices.try_now(left_alone(scene), by=by, now=scene.now),

@@ -29,7 +29,9 @@ KEPT = timedelta(days=1)
 WORK = "autossl_panel.autossl.tasks.preview"
 
 
-def ask(scope: str, *, asked_by: User | None, server: Server, now: datetime | None = None, ring: bool = True) -> Preview:
+def ask(
+    scope: str, *, asked_by: User | None, server: Server, now: datetime | None = None, ring: bool = True
+) -> Preview:
     """A preview of what a run of this scope would do: one that is at work or still fresh, else a new one.
 
     It changes nothing that is told in the audit trail. `ring` False: the caller works it out itself.

@@ -6,8 +6,8 @@ from autossl_panel.hosting import servers
 from autossl_panel.hosting.models import Server
 
 from . import helpers, jobs, lifeline, previewing, registration, rehearsing, revoking, signs
-from . import rehearsal as rehearsals
 from . import preview as previews
+from . import rehearsal as rehearsals
 from . import sweep as sweeping
 from .models import Account, Certificate, Preview, Provider, Rehearsal
 from .notify import post

@@ -150,46 +150,64 @@ def as_markdown(found: Measured) -> str:
         "\n\n".join(
             (
                 "# Capacity",
-                "Written by `make capacity` from simulated days; change nothing here by hand. Each figure is of a play of "
+                "Written by `make capacity` from simulated days; change nothing here by hand. Each figure is of a "
+                "play of "
                 "the real rules, priorities and ledger against a CA that counts by itself (`autossl-panel simulate`, "
                 "[operating.md](operating.md#simulating)). "
-                f"The limits are Let’s Encrypt’s published ones: {published}. The panel uses at most four fifths of them, "
+                f"The limits are Let’s Encrypt’s published ones: {published}. The panel uses at most four fifths "
+                "of them, "
                 "leaves a tenth of that to what may not wait, and works on 8 orders at once, 5 seconds each. "
                 f"Day: {found.day.isoformat()}.",
                 "## What limits, and what does not",
-                "A CA’s limits count what is **new**: a site’s first certificate, a changed set of names, a site that comes "
-                "from another provider. Renewals of the same names by the same account are free of the account’s and the "
-                "domain’s limits, with ARI of all of them. So an account carries any number of settled sites, as far as "
+                "A CA’s limits count what is **new**: a site’s first certificate, a changed set of names, a site "
+                "that comes "
+                "from another provider. Renewals of the same names by the same account are free of the account’s "
+                "and the "
+                "domain’s limits, with ARI of all of them. So an account carries any number of settled sites, as "
+                "far as "
                 "the server’s own pace goes; what takes time is to get them there.",
                 "## New sites",
-                "All new on one day: after how long all but one in a hundred, and the last, have their first certificate. "
+                "All new on one day: after how long all but one in a hundred, and the last, have their first "
+                "certificate. "
                 "At the end the limit of one registered domain shows (a site of a user with dozens of subdomains).",
                 _new_table(found),
                 "## Sites that come from another provider, and what one account carries",
-                "All sites have certificates of another provider, of any age, and are moved to this account on one day: "
-                "none may expire before its turn. That is also what happens when a first provider fails for good and its "
+                "All sites have certificates of another provider, of any age, and are moved to this account on "
+                "one day: "
+                "none may expire before its turn. That is also what happens when a first provider fails for good "
+                "and its "
                 "fallback takes over. *Too many* is the next larger estate that was played and lost a certificate.",
                 _carried_table(found),
                 "## A year with everything",
-                f"{found.years[0].setting.hosts if found.years else 0:,} sites, all new on the first day; names that fail, "
-                "CA outages and slow days, windows moved, a tenth of all certificates revoked, another key type for all, a "
+                f"{found.years[0].setting.hosts if found.years else 0:,} sites, all new on the first day; names "
+                "that fail, "
+                "CA outages and slow days, windows moved, a tenth of all certificates revoked, another key type "
+                "for all, a "
                 "panel off for days, a clock set to and fro, new sites and names all the time.",
                 _years_table(found),
                 "## More sites than one account carries",
-                f"- **Do nothing** where the sites are settled: renewals are free. One account moves {least:,} sites (the "
+                f"- **Do nothing** where the sites are settled: renewals are free. One account moves {least:,} "
+                "sites (the "
                 f"shortest certificates) to {most:,} (the longest) in one go without losing one.\n"
-                f"- **A fallback provider** (`provider fallback`) is the simplest help: what would outlast a certificate, "
+                f"- **A fallback provider** (`provider fallback`) is the simplest help: what would outlast a "
+                "certificate, "
                 f"or keep a new site waiting for more than an hour, goes there by itself. {large:,} new sites take "
                 f"{_span(alone)} with one account, {_span(helped)} with a fallback without published limits "
-                f"({_span(unlimited)} is the server’s own pace). Settled sites go back to their first provider one by one, "
+                f"({_span(unlimited)} is the server’s own pace). Settled sites go back to their first provider one "
+                "by one, "
                 "as new orders there, whenever it has room.\n"
-                "- **A second provider for some users** (`user set-provider`, `feature-list set --provider`) halves what "
+                "- **A second provider for some users** (`user set-provider`, `feature-list set --provider`) "
+                "halves what "
                 "each carries, and keeps both warm: where one fails, half the sites are not touched. The table’s two "
-                "accounts are that; at the same CA they share its limits of domains and sets, and its consent is needed: "
-                "CAs ask large hosts to apply for a higher limit instead. What it grants goes in with `provider limits`.\n"
-                "- **A longer profile** (`provider profile`) gives more time to move: the number of sites that can be moved "
+                "accounts are that; at the same CA they share its limits of domains and sets, and its consent is "
+                "needed: "
+                "CAs ask large hosts to apply for a higher limit instead. What it grants goes in with `provider "
+                "limits`.\n"
+                "- **A longer profile** (`provider profile`) gives more time to move: the number of sites that "
+                "can be moved "
                 "at once grows with the lifetime. A shorter one multiplies the orders, not what limits count.\n"
-                "- **Move in portions**: enable AutoSSL for some feature lists first. New sites of other users do not wait "
+                "- **Move in portions**: enable AutoSSL for some feature lists first. New sites of other users do "
+                "not wait "
                 "behind them: turns are by user.",
             )
         )

@@ -49,7 +49,8 @@ def as_text(result: Result) -> str:
 def heading(setting: Setting) -> str:
     """What was played."""
     ari = "with ARI" if setting.ari else "without ARI"
-    limits = "no limits" if not setting.limits else f"{len(setting.limits)} limits of the CA"
+    number = len(setting.limits)
+    limits = "no limits" if not number else f"{number} limit{'s' if number > 1 else ''} of the CA"
     accounts = "1 account" if setting.accounts == 1 else f"{setting.accounts} accounts"
     said = ", ".join(sorted(setting.scenarios)) or "nothing but time"
     return (

@@ -256,8 +256,6 @@ def object_of(name: str, scene: Scene) -> object:
         return Installation.objects.get(virtual_host__name="northwind.example").certificate_id
     if name.startswith("problem"):
         return _problem(VirtualHost.objects.get(name="northwind.example"), scene).cause
-    if name == "rehearsal":
-        return (Rehearsal.objects.first() or rehearsed.add(scene)).pk
     if name.startswith("run"):
         return scene.server.runs.get(scope="user:northwind").pk
     return Provider.objects.get(active=True).pk
@@ -284,6 +282,8 @@ def url_of(name: str, pk: object) -> str:
 
 
 def url_for(name: str, scene: Scene) -> str:
+    if name == "rehearsal":
+        return url_of(name, (Rehearsal.objects.first() or rehearsed.add(scene)).pk)
     return url_of(name, object_of(name, scene) if with_object(name) else None)
 
 

@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('autossl', '0009_providers'),
-        ('hosting', '0004_sites'),
+        ('hosting', '0005_providers'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
