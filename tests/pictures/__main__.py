@@ -58,7 +58,7 @@ PICTURES: dict[str, Picture] = {
     "users-narrow": Picture("/users/", width=360),
     "providers": Picture("/providers/"),
     "options": Picture("/options/"),
-    "runs": Picture("/runs/"),
+    "runs": Picture("/runs/", height=1120),
     "run": Picture("/runs/", themes=THEMES, act=_run_of_root),
     "run-site": Picture("/runs/", act=_lines_of_a_site),
     "preview": Picture("/preview/", act=_worked_out),
