@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from django.core.management import get_commands
 
-from autossl_panel.autossl.log import advice_names, advice_sites
+from autossl_panel.autossl.log import advice_names, advice_on_cas, advice_sites
 from autossl_panel.autossl.options import READERS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -50,7 +50,7 @@ def test_every_option_is_in_operating(option: str) -> None:
     assert f"| `{option}` |" in OPERATING
 
 
-@pytest.mark.parametrize("code", sorted({**advice_names.WRITERS, **advice_sites.WRITERS}))
+@pytest.mark.parametrize("code", sorted({**advice_names.WRITERS, **advice_sites.WRITERS, **advice_on_cas.WRITERS}))
 def test_every_problem_with_advice_is_explained(code: str) -> None:
     assert f"`{code}`" in (ROOT / "docs" / "problems.md").read_text(encoding="utf-8")
 
