@@ -99,7 +99,7 @@ class _Unchanged:
 def _previews(server: Server, now: datetime) -> None:
     """What a run for all, for a reseller's users and for one user would do, worked out as a worker does it."""
     for scope in (runs.ALL, "owner:reseller00", "user:u00000"):
-        made = preview.ask(scope, by=None, server=server, ring=False)
+        made = preview.ask(scope, asked_by=None, server=server, ring=False)
         previewing.work_out(made.pk, cast(Client, _Unchanged()), now=now)
 
 

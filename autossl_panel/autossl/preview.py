@@ -29,7 +29,9 @@ KEPT = timedelta(days=1)
 WORK = "autossl_panel.autossl.tasks.preview"
 
 
-def ask(scope: str, *, by: User | None, server: Server, now: datetime | None = None, ring: bool = True) -> Preview:
+def ask(
+    scope: str, *, asked_by: User | None, server: Server, now: datetime | None = None, ring: bool = True
+) -> Preview:
     """A preview of what a run of this scope would do: one that is at work or still fresh, else a new one.
 
     It changes nothing that is told in the audit trail. `ring` False: the caller works it out itself.
@@ -40,7 +42,7 @@ def ask(scope: str, *, by: User | None, server: Server, now: datetime | None = N
             found = newest(server, scope)
             if found is not None and (found.ended_at is None or is_fresh(found, now)):
                 return found
-            fresh = Preview(server=server, scope=scope, asked_by=by, asked_at=now, rung_at=now)
+            fresh = Preview(server=server, scope=scope, asked_by=asked_by, asked_at=now, rung_at=now)
             Preview.objects.bulk_create([fresh], ignore_conflicts=True)
             made = Preview.objects.filter(server=server, scope=scope, ended_at__isnull=True).first()
             # The one that was at work may have ended between these two statements.

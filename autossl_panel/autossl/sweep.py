@@ -21,6 +21,7 @@ from . import (
     preview,
     providers,
     registration,
+    rehearsal,
     renewal_info,
     revoked_lists,
     revoking,
@@ -61,6 +62,7 @@ def sweep(server: Server, *, now: datetime | None = None) -> bool:
     shares.note(server, now)
     jobs.ring_where_needed(server)
     preview.ring_where_needed(server, now)
+    rehearsal.ring_where_needed(server, now)
     _forget(server, now)
     measuring.measure(server, now)
     limits.prune(now=now)
@@ -173,6 +175,7 @@ def _forget(server: Server, now: datetime) -> None:
     preview.forget(server, now)
     audit.forget(now - timedelta(days=option_rows.audit_days()), now=now)
     before = now - timedelta(days=option_rows.current(server).log_days)
+    rehearsal.forget(server, before)
     for run_id in Run.objects.filter(server=server, ended_at__lt=before).values_list("pk", flat=True)[:REMOVED]:
         LogLine.objects.filter(run_id=run_id).delete()
         Job.objects.filter(run_id=run_id).delete()

@@ -5,10 +5,11 @@ from django.utils import timezone
 from autossl_panel.hosting import servers
 from autossl_panel.hosting.models import Server
 
-from . import helpers, jobs, lifeline, previewing, registration, revoking, signs
+from . import helpers, jobs, lifeline, previewing, registration, rehearsing, revoking, signs
 from . import preview as previews
+from . import rehearsal as rehearsals
 from . import sweep as sweeping
-from .models import Account, Certificate, Preview, Provider
+from .models import Account, Certificate, Preview, Provider, Rehearsal
 from .notify import post
 
 
@@ -27,6 +28,7 @@ def beat(server_id: int) -> None:
         return
     jobs.ring_where_needed(server)
     previews.ring_where_needed(server, timezone.now())
+    rehearsals.ring_where_needed(server, timezone.now())
     with signs.given(server):
         sweeping.sweep(server)
 
@@ -85,3 +87,11 @@ def preview(preview_id: int) -> None:
     if found is not None:
         with signs.given(found.server), helpers.client() as helper:
             previewing.work_out(found.pk, helper, stop=lifeline.ended)
+
+
+def rehearse(rehearsal_id: int) -> None:
+    """Rehearse at a CA's staging directory."""
+    found = Rehearsal.objects.select_related("server").filter(pk=rehearsal_id, ended_at__isnull=True).first()
+    if found is not None:
+        with signs.given(found.server), helpers.client() as helper:
+            rehearsing.carry_out(found.pk, helper, stop=lifeline.ended)

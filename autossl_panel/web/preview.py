@@ -70,7 +70,7 @@ def _ask(request: access.PanelRequest) -> HttpResponse:
     if scope is None:
         context = _context(request, None, "", problem)
         return shell.page(request, "preview.html", "preview", context)
-    heart.ask(scope, by=request.user, server=access.server(request), now=access.now())
+    heart.ask(scope, asked_by=request.user, server=access.server(request), now=access.now())
     return redirect(f"{resolve_url('preview')}{_query(request.POST)}")
 
 

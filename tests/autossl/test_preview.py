@@ -36,7 +36,7 @@ Make = Callable[..., Any]
 
 def previewed(scope: str = runs.ALL, *, now: datetime | None = None, **more: Any) -> Preview:
     """A preview at its end."""
-    made = preview.ask(scope, by=None, server=Server.objects.get(), ring=False)
+    made = preview.ask(scope, asked_by=None, server=Server.objects.get(), ring=False)
     previewing.work_out(made.pk, Helper(), now=now, **more)
     return Preview.objects.get(pk=made.pk)
 
@@ -302,7 +302,7 @@ def everything() -> dict[str, list[Any]]:
 
 
 def ask(server: Server, now: datetime, scope: str = runs.ALL, **more: Any) -> Preview:
-    return preview.ask(scope, by=None, server=server, now=now, **more)
+    return preview.ask(scope, asked_by=None, server=server, now=now, **more)
 
 
 def test_who_asks_again_gets_the_one_at_work_or_the_fresh_one(server, provider, now):
@@ -366,7 +366,7 @@ def test_an_error_of_ours_ends_it_and_is_told(provider, make_user, make_site, mo
         def inventory(self, *, unless=None):
             raise RuntimeError("a wall fell down")
 
-    made = preview.ask(runs.ALL, by=None, server=Server.objects.get(), ring=False)
+    made = preview.ask(runs.ALL, asked_by=None, server=Server.objects.get(), ring=False)
     previewing.work_out(made.pk, Broken())
     made.refresh_from_db()
     assert made.problem == {"code": "internal", "text": "RuntimeError: a wall fell down"}

@@ -28,7 +28,7 @@ def parts(settings: Any) -> Iterator[Parts]:
 
 
 def previewed(parts: Parts) -> dict[str, PreviewSite]:
-    made = preview.ask(runs.ALL, by=None, server=parts.server, ring=False)
+    made = preview.ask(runs.ALL, asked_by=None, server=parts.server, ring=False)
     previewing.work_out(made.pk, parts.helper)
     made = Preview.objects.get(pk=made.pk)
     assert made.problem is None

@@ -18,7 +18,7 @@ class Helper:
 
 
 def work_out(scene: Scene, scope: str = runs.ALL) -> Preview:
-    made = preview.ask(scope, by=scene.root, server=scene.server, ring=False)
+    made = preview.ask(scope, asked_by=scene.root, server=scene.server, ring=False)
     previewing.work_out(made.pk, Helper())  # type: ignore[arg-type]
     return Preview.objects.get(pk=made.pk)
 
@@ -29,6 +29,6 @@ def add(scene: Scene) -> Scene:
     Provider.objects.filter(pk=scene.provider.pk).update(limits=ten)
     for scope in (runs.ALL, runs.owner_scope(scene.harborweb), runs.user_scope("northwind")):
         work_out(scene, scope)
-    made = preview.ask(AT_WORK, by=scene.root, server=scene.server, ring=False)
+    made = preview.ask(AT_WORK, asked_by=scene.root, server=scene.server, ring=False)
     Preview.objects.filter(pk=made.pk).update(sites=6, done=2)
     return scene

@@ -37,7 +37,7 @@ def show_preview(out: OutputWrapper, server: Server, scope: str, *, as_json: boo
 def _worked_out(server: Server, scope: str) -> Preview:
     """The preview, at its end."""
     alive = foreground.workers_alive(server)
-    found = preview.ask(scope, by=None, server=server, ring=alive)
+    found = preview.ask(scope, asked_by=None, server=server, ring=alive)
     seen_at = time.monotonic()
     while alive and found.ended_at is None and time.monotonic() - seen_at < SILENT:
         time.sleep(0.2)

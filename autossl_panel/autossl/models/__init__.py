@@ -17,6 +17,7 @@ from .providers import (
     ProviderState,
     SecondFactorRule,
 )
+from .rehearsals import Rehearsal, RehearsalLine, RehearsalOutcome, RehearsalSite
 from .runs import Beat, Job, JobOutcome, JobState, Lease, Level, LogLine, Phase, Run, Slot
 
 __all__ = [
@@ -51,6 +52,10 @@ __all__ = [
     "Provider",
     "ProviderChoice",
     "ProviderState",
+    "Rehearsal",
+    "RehearsalLine",
+    "RehearsalOutcome",
+    "RehearsalSite",
     "RevocationList",
     "Run",
     "SecondFactorRule",
