@@ -188,8 +188,8 @@ def as_markdown(found: Measured) -> str:
                 "one day: "
                 "none may expire before its turn. That is also what happens when a first provider fails for good "
                 "and its "
-                "fallback takes over. *Too many* is the next larger estate that was played and lost a certificate. Played "
-                f"with one in {SCALE} of the sites, and of the account’s orders.",
+                "fallback takes over. *Too many* is the next larger estate that was played and lost a certificate. "
+                f"Played with one in {SCALE} of the sites, and of the account’s orders.",
                 _carried_table(found),
                 "## A year with everything",
                 f"{found.years[0].setting.hosts if found.years else 0:,} sites, all new on the first day; names "
