@@ -1,4 +1,4 @@
-# Web and workers. The helper stays on the host: it edits the host's nginx, see docs/operating.md.
+# Web and workers. The helper stays on the host: it edits the host's nginx, see docs/installing.md.
 FROM python:3.11-slim-bookworm
 WORKDIR /app
 COPY requirements.txt .

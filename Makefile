@@ -3,10 +3,10 @@ SHELL := /bin/sh
 PY := .venv/bin/python
 SOURCES := autossl_panel tests $(wildcard bench) manage.py
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint bench messages lock clean
+.PHONY: help setup demo test test-slow lint bench simulate capacity screenshots messages lock clean
 
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
 # Stamps: setup runs again only where what it installs from has changed.
 .setup-demo: requirements.txt scripts/setup
@@ -40,6 +40,15 @@ lint: .setup-test  ## ruff, mypy and the import contracts
 
 bench: .setup-bench  ## speed and memory, side by side with other clients; writes docs/benchmarks.md
 	$(PY) -m bench
+
+simulate: .setup-demo  ## a year of 30,000 virtual hosts in simulated time; one line of JSON, 1 where anything expired or was refused
+	@AUTOSSL_STATE_DIR="$(CURDIR)/.sandbox/state" $(PY) manage.py simulate --brief $(if $(HOSTS),--hosts $(HOSTS)) $(if $(DAYS),--days $(DAYS))
+
+capacity: .setup-demo  ## what one account carries, found by playing it; writes docs/capacity.md, half an hour
+	@AUTOSSL_STATE_DIR="$(CURDIR)/.sandbox/state" $(PY) manage.py simulate --capacity docs/capacity.md
+
+screenshots: .setup-test  ## the pictures of the documents, of a panel at work; writes docs/screenshots
+	$(PY) -m tests.pictures docs/screenshots
 
 messages: .setup-test  ## read the texts to translate out of the sources into autossl_panel/locale, and compile them
 	AUTOSSL_STATE_DIR="$(CURDIR)/.sandbox/state" $(PY) manage.py makemessages --all --add-location file --ignore bench --ignore tests

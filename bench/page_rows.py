@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from django.db import connection
 from django.db.models import Model
 
-from autossl_panel.autossl import options
+from autossl_panel.autossl import options, preview, previewing, runs
 from autossl_panel.autossl.log import causes
 from autossl_panel.autossl.models import (
     Account,
@@ -38,6 +38,8 @@ from autossl_panel.autossl.models import (
     Way,
 )
 from autossl_panel.autossl.notify import channels
+from autossl_panel.helper.client import Client
+from autossl_panel.helper.protocol import InventoryAnswer
 from autossl_panel.hosting import servers
 from autossl_panel.hosting.models import (
     Domain,
@@ -80,10 +82,25 @@ def fill(users: int, each: int, jobs: int, now: datetime) -> None:
     _shares(server, len(hosts), now)
     _runs(server, provider, hosts, jobs, now)
     _audit(now)
+    _previews(server, now)
     if connection.vendor == "postgresql":
         # Its autovacuum would have done so long ago.
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE")
+
+
+class _Unchanged:
+    """A helper in whose configuration no file has changed."""
+
+    def inventory(self, *, unless: str | None = None) -> InventoryAnswer:
+        return InventoryAnswer("", True, (), (), (), None)
+
+
+def _previews(server: Server, now: datetime) -> None:
+    """What a run for all, for a reseller's users and for one user would do, worked out as a worker does it."""
+    for scope in (runs.ALL, "owner:reseller00", "user:u00000"):
+        made = preview.ask(scope, asked_by=None, server=server, ring=False)
+        previewing.work_out(made.pk, cast(Client, _Unchanged()), now=now)
 
 
 def _saved(rows: Iterable[Row], size: int = 5000) -> Iterator[Row]:

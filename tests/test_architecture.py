@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from django.core.management import get_commands
 
+from autossl_panel.autossl.log import advice_names, advice_sites
 from autossl_panel.autossl.options import READERS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -49,6 +50,11 @@ def test_every_option_is_in_operating(option: str) -> None:
     assert f"| `{option}` |" in OPERATING
 
 
+@pytest.mark.parametrize("code", sorted({**advice_names.WRITERS, **advice_sites.WRITERS}))
+def test_every_problem_with_advice_is_explained(code: str) -> None:
+    assert f"`{code}`" in (ROOT / "docs" / "problems.md").read_text(encoding="utf-8")
+
+
 def test_links_lead_somewhere() -> None:
     """Every relative link and anchor of the documents."""
     for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")):
@@ -65,5 +71,6 @@ def test_links_lead_somewhere() -> None:
 
 def test_make_help_lists_every_target() -> None:
     shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for target in ("help", "setup", "demo", "test", "test-slow", "lint", "bench", "messages", "lock", "clean"):
+    targets = "help setup demo test test-slow lint bench simulate capacity screenshots messages lock clean"
+    for target in targets.split():
         assert re.search(rf"^  make {target} +\S", shown, re.MULTILINE), target

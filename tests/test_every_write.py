@@ -21,11 +21,35 @@ from django.utils import timezone
 import autossl_panel.autossl
 import autossl_panel.hosting
 import autossl_panel.people
-from autossl_panel.autossl import choices, limits, options, providers, recheck, renewing, revocation, runs, takeover
+from autossl_panel.autossl import (
+    choices,
+    holds,
+    limits,
+    options,
+    providers,
+    recheck,
+    rehearsal,
+    renewing,
+    revocation,
+    runs,
+    takeover,
+)
 from autossl_panel.autossl.ledger import Kind
 from autossl_panel.autossl.limits import changing
-from autossl_panel.autossl.models import Account, Bucket, Certificate, Message, MessageState, Options, Provider, Way
+from autossl_panel.autossl.models import (
+    Account,
+    Bucket,
+    Certificate,
+    Message,
+    MessageState,
+    Options,
+    Provider,
+    ProviderState,
+    Verdict,
+    Way,
+)
 from autossl_panel.autossl.notify import channels
+from autossl_panel.autossl.rehearsal import Wish
 from autossl_panel.hosting import editing, excluded_names, exclusion_patterns, feature_lists, ownership, users
 from autossl_panel.hosting.exclusion_patterns import Level
 from autossl_panel.hosting.models import ExclusionPattern, FeatureList, HostingUser, VirtualHost
@@ -39,7 +63,7 @@ SOURCE = Path(autossl_panel.__path__[0])
 # What events are about
 SUBJECTS = (
     "person", "session", "second_factor", "provider", "account", "limits", "options", "run", "site", "certificate",
-    "user", "feature_list", "name", "pattern", "autossl", "channel", "messages",
+    "user", "feature_list", "name", "pattern", "autossl", "channel", "messages", "rehearsal",
 )  # fmt: skip
 # What no entry may hold
 PASSWORD, HMAC_KEY = "a password that nobody guesses", "c2VjcmV0LWhtYWMta2V5"
@@ -93,6 +117,13 @@ def paused(scene: Scene) -> Account:
     return account
 
 
+def clear_a_pause(by: User, scene: Scene) -> None:
+    paused(scene)
+    mine = VirtualHost.objects.filter(name="amberfield.example")
+    mine.update(held_reason="ca_paused", held_provider=scene.provider.name)
+    holds.clear(mine, Verdict.objects.none(), scene.now, by=by)
+
+
 def left_alone(scene: Scene) -> Account:
     """The account in use, whose CA has failed."""
     account = Account.objects.get(provider=scene.provider)
@@ -122,6 +153,18 @@ def pattern(scene: Scene, by: User | None = None) -> ExclusionPattern:
 
 def cancel_live(by: User, scene: Scene) -> None:
     runs.cancel(scene.live, by=by)
+
+
+def with_staging(scene: Scene) -> Provider:
+    """It is known where one rehearses with the provider in use."""
+    rehearsal.set_directory(scene.provider, "https://staging.example/dir", by=None)
+    return scene.provider
+
+
+def read_staging(scene: Scene) -> Provider:
+    row = rehearsal.read_directory(with_staging(scene), by=None, ring=False)
+    Provider.objects.filter(pk=row.pk).update(state=ProviderState.READY, terms_url="https://staging.example/terms")
+    return scene.provider
 
 
 Act = Callable[[User, Scene], object]
@@ -321,6 +364,10 @@ WRITES: dict[str, tuple[Act, set[tuple[str, str]]]] = {
         lambda by, scene: choices.set_fallbacks([scene.provider], by=by, server=scene.server),
         {("provider:fallbacks_set", "web03.harbor-hosting.example")},
     ),
+    "autossl.holds.clear": (
+        clear_a_pause,
+        {("limits:unpaused", "amberfield.example")},
+    ),
     "autossl.choices.try_now": (
         lambda by, scene: choices.try_now(left_alone(scene), by=by, now=scene.now),
         {("provider:tried", "letsencrypt")},
@@ -445,6 +492,20 @@ WRITES: dict[str, tuple[Act, set[tuple[str, str]]]] = {
     "autossl.providers.take_back": (
         lambda by, _scene: providers.take_back(draft("New", eab_kid="k", eab_hmac_key=HMAC_KEY), None, by=by),
         {("provider:removed", "New")},
+    ),
+    "autossl.rehearsal.set_directory": (
+        lambda by, scene: rehearsal.set_directory(scene.provider, "https://staging.example/dir", by=by),
+        {("provider:staging_set", "letsencrypt")},
+    ),
+    "autossl.rehearsal.read_directory": (
+        lambda by, scene: rehearsal.read_directory(with_staging(scene), by=by),
+        {("provider:added", "letsencrypt-staging")},
+    ),
+    "autossl.rehearsal.ask": (
+        lambda by, scene: rehearsal.ask(
+            read_staging(scene), scene.server, Wish(agree_terms=True), by=by, now=scene.now
+        ),
+        {("provider:registered", "letsencrypt-staging"), ("rehearsal:started", "letsencrypt")},
     ),
     "autossl.runs.start": (
         lambda by, scene: runs.start("user:thistle", by=by, asked_from="panel", server=scene.server),

@@ -16,6 +16,7 @@ from . import leases, ledger, policy, predecessors, sites, urgency
 from .facts import Action, Need, Plan, PolicyOptions, ProviderFacts
 from .ledger import OrderKind, Purpose
 from .limits import Wait
+from .models import Certificate
 from .policies import Policies
 from .policy import Candidate, Choice
 from .policy.providers import ITS_OWN
@@ -75,7 +76,10 @@ class Decision:
 
 
 class Outlook:
-    """How the providers are doing, for many sites. `stopped`: what only the admin ends at an account, by its code."""
+    """How the providers are doing, for many sites. `stopped`: what only the admin ends at an account, by its code.
+
+    `predecessor`: our certificate of a fingerprint, for who has read many of them at once.
+    """
 
     def __init__(
         self,
@@ -84,11 +88,13 @@ class Outlook:
         *,
         stopped: Callable[[int], str] = lambda account: "",
         serve_www: bool = True,
+        predecessor: Callable[[str], Certificate | None] = predecessors.find,
     ) -> None:
         self.policies = policies
         self.room = room
         self._stopped = stopped
         self._serve_www = serve_www
+        self._predecessor = predecessor
 
     def own(self, site: Site) -> PolicyOptions:
         """The options of the site's own provider, as they are now."""
@@ -220,7 +226,8 @@ class Outlook:
             return replace(one, probing=True), Passed(name, "provider_probed")
         wait = known.get(name)
         if wait is None:
-            wait = self.room.wait(one.provider, self.wish(site, one.provider, names, purpose, now), now)
+            wish = self.wish(site, one.provider, names, purpose, now)
+            wait = self.room.wait(one.provider, wish, now, user=site.row["user_id"], purpose=purpose)
         if wait is None:
             return one, None
         if wait.until is None:
@@ -237,7 +244,7 @@ class Outlook:
         kind = OrderKind.NEW
         installed = site.facts.installed
         if installed is not None and installed.ours and self.room.counts(provider):
-            old = predecessors.find(installed.fingerprint)
+            old = self._predecessor(installed.fingerprint)
             replaces = predecessors.replaces(old, names, provider=provider.row, account=provider.account, now=now)
             kind = predecessors.kind(old, names, provider=provider.row, replacing=bool(replaces), now=now)
         return ledger.order(kind, names, purpose=purpose)

@@ -1,6 +1,6 @@
 """What an order follows: the installed certificate as its CA counts it. Reads rows and asks nobody."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from .ledger import OrderKind, order_kind
@@ -13,6 +13,12 @@ def find(fingerprint: str) -> Certificate | None:
     if not fingerprint:
         return None
     return Certificate.objects.defer("pem").filter(fingerprint=fingerprint, ours=True).first()
+
+
+def find_all(fingerprints: Iterable[str]) -> dict[str, Certificate]:
+    """The same of many, by their fingerprints."""
+    rows = Certificate.objects.defer("pem").filter(fingerprint__in=list(fingerprints), ours=True)
+    return {row.fingerprint: row for row in rows}
 
 
 def replaces(old: Certificate | None, names: Sequence[str], *, provider: int, account: int, now: datetime) -> str:

@@ -32,11 +32,15 @@ def carry_out(certificate: Certificate) -> Certificate:
     account = _account(certificate)
     if account is None:
         return _failed(certificate, "account", "There is no account left that may revoke it.", None)
+    client = None
     try:
         with keys.in_use(account), closing(registration.client(account)) as client:
             done = client.revoke(certificate.pem.encode(), wish["reason"])
     except ca.CaProblem as problem:
         registration.heard_problem(account, problem)
+        if problem.kind == ca.ProblemKind.RATE:
+            # Where it cannot revoke just now, that says nothing of orders.
+            registration.heard_limit(account, problem, client)
         until = None
         if problem.kind in _PASSING:
             until = max(problem.retry_after or timezone.now(), timezone.now() + AGAIN)

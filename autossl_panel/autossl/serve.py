@@ -315,12 +315,12 @@ def _schedule() -> None:
 @contextmanager
 def _only_one() -> Iterator[None]:
     """Refuse to run beside another `serve` of the same panel."""
-    folder: Path = settings.AUTOSSL_RUN_DIR
-    folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+    # Not beside the sockets: that folder is the helper's, and under systemd not ours to write.
+    path: Path = settings.AUTOSSL_STATE_DIR / "serve.lock"
     lock: IO[Any]
-    with (folder / "serve.lock").open("w") as lock:
+    with path.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise ServeProblem(f"Another serve is running here ({folder / 'serve.lock'}).") from error
+            raise ServeProblem(f"Another serve is running here ({path}).") from error
         yield

@@ -4,10 +4,8 @@ It goes through the users in order and saves with each portion how far it is, so
 where it stood.
 """
 
-import gc
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
@@ -19,11 +17,11 @@ from django.utils import timezone
 from autossl_panel.helper.client import Client
 from autossl_panel.hosting.models import HostingUser, Server, VirtualHost
 
-from . import choosing, holds, inventory, log, policy, priority, runs, sites, standing
+from . import holds, inventory, log, quick, runs, sites, standing, turns
 from . import options as option_rows
 from .choosing import Outlook
 from .facts import Action, Need
-from .models import Job, JobState, Level, LogLine, Run, Verdict
+from .models import Job, Level, LogLine, Run, Verdict
 from .policies import Policies
 from .room import Room
 from .sites import Site
@@ -32,8 +30,6 @@ from .sites import Site
 PORTION = 1000
 # What the named actions mean for the counts of a run
 REST = {Action.KEEP: "kept", Action.SKIP: "skipped", Action.WAIT: "waiting", Action.HOLD: "waiting"}
-# What holds every site alike, and is told by a line of the run
-SAID_ONCE = ("paused", "clock")
 # A user's sites with something to say are named one by one up to this many
 NAMED = 20
 
@@ -59,7 +55,7 @@ def survey(run: Run, helper: Client, *, now: datetime | None = None) -> None:
     if options.default.paused:
         # How sites stand is still judged: what expires while nothing is done is seen.
         _tell_paused(writer, server)
-    with _no_garbage_collection():
+    with quick.no_garbage_collection():
         _all_portions(run, writer, options, now)
     _finish(run, run.problem, now)
 
@@ -162,7 +158,7 @@ class _Portion:
         return dict(self.run.counts)
 
     def decide(self, found: Sequence[Site]) -> None:
-        self.busy = _busy([site.row["pk"] for site in found])
+        self.busy = turns.busy([site.row["pk"] for site in found])
         for user_id, mine in groupby(found, key=lambda site: int(site.row["user_id"])):
             self._user(user_id, list(mine))
         standing.save(self.standings, self.now)
@@ -176,7 +172,7 @@ class _Portion:
         said: list[LogLine] = []
         todo: list[tuple[Site, Need]] = []
         for site in mine:
-            need = self._need(site)
+            need = turns.need(site, self.outlook, self.now)
             if site.row["pk"] in self.busy:
                 counts["busy"] += 1
                 said.append(self._line("site:busy", user_id, Level.OUT, 2, site, run=self.busy[site.row["pk"]]))
@@ -197,13 +193,6 @@ class _Portion:
             if counts[name]:
                 self.run.counts[name] = self.run.counts.get(name, 0) + counts[name]
 
-    def _need(self, site: Site) -> Need:
-        """By the rules of its own provider; of another one, where its own alone makes it wait for too long."""
-        need = policy.need(site.facts, site.options, self.now)
-        if need.action not in choosing.WAITS or need.reason in SAID_ONCE:
-            return need
-        return choosing.instead_of_waiting(site, need, self.outlook, self.now).need
-
     def _worth_a_line(self, user_id: int, site: Site, need: Need) -> LogLine | None:
         """A site's own line, where its user's line does not say it all."""
         if need.action == Action.KEEP:
@@ -218,7 +207,7 @@ class _Portion:
             if need.reason in ("disabled", "suspended"):
                 return None
             return self._line("site:skipped", user_id, Level.OUT, 2, site, reason=need.reason)
-        if need.reason in SAID_ONCE:
+        if need.reason in turns.SAID_ONCE:
             return None
         until = f"{need.until:%Y-%m-%d %H:%M} UTC" if need.until else "?"
         return self._line("site:waits", user_id, Level.OUT, 2, site, reason=need.reason, until=until)
@@ -246,46 +235,21 @@ class _Portion:
         self.checks.setdefault((event, reason, number), []).append(user_id)
 
     def _queue(self, user_id: int, todo: list[tuple[Site, Need]]) -> None:
-        ranked = sorted(
-            ((priority.job_class(need, site.facts, self.now), site, need) for site, need in todo),
-            key=lambda one: (one[0], _expiry(one[1]) or self.now),
-        )
-        for turn, (job_class, site, need) in enumerate(ranked):
+        for one in turns.turns(todo, self.now):
             self.jobs.append(
                 Job(
                     run=self.run,
                     server_id=self.run.server_id,
-                    virtual_host_id=site.row["pk"],
+                    virtual_host_id=one.site.row["pk"],
                     user_id=user_id,
-                    action=need.action,
-                    reason=need.reason,
-                    job_class=job_class,
-                    turn=priority.turn(turn, need),
-                    not_after=_expiry(site),
+                    action=one.need.action,
+                    reason=one.need.reason,
+                    job_class=one.job_class,
+                    turn=one.turn,
+                    not_after=one.not_after,
                     queued_at=self.now,
                 )
             )
-
-
-def _expiry(site: Site) -> datetime | None:
-    return site.facts.installed.not_after if site.facts.installed else None
-
-
-def _busy(ids: list[int]) -> dict[int, int]:
-    """Virtual hosts that have a live job, with its run."""
-    mine = set(ids)
-    live = Job.objects.exclude(state=JobState.ENDED).values_list("virtual_host_id", "run_id")
-    return {host: run for host, run in live if host in mine}
-
-
-@contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    """Rows by the hundred thousand, none of them in cycles: the collector would walk them over and over."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def record_state(virtual_host_id: int, now: datetime) -> None:

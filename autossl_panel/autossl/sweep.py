@@ -18,8 +18,10 @@ from . import (
     leases,
     limits,
     measuring,
+    preview,
     providers,
     registration,
+    rehearsal,
     renewal_info,
     revoked_lists,
     revoking,
@@ -59,6 +61,8 @@ def sweep(server: Server, *, now: datetime | None = None) -> bool:
     _start_due(server, now)
     shares.note(server, now)
     jobs.ring_where_needed(server)
+    preview.ring_where_needed(server, now)
+    rehearsal.ring_where_needed(server, now)
     _forget(server, now)
     measuring.measure(server, now)
     limits.prune(now=now)
@@ -164,10 +168,14 @@ def _prune(server: Server, helper: Client) -> None:
 
 
 def _forget(server: Server, now: datetime) -> None:
-    """Remove what has been kept long enough: runs with their log, sessions that ran out, old entries of the trail."""
+    """Remove what has been kept long enough: runs with their log, previews, sessions that ran out, old entries of the
+    trail.
+    """
     sessions.forget(now)
+    preview.forget(server, now)
     audit.forget(now - timedelta(days=option_rows.audit_days()), now=now)
     before = now - timedelta(days=option_rows.current(server).log_days)
+    rehearsal.forget(server, before)
     for run_id in Run.objects.filter(server=server, ended_at__lt=before).values_list("pk", flat=True)[:REMOVED]:
         LogLine.objects.filter(run_id=run_id).delete()
         Job.objects.filter(run_id=run_id).delete()

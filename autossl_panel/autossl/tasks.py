@@ -1,11 +1,15 @@
 """What django-q2 calls. A task carries one integer, may come twice or never; the rows say what there is to do."""
 
+from django.utils import timezone
+
 from autossl_panel.hosting import servers
 from autossl_panel.hosting.models import Server
 
-from . import jobs, lifeline, registration, revoking, signs
+from . import helpers, jobs, lifeline, previewing, registration, rehearsing, revoking, signs
+from . import preview as previews
+from . import rehearsal as rehearsals
 from . import sweep as sweeping
-from .models import Account, Certificate, Provider
+from .models import Account, Certificate, Preview, Provider, Rehearsal
 from .notify import post
 
 
@@ -23,6 +27,8 @@ def beat(server_id: int) -> None:
     if lifeline.ended():
         return
     jobs.ring_where_needed(server)
+    previews.ring_where_needed(server, timezone.now())
+    rehearsals.ring_where_needed(server, timezone.now())
     with signs.given(server):
         sweeping.sweep(server)
 
@@ -73,3 +79,19 @@ def deliver(server_id: int) -> None:
     if server is not None:
         with signs.given(server):
             post.deliver(server, stop=lifeline.ended)
+
+
+def preview(preview_id: int) -> None:
+    """Work out what a run would do, for who asked for it."""
+    found = Preview.objects.select_related("server").filter(pk=preview_id, ended_at__isnull=True).first()
+    if found is not None:
+        with signs.given(found.server), helpers.client() as helper:
+            previewing.work_out(found.pk, helper, stop=lifeline.ended)
+
+
+def rehearse(rehearsal_id: int) -> None:
+    """Rehearse at a CA's staging directory."""
+    found = Rehearsal.objects.select_related("server").filter(pk=rehearsal_id, ended_at__isnull=True).first()
+    if found is not None:
+        with signs.given(found.server), helpers.client() as helper:
+            rehearsing.carry_out(found.pk, helper, stop=lifeline.ended)

@@ -37,6 +37,7 @@ class Preset:
     `profiles` and `limits` are what it publishes of them, empty where it publishes nothing; so are `dcv` (RFC 8555 §8,
     without “-01”), `redirects` that it follows (None: not stated) and how long it says to take (`delivery`: seconds,
     minutes; "": not stated). `eab_days`: an EAB key serves once and for so long. `trial`: no browser trusts it.
+    `staging`: the directory of the same CA to rehearse at, whose certificates nobody trusts.
     """
 
     slug: str
@@ -55,6 +56,7 @@ class Preset:
     delivery: str = ""
     eab_days: int | None = None
     trial: bool = False
+    staging: str = ""
 
     def profile(self, name: str) -> Profile | None:
         """What is known of a profile of this CA beforehand."""
@@ -107,6 +109,7 @@ PRESETS: tuple[Preset, ...] = (
         dcv=("http", "dns", "tls-alpn"),
         redirects=10,
         delivery="seconds",
+        staging="https://acme-staging-v02.api.letsencrypt.org/directory",
     ),
     Preset(
         slug="letsencrypt-staging",
@@ -138,6 +141,7 @@ PRESETS: tuple[Preset, ...] = (
         dcv=("http", "dns", "tls-alpn"),
         delivery="seconds",
         eab_days=7,
+        staging="https://dv.acme-v02.test-api.pki.goog/directory",
     ),
     Preset(
         slug="zerossl",

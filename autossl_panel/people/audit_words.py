@@ -40,6 +40,8 @@ EVENTS: dict[str, Promise] = {
     "account:register_anew": _("asked for another account"),
     "account:agree_terms": _("agreed to terms again"),
     "certificate:revoke": _("asked for a revocation"),
+    "provider:staging_set": _("set where one rehearses with a provider"),
+    "rehearsal:started": _("rehearsed a run"),
     "run:started": _("started a run"),
     "run:cancelled": _("cancelled a run"),
     "autossl:paused": _("paused AutoSSL"),

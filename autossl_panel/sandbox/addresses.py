@@ -42,6 +42,18 @@ class Claim:
         self.release()
 
 
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """Where a box stands that has a network of its own: its addresses, and the ports of its web server."""
+
+    address: str
+    elsewhere: str
+    application: str
+    silent: str
+    http_port: int = 80
+    https_port: int = 443
+
+
 def claim_address() -> Claim:
     """A loopback address that no other process has claimed; raises NoFreeAddress when none is left."""
     draw = random.SystemRandom()

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 
 from autossl_panel.sandbox import nginx as web
-from autossl_panel.sandbox.addresses import claim_address, free_port
+from autossl_panel.sandbox.addresses import Stand, claim_address, free_port
 from autossl_panel.sandbox.crowd import crowd
 from autossl_panel.sandbox.nameserver import NameServer
 from autossl_panel.sandbox.pebble import DAYS_90, Issued, Pebble, PebbleOptions
@@ -23,8 +23,8 @@ class Box:
     """A started sandbox; use it as a context manager, or call `stop`. It also ends when this process is killed.
 
     `sites`, and `per_user` plain sites for each of `users`, are served at the start. Addresses: `address` is this
-    server's, `elsewhere` another server that answers 404, `silent` one where nothing listens. Raises SandboxProblem
-    when something is missing or does not start.
+    server's, `elsewhere` another server that answers 404, `silent` one where nothing listens; drawn from loopback, or
+    those of `stand`. Raises SandboxProblem when something is missing or does not start.
     """
 
     def __init__(
@@ -38,6 +38,7 @@ class Box:
         validity_seconds: int = DAYS_90,
         pebble: PebbleOptions | None = None,
         start_nginx: bool = True,
+        stand: Stand | None = None,
     ) -> None:
         self._own_folder = folder is None
         self.folder = Path(tempfile.mkdtemp(prefix="as")) if folder is None else folder
@@ -46,22 +47,30 @@ class Box:
         self.folder = self.folder.resolve()
         self.homes = self.folder / "homes"
         self.homes.mkdir(exist_ok=True)
-        self._claim = claim_address()
+        self._claim = None if stand else claim_address()
         self._processes = Processes()
         self._lock = threading.Lock()
         self._stopped = False
         self.sites: dict[str, Site] = {}
         options = pebble or PebbleOptions(nonce_reject=nonce_reject, validity_seconds=validity_seconds)
         try:
+            self._take(stand)
             self._start([*sites, *crowd(users, per_user)], options, start_nginx)
         except BaseException:
             self.stop()
             raise
 
+    def _take(self, stand: Stand | None) -> None:
+        if stand is None:
+            assert self._claim is not None
+            address, neighbour = self._claim.address, self._claim.neighbour
+            ports = free_port(address, 5080), free_port(address, 5443)
+            stand = Stand(address, neighbour(2), neighbour(3), neighbour(4), *ports)
+        self.address, self.elsewhere = stand.address, stand.elsewhere
+        self.application, self.silent = stand.application, stand.silent
+        self.http_port, self.https_port = stand.http_port, stand.https_port
+
     def _start(self, sites: Sequence[Site], options: PebbleOptions, start_nginx: bool) -> None:
-        self.address = self._claim.address
-        self.elsewhere, self.application, self.silent = (self._claim.neighbour(number) for number in (2, 3, 4))
-        self.http_port, self.https_port = free_port(self.address, 5080), free_port(self.address, 5443)
         dns_port = free_port(self.address, 8053)
         self.resolver = f"{self.address}:{dns_port}"
         folders = {name: self.folder / name for name in ("ca", "dns", "nginx", "others")}
@@ -148,9 +157,13 @@ class Box:
 
     def add_site(self, site: Site) -> Path:
         """One more site, served when this returns; returns its nginx file."""
-        path = self._put(site)
+        return self.add_sites([site])[0]
+
+    def add_sites(self, sites: Iterable[Site]) -> list[Path]:
+        """More sites by one reload, served when this returns; returns their nginx files."""
+        paths = [self._put(site) for site in sites]
         self.nginx.reload()
-        return path
+        return paths
 
     def remove_site(self, name: str) -> None:
         """Take a site out of the web server and its names out of DNS."""
@@ -192,7 +205,9 @@ class Box:
         if self._stopped:
             return
         self._stopped = True
-        steps: list[Callable[[], None]] = [self._processes.stop, self._claim.release]
+        steps: list[Callable[[], None]] = [self._processes.stop]
+        if self._claim is not None:
+            steps.append(self._claim.release)
         if hasattr(self, "dns"):
             steps.insert(0, self.dns.close)
         for step in steps:

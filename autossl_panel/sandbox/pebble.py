@@ -30,6 +30,7 @@ class PebbleOptions:
     authz_reuse: int = 0  # per cent of valid authorizations that it offers again
     validity_seconds: int = DAYS_90
     strict: bool = False
+    slow: bool = False  # takes up to three seconds for a validation, as a CA far away would
     eab: Mapping[str, str] = field(default_factory=dict)  # key id → HMAC key (base64url)
 
 
@@ -88,7 +89,7 @@ class Pebble:
             log=folder / "pebble.log",
             env={
                 **os.environ,
-                "PEBBLE_VA_NOSLEEP": "1",
+                **({"PEBBLE_VA_SLEEPTIME": "3"} if options.slow else {"PEBBLE_VA_NOSLEEP": "1"}),
                 "PEBBLE_WFE_NONCEREJECT": str(options.nonce_reject),
                 "PEBBLE_AUTHZREUSE": str(options.authz_reuse),
             },

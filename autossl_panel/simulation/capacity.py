@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -15,7 +15,7 @@ from .times import DAY, HOUR
 LIFETIMES = (90 * DAY, 64 * DAY, 45 * DAY, 160 * HOUR)
 # Permits in a day by the published limit, about: where the search for the largest estate begins
 ABOUT_A_DAY = 1700
-FACTORS = (1.15, 1.1, 1.05, 1.0, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5, 0.3)
+FACTORS = (1.1, 1.0, 0.9, 0.8, 0.65, 0.5, 0.3)
 Say = Callable[[str], object]
 
 
@@ -23,9 +23,9 @@ Say = Callable[[str], object]
 class Sizes:
     """How large the estates are that are played."""
 
-    new: tuple[int, ...] = (1_000, 10_000, 30_000, 100_000)
-    steady: int = 10_000
-    year: int = 10_000
+    new: tuple[int, ...] = (1_000, 10_000, 30_000)
+    steady: int = 5_000
+    year: int = 5_000
     a_day: float = ABOUT_A_DAY
     lifetimes: tuple[int, ...] = LIFETIMES
 
@@ -75,7 +75,7 @@ HOW: Mapping[str, Mapping[str, Any]] = {
 def measure(sizes: Sizes = Sizes(), *, say: Say = lambda text: None, today: date | None = None) -> Measured:
     """Play all of it; minutes."""
     new = [_new(sites, how, say) for sites in sizes.new for how in HOW]
-    carried = [_carried(lifetime, ari, sizes, say) for lifetime in sizes.lifetimes for ari in (True, False)]
+    carried = [one for lifetime in sizes.lifetimes for one in _carried(lifetime, sizes, say)]
     years = []
     for lifetime in sizes.lifetimes:
         say(f"a year with everything, certificates of {span(lifetime)}")
@@ -98,29 +98,30 @@ def _new(sites: int, how: str, say: Say) -> New:
     return New(sites, how, most, found.tally.first_latest)
 
 
-def _carried(lifetime: int, ari: bool, sizes: Sizes, say: Say) -> Carried:
-    steady = _steady(lifetime, ari, sizes)
+def _moved(lifetime: int, sizes: Sizes, say: Say) -> tuple[int, int, int]:
+    """The largest estate that lost nothing when it moved here, the smallest that did (0: none), how long it took."""
     too_many = 0
     for factor in FACTORS:
         sites = _round(sizes.a_day * lifetime / DAY * factor)
-        say(f"{sites:,} sites moved here, certificates of {span(lifetime)}, {'with' if ari else 'without'} ARI")
-        days = lifetime // DAY + 3
-        found = play(Setting(hosts=sites, days=days, lifetime=lifetime, ari=ari, scenarios=("moved",)))
+        say(f"{sites:,} sites moved here, certificates of {span(lifetime)}")
+        found = play(Setting(hosts=sites, days=lifetime // DAY + 3, lifetime=lifetime, scenarios=("moved",)))
         if not (found.tally.expired or found.tally.beyond_limits or found.tally.unrenewable):
-            break
+            return sites, too_many, found.tally.last_new
         too_many = sites
-    tally = steady.tally
-    settled = [number for day, number in tally.by_day.items() if day < steady.setting.days]
-    return Carried(
-        lifetime,
-        ari,
-        sites,
-        too_many,
-        found.tally.last_new,
-        tally.orders / steady.setting.days / sizes.steady * 10_000,
-        round(max(settled) / sizes.steady * 10_000),
-        tally.by_kind["new"] / max(1, tally.orders),
-    )
+    return 0, too_many, 0
+
+
+def _carried(lifetime: int, sizes: Sizes, say: Say) -> Iterator[Carried]:
+    """With ARI and without: a site that comes is new to the CA either way."""
+    moved = _moved(lifetime, sizes, say)
+    for ari in (True, False):
+        say(f"{sizes.steady:,} settled sites, certificates of {span(lifetime)}, {'with' if ari else 'without'} ARI")
+        steady = _steady(lifetime, ari, sizes)
+        tally, days = steady.tally, steady.setting.days
+        busiest = max((number for day, number in tally.by_day.items() if day < days), default=0)
+        part = 10_000 / sizes.steady
+        counted = tally.by_kind["new"] / max(1, tally.orders)
+        yield Carried(lifetime, ari, *moved, tally.orders / days * part, round(busiest * part), counted)
 
 
 def _steady(lifetime: int, ari: bool, sizes: Sizes) -> Result:
@@ -150,46 +151,64 @@ def as_markdown(found: Measured) -> str:
         "\n\n".join(
             (
                 "# Capacity",
-                "Written by `make capacity` from simulated days; change nothing here by hand. Each figure is of a play of "
+                "Written by `make capacity` from simulated days; change nothing here by hand. Each figure is of a "
+                "play of "
                 "the real rules, priorities and ledger against a CA that counts by itself (`autossl-panel simulate`, "
                 "[operating.md](operating.md#simulating)). "
-                f"The limits are Let’s Encrypt’s published ones: {published}. The panel uses at most four fifths of them, "
+                f"The limits are Let’s Encrypt’s published ones: {published}. The panel uses at most four fifths "
+                "of them, "
                 "leaves a tenth of that to what may not wait, and works on 8 orders at once, 5 seconds each. "
                 f"Day: {found.day.isoformat()}.",
                 "## What limits, and what does not",
-                "A CA’s limits count what is **new**: a site’s first certificate, a changed set of names, a site that comes "
-                "from another provider. Renewals of the same names by the same account are free of the account’s and the "
-                "domain’s limits, with ARI of all of them. So an account carries any number of settled sites, as far as "
+                "A CA’s limits count what is **new**: a site’s first certificate, a changed set of names, a site "
+                "that comes "
+                "from another provider. Renewals of the same names by the same account are free of the account’s "
+                "and the "
+                "domain’s limits, with ARI of all of them. So an account carries any number of settled sites, as "
+                "far as "
                 "the server’s own pace goes; what takes time is to get them there.",
                 "## New sites",
-                "All new on one day: after how long all but one in a hundred, and the last, have their first certificate. "
+                "All new on one day: after how long all but one in a hundred, and the last, have their first "
+                "certificate. "
                 "At the end the limit of one registered domain shows (a site of a user with dozens of subdomains).",
                 _new_table(found),
                 "## Sites that come from another provider, and what one account carries",
-                "All sites have certificates of another provider, of any age, and are moved to this account on one day: "
-                "none may expire before its turn. That is also what happens when a first provider fails for good and its "
+                "All sites have certificates of another provider, of any age, and are moved to this account on "
+                "one day: "
+                "none may expire before its turn. That is also what happens when a first provider fails for good "
+                "and its "
                 "fallback takes over. *Too many* is the next larger estate that was played and lost a certificate.",
                 _carried_table(found),
                 "## A year with everything",
-                f"{found.years[0].setting.hosts if found.years else 0:,} sites, all new on the first day; names that fail, "
-                "CA outages and slow days, windows moved, a tenth of all certificates revoked, another key type for all, a "
+                f"{found.years[0].setting.hosts if found.years else 0:,} sites, all new on the first day; names "
+                "that fail, "
+                "CA outages and slow days, windows moved, a tenth of all certificates revoked, another key type "
+                "for all, a "
                 "panel off for days, a clock set to and fro, new sites and names all the time.",
                 _years_table(found),
                 "## More sites than one account carries",
-                f"- **Do nothing** where the sites are settled: renewals are free. One account moves {least:,} sites (the "
+                f"- **Do nothing** where the sites are settled: renewals are free. One account moves {least:,} "
+                "sites (the "
                 f"shortest certificates) to {most:,} (the longest) in one go without losing one.\n"
-                f"- **A fallback provider** (`provider fallback`) is the simplest help: what would outlast a certificate, "
+                f"- **A fallback provider** (`provider fallback`) is the simplest help: what would outlast a "
+                "certificate, "
                 f"or keep a new site waiting for more than an hour, goes there by itself. {large:,} new sites take "
                 f"{_span(alone)} with one account, {_span(helped)} with a fallback without published limits "
-                f"({_span(unlimited)} is the server’s own pace). Settled sites go back to their first provider one by one, "
+                f"({_span(unlimited)} is the server’s own pace). Settled sites go back to their first provider one "
+                "by one, "
                 "as new orders there, whenever it has room.\n"
-                "- **A second provider for some users** (`user set-provider`, `feature-list set --provider`) halves what "
+                "- **A second provider for some users** (`user set-provider`, `feature-list set --provider`) "
+                "halves what "
                 "each carries, and keeps both warm: where one fails, half the sites are not touched. The table’s two "
-                "accounts are that; at the same CA they share its limits of domains and sets, and its consent is needed: "
-                "CAs ask large hosts to apply for a higher limit instead. What it grants goes in with `provider limits`.\n"
-                "- **A longer profile** (`provider profile`) gives more time to move: the number of sites that can be moved "
+                "accounts are that; at the same CA they share its limits of domains and sets, and its consent is "
+                "needed: "
+                "CAs ask large hosts to apply for a higher limit instead. What it grants goes in with `provider "
+                "limits`.\n"
+                "- **A longer profile** (`provider profile`) gives more time to move: the number of sites that "
+                "can be moved "
                 "at once grows with the lifetime. A shorter one multiplies the orders, not what limits count.\n"
-                "- **Move in portions**: enable AutoSSL for some feature lists first. New sites of other users do not wait "
+                "- **Move in portions**: enable AutoSSL for some feature lists first. New sites of other users do "
+                "not wait "
                 "behind them: turns are by user.",
             )
         )

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from .authorities import WINDOW, FakeCa
+from .authorities import FakeCa, serial
 from .rows import Rows
 from .times import DAY, HOUR, Stretches
 from .weather import Weather
@@ -151,12 +151,15 @@ class Judge:
     # --- what it finds -----------------------------------------------------------------------------------------------
 
     def _due(self, host: int) -> int:
-        """From when on a certificate is to be renewed at the latest: its last third, half of a short one."""
+        """From when on a certificate is to be renewed: its ARI window, or its last third, half of a short one."""
         since, until = self.rows.not_before[host], self.rows.not_after[host]
-        life = until - since
-        due = until - (life // 2 if life < 10 * DAY else life // 3)
-        if self.cas[self.rows.account[host]].ari:
-            due = max(due, since + int(life * WINDOW[1]))  # it is the CA that says when
+        life, ca = until - since, self.cas[self.rows.account[host]]
+        if ca.ari:
+            # It is the CA that says when: by the end of its window, but never in the last tenth.
+            _start, end = ca.window(serial(host, since), since, until, until)
+            due = min(end, until - life // 10)
+        else:
+            due = until - (life // 2 if life < 10 * DAY else life // 3)
         return max(due, self.rows.estate.seen_at[host], self.begins)
 
     def _expired(self, host: int, due: int, ended: int) -> None:

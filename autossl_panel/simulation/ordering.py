@@ -7,36 +7,23 @@ CA at the second it is made, and what the CA says is heard there and then.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from autossl_panel.autossl import policy, urgency
 from autossl_panel.autossl.facts import Action, Need, Plan, SiteFacts
-from autossl_panel.autossl.ledger import (
-    Asked,
-    Granted,
-    Purpose,
-    Wait,
-    Wish,
-    order,
-    order_kind,
-    scopes,
-)
-from autossl_panel.autossl.policy import Candidate, hints
-from autossl_panel.autossl.policy.hints import Predecessor, Window
+from autossl_panel.autossl.ledger import Asked, Granted, Wait, scopes
 
 from .accounts import Account
 from .authorities import Trouble, serial
+from .choosing import ASKS, Choosing, Task
+from .hearing import Hearing
 from .oracle import Placed, Refusal
-from .panel import Panel
 from .proving import Prover
-from .room import Room
 from .rows import DEFECTS, KEY_TYPES
-from .times import DAY, HOUR, POSIX, moment, second
+from .times import DAY, POSIX, moment, second
 
-ASKS = frozenset({Action.NEW, Action.RENEW, Action.EXTEND})
 # A first order at each provider, and one more for what the CA left of it
 MOST_ORDERS = 2
 # How long a thread waits for the CA before it lets go, and when somebody asks again
@@ -77,25 +64,12 @@ class Busy:
     subproblems: tuple[()] = ()
 
 
-@dataclass(slots=True)
-class Task:
-    """A claimed job on its way; `rank` is its place among all that wait."""
-
-    host: int
-    site: SiteFacts
-    wanted: Need
-    account: Account
-    rank: int
-    orders: Counter[str] = field(default_factory=Counter)  # placed, by provider
-
-
-class Orders(Panel):
+class Orders(Choosing, Hearing):
     """A panel that orders."""
 
     def __init__(self, *given: Any, **more: Any) -> None:
         super().__init__(*given, **more)
         self.prover = Prover(self.rows, self.weather)
-        self.room = Room()
         self.orders: dict[int, Order] = {}  # open ones, by host
         self.key_type = KEY_TYPES[0]
 
@@ -103,45 +77,6 @@ class Orders(Panel):
         """Another runner takes over."""
         super().new_round()
         self.prover.new_round()
-
-    # --- choice ------------------------------------------------------------------------------------------------------
-
-    def instead(
-        self, host: int, decided: Need | Plan, wanted: Need, site: SiteFacts, at: Account, tried: Collection[str]
-    ) -> Account | None:
-        """The account to ask next where `at` costs names, or time that the host has not."""
-        accounts = (self.own(host), *self.fallbacks)
-        well = [account.candidate(None) for account in accounts]
-        if policy.instead(decided, site, at.facts, well, self.moment, tried=tried) is None:
-            return None  # whatever limits there are
-        names = tuple([name.name for name in site.names if name.wanted])
-        purpose = urgency.purpose_of(wanted, site, self.moment)
-        judged = [self._judged(account, host, site, names, purpose, 0)[0] for account in accounts]
-        found = policy.instead(decided, site, at.facts, judged, self.moment, tried=tried)
-        return None if found is None else self.named(found.name)
-
-    def _judged(
-        self, account: Account, host: int, site: SiteFacts, names: Sequence[str], purpose: Purpose, rank: int
-    ) -> tuple[Candidate, Wait | None]:
-        """An account as a choice, and the limit that stands against it now."""
-        if account.health.down(self.moment):
-            return account.candidate(None), None
-        now = POSIX + self.agenda.now
-        wish, _replaces = self._wish(account, host, names, self._mask(host, names), purpose)
-        held = self.room.wait(account, wish, rank, now)
-        if held is None:
-            return account.candidate(None), None
-        if held.until is None:
-            return account.candidate(None, paused=True), held
-        until = self._told(held)
-        if held.detail and urgency.probe_is_due(site, until, self.moment):
-            return account.candidate(None), None
-        return account.candidate(until), held
-
-    def _told(self, held: Wait) -> datetime:
-        """The moment of a wait by the panel's clock."""
-        assert held.until is not None
-        return moment(-int(-(held.until - POSIX) // 1) + self.agenda.ahead)
 
     def work(self, host: int, site: SiteFacts, wanted: Need, account: Account, rank: int) -> None:
         """Take up a claimed job."""
@@ -151,46 +86,6 @@ class Orders(Panel):
         task = Task(host, site, wanted, account, rank)
         if account is not self.own(host) or self._choose(task, wanted.names):
             self._prove(task)
-
-    def _choose(self, task: Task, names: tuple[str, ...]) -> bool:
-        """Whom to ask for a certificate for these names; False where the job has ended, for nobody can be."""
-        host, site = task.host, task.site
-        candidates: list[Candidate] = []
-        limits: list[tuple[Account, Wait]] = []
-        purpose = urgency.purpose_of(task.wanted, site, self.moment)
-        for account in (self.own(host), *self.fallbacks):
-            candidate, held = self._judged(account, host, site, names, purpose, task.rank)
-            candidates.append(candidate)
-            if held is not None:
-                limits.append((account, held))
-            elif not account.health.down(self.moment):
-                break  # nobody behind it matters
-        late = urgency.late(site, self.moment)
-        choice = policy.choose(candidates, self.moment, installed=site.installed, urgent=late)
-        if choice.provider is None:
-            self._nobody(task, choice, limits)
-            return False
-        if choice.provider.name == task.account.facts.name:
-            return True
-        task.account = self.named(choice.provider.name)
-        task.wanted = policy.need(site, task.account.options, self.moment)
-        if task.wanted.action in ASKS:
-            return True
-        self.end(host, task.wanted.until)
-        return False
-
-    def _nobody(self, task: Task, choice: policy.Choice, limits: Sequence[tuple[Account, Wait]]) -> None:
-        """A job that nobody can be asked for: it waits, held at its own provider."""
-        now = self.agenda.now
-        if choice.reason in ("rate_limited", "ca_paused") and limits:
-            account, held = limits[0]
-            self.judge.waits(task.host, held.kind, now)
-            if choice.until is not None and choice.until == self._told(held):
-                self.room.promise(account, held, task.rank, POSIX + now)
-        until = choice.until
-        if until is not None:
-            until = urgency.latest(task.site, until, self.moment)
-        self.hold(task.host, self.own(task.host), choice.reason, until)
 
     # --- proof and plan ----------------------------------------------------------------------------------------------
 
@@ -227,33 +122,6 @@ class Orders(Panel):
 
     # --- order -------------------------------------------------------------------------------------------------------
 
-    def _mask(self, host: int, names: Sequence[str]) -> int:
-        texts = self.rows.names(host)
-        if len(names) == len(texts):
-            return (1 << len(texts)) - 1
-        mine = set(names)
-        return sum(1 << k for k, text in enumerate(texts) if text in mine)
-
-    def _wish(
-        self, account: Account, host: int, names: Sequence[str], mask: int, purpose: Purpose
-    ) -> tuple[Wish, bool]:
-        """What an order asks of the limits, and whether it says that it replaces the certificate that is there."""
-        rows, replaces, issued_at = self.rows, False, None
-        if rows.not_after[host]:
-            by = self.everywhere[rows.account[host]]
-            if rows.ari_end[host] and by is account:
-                window = Window(moment(rows.ari_start[host]), moment(rows.ari_end[host]))
-                whole = rows.covered[host] == mask
-                covered = names if whole else rows.certified(host)
-                old = Predecessor("ari", tuple(covered), 1, by.number, window, bool(rows.replaced[host]))
-                now = self.moment
-                replaces = hints.replaces_free(old, names, provider=1, account=account.number, now=now)
-            if by.ca is account.ca and rows.covered[host] == mask:
-                issued_at = POSIX + rows.not_before[host]
-        kind = order_kind(replaces=replaces, issued_at=issued_at, now=POSIX + self.agenda.now)
-        domains = self.rows.estate.domains_of(host, mask)
-        return order(kind, names, purpose=purpose, domains=domains, subject=f"{host}.{mask}"), replaces
-
     def _place(self, task: Task, plan: Plan) -> None:
         """Take a permit and place the order; a CA that cannot even be spoken to costs none."""
         host, account, now = task.host, task.account, self.agenda.now
@@ -265,6 +133,9 @@ class Orders(Panel):
         purpose = urgency.purpose_of(task.wanted, task.site, self.moment)
         wish, replaces = self._wish(account, host, plan.names, mask, purpose)
         granted = account.ledger.ask(wish, POSIX + now)
+        if isinstance(granted, Wait) and self._probes(task.site, granted):
+            wish, replaces = self._wish(account, host, plan.names, mask, purpose, probe=True)
+            granted = account.ledger.ask(wish, POSIX + now)
         if isinstance(granted, Wait):
             # Not all names passed: what is left of them has another limit in its way.
             if account is self.own(host) and self._choose(task, plan.names):
@@ -519,59 +390,6 @@ class Orders(Panel):
         self.prover.accepted(host, one.mask, account.facts.name)
         self.hear(host)
         self.secured(host, extended=one.reason == "coverage")
-
-    def hear(self, host: int) -> None:
-        """Ask the CA what it says of a host's certificate (RFC 9773), and look at its lists of revoked ones."""
-        rows, now = self.rows, self.agenda.now
-        since, until = rows.not_before[host], rows.not_after[host]
-        ca = self.everywhere[rows.account[host]].ca
-        number = serial(host, since)
-        revoked_at = ca.revoked_at(number, since) if ca.moves else 0
-        if revoked_at and revoked_at <= now and not rows.revoked[host]:
-            rows.revoked[host] = 1
-            if not rows.live[host]:
-                self.look_at(host, self.agenda.local)
-        if not ca.ari:
-            return
-        if ca.trouble(now) is not None:
-            again = ca.outages.end_of(now) + int(self.draw(host, 4) * HOUR)
-            self.agenda.at(again, lambda: self._hear_of(host, since))
-            return
-        start, end = ca.window(number, since, until, now)
-        if (start, end) == (rows.ari_start[host], rows.ari_end[host]):
-            return
-        window = Window(moment(start), moment(end))
-        earlier = None
-        if rows.ari_end[host]:
-            earlier = Window(moment(rows.ari_start[host]), moment(rows.ari_end[host]))
-        forward = rows.forward_until[host]
-        last = moment(forward) if forward else None
-        forward_until = hints.forward_until(window, earlier, last, moment(since), moment(until))
-        rows.ari_start[host], rows.ari_end[host] = start, end
-        rows.renewal_at[host] = second(hints.draw_at(window, self.draw(host, 5)))
-        rows.forward_until[host] = second(forward_until) if forward_until is not None else 0
-        self._bring_forward(host)
-
-    def _hear_of(self, host: int, since: int) -> None:
-        if not self.on:
-            self.agenda.at(self.agenda.now + HOUR, lambda: self._hear_of(host, since))
-        elif self.rows.not_before[host] == since:
-            self.hear(host)
-
-    def hear_by_and_by(self, host: int, within: int) -> None:
-        """Have a host's certificate asked for when its turn comes within so many seconds."""
-        at, since = self.agenda.now + int(self.draw(host, 6) * within), self.rows.not_before[host]
-        self.agenda.at(at, lambda: self._hear_of(host, since))
-
-    def _bring_forward(self, host: int) -> None:
-        """A host that would be looked at later than the hint wants is looked at then, unless something holds it."""
-        rows = self.rows
-        if rows.live[host]:
-            return
-        since, until = rows.not_before[host], rows.not_after[host]
-        at = max(min(rows.renewal_at[host], until - (until - since) // 10), self.agenda.local)
-        if rows.next_at[host] > at and rows.held_until[host] <= at and rows.retry_at[host] <= at:
-            self.look_at(host, at)
 
     # --- the panel itself --------------------------------------------------------------------------------------------
 

@@ -49,7 +49,8 @@ def as_text(result: Result) -> str:
 def heading(setting: Setting) -> str:
     """What was played."""
     ari = "with ARI" if setting.ari else "without ARI"
-    limits = "no limits" if not setting.limits else f"{len(setting.limits)} limits of the CA"
+    number = len(setting.limits)
+    limits = "no limits" if not number else f"{number} limit{'s' if number > 1 else ''} of the CA"
     accounts = "1 account" if setting.accounts == 1 else f"{setting.accounts} accounts"
     said = ", ".join(sorted(setting.scenarios)) or "nothing but time"
     return (
@@ -100,4 +101,4 @@ def _figures(result: Result) -> Iterator[tuple[str, str]]:
     yield "sites that wait for a permit at the end", f"{result.waiting:,}"
     waits = ", ".join(f"{span(seconds)} ({kind})" for kind, seconds in sorted(tally.waited.items()))
     yield "longest wait for a permit, by limit", waits or "-"
-    yield "took", f"{result.seconds:,.1f} s"
+    yield "took", f"{result.seconds:,.1f} s, of which {result.worked:,.1f} s at work"

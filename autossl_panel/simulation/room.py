@@ -13,7 +13,7 @@ from .times import MINUTE
 
 # A queue goes on as it was read for so long, in seconds; one of very many for longer
 KEPT = MINUTE
-MANY = 50
+MANY = 10
 
 
 class _Line:

@@ -162,6 +162,9 @@ def share(days: Sequence[tuple[date, int, int]]) -> Chart:
         day, value = noted[-1]
         texts.append(Text(f"{_percent(value)} %", axes.x(day, 6), axes.y(value, 4), "s"))
     line = "L".join(f"{axes.x(day)} {axes.y(value)}" for day, value in noted)
+    if len(noted) == 1:
+        # A line of no length is a dot; without it nothing would be drawn
+        line += "h0"
     rows = tuple(
         Row(words.whole_date(day), (str(secured), str(sites), f"{_percent(100 * secured / sites)} %"))
         for day, secured, sites in reversed(days)

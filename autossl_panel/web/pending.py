@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
 from autossl_panel.autossl import log, options, recheck, waiting
-from autossl_panel.autossl.models import Job, Problem
+from autossl_panel.autossl.models import Job, Problem, Verdict
 from autossl_panel.autossl.waiting import Kind
 from autossl_panel.hosting import visible
 from autossl_panel.hosting.models import Server, VirtualHost
@@ -119,7 +119,10 @@ def _rows(hosts: Iterable[VirtualHost], jobs: Mapping[int, Job], now: datetime) 
     problems: dict[int, Problem] = {}
     for problem in Problem.objects.filter(virtual_host__in=ids, quiet=False).order_by("-since").defer("data"):
         problems[problem.virtual_host_id] = problem
-    return [_row(host, jobs.get(host.pk), problems.get(host.pk), ended, now) for host in found]
+    # A site whose names are tried again one by one counts no tries of its own
+    names = Verdict.objects.filter(domain__virtual_host__in=ids).order_by().values_list("domain__virtual_host")
+    tried = dict(names.annotate(most=Max("attempts")))
+    return [_row(host, jobs.get(host.pk), problems.get(host.pk), ended, tried, now) for host in found]
 
 
 def _row(
@@ -127,6 +130,7 @@ def _row(
     job: Job | None,
     problem: Problem | None,
     ended: Mapping[int, datetime],
+    tried: Mapping[int, int],
     now: datetime,
 ) -> Row:
     if job is not None:
@@ -150,7 +154,7 @@ def _row(
         kind=str(KINDS[kind]),
         why=_why(host, problem),
         since=since,
-        tries=host.attempts,
+        tries=host.attempts or tried.get(host.pk, 0),
         may_hurry=waiting.may_hurry(host.next_reason, host.held_until, now),
         is_due=host.next_at is not None and host.next_at <= now,
     )

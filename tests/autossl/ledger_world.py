@@ -179,6 +179,9 @@ class Machine(RuleBasedStateMachine):
     def restore(self, which: int, exactly: bool) -> None:
         """An old copy takes the place of the database; its open orders are gone with it."""
         if self.store.restore(self.now(which), exactly=exactly):
+            for one in self.open:
+                if one.finalized:  # nobody hears of it any more, so it was quick
+                    self.ca.issue(one.placed, self.world.now)
             self.open = []
 
     # --- orders ------------------------------------------------------------------------------------------------------

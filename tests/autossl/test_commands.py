@@ -118,7 +118,7 @@ def test_feature_lists_are_renamed_listed_and_removed(make_user):
     assert run("feature_list", "rename", "starter", "basic") == "starter: is called basic now\n"
     assert "basic    off      1      1" in run("feature_list", "list")
     status, text = refused("feature_list", "remove", "basic")
-    assert (status, text) == (2, "--move-to: “basic” has 1 users. Choose the list that they get.")
+    assert (status, text) == (2, "--move-to: “basic” has 1 user. Choose the list that it gets.")
     said = run("feature_list", "remove", "basic", "--move-to", "default")
     assert said == "basic: removed, 1 user moved to default\n"
     assert HostingUser.objects.get().feature_list.name == "default"

@@ -23,10 +23,14 @@ from autossl_panel.autossl import (
     providers,
     registration,
     runs,
+    sites,
 )
-from autossl_panel.autossl.choosing import probe_lease
+from autossl_panel.autossl.choosing import Outlook, probe_lease
+from autossl_panel.autossl.facts import Action
+from autossl_panel.autossl.foresight import assume, foresee
 from autossl_panel.autossl.jobs.work import Bench
-from autossl_panel.autossl.ledger import Purpose
+from autossl_panel.autossl.ledger import OrderKind, Purpose
+from autossl_panel.autossl.ledger import order as wish
 from autossl_panel.autossl.models import (
     Account,
     Bucket,
@@ -41,6 +45,7 @@ from autossl_panel.autossl.models import (
     Run,
     Verdict,
 )
+from autossl_panel.autossl.room import Forecast
 from autossl_panel.ca.errors import ACME_PREFIX
 from autossl_panel.hosting.models import SiteState, VirtualHost
 from autossl_panel.sandbox.box import Box
@@ -445,6 +450,43 @@ def test_a_name_that_the_first_refuses_goes_to_one_that_takes_all_before_coverag
     assert parts.site(MAIN).state == SiteState.SECURED
 
 
+def test_one_that_takes_fewer_names_is_not_left_for_the_first_which_would_send_them_back(
+    parts: Parts, second: Provider
+) -> None:
+    """For both names the first has no room, for the one that the second takes it has."""
+    limited(parts.provider, row("failures", 1, 3 * 3600))
+    Provider.objects.filter(pk=second.pk).update(max_names=1)
+    account = Account.objects.select_related("provider").get(provider=parts.provider)
+    assert isinstance(limits.take(account, wish(OrderKind.NEW, [WWW]), now=datetime.now(UTC)), limits.Permit)
+    run = parts.run("user:amber")
+    assert outcome(parts.job(run, MAIN)) == (JobOutcome.SECURED, "missing")
+    assert ordered_from(MAIN) == ["second"]
+    assert Order.objects.get().names == [MAIN]
+
+
+def test_a_run_does_what_was_foreseen(parts: Parts, second: Provider) -> None:
+    limited(parts.provider, row("orders", 1, 3 * 3600))
+    parts.discover()
+    now = datetime.now(UTC)
+    policies = sites.policy_options(parts.server)
+    room = Forecast(policies.accounts)
+    outlook = Outlook(policies, room)
+    foreseen = {}
+    for _, site in sorted(sites.read({"server": parts.server}, policies, now, serve_www=True).items()):
+        found = foreseen[site.row["name"]] = foresee(site, outlook, now)
+        assume(found, outlook, room, now)
+    assert not Order.objects.exists()
+    parts.run()
+    for name, found in foreseen.items():
+        placed = Order.objects.get(virtual_host__name=name)
+        assert (found.action, found.reason) == (Action.ORDER, placed.reason)
+        # That the added www. of one does not exist is found out by the run.
+        assert [one for one in found.names if one != f"www.{OTHER}"] == placed.names
+    # Which of the two is faster to the one place is left to chance.
+    asked = sorted(found.provider.name for found in foreseen.values() if found.provider is not None)
+    assert asked == sorted([*ordered_from(MAIN), *ordered_from(OTHER)]) == ["pebble", "second"]
+
+
 def test_names_are_proven_again_for_a_ca_with_other_caa_records(
     parts: Parts, second: Provider, trouble: Trouble, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -488,8 +530,8 @@ def used(kind: str) -> int:
     return sum(Bucket.objects.filter(kind=kind).values_list("used", flat=True))
 
 
-def limited(provider: Provider) -> None:
-    Provider.objects.filter(pk=provider.pk).update(limits=PLENTY)
+def limited(provider: Provider, *rows: dict[str, Any]) -> None:
+    Provider.objects.filter(pk=provider.pk).update(limits=list(rows) or PLENTY)
 
 
 def test_an_order_has_its_permit_and_gives_the_failures_back(parts: Parts) -> None:
@@ -520,7 +562,7 @@ def test_what_the_ca_did_not_take_or_never_heard_of_is_given_back(parts: Parts, 
     assert used("orders") == 1
 
 
-def test_a_time_out_counts_as_spent(parts: Parts, trouble: Trouble) -> None:
+def test_a_time_out_counts_as_an_order_and_as_no_certificate(parts: Parts, trouble: Trouble) -> None:
     limited(parts.provider)
 
     def unheard() -> ca.CaProblem:
@@ -528,7 +570,7 @@ def test_a_time_out_counts_as_spent(parts: Parts, trouble: Trouble) -> None:
 
     trouble.at(parts.provider, unheard)
     parts.run("user:amber")
-    assert (used("orders"), used("domain"), used("set"), used("failures")) == (1, 1, 1, 2)
+    assert (used("orders"), used("domain"), used("set"), used("failures")) == (1, 0, 0, 0)
 
 
 def test_an_order_that_died_before_its_url_was_saved_needs_another_permit(

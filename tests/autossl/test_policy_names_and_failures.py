@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -150,3 +151,25 @@ def test_accept_issued(
     certificate: CertificateFacts, spki: str, replaced: InstalledFacts | None, refusal: str | None
 ) -> None:
     assert accept_issued(certificate, names=(MAIN, WWW), spki=spki, replaced=replaced) == refusal
+    assert accept_issued(certificate, names=(MAIN, WWW), spki=spki, replaced=replaced, reason="due") == refusal
+    # A renewal in the window that every certificate has is one for a later expiry.
+    assert accept_issued(certificate, names=(MAIN, WWW), spki=spki, replaced=replaced, reason="ari") == refusal
+
+
+@pytest.mark.parametrize("reason", ["coverage", "key_type", "ari"])
+@pytest.mark.parametrize(
+    ("certificate", "refusal"),
+    [
+        (issued(days=59), None),  # the CA's lifetimes are shorter than they were
+        (issued(days=6), None),
+        (replace(issued(days=59), not_before=NOW - 31 * DAY), "not_later"),  # an earlier one, once more
+        (replace(issued(days=60), not_before=NOW - 30 * DAY), None),  # of the same day, dated from midnight
+        (replace(issued(days=60), not_before=NOW - 30 * DAY, fingerprint="same"), "not_later"),
+        (issued(MAIN, days=59), "missing_names"),
+    ],
+)
+def test_what_is_not_ordered_for_its_expiry_may_end_sooner(
+    certificate: CertificateFacts, refusal: str | None, reason: str
+) -> None:
+    replaced = replace(installed(), fingerprint="same", ari_end=NOW + DAY)
+    assert accept_issued(certificate, names=(MAIN, WWW), spki="key", replaced=replaced, reason=reason) == refusal

@@ -114,3 +114,4 @@ def test_refused_until_where_a_certificate_hangs_on_it(
     covering = installed(age=life - left, life=life)
     assert refused_until(times, NOW, covering=covering) == NOW + until
     assert refused_until(times, NOW, covering=replace(covering, ours=False)) == refused_until(times, NOW)
+    assert refused_until(times, NOW, covering=replace(covering, revoked=True)) == NOW + DAY, "no browser takes it"

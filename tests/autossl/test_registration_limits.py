@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 from autossl_panel import ca
-from autossl_panel.autossl import limits, pacing, providers, registration
+from autossl_panel.autossl import limits, pacing, providers, registration, revocation, revoking
 from autossl_panel.autossl.ledger import Kind
 from autossl_panel.autossl.models import Account, AccountStatus, Bucket, Provider
 from autossl_panel.hosting.models import Server
 from tests.autossl.limits_rows import HOUR, names_of, row
 from tests.ca.authority import MiniCa
-from tests.ca.rogue import RogueCa, answer, problem
+from tests.ca.rogue import Asked, Reply, RogueCa, answer, problem
+from tests.support.listing import ListingCa
 
 pytestmark = pytest.mark.django_db
 
@@ -43,6 +44,12 @@ def account(rogue: RogueCa, server: Server, tmp_path: Path) -> Account:
 
 def unknown(rogue: RogueCa) -> bytes:
     return problem(400, "accountDoesNotExist", headers=rogue.nonce())
+
+
+def registered(account: Account, rogue: RogueCa) -> None:
+    made = answer(201, {"status": "valid"}, Location=f"{rogue.url}/account/1", **rogue.nonce())
+    rogue.script("/account", lambda asked: unknown(rogue), lambda asked: made)
+    assert registration.register(account).status == AccountStatus.VALID
 
 
 def test_a_new_account_takes_a_permit_and_an_old_one_none(account: Account, rogue: RogueCa) -> None:
@@ -76,6 +83,40 @@ def test_a_refusal_of_the_ca_is_kept(account: Account, rogue: RogueCa) -> None:
     held = Bucket.objects.get(kind=Kind.REGISTRATIONS)
     assert held.blocked_until is not None
     assert held.blocked_detail == "too many new registrations"
+
+
+def of_all_requests() -> Bucket | None:
+    return Bucket.objects.filter(kind=Kind.REQUESTS, blocked_until__isnull=False).first()
+
+
+def often(rogue: RogueCa) -> Callable[[Asked], Reply]:
+    return lambda asked: problem(429, "rateLimited", "Not so fast.", headers={"Retry-After": "7200", **rogue.nonce()})
+
+
+def test_a_refusal_of_what_is_no_order_holds_all_requests(
+    account: Account, rogue: RogueCa, make_user: Any, make_site: Any, make_installed: Any
+) -> None:
+    registered(account, rogue)
+    rogue.script("/revoke", often(rogue))
+    certificate = make_installed(
+        make_site(make_user("amber"), "amber.example"), "amber.example",
+        provider=account.provider, account=account, pem=ListingCa().chain("amber.example").decode(),
+    )  # fmt: skip
+    revoking.carry_out(revocation.ask(certificate, "superseded", by=None))
+    held = of_all_requests()
+    assert held is not None
+    assert held.blocked_detail == "Not so fast."
+    sent = len(rogue.asked)
+    with closing(registration.client(account)) as client, pytest.raises(ca.CaProblem, match="left alone"):
+        client.freshen()
+    assert len(rogue.asked) == sent, "nobody asks in the meantime"
+
+
+def test_so_does_one_of_the_accounts_own_matters(account: Account, rogue: RogueCa) -> None:
+    registered(account, rogue)
+    rogue.script("/account/1", often(rogue))
+    registration.carry_out(providers.agree_again(account.provider, account.server, by=None, ring=False))
+    assert of_all_requests() is not None
 
 
 def test_every_client_and_reader_passes_the_providers_gate(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,10 +9,15 @@ from typing import Any
 import pytest
 
 from autossl_panel.autossl import options, runs, sites, survey, sweep
+from autossl_panel.autossl.choosing import Outlook
+from autossl_panel.autossl.foresight import assume, foresee
+from autossl_panel.autossl.jobs import claims
 from autossl_panel.autossl.models import Certificate, Installation, Job, JobState, Lease, Options, Order, Provider, Run
+from autossl_panel.autossl.room import Forecast
 from autossl_panel.helper.protocol import InventoryAnswer
 from autossl_panel.hosting import users
 from autossl_panel.hosting.models import HostingUser, Server, Setting, SiteState, VirtualHost
+from tests.autossl.limits_rows import row
 
 pytestmark = pytest.mark.django_db
 MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC)
@@ -106,6 +111,52 @@ def test_arrears_become_one_run_and_no_storm(clock: Clock, make_user: Make, make
     began = clock.pass_by(timedelta(minutes=20), timedelta(minutes=1))
     assert began == [(MIDNIGHT + 4 * DAY + timedelta(minutes=1), runs.ALL)]
     assert Job.objects.count() == 30
+
+
+def test_after_days_off_the_urgent_come_first_and_the_rest_keeps_to_the_limits(
+    clock: Clock, provider: Provider, make_user: Make, make_site: Make, make_installed: Make
+) -> None:
+    Provider.objects.update(limits=[row("orders", 10, 3 * 3600)])
+    back = MIDNIGHT + 4 * DAY
+    days_left = {"urgent": 2, "due": 25, "later": 80, "lost": -3}
+    for place, (user, days) in enumerate(days_left.items()):
+        owner = make_user(user)
+        for number in range(3):
+            host = make_site(owner, f"{number}.{user}.example", next_at=back - DAY, state=SiteState.SECURED)
+            made = make_installed(host, host.name, provider=provider, account=provider.accounts.get())
+            end = back + days * DAY + number * HOUR + place * timedelta(minutes=1)
+            Certificate.objects.filter(pk=made.pk).update(not_before=end - 90 * DAY, not_after=end)
+    for number in range(12):
+        make_site(make_user(f"new{number}"), f"{number}.new.example", next_at=back - DAY)
+    clock.now = back
+    Lease.objects.all().delete()
+    assert sweep.sweep(clock.server, now=clock.now)
+    run = Run.objects.get(ended_at=None)
+    survey.survey(run, Helper(), now=clock.now)  # type: ignore[arg-type]
+
+    # What needs nothing is left alone; of the rest that comes first whose end is nearest, and within a class each
+    # user's first site before anybody's second.
+    taken = [one.job.virtual_host.name for one in claims.claim(clock.server, "p:1:1:x", 100)]
+    new = taken[6:18]
+    assert taken[:6] == [f"{number}.{user}.example" for number in range(3) for user in ("lost", "urgent")]
+    assert set(new) == {f"{number}.new.example" for number in range(12)}
+    assert taken[18:] == ["0.due.example", "1.due.example", "2.due.example"]
+
+    # As many are ordered as the CA allows, what is renewed besides; the others are told when their turn comes.
+    policies = sites.policy_options(clock.server)
+    room = Forecast(policies.accounts)
+    outlook = Outlook(policies, room)
+    found = {}
+    for name in taken:
+        pk = VirtualHost.objects.get(name=name).pk
+        found[name] = foresee(sites.read_ids([pk], policies, clock.now)[pk], outlook, clock.now)
+        assume(found[name], outlook, room, clock.now)
+    ordered = [name for name in taken if found[name].orders]
+    assert len([name for name in ordered if name in new]) == 8
+    assert {name for name in ordered if name not in new} == {name for name in taken if name not in new}
+    turns = [found[name].until for name in taken if not found[name].orders]
+    assert len(turns) == 4
+    assert all(until is not None and until > clock.now for until in turns)
 
 
 def test_what_is_due_is_taken_in_the_minute(clock: Clock, host: VirtualHost) -> None:

@@ -132,3 +132,12 @@ def test_the_lifeline_ends_when_its_other_end_is_closed(monkeypatch: pytest.Monk
         assert lifeline.ended(), "and stays so"
     finally:
         os.close(reading)
+
+
+def test_one_at_a_time_and_nothing_of_ours_beside_the_helpers_socket(settings, tmp_path: Path) -> None:
+    settings.AUTOSSL_STATE_DIR, settings.AUTOSSL_RUN_DIR = tmp_path, tmp_path / "run"
+    with serve._only_one(), pytest.raises(ServeProblem, match="Another serve is running here"), serve._only_one():
+        pass
+    with serve._only_one():
+        pass
+    assert not (tmp_path / "run").exists()

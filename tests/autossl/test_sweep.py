@@ -11,7 +11,8 @@ from django.utils import timezone
 from django_q.models import OrmQ
 
 from autossl_panel.autossl import options, registration, runs, sweep, tasks
-from autossl_panel.autossl.models import Beat, Job, JobState, Lease, LogLine, Options, Order, Provider, Run
+from autossl_panel.autossl.ledger import Kind
+from autossl_panel.autossl.models import Beat, Bucket, Job, JobState, Lease, LogLine, Options, Order, Provider, Run
 from autossl_panel.hosting.models import Server, Setting, VirtualHost
 from autossl_panel.people import audit
 from autossl_panel.people.models import AuditEntry, Session, User
@@ -181,6 +182,17 @@ def test_runs_older_than_the_log_is_kept_are_forgotten(server: Server, host: Vir
     assert not Run.objects.filter(pk=old.pk).exists()
     assert not LogLine.objects.filter(run_id=old.pk).exists()
     assert Run.objects.filter(pk=young.pk).exists()
+
+
+def test_what_a_limit_no_longer_counts_is_forgotten(server: Server, provider: Provider) -> None:
+    owner = f"a:{provider.accounts.get().pk}"
+    for subject, empty_at in (("old.example", NOON - timedelta(hours=1)), ("new.example", NOON + timedelta(hours=1))):
+        Bucket.objects.create(
+            provider=provider, owner=owner, kind=Kind.SET, subject=subject, used=1, empty_at=empty_at,
+            entries=[[empty_at.timestamp(), 1]],
+        )  # fmt: skip
+    swept(server)
+    assert list(Bucket.objects.values_list("subject", flat=True)) == ["new.example"]
 
 
 def test_sessions_that_ran_out_and_entries_of_the_trail_that_are_old_are_forgotten(server: Server) -> None:

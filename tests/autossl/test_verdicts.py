@@ -4,9 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from autossl_panel.autossl import sites, verdicts
+from autossl_panel.autossl import holds, sites, verdicts
 from autossl_panel.autossl.models import Provider, Verdict
 from autossl_panel.dcv import Finding, Outcome
+from autossl_panel.hosting.models import VirtualHost
 
 pytestmark = pytest.mark.django_db
 
@@ -77,7 +78,7 @@ def test_a_refusal_ends_with_its_time_or_with_another_dns_answer(host, now):
 
 def test_a_person_clears_a_refusal_and_one_more_lasts_longer(host, now):
     refuse(host, now)
-    verdicts.clear(Verdict.objects.all(), now)
+    holds.clear(VirtualHost.objects.all(), Verdict.objects.all(), now, by=None)
     record(host, found(Outcome.PASS), now)
     assert verdict().outcome == "pass"
     refuse(host, now)

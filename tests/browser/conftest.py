@@ -5,29 +5,15 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from autossl_panel.people import factors
 from autossl_panel.people.models import User
-from tests.support.chromium import chromium_path
+from tests.support.chromium import launch
 from tests.web.scene import PASSWORD, Scene, build
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 # Playwright's loop runs in the thread that also asks the database.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-
-
-def launch(playwright: Playwright) -> Browser:
-    """The machine's own Chromium, which talks to nobody but us."""
-    return playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
 
 
 @pytest.fixture(scope="module")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from autossl_panel.autossl.models import Channel, Installation, Problem, Provider
+from autossl_panel.autossl.models import Channel, Installation, Problem, Provider, Rehearsal
 from autossl_panel.hosting.models import ExclusionPattern, FeatureList, HostingUser, VirtualHost
 from autossl_panel.people import factors
 from autossl_panel.people.models import User
 from tests.autossl.notify.rows import queued
-from tests.web import own_scene, provider_scene, troubles
+from tests.web import foreseen, own_scene, provider_scene, rehearsed, troubles
 from tests.web import scene as scenes
 from tests.web.scene import Scene
 
@@ -61,6 +61,16 @@ PAGES: dict[str, Place] = {
     "certificate-foreign": Place("/certificates/{foreign}/", ROOT),
     "revoke": Place("/certificates/issued/{issued}/revoke/", ROOT),
     "pending": Place("/pending/"),
+    "rehearse": Place("/providers/rehearse/", ROOT),
+    "rehearse-unknown": Place("/providers/rehearse/?provider={other}", ROOT),
+    "rehearsals": Place("/rehearsals/", ROOT),
+    "rehearsal": Place("/rehearsals/{rehearsal}/", ROOT),
+    "preview": Place("/preview/"),
+    "preview-waits": Place("/preview/?action=wait"),
+    "preview-nothing": Place("/preview/?q=norhtwind"),
+    "preview-none": Place("/preview/?user=dockside"),
+    "preview-at-work": Place("/preview/?user=quarrybank", ROOT),
+    "preview-unknown": Place("/preview/?user=norhtwind"),
     "problems": Place("/problems/"),
     "problems-none": Place("/problems/?q=nothingofthekind"),
     "problem": Place("/problems/{cause}/"),
@@ -107,7 +117,7 @@ PAGES: dict[str, Place] = {
 # URLs that answer GET with no page of their own: pieces, files, ways on
 NO_PAGES = {
     *("home", "seen", "patterns-counts", "run-slot", "run-live", "provider-state", "channel-state", "mail-state"),
-    *("run-text", "audit-csv", "audit-ndjson", "recovery-codes-text", "run-ndjson", "issued-pem"),
+    *("run-text", "audit-csv", "audit-ndjson", "recovery-codes-text", "run-ndjson", "issued-pem", "preview-json"),
 }
 
 
@@ -126,6 +136,8 @@ def build() -> Scene:
         state="failed",
         problem={"code": "recipient", "text": "550 No such user"},
     )
+    foreseen.add(made)
+    rehearsed.add(made)
     wrong = {"code": "status", "text": "it answered 500."}
     Channel.objects.filter(pk=made.channel.pk).update(problem=wrong, problem_at=made.now)
     return made
@@ -145,6 +157,8 @@ def ids(made: Scene) -> dict[str, object]:
         ).virtual_host_id,
         "cause": Problem.objects.filter(code="elsewhere").values_list("cause", flat=True).first(),
         "live": made.live.pk,
+        "rehearsal": Rehearsal.objects.filter(problem__isnull=True).latest("asked_at").pk,
+        "other": Provider.objects.get(name="zerossl").pk,
         "past": made.past.pk,
         "provider": Provider.objects.get(name="letsencrypt").pk,
         "second": Provider.objects.get(name="zerossl").pk,

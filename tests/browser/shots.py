@@ -62,7 +62,7 @@ def shoot(folder: Path, wanted: list[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     from playwright.sync_api import sync_playwright
 
-    from tests.browser.conftest import launch
+    from tests.support.chromium import launch
 
     with sync_playwright() as playwright:
         browser = launch(playwright)

@@ -41,6 +41,16 @@ def test_rows_are_walked_selected_and_set(visit):
     assert HostingUser.objects.get(name="brandtlaw").autossl == "feature-list"
 
 
+@pytest.mark.parametrize("path", ["/users/", "/security/"])
+def test_the_list_of_keys_is_seen_only_when_asked_for(visit, path: str):
+    page = visit(path=path)
+    expect(page.locator("#keys")).to_be_hidden()
+    press(page, "?")
+    expect(page.locator("#keys")).to_be_visible()
+    press(page, "Escape")
+    expect(page.locator("#keys")).to_be_hidden()
+
+
 def test_the_ends_of_the_table_are_ends(visit):
     page = visit()
     press(page, "k")

@@ -21,6 +21,10 @@ from tests.support.server import PanelOnBox
 
 USERS, SITES_EACH = 8, 5
 SITES = USERS * SITES_EACH
+# Wide enough for all; every order has its permit
+LIMITS = ("orders=1000/3h", "domain=1000/7d", "set=50/7d", "failures=50/1h", "consecutive=1000", "requests=1000/1s")
+# Orders in hand when something dies: their permits may be spent twice
+IN_HAND = 8
 # From the kill to the end of the run
 SECONDS = 120
 
@@ -90,6 +94,7 @@ def served(request: pytest.FixtureRequest) -> Iterator[Served]:
         database_url = server.url(f"kill{time.monotonic_ns()}")
     with Box(users=USERS, per_user=SITES_EACH) as box, PanelOnBox(box, database_url=database_url) as panel:
         panel.set_up()
+        panel.run("provider", "limits", "pebble", "--set", *LIMITS)
         panel.serve()
         yield Served(box, panel, database_url)
 
@@ -130,6 +135,11 @@ def test_a_killed_process_costs_a_moment_and_no_certificate(victim: str, served:
     issued = box.issued()
     assert len(issued) == SITES
     assert set(issued.values()) == {1}, "no site may get a second certificate"
+    # A permit that was held by who died stays spent; none is missing, and the count goes on.
+    spent = served.count("select sum(used) from autossl_bucket where kind = 'orders'")
+    assert SITES <= spent <= SITES + IN_HAND
+    assert served.count("select count(*) from autossl_bucket where kind = 'set' and used > 0") == SITES
+    assert served.count("select count(*) from autossl_account where ledger_spent_at is not null") == 0
     serials = {f"{int(one.serial, 16):x}" for one in box.issuances()}
     for site in box.sites.values():
         for name in site.names:

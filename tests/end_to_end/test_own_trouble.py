@@ -12,7 +12,19 @@ from typing import Any
 import pytest
 
 from autossl_panel.autossl import jobs, options, runs, sweep
-from autossl_panel.autossl.models import Certificate, Job, JobOutcome, LogLine, Order, Provider, Run
+from autossl_panel.autossl.models import (
+    Certificate,
+    Job,
+    JobOutcome,
+    Kind,
+    LogLine,
+    Message,
+    Notice,
+    Order,
+    Provider,
+    Run,
+)
+from autossl_panel.autossl.notify import telling
 from autossl_panel.dcv.fetch import Fetched, Fetcher
 from autossl_panel.hosting.models import Server, SiteState, VirtualHost
 from autossl_panel.sandbox.box import Box
@@ -36,7 +48,9 @@ def box() -> Iterator[Box]:
 
 @pytest.fixture
 def parts(box: Box, settings: Any) -> Iterator[Parts]:
+    settings.AUTOSSL_SMTP_URL, settings.AUTOSSL_MAIL_FROM = "smtp://127.0.0.1:1", "panel@harbor.example"
     with parts_of(box, settings) as found:
+        options.change(found.server, {"admin_addresses": "ops@harbor.example"}, by=None)
         yield found
 
 
@@ -60,6 +74,16 @@ def told(parts: Parts, run: Run) -> set[str]:
     in_run = set(LogLine.objects.filter(run=run, event="run:trouble").values_list("data__reason", flat=True))
     assert on_row == in_run
     return on_row
+
+
+def sent_to_admin(parts: Parts, run: Run) -> set[str]:
+    """What a mail to the administrator says of the server, once it has lasted for an hour."""
+    now = datetime.now(UTC)
+    telling.after_run(run.pk, now=now)
+    telling.look(parts.server, now=now + timedelta(minutes=61))
+    assert Message.objects.filter(address="ops@harbor.example").exists()
+    notices = Notice.objects.filter(kind=Kind.SERVER, admin_stage__gt=0)
+    return {subject.removeprefix("server:") for subject in notices.values_list("subject", flat=True)}
 
 
 @pytest.fixture
@@ -88,6 +112,7 @@ def test_a_resolver_that_does_not_answer_defers_and_is_told(secured: Parts) -> N
     assert Order.objects.count() == 1
     assert parts.site(MAIN).state == SiteState.SECURED
     assert told(parts, run) == {"resolver_dead"}
+    assert sent_to_admin(parts, run) == {"resolver"}
     options.change(parts.server, {"resolvers": parts.box.resolver}, by=None)
     renewed_when_mended(parts)
 
@@ -110,6 +135,7 @@ def test_a_family_without_a_route_defers_and_is_told(secured: Parts, monkeypatch
         assert (job.outcome, job.outcome_reason) == (JobOutcome.DEFERRED, "deferred")
         assert Order.objects.count() == 1
         assert told(parts, run) == {"no_route"}
+        assert sent_to_admin(parts, run) == {"no_route"}
     finally:
         parts.box.set_dns(WWW, a=[parts.box.address])
     renewed_when_mended(parts)
@@ -146,6 +172,7 @@ def test_a_clock_ten_minutes_off_holds_and_is_told_and_goes_on_when_it_is_right(
         assert told(parts, run) == {"clock"}
         site = parts.site(MAIN)
         assert (site.next_at, site.next_reason) == (None, "clock")
+        assert sent_to_admin(parts, run) == {"clock"}
         # Known by now: the next run does not even begin.
         run = parts.run()
         assert not Job.objects.filter(run=run).exists()

@@ -22,7 +22,8 @@ from autossl_panel.sandbox.processes import Processes
 from autossl_panel.sandbox.sites import Site
 from tests.autossl.parts import Parts, parts_of
 
-pytestmark = pytest.mark.django_db(transaction=True)
+# It waits for the ends of real certificates.
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 LIFE = 30
 MAIN, WWW = "amber.example", "www.amber.example"

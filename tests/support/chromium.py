@@ -1,10 +1,21 @@
-"""Where this machine's Chromium is, for Playwright's `executable_path`."""
+"""This machine's own Chromium, driven by Playwright."""
 
 from __future__ import annotations
+
+from playwright.sync_api import Browser, Playwright
 
 from autossl_panel.sandbox.processes import SandboxProblem, find_program
 
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 def chromium_path() -> str:
@@ -15,3 +26,8 @@ def chromium_path() -> str:
         except SandboxProblem:
             continue
     raise SandboxProblem("no Chromium is installed: on Debian, apt-get install chromium-headless-shell")
+
+
+def launch(playwright: Playwright) -> Browser:
+    """The machine's own Chromium, which talks to nobody but us."""
+    return playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)

@@ -11,12 +11,13 @@ from django.urls import get_resolver
 from django.utils import timezone
 
 from autossl_panel.autossl import options
-from autossl_panel.autossl.models import Installation, Problem, Provider
+from autossl_panel.autossl.models import Installation, Problem, Provider, Rehearsal
 from autossl_panel.hosting import exclusion_patterns
 from autossl_panel.hosting.exclusion_patterns import Level
 from autossl_panel.hosting.models import FeatureList, HostingUser, VirtualHost
 from autossl_panel.people.models import Role, Session, User
 from autossl_panel.web.requirement import LOOKED
+from tests.web import rehearsed
 from tests.web.scene import Scene, person
 
 OK, AWAY, NONE, NOT_SO = 200, 302, 404, 405
@@ -65,6 +66,9 @@ TABLE: dict[str, Answers] = {
     "audit-csv": ROOT,
     "audit-ndjson": ROOT,
     "providers": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
+    "rehearse": ROOT_FORM,
+    "rehearsals": ROOT,
+    "rehearsal": ROOT,
     "provider-add": ROOT_FORM,
     "providers-disable": ROOT_FORM,
     "provider-edit": ROOT_FORM,
@@ -95,6 +99,9 @@ TABLE: dict[str, Answers] = {
     "pattern-remove": {"get": (SIGN_IN, NONE, OK, NONE, OK), "post": (SIGN_IN, NONE, AWAY, NONE, AWAY)},
     "pause": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
     "resume": ROOT_ACT,
+    "preview": {"get": (SIGN_IN, NONE, OK, OK, OK), "post": (SIGN_IN, NONE, AWAY, AWAY, AWAY)},
+    # Nobody has asked for one here, so there is none; test_preview.py reads those that there are.
+    "preview-json": {"get": (SIGN_IN, NONE, NONE, NONE, NONE)},
     "users": {"get": (SIGN_IN, NONE, OK, OK, OK), "post": (SIGN_IN, NONE, AWAY, AWAY, AWAY)},
     "users-undo": {"post": (SIGN_IN, NONE, AWAY, AWAY, AWAY)},
     "user-autossl": {"post": (SIGN_IN, NONE, 400, NONE, 400)},
@@ -158,6 +165,7 @@ ASKS = {
     ("provider-add", "post"),
     ("provider-edit", "post"),
     ("provider-register", "post"),
+    ("rehearse", "post"),
     ("provider-roll", "post"),
     *((name, method) for name in ("providers-disable", "provider-remove", "password") for method in ("get", "post")),
     *(("provider-anew", method) for method in ("get", "post")),
@@ -274,6 +282,8 @@ def url_of(name: str, pk: object) -> str:
 
 
 def url_for(name: str, scene: Scene) -> str:
+    if name == "rehearsal":
+        return url_of(name, (Rehearsal.objects.first() or rehearsed.add(scene)).pk)
     return url_of(name, object_of(name, scene) if with_object(name) else None)
 
 

@@ -47,6 +47,13 @@ def test_every_kind_is_counted_and_shown(as_root, troubled: Scene):
         assert all(row[1].startswith(label) for row in rows.values())
 
 
+def test_tries_of_its_names_count_where_the_site_has_none_of_its_own(as_root, troubled: Scene):
+    VirtualHost.objects.filter(user__name="northwind").update(attempts=0)
+    rows = {name: row for name, row in table(as_root, "for=retry").items() if "northwind" in name}
+    assert rows
+    assert {row[4] for row in rows.values()} == {"4"}
+
+
 def test_the_tab_counts_the_same(as_root, as_reseller, troubled: Scene):
     for client in (as_root, as_reseller):
         html = client.get("/users/").content.decode()

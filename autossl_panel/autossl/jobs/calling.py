@@ -77,11 +77,13 @@ class Caller:
         with keys.in_use(account, stop=self.bench.stopping.is_set) as ours:
             if not ours:
                 return Unready("stopped")
+            client = None
             try:
                 client = self.client_of(account)
                 with self.counted(client):
                     client.freshen()
             except ca.CaProblem as problem:
+                registration.heard_limit(account, problem, client)
                 return Unready("ca", problem)
             except HelperGone as problem:
                 return Unready("helper_gone", text=str(problem))

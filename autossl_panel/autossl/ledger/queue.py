@@ -26,8 +26,14 @@ class Queue:
         self._limit = limit
         self._log = list(log)
         self._promised: dict[int, list[float]] = {}
+        # As `limit.moment` has it, for very many
+        lag, grain, lists = limit.lag, limit.grain, self._promised
         for moment, rank in promised:
-            self._promised.setdefault(rank, []).append(limit.moment(moment))
+            at = -(-(moment + lag) // grain) * grain if grain else moment + lag
+            if rank in lists:
+                lists[rank].append(at)
+            else:
+                lists[rank] = [at]
         # For each rank that was asked for: what is used up or promised before it
         self._logs: dict[int, list[float]] = {}
         # Before this moment there is no place; there never will be, as places are only taken

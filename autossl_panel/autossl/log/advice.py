@@ -3,10 +3,10 @@ Escaping is done where it is shown; facts of strangers were cut and cleaned befo
 
 from django.utils.translation import gettext as _
 
-from . import advice_names, advice_on_cas, advice_sites
+from . import advice_names, advice_sites
 from .facts import Facts, again, sentences, words
 
-_WRITERS = {**advice_names.WRITERS, **advice_on_cas.WRITERS, **advice_sites.WRITERS}
+_WRITERS = {**advice_names.WRITERS, **advice_sites.WRITERS}
 
 
 def known(code: str) -> bool:

@@ -87,6 +87,15 @@ EVENTS: dict[str, "_StrPromise"] = {
     "job:waiting": _("%(site)s waits: %(reason_text)s%(until_text)s"),
     "job:failed": _("%(site)s failed: %(reason_text)s%(until_text)s"),
     "job:cancelled": _("%(site)s: cancelled"),
+    # a rehearsal at a CA's staging directory
+    "rehearsal:started": _("Rehearses %(provider)s with %(sites)s sites at %(directory)s; nothing is installed"),
+    "rehearsal:account": _("Account there: %(account)s"),
+    "rehearsal:site": _("%(site)s of %(user)s"),
+    "rehearsal:attached": _("%(site)s answers challenges now, as in a run"),
+    "rehearsal:issued": _("Issued by %(issuer)s for %(names)s, valid until %(not_after)s; looked at and thrown away"),
+    "rehearsal:failed": _("%(site)s failed: %(reason_text)s. %(text)s"),
+    "rehearsal:stopped": _("Stopped: %(reason_text)s. %(text)s"),
+    "rehearsal:ended": _("%(issued)s of %(sites)s sites would get their certificate"),
     # a user's last check, shown on Manage Users
     "check:nothing_to_do": _("Nothing to do"),
     "check:foreign": _("Kept, %(number)s foreign"),

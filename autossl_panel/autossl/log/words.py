@@ -117,6 +117,8 @@ REASONS: dict[str, "_StrPromise"] = {
     "nginx_not_running": _("the web server is not running"),
     "cancelled": _("cancelled"),
     "busy": _("another run has it"),
+    "rehearsal": _("a rehearsal"),
+    "rehearsal_late": _("the time for rehearsing was over"),
     # why a site is looked at
     "changed": _("something changed"),
     "recheck": _("somebody asked for it"),

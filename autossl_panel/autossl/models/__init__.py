@@ -1,8 +1,11 @@
-"""Rows of the heart: providers and options, certificates and orders, runs with jobs and log lines, notifications."""
+"""Rows of the heart: providers and options, certificates and orders, runs with jobs and log lines, previews,
+notifications.
+"""
 
 from .certificates import Certificate, Installation, Order, OrderStatus, Outcome, RevocationList, Verdict
 from .limits import Bucket
 from .notices import Channel, Kind, Message, MessageState, Notice, UntoldRun, Way
+from .previews import Preview, PreviewAction, PreviewSite
 from .problems import DailyShare, Problem
 from .providers import (
     Account,
@@ -14,6 +17,7 @@ from .providers import (
     ProviderState,
     SecondFactorRule,
 )
+from .rehearsals import Rehearsal, RehearsalLine, RehearsalOutcome, RehearsalSite
 from .runs import Beat, Job, JobOutcome, JobState, Lease, Level, LogLine, Phase, Run, Slot
 
 __all__ = [
@@ -41,10 +45,17 @@ __all__ = [
     "OrderStatus",
     "Outcome",
     "Phase",
+    "Preview",
+    "PreviewAction",
+    "PreviewSite",
     "Problem",
     "Provider",
     "ProviderChoice",
     "ProviderState",
+    "Rehearsal",
+    "RehearsalLine",
+    "RehearsalOutcome",
+    "RehearsalSite",
     "RevocationList",
     "Run",
     "SecondFactorRule",

@@ -63,6 +63,8 @@ class Provider(models.Model):
     checked_at = models.DateTimeField(null=True)
     # When a worker was asked to read the directory
     asked_at = models.DateTimeField(null=True)
+    # Where its CA lets one rehearse; "": what its preset knows (`stated`)
+    staging_url = models.URLField(max_length=500, default="", blank=True)
     # What it answered when it was last read: {"at", "ms", "text"}, `ms` None where it did not answer, which `text` says
     answer = models.JSONField(null=True)
     # seconds that the CA's Date header was ahead of this host's clock when last heard

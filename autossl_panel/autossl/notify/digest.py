@@ -1,5 +1,5 @@
 """What one recipient is told, as the JSON that a message carries: grouped by kind and cause, the worst first, of a
-bounded size however many sites fail. Webhooks send it as it is; its form is version 1 of docs/operating.md.
+bounded size however many sites fail. Webhooks send it as it is; its form is version 1 of docs/notifications.md.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -175,7 +175,8 @@ def _download(order: Order, tools: Tools, _tokens: list[str]) -> Progress:
     except pki.PairProblem as problem:
         return ends.unwanted(order, tools, problem.code, problem.text)
     replaced = tools.installed if placing.of_the_same_kind(order) else None
-    refusal = policy.accept_issued(facts, names=order.names, spki=pki.csr_spki(_csr(order, tools)), replaced=replaced)
+    spki = pki.csr_spki(_csr(order, tools))
+    refusal = policy.accept_issued(facts, names=order.names, spki=spki, replaced=replaced, reason=order.reason)
     if refusal is not None:
         return ends.unwanted(order, tools, str(refusal), "")
     tools.ask(lambda: tools.helper.stage(order.ident, chain))

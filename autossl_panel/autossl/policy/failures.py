@@ -61,13 +61,19 @@ class Refusal(StrEnum):
     NOT_LATER = "not_later"
 
 
+# Orders for more names or another key: not for a later expiry
+NOT_FOR_TIME = frozenset({"coverage", "key_type"})
+
+
 def accept_issued(
-    issued: CertificateFacts, *, names: Sequence[str], spki: str, replaced: InstalledFacts | None
+    issued: CertificateFacts, *, names: Sequence[str], spki: str, replaced: InstalledFacts | None, reason: str = ""
 ) -> Refusal | None:
-    """None where an issued certificate is what was ordered, else why it is refused.
+    """None where an issued certificate is what was ordered, for `reason`, else why it is refused.
 
     `names` and `spki` are those of the CSR. Expiring no later than the replaced one is a fault only where that is a
-    sound certificate of ours: a ten-year placeholder or somebody's defective one outlives any order.
+    sound certificate of ours: a ten-year placeholder or somebody's defective one outlives any order. And only where a
+    later expiry was the point: CAs shorten their lifetimes (90 → 64 → 45 days), so what is ordered for more names, or
+    because the CA is about to revoke, may end sooner than what it replaces. Never may an earlier one be given again.
     """
     if issued.spki != spki:
         return Refusal.OTHER_KEY
@@ -76,4 +82,9 @@ def accept_issued(
     if replaced is None or not replaced.ours or replaced.self_signed or replaced.revoked or replaced.defects:
         return None
     useful = any(domain_names.covers(replaced.names, name) for name in names)
-    return Refusal.NOT_LATER if useful and issued.not_after <= replaced.not_after else None
+    if not useful or issued.not_after > replaced.not_after:
+        return None
+    # Some CAs date from midnight: two of one day begin, and end, alike.
+    anew = issued.not_before >= replaced.not_before and issued.fingerprint != replaced.fingerprint
+    for_time = reason not in NOT_FOR_TIME and not (reason == "ari" and replaced.ari_end is not None)
+    return Refusal.NOT_LATER if for_time or not anew else None

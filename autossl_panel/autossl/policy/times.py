@@ -83,12 +83,12 @@ def refused_until(times: int, now: datetime, *, covering: InstalledFacts | None 
     """Until when a name the CA refused for the `times`-th time outranks a passing preflight: 1, 2, 4, 7 days.
 
     Sooner where a certificate hangs on it (`covering`): asked again before the name is dropped, and as the end comes
-    nearer each time half of what is left has passed, at least an hour; daily once it has expired.
+    nearer each time half of what is left has passed, at least an hour; daily once it has expired or is revoked.
     """
     until = now + REFUSED_DAYS[min(max(times, 1), len(REFUSED_DAYS)) - 1] * DAY
     if covering is None or not covering.ours:
         return until
-    if covering.not_after <= now:
+    if covering.not_after <= now or covering.revoked:
         return min(until, now + DAY)
     latest = defer_until(covering)
     if latest <= now:

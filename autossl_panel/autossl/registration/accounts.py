@@ -103,9 +103,7 @@ def make(account: Account, new: ca.Client) -> str:
             contact=contact(account), agree_terms=agreed(account), eab=binding(account.provider), before_new=permitted
         )
     except ca.CaProblem as problem:
-        if problem.sent and problem.answered:
-            now, skew = new.ca_time or timezone.now(), new.date_offset or limits.NO_SKEW
-            limits.heard(account.provider, problem, Asked.NEW_ACCOUNT, account=account, now=now, skew=skew)
+        heard_limit(account, problem, new, Asked.NEW_ACCOUNT)
         raise
 
 
@@ -201,6 +199,18 @@ def heard_problem(account: Account, problem: ca.CaProblem) -> None:
     if account.problem != said:
         account.problem = said
         Account.objects.filter(pk=account.pk).update(problem=said)
+
+
+def heard_limit(account: Account, problem: ca.CaProblem, asking: ca.Client | None, asked: Asked = Asked.OTHER) -> None:
+    """Note what a CA refused all the same, by request or for a time, so that everybody waits for just that.
+
+    For what is no order's: those are noted with their names.
+    """
+    if not (problem.sent and problem.answered):
+        return  # our own gate, or nobody: nothing new was heard
+    now = (asking.ca_time if asking is not None else None) or timezone.now()
+    skew = (asking.date_offset if asking is not None else None) or limits.NO_SKEW
+    limits.heard(account.provider, problem, asked, account=account, now=now, skew=skew)
 
 
 def heard_good(account: Account) -> None:

@@ -65,6 +65,7 @@ def _stated(preset: ca.Preset) -> dict[str, Any]:
         "eab": preset.eab,
         "note": preset.note,
         "limits": [asdict(one) for one in preset.limits],
+        "staging": preset.staging,
         "usual": {"max_names": preset.max_names, "seconds": preset.validity_days * presets.DAY},
         "profiles": {one.name: {"max_names": one.max_names, "seconds": one.seconds} for one in preset.profiles},
         "dcv": list(preset.dcv),

@@ -15,7 +15,7 @@ from autossl_panel.hosting.models import Server
 
 from ..models import Account, AccountStatus
 from . import accounts, directories, keys
-from .accounts import binding_is_spent, client, heard_problem, leave_behind, make, refused
+from .accounts import binding_is_spent, client, heard_limit, heard_problem, leave_behind, make, refused
 from .keys import Next
 from .settling import new_client, settle, take_over
 
@@ -50,11 +50,13 @@ def carry_out_all(server: Server, *, seconds: float = 10.0) -> None:
 def _tell_agreement(account: Account) -> None:
     """Tell the CA that its terms are agreed to. One that knows no such thing has nothing against it."""
     with keys.in_use(account):
+        asking = None
         try:
             with closing(client(account)) as asking:
                 asking.update_account(agree_terms=True)
         except ca.CaProblem as problem:
             heard_problem(account, problem)
+            heard_limit(account, problem, asking)
             log.warning("%s was not told that its terms are agreed to: %s", account.provider, problem)
     Account.objects.filter(pk=account.pk).update(wish=None)
 
@@ -85,6 +87,7 @@ def _roll(account: Account) -> None:
         try:
             asking.change_key(new)
         except ca.CaProblem as problem:
+            heard_limit(account, problem, asking)
             if problem.kind != ca.ProblemKind.UNREACHABLE:
                 keys.drop(account, Next.ROLLED)
                 raise

@@ -24,7 +24,7 @@ from tests.support.receiver import Receiver
 
 pytestmark = pytest.mark.django_db(transaction=True)
 DAY = timedelta(days=1)
-OPERATING = Path(__file__).resolve().parents[3] / "docs" / "operating.md"
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "notifications.md"
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_it_is_signed_over_name_moment_and_body(server, hook, receiver, now):
 
 
 def test_the_example_of_the_documents_tells_genuine_from_forged(server, hook, receiver, now):
-    text = OPERATING.read_text(encoding="utf-8")
+    text = PAGE.read_text(encoding="utf-8")
     found = re.search(r"```python\n(def verify.*?|import .*?def verify.*?)```", text, re.DOTALL)
     assert found is not None
     names: dict[str, Any] = {}

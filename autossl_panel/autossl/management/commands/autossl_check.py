@@ -9,8 +9,9 @@ from typing import Any
 from django.db import connection
 
 from autossl_panel.autossl import foreground, jobs, log, runs
-from autossl_panel.autossl.management.base import FAILED, hosting_user, plural
+from autossl_panel.autossl.management.base import FAILED, hosting_user, plural, usage
 from autossl_panel.autossl.management.base import Command as Base
+from autossl_panel.autossl.management.previews import show_preview
 from autossl_panel.autossl.models import Level, Run
 from autossl_panel.autossl.notify import post, telling
 from autossl_panel.helper.client import HelperGone
@@ -40,14 +41,20 @@ class Command(Base):
         scope = parser.add_mutually_exclusive_group(required=True)
         scope.add_argument("--all", action="store_true", help="all users")
         scope.add_argument("--user", metavar="NAME", help="one hosting user")
+        parser.add_argument("--preview", action="store_true", help="say what a run would do, and do nothing")
+        parser.add_argument("--json", action="store_true", help="with --preview: as JSON")
 
-    def work(self, *, user: str | None, **_: Any) -> int:
+    def work(self, *, user: str | None, preview: bool, json: bool, **_: Any) -> int:
         server = servers.this()
+        if json and not preview:
+            usage("--json goes with --preview.")
         if user is not None and not runs.is_hosting_user(server, user):
             # New in the configuration, perhaps: the run itself would find it, but its name must be known to start one.
             self._discover()
             hosting_user(server, user)
         scope = runs.user_scope(user) if user is not None else runs.ALL
+        if preview:
+            return show_preview(self.stdout, server, scope, as_json=json)
         run = runs.start(scope, by=None, asked_from="command", server=server)
         if not (foreground.workers_alive(server) and self._follow(run)):
             self._work(run)

@@ -41,6 +41,7 @@ class Command(Base):
         parser.add_argument("--in-flight", type=int, default=8, help="orders worked on at once (8)")
         parser.add_argument("--order-seconds", type=float, default=5.0, help="about how long an order takes (5)")
         parser.add_argument("--seed", type=int, default=1, help="another number, another course of events (1)")
+        parser.add_argument("--brief", action="store_true", help="the line of JSON alone, and what went wrong")
         parser.add_argument("--capacity", type=Path, metavar="FILE", help="write what an account carries to FILE")
 
     def work(self, *args: Any, **options: Any) -> int:
@@ -63,8 +64,11 @@ class Command(Base):
             usage(f"--{problem.field}: {problem.text}")
         self.stderr.write(report.heading(setting))
         result = play(setting, self._tell)
-        self.stdout.write(report.as_text(result))
-        self.stdout.write("")
+        text = report.as_text(result)
+        if not options["brief"]:
+            self.stdout.write(f"{text}\n\n")
+        elif not result.good:
+            self.stderr.write(text)
         self.stdout.write(report.as_json(result))
         return 0 if result.good else FAILED
 
