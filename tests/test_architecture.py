@@ -71,6 +71,6 @@ def test_links_lead_somewhere() -> None:
 
 def test_make_help_lists_every_target() -> None:
     shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    targets = "help setup demo test test-slow lint bench screenshots messages lock clean"
+    targets = "help setup demo test test-slow lint bench simulate capacity screenshots messages lock clean"
     for target in targets.split():
         assert re.search(rf"^  make {target} +\S", shown, re.MULTILINE), target

@@ -226,7 +226,8 @@ class Outlook:
             return replace(one, probing=True), Passed(name, "provider_probed")
         wait = known.get(name)
         if wait is None:
-            wait = self.room.wait(one.provider, self.wish(site, one.provider, names, purpose, now), now)
+            wish = self.wish(site, one.provider, names, purpose, now)
+            wait = self.room.wait(one.provider, wish, now, user=site.row["user_id"], purpose=purpose)
         if wait is None:
             return one, None
         if wait.until is None:

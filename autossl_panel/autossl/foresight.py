@@ -112,7 +112,7 @@ def assume(found: Foreseen, outlook: Outlook, room: Forecast, now: datetime) -> 
     elif found.limit is not None and found.limit.wait is not None and found.until == found.limit.until:
         asked = outlook.policies.at(found.limit.provider).provider
         if asked is not None:
-            room.promise(asked, found.limit.wait, now)
+            room.promise(asked, found.limit.wait, now, user=found.site.row["user_id"])
 
 
 def _findings(decision: Decision) -> dict[str, Failing]:

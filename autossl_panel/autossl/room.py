@@ -5,15 +5,17 @@ Takes and writes nothing: what is found here is asked for again when the permit 
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from autossl_panel.hosting.models import VirtualHost
 
-from . import limits, runs
+from . import limits, priority, runs
 from .facts import ProviderFacts
-from .ledger import Kind, Ledger, Queue, Wish
+from .ledger import Kind, Ledger, Purpose, Queue, Wish
 from .limits import Wait
 from .models import Account
 
@@ -22,6 +24,16 @@ KEPT = 20.0
 HELD = runs.LIMITED
 
 Key = tuple[int, Kind, str]
+# Who comes first among those who wait for a limit, by what an order is for
+CLASSES = {purpose: place for place, purpose in enumerate(Purpose)}
+
+
+class Line(NamedTuple):
+    """A queue that holds until then, and how many of each user stand in it."""
+
+    until: float
+    queue: Queue | None
+    users: Counter[int]
 
 
 class Room:
@@ -29,7 +41,7 @@ class Room:
 
     def __init__(self, accounts: Mapping[int, Account]) -> None:
         self.accounts = accounts
-        self._queues: dict[Key, tuple[float, Queue | None]] = {}
+        self._lines: dict[Key, Line] = {}
         self._lock = threading.Lock()
 
     def counts(self, provider: ProviderFacts) -> bool:
@@ -37,8 +49,12 @@ class Room:
         account = self.accounts.get(provider.account)
         return account is not None and bool(limits.limits_of(account.provider))
 
-    def wait(self, provider: ProviderFacts, wish: Wish, now: datetime) -> Wait | None:
-        """What holds the wish; None where it may be had now. `until` is its turn, behind those who wait already."""
+    def wait(
+        self, provider: ProviderFacts, wish: Wish, now: datetime, *, user: int = 0, purpose: Purpose = Purpose.URGENT
+    ) -> Wait | None:
+        """What holds the wish; None where it may be had now. `until` is its turn, behind those who come first: what may
+        wait less, then sites of users of whom fewer wait already, then who was first.
+        """
         account = self.accounts.get(provider.account)
         if account is None:
             return None
@@ -46,35 +62,39 @@ class Room:
         found = self._look(account, wish, now + offset)
         if found is None or found.until is None:
             return found
-        turn = found.until.timestamp()
+        turn, rank = found.until.timestamp(), 0
         with self._lock:
-            queue = self._queue(account, found.kind, found.subject, now + offset)
-            if queue is not None:
-                turn = queue.turn(turn, headroom=wish.headroom)
-        return replace(found, until=found.until + timedelta(seconds=turn - found.until.timestamp()) - offset)
+            line = self._line(account, found.kind, found.subject, now + offset)
+            if line.queue is not None:
+                rank = priority.rank(CLASSES[purpose], line.users[user])
+                turn = line.queue.turn(turn, headroom=wish.headroom, rank=rank)
+        until = found.until + timedelta(seconds=turn - found.until.timestamp()) - offset
+        return replace(found, until=until, rank=rank)
 
-    def promise(self, provider: ProviderFacts, wait: Wait, now: datetime) -> None:
-        """Somebody waits for the turn that `wait` names."""
+    def promise(self, provider: ProviderFacts, wait: Wait, now: datetime, *, user: int = 0) -> None:
+        """A site of `user` waits for the turn that `wait` names."""
         account = self.accounts.get(provider.account)
         if account is None or wait.until is None:
             return
         offset = timedelta(seconds=account.provider.clock_offset)
         with self._lock:
-            queue = self._queue(account, wait.kind, wait.subject, now + offset)
-            if queue is not None:
-                queue.promise((wait.until + offset).timestamp())
+            line = self._line(account, wait.kind, wait.subject, now + offset)
+            if line.queue is not None:
+                line.queue.promise((wait.until + offset).timestamp(), rank=wait.rank)
+                line.users[user] += 1
 
     def _look(self, account: Account, wish: Wish, now: datetime) -> Wait | None:
         return limits.look(account, wish, now=now)
 
-    def _queue(self, account: Account, kind: Kind, subject: str, now: datetime) -> Queue | None:
+    def _line(self, account: Account, kind: Kind, subject: str, now: datetime) -> Line:
         key, clock = (account.pk, kind, subject), time.monotonic()
-        known = self._queues.get(key)
-        if known is None or known[0] < clock:
+        known = self._lines.get(key)
+        if known is None or known.until < clock:
             promised = waiting(account, kind, subject, now)
-            known = clock + KEPT, limits.queue(account, kind, subject, now=now, promised=promised)
-            self._queues[key] = known
-        return known[1]
+            moments = [(moment, rank) for moment, rank, _user in promised]
+            queue = limits.queue(account, kind, subject, now=now, promised=moments)
+            known = self._lines[key] = Line(clock + KEPT, queue, Counter(user for _moment, _rank, user in promised))
+        return known
 
 
 class Forecast(Room):
@@ -92,9 +112,9 @@ class Forecast(Room):
         now += timedelta(seconds=account.provider.clock_offset)
         self._ledger(account, now).ask(wish, now.timestamp())
         for kind, subject in wish.spends:
-            known = self._queues.get((account.pk, kind, subject))
-            if known is not None and known[1] is not None:
-                known[1].promise(now.timestamp())
+            known = self._lines.get((account.pk, kind, subject))
+            if known is not None and known.queue is not None:
+                known.queue.promise(now.timestamp())
 
     def mend(self, provider: str, names: Iterable[str], now: datetime) -> None:
         """A person's run comes: names that this provider's CA has paused are asked for once more."""
@@ -113,21 +133,26 @@ class Forecast(Room):
         held = self._ledger(account, now).look(wish, now.timestamp())
         return None if held is None else limits.told(held, wish)
 
-    def _queue(self, account: Account, kind: Kind, subject: str, now: datetime) -> Queue | None:
+    def _line(self, account: Account, kind: Kind, subject: str, now: datetime) -> Line:
         key = account.pk, kind, subject
-        if key not in self._queues:
+        if key not in self._lines:
             limit = next((one for one in limits.limits_of(account.provider) if one.kind is kind and one.seconds), None)
             log = self._ledger(account, now).books[kind].log(subject, now.timestamp())
-            promised = [(moment.timestamp(), 0) for moment in waiting(account, kind, subject, now)]
-            self._queues[key] = 0.0, Queue(limit, log or (), promised) if limit is not None else None
-        return self._queues[key][1]
+            promised = waiting(account, kind, subject, now)
+            moments = [(moment.timestamp(), rank) for moment, rank, _user in promised]
+            queue = Queue(limit, log or (), moments) if limit is not None else None
+            self._lines[key] = Line(0.0, queue, Counter(user for _moment, _rank, user in promised))
+        return self._lines[key]
 
 
-def waiting(account: Account, kind: Kind, subject: str, now: datetime) -> list[datetime]:
-    """When those come who were promised a turn by a limit. Whatever they wait for, they will place an order then."""
+def waiting(account: Account, kind: Kind, subject: str, now: datetime) -> list[tuple[datetime, int, int]]:
+    """When those come who were promised a turn by a limit, with what rank, and of which user. Whatever they wait for,
+    they will place an order then.
+    """
     hosts = VirtualHost.objects.filter(
         server_id=account.server_id, held_provider=account.provider.name, held_reason=HELD, held_until__gt=now
     )
     if kind is not Kind.ORDERS:
         hosts = hosts.filter(problem__data__limit=str(kind), problem__data__subject=subject)
-    return [moment for moment in hosts.values_list("held_until", flat=True) if moment is not None]
+    found = hosts.values_list("held_until", "problem__data__rank", "user_id")
+    return [(moment, rank or 0, user) for moment, rank, user in found if moment is not None]

@@ -71,10 +71,15 @@ class Choosing(Panel):
             return account.candidate(None), None
         if held.until is None:
             return account.candidate(None, paused=True), held
-        until = self._told(held)
-        if held.detail and urgency.probe_is_due(site, until, self.moment):
+        if self._probes(site, held):
             return account.candidate(None), None
-        return account.candidate(until), held
+        return account.candidate(self._told(held)), held
+
+    def _probes(self, site: SiteFacts, held: Wait) -> bool:
+        """Whether a CA's refusal outlasts the certificate, so that it is found out now whether it still holds."""
+        if not held.detail or held.until is None:
+            return False
+        return urgency.probe_is_due(site, self._told(held), self.moment)
 
     def _told(self, held: Wait) -> datetime:
         """The moment of a wait by the panel's clock."""
@@ -131,7 +136,7 @@ class Choosing(Panel):
         return sum(1 << k for k, text in enumerate(texts) if text in mine)
 
     def _wish(
-        self, account: Account, host: int, names: Sequence[str], mask: int, purpose: Purpose
+        self, account: Account, host: int, names: Sequence[str], mask: int, purpose: Purpose, *, probe: bool = False
     ) -> tuple[Wish, bool]:
         """What an order asks of the limits, and whether it says that it replaces the certificate that is there."""
         rows, replaces, issued_at = self.rows, False, None
@@ -148,4 +153,4 @@ class Choosing(Panel):
                 issued_at = POSIX + rows.not_before[host]
         kind = order_kind(replaces=replaces, issued_at=issued_at, now=POSIX + self.agenda.now)
         domains = self.rows.estate.domains_of(host, mask)
-        return order(kind, names, purpose=purpose, domains=domains, subject=f"{host}.{mask}"), replaces
+        return order(kind, names, purpose=purpose, probe=probe, domains=domains, subject=f"{host}.{mask}"), replaces

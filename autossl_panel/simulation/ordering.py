@@ -133,6 +133,9 @@ class Orders(Choosing, Hearing):
         purpose = urgency.purpose_of(task.wanted, task.site, self.moment)
         wish, replaces = self._wish(account, host, plan.names, mask, purpose)
         granted = account.ledger.ask(wish, POSIX + now)
+        if isinstance(granted, Wait) and self._probes(task.site, granted):
+            wish, replaces = self._wish(account, host, plan.names, mask, purpose, probe=True)
+            granted = account.ledger.ask(wish, POSIX + now)
         if isinstance(granted, Wait):
             # Not all names passed: what is left of them has another limit in its way.
             if account is self.own(host) and self._choose(task, plan.names):

@@ -6,7 +6,7 @@ import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from time import perf_counter
+from time import perf_counter, process_time
 
 from .judge import Tally
 from .scenarios import Setting
@@ -21,7 +21,8 @@ TOLD = 10
 class Result:
     """What came of a play. `without` hosts have no certificate yet, of which `waiting` wait for a permit.
 
-    `refused` is what the CAs counted as HTTP 429; `seconds` is how long the play itself took.
+    `refused` is what the CAs counted as HTTP 429; `seconds` is how long the play itself took, `worked` how many of them
+    a processor was at it: all where it is alone there.
     """
 
     setting: Setting
@@ -30,6 +31,7 @@ class Result:
     without: int
     waiting: int
     seconds: float
+    worked: float = 0.0
 
     @property
     def good(self) -> bool:
@@ -40,7 +42,7 @@ class Result:
 
 def play(setting: Setting, tell: Callable[[int, Tally], None] = lambda day, tally: None) -> Result:
     """Play a setting; `tell` hears on some days how it stands."""
-    began = perf_counter()
+    began, worked = perf_counter(), process_time()
     world = World(setting)
     with _no_garbage_collection():
         for part in range(1, TOLD + 1):
@@ -50,7 +52,8 @@ def play(setting: Setting, tell: Callable[[int, Tally], None] = lambda day, tall
         world.judge.closes(world.ends)
     without = sum(1 for host, ended in enumerate(world.rows.not_after) if not ended)
     refused = sum(len(account.ca.oracle.refusals) for account in world.ordered_from())
-    return Result(setting, world.judge.tally, refused, without, len(world.judge.waiting), perf_counter() - began)
+    took, worked = perf_counter() - began, process_time() - worked
+    return Result(setting, world.judge.tally, refused, without, len(world.judge.waiting), took, worked)
 
 
 @contextmanager

@@ -101,4 +101,4 @@ def _figures(result: Result) -> Iterator[tuple[str, str]]:
     yield "sites that wait for a permit at the end", f"{result.waiting:,}"
     waits = ", ".join(f"{span(seconds)} ({kind})" for kind, seconds in sorted(tally.waited.items()))
     yield "longest wait for a permit, by limit", waits or "-"
-    yield "took", f"{result.seconds:,.1f} s"
+    yield "took", f"{result.seconds:,.1f} s, of which {result.worked:,.1f} s at work"

@@ -79,10 +79,10 @@ def fresh_to_post(view: PanelView[Rest]) -> View[Rest]:
 
 
 def server(request: PanelRequest) -> Server:
-    """This machine's row, asked for once a request."""
+    """This machine's row with its options, asked for once a request."""
     found: Server | None = getattr(request, "panel_server", None)
     if found is None:
-        found = servers.this()
+        found = servers.this(Server.objects.select_related("options__paused_by"))
         request.panel_server = found
     return found
 

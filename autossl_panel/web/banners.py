@@ -46,9 +46,9 @@ def of(person: User, server: Server, account: Account | None, row: Options | Non
     return Banners(paused, troubles)
 
 
-def of_plain(server: Server) -> Banners:
+def of_plain(row: Options | None) -> Banners:
     """What everybody is told on pages that are not about AutoSSL: a pause, which they may have come to end."""
-    return Banners(Options.objects.select_related("paused_by").filter(server=server, paused_at__isnull=False).first())
+    return Banners(row if row is not None and row.paused_at is not None else None)
 
 
 def _of_provider(account: Account | None, now: datetime) -> list[Banner]:

@@ -142,7 +142,7 @@ def plain(
 ) -> HttpResponse:
     """Render a page that is not about AutoSSL: the frame with its header. `section` of the context: own, or people."""
     server = access.server(request)
-    around = {"section": "own", "server": server, "banners": banners.of_plain(server)}
+    around = {"section": "own", "server": server, "banners": banners.of_plain(getattr(server, "options", None))}
     return render(request, template, {**around, **(context or {})}, status=status)
 
 

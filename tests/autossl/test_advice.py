@@ -2,7 +2,7 @@
 
 import pytest
 
-from autossl_panel.autossl.log import advice_names, advice_on_cas, advice_sites
+from autossl_panel.autossl.log import advice_names, advice_sites
 from autossl_panel.autossl.log.advice import advice
 
 DNS = ["nxdomain", "no_address", "dns_timeout", "dns_servfail", "dnssec", "caa", "private_address"]
@@ -28,7 +28,7 @@ def test_every_code_has_words(code: str) -> None:
 
 
 def test_the_codes_above_are_all_there_are() -> None:
-    written = [*advice_names.WRITERS, *advice_sites.WRITERS, *advice_on_cas.WRITERS]
+    written = [*advice_names.WRITERS, *advice_sites.WRITERS]
     assert sorted(written) == sorted(CODES)
 
 

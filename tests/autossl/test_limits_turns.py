@@ -55,7 +55,7 @@ def test_the_queue_is_as_the_rows_say(account: Account) -> None:
     assert isinstance(wait, Wait)
     assert wait.until is not None
     assert first == wait.until.timestamp()
-    later = limits.queue(account, Kind.ORDERS, "", now=NOW, promised=[wait.until] * 240)
+    later = limits.queue(account, Kind.ORDERS, "", now=NOW, promised=[(wait.until, 0)] * 240)
     assert later is not None
     assert later.turn(NOW.timestamp()) >= first + 3 * 3600
     assert limits.queue(account, Kind.CONSECUTIVE, "a.com", now=NOW, promised=[]) is None

@@ -267,15 +267,17 @@ def test_an_issued_certificate_knows_where_it_comes_from(
 
 
 @pytest.mark.parametrize(
-    ("profile", "state_then", "code"), [("short", State.STAGED, ""), ("", State.UNWANTED, "not_later")]
+    ("profile", "reason", "state_then", "code"),
+    [("short", "due", State.STAGED, ""), ("", "due", State.UNWANTED, "not_later"), ("", "coverage", State.STAGED, "")],
 )
-def test_a_certificate_of_another_profile_may_expire_sooner(
-    server: Server, site: VirtualHost, provider: Provider, profile: str, state_then: State, code: str
+def test_a_certificate_of_another_profile_or_for_more_names_may_expire_sooner(
+    server: Server, site: VirtualHost, provider: Provider, profile: str, reason: str, state_then: State, code: str
 ) -> None:
     Certificate.objects.update(not_after=timezone.now() + 200 * DAY)
     provider.profile, provider.profiles = profile, {"short": ""}
     provider.save()
     order = place(server, site, provider)
+    order.reason = reason
     helper = Helper()
     helper.stage = lambda *_: None  # type: ignore[attr-defined]
     chain = ListingCa().certify(helper.gen_csr(order.ident, site.key, NAMES, "p256"))

@@ -48,6 +48,11 @@ def _site(page: Page) -> None:
     page.get_by_role("link", name="junipershop.example", exact=True).first.click()
 
 
+def _worked_out(page: Page) -> None:
+    page.locator("#preview").get_by_role("button", name="Preview").click()
+    expect(page.locator("#preview")).to_contain_text("As of", timeout=MOST_SECONDS * 1000)
+
+
 PICTURES: dict[str, Picture] = {
     "users": Picture("/users/", themes=THEMES),
     "users-narrow": Picture("/users/", width=360),
@@ -56,9 +61,10 @@ PICTURES: dict[str, Picture] = {
     "runs": Picture("/runs/"),
     "run": Picture("/runs/", themes=THEMES, act=_run_of_root),
     "run-site": Picture("/runs/", act=_lines_of_a_site),
+    "preview": Picture("/preview/", act=_worked_out),
     "certificates": Picture("/certificates/", themes=THEMES),
     "certificate": Picture("/certificates/?q=junipershop.example", act=_site),
-    "pending": Picture("/pending/"),
+    "pending": Picture("/pending/", height=1150),
     "problems": Picture("/problems/", themes=THEMES),
     "problems-narrow": Picture("/problems/", width=360),
     "status": Picture("/status/", who="lindner", themes=THEMES),
@@ -76,6 +82,8 @@ def say(text: str) -> None:
 
 def main(arguments: list[str]) -> None:
     stand = network.enter("tests.pictures", arguments)
+    if stand is None:
+        say("No network namespace can be made here: the pictures show loopback addresses.")
     folder, wanted = Path(arguments[0]), arguments[1:] or list(PICTURES)
     folder.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()

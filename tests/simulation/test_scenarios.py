@@ -150,4 +150,4 @@ def test_what_an_account_carries_is_found_by_playing() -> None:
     rows = [line for line in page.splitlines() if line.startswith("| 160 h |")]
     assert len(rows) == 3  # carried with and without ARI, a year
     assert "| 60 |" in page
-    assert "orders 300 in 3 h" in page
+    assert "300 orders in 3 h" in page

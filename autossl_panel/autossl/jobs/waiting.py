@@ -29,7 +29,8 @@ def for_a_provider(bench: Bench, task: Task, chosen: Chosen, now: datetime, *lin
         problem = _problem(task, code, limit_data(limit.provider, limit.wait))
         asked = bench.policies.at(limit.provider).provider
         if asked is not None and until is not None and until == limit.until:
-            bench.room.promise(asked, limit.wait, now)
+            bench.room.promise(asked, limit.wait, now, user=task.site.row["user_id"])
+            problem["data"]["rank"] = limit.wait.rank
     else:
         problem = _problem(task, code, {"text": down_text(bench, own.account), "provider": own.name})
     if until is not None:

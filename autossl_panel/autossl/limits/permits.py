@@ -47,7 +47,8 @@ class Permit:
 class Wait:
     """Why not now: `used` of `allowed` by `subject`. `until`: when to ask again; None: when a person has acted.
 
-    `label` is what people call the subject; `detail` and `url` are the CA's own words where it refused.
+    `label` is what people call the subject; `detail` and `url` are the CA's own words where it refused. `rank`: whose
+    turn comes first among all that wait, the lowest (`priority.rank`).
     """
 
     until: datetime | None
@@ -58,6 +59,7 @@ class Wait:
     label: str = ""
     detail: str = ""
     url: str = ""
+    rank: int = 0
 
     @property
     def refused(self) -> bool:

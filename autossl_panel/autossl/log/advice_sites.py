@@ -163,7 +163,12 @@ def _told(data: Facts, what: str, fix: str) -> str:
 
 def _ca_paused(data: Facts, words: Words) -> str:
     what = _("The CA has paused %(name)s, because it failed too often.") % words
-    return _told(data, what, _("Follow the CA's link to end that, then check the site's user again."))
+    link = fact(data, "link")
+    if link:
+        fix = _("Follow the CA's link to end that (%(link)s), then check the site's user again.") % {"link": link}
+    else:
+        fix = _("Follow the CA's link to end that, then check the site's user again.")
+    return _told(data, what, fix)
 
 
 def _ca_terms(data: Facts, _words: Words) -> str:

@@ -79,7 +79,8 @@ def subject(payload: Payload) -> str:
     worst = groups[0]
     number = payload["counts"][worst["kind"]]
     notice = worst["notices"][0]
-    words = WORDS[Kind(worst["kind"])].subject % {
+    known = WORDS[Kind(worst["kind"])]
+    words = str(known.one if number == 1 else known.many) % {
         "n": number,
         "site": shown(notice["site"]),
         "cause": worst["cause"] or notice["cause"],

@@ -4,10 +4,10 @@ them. Strangers' text is cut and cleaned here; escaping is the template's.
 
 import unicodedata
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext_lazy
+from django.utils.translation import gettext_lazy
 
 from autossl_panel import names
 
@@ -29,82 +29,91 @@ class Words:
     """What a kind is called: a digest's heading, its subject line for one or for many, and the sentence of a site."""
 
     title: "_StrPromise"
-    subject: Any
+    one: "_StrPromise"
+    many: "_StrPromise"
     sentence: "_StrPromise | str" = ""
 
 
 WORDS: dict[Kind, Words] = {
     Kind.SERVER: Words(
         gettext_lazy("This server has trouble of its own"),
-        ngettext_lazy("Trouble of this server: %(cause)s", "%(n)d troubles of this server", "n"),
+        gettext_lazy("Trouble of this server: %(cause)s"),
+        gettext_lazy("%(n)d troubles of this server"),
     ),
     Kind.RUN: Words(
         gettext_lazy("A run could not do its work"),
-        ngettext_lazy("A run stopped: %(cause)s", "%(n)d runs stopped", "n"),
+        gettext_lazy("A run stopped: %(cause)s"),
+        gettext_lazy("%(n)d runs stopped"),
     ),
     Kind.PROVIDER: Words(
         gettext_lazy("Trouble with a provider or its account"),
-        ngettext_lazy("%(site)s: %(cause)s", "Trouble with %(n)d providers", "n"),
+        gettext_lazy("%(site)s: %(cause)s"),
+        gettext_lazy("Trouble with %(n)d providers"),
     ),
     Kind.REVOKED: Words(
         gettext_lazy("Revoked certificates"),
-        ngettext_lazy("%(site)s: the certificate was revoked", "%(n)d certificates were revoked", "n"),
+        gettext_lazy("%(site)s: the certificate was revoked"),
+        gettext_lazy("%(n)d certificates were revoked"),
         gettext_lazy("The certificate was revoked."),
     ),
     Kind.EXPIRED: Words(
         gettext_lazy("Expired certificates"),
-        ngettext_lazy("%(site)s: the certificate has expired", "%(n)d certificates have expired", "n"),
+        gettext_lazy("%(site)s: the certificate has expired"),
+        gettext_lazy("%(n)d certificates have expired"),
         gettext_lazy("Visitors see a warning: the certificate expired on %(expires)s."),
     ),
     Kind.EXPIRING: Words(
         gettext_lazy("Certificates that cannot be renewed and will expire"),
-        ngettext_lazy("%(site)s: the certificate cannot be renewed", "%(n)d certificates cannot be renewed", "n"),
+        gettext_lazy("%(site)s: the certificate cannot be renewed"),
+        gettext_lazy("%(n)d certificates cannot be renewed"),
         gettext_lazy("The certificate could not be renewed. It expires on %(expires)s."),
     ),
     Kind.UNSECURED: Words(
         gettext_lazy("Sites that could not be secured"),
-        ngettext_lazy("%(site)s: no certificate could be obtained", "%(n)d sites could not be secured", "n"),
+        gettext_lazy("%(site)s: no certificate could be obtained"),
+        gettext_lazy("%(n)d sites could not be secured"),
         gettext_lazy("No certificate could be obtained for %(names)s."),
     ),
     Kind.INSTALL: Words(
         gettext_lazy("Certificates that could not be installed"),
-        ngettext_lazy(
-            "%(site)s: the certificate could not be installed", "%(n)d certificates could not be installed", "n"
-        ),
+        gettext_lazy("%(site)s: the certificate could not be installed"),
+        gettext_lazy("%(n)d certificates could not be installed"),
         gettext_lazy("The certificate could not be installed. What was served before is served still."),
     ),
     Kind.DEFERRED: Words(
         gettext_lazy("Renewals that wait, because names fail"),
-        ngettext_lazy("%(site)s: the renewal waits for failing names", "%(n)d renewals wait for failing names", "n"),
+        gettext_lazy("%(site)s: the renewal waits for failing names"),
+        gettext_lazy("%(n)d renewals wait for failing names"),
         gettext_lazy("The renewal waits until %(until)s. What fails then will be dropped: %(names)s."),
     ),
     Kind.FOREIGN: Words(
         gettext_lazy("Certificates from elsewhere that need somebody"),
-        ngettext_lazy(
-            "%(site)s: a certificate from elsewhere needs you", "%(n)d certificates from elsewhere need you", "n"
-        ),
+        gettext_lazy("%(site)s: a certificate from elsewhere needs you"),
+        gettext_lazy("%(n)d certificates from elsewhere need you"),
         gettext_lazy("AutoSSL leaves certificates from elsewhere alone."),
     ),
     Kind.REDUCED: Words(
         gettext_lazy("Certificates that cover less than before"),
-        ngettext_lazy(
-            "%(site)s: the new certificate covers less", "%(n)d new certificates cover less than before", "n"
-        ),
+        gettext_lazy("%(site)s: the new certificate covers less"),
+        gettext_lazy("%(n)d new certificates cover less than before"),
         gettext_lazy("The certificate was renewed without names that fail: %(names)s."),
     ),
     Kind.UNCOVERED: Words(
         gettext_lazy("Names that no certificate covers"),
-        ngettext_lazy("%(site)s: names are not covered", "%(n)d sites have names that are not covered", "n"),
+        gettext_lazy("%(site)s: names are not covered"),
+        gettext_lazy("%(n)d sites have names that are not covered"),
         gettext_lazy("Not covered: %(names)s."),
     ),
     Kind.RENEWED: Words(
         gettext_lazy("Renewed"),
-        ngettext_lazy("%(site)s: the certificate is renewed", "%(n)d certificates are renewed", "n"),
+        gettext_lazy("%(site)s: the certificate is renewed"),
+        gettext_lazy("%(n)d certificates are renewed"),
         gettext_lazy("Renewed for %(names)s."),
     ),
     Kind.SECURED: Words(
         gettext_lazy("Secured"),
-        ngettext_lazy("%(site)s is secured", "%(n)d sites are secured", "n"),
+        gettext_lazy("%(site)s is secured"),
+        gettext_lazy("%(n)d sites are secured"),
         gettext_lazy("Secured for %(names)s."),
     ),
 }
