@@ -44,7 +44,7 @@ bench: .setup-bench  ## speed and memory, side by side with other clients; write
 simulate: .setup-demo  ## a year of 30,000 virtual hosts in simulated time; one line of JSON, 1 where anything expired or was refused
 	@AUTOSSL_STATE_DIR="$(CURDIR)/.sandbox/state" $(PY) manage.py simulate --brief $(if $(HOSTS),--hosts $(HOSTS)) $(if $(DAYS),--days $(DAYS))
 
-capacity: .setup-demo  ## what one account carries, found by playing it; writes docs/capacity.md, half an hour
+capacity: .setup-demo  ## what one account carries, found by playing it; writes docs/capacity.md, minutes
 	@AUTOSSL_STATE_DIR="$(CURDIR)/.sandbox/state" $(PY) manage.py simulate --capacity docs/capacity.md
 
 screenshots: .setup-test  ## the pictures of the documents, of a panel at work; writes docs/screenshots
