@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 from urllib.parse import urljoin, urlsplit
 
 import pytest
@@ -89,7 +90,7 @@ def test_every_page(visit, scene: Scene, live_server, complaints: list[str], who
     # A refusal is a complaint of the browser's too.
     complaints[:] = [text for text in complaints if not REFUSED.search(text)]
     for name in REFUSALS if who == "" else ():
-        page.route("**/refused/", lambda route, name=name: refuse(route, name))
+        page.route("**/refused/", partial(refuse, name))
         page.goto("/refused/")
         found += [f"{name}, {text}" for text in wrong(page, theme)]
         page.unroute("**/refused/")
@@ -114,7 +115,7 @@ def go(page: Page, place: Place, known: Mapping[str, object]) -> None:
         page.wait_for_load_state("networkidle")
 
 
-def refuse(route: Route, name: str) -> None:
+def refuse(name: str, route: Route) -> None:
     """Answer with that refusal's page, under the policy of every page."""
     answer = route.fetch(url=urljoin(route.request.url, "/no/such/page/"))
     page = render_to_string(f"{name}.html", {"request": HttpRequest()})
