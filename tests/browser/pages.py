@@ -25,13 +25,14 @@ NOBODY = ("",)
 class Place:
     """An address with placeholders that `ids` fills, and the persons of the scene who open it; "" is nobody.
 
-    `post` is sent there instead of opening it; `press` are selectors clicked one after the other once it is open;
-    `before` makes the rows that it takes, for what comes after it too."""
+    `post` is sent there, from its own page or from `start`; `press` are selectors clicked one after the other once
+    it is open; `before` makes the rows that it takes, for what comes after it too."""
 
     path: str
     who: tuple[str, ...] = OPERATORS
     post: Mapping[str, str] | None = None
     press: tuple[str, ...] = ()
+    start: str = ""
     before: Callable[[], object] | None = None
 
 
@@ -170,7 +171,7 @@ STATES: dict[str, Place] = {
         "/providers/rehearse/", ROOT, {"provider": "{provider}", "do": "directory", "directory_url": "x"}
     ),
     "revoke-unreasoned": Place("/certificates/issued/{issued}/revoke/", ROOT, {}),
-    "certificate-detail": Place("/certificates/?q=junipershop", press=("a[data-detail]",)),
+    "certificate-detail": Place("/certificates/?q=junipershop", ROOT, press=("a[data-detail]",)),
     "certificates-table": Place("/certificates/?sort=name", press=(".behind > summary",)),
     "problems-open": Place("/problems/?kind=", press=("details.prob:not([open]) > summary",)),
     "run-done": Place("/runs/{past}/", press=("details.grp > summary",)),
@@ -178,7 +179,7 @@ STATES: dict[str, Place] = {
     "status-off": Place("/status/{user}/?q=mail", LOGIN, press=("td button[name=exclude]",)),
     "person-wrong": Place("/people/add/", ROOT, {"username": "", "role": "user", "hosting_users": "nosuch"}),
     "person-role": Place("/people/{person}/", ROOT, {"username": "brightpeak", "role": "root"}),
-    "person-password": Place("/people/{person}/password/", ROOT, {"generate": "yes"}),
+    "person-password": Place("/people/{person}/password/", ROOT, {"generate": "yes"}, start="/people/{person}/"),
     "person-factors": Place("/people/{with_app}/second-factor/", ROOT),
     "list-wrong": Place("/people/lists/add/", ROOT, {"name": ""}),
     "people-user-wrong": Place("/people/users/{user}/", ROOT, {"owner": "nobody", "email": "x", "login": "nosuch"}),
