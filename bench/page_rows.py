@@ -33,6 +33,9 @@ from autossl_panel.autossl.models import (
     Problem,
     Provider,
     ProviderState,
+    Rehearsal,
+    RehearsalLine,
+    RehearsalSite,
     Run,
     Verdict,
     Way,
@@ -83,6 +86,7 @@ def fill(users: int, each: int, jobs: int, now: datetime) -> None:
     _runs(server, provider, hosts, jobs, now)
     _audit(now)
     _previews(server, now)
+    _rehearsals(server, provider, now)
     if connection.vendor == "postgresql":
         # Its autovacuum would have done so long ago.
         with connection.cursor() as cursor:
@@ -101,6 +105,23 @@ def _previews(server: Server, now: datetime) -> None:
     for scope in (runs.ALL, "owner:reseller00", "user:u00000"):
         made = preview.ask(scope, asked_by=None, server=server, ring=False)
         previewing.work_out(made.pk, cast(Client, _Unchanged()), now=now)
+
+
+def _rehearsals(server: Server, provider: Provider, now: datetime) -> None:
+    """A month of rehearsals with one site each."""
+    hosts = VirtualHost.objects.order_by("pk")[:DAYS]
+    for day, host in enumerate(hosts):
+        at = now - timedelta(days=day)
+        made = Rehearsal.objects.create(
+            server=server, provider=provider, directory_url=provider.directory_url, asked_at=at, ended_at=at
+        )
+        RehearsalSite.objects.create(
+            rehearsal=made, virtual_host=host, position=0, outcome="issued", names=[host.name], not_after=now, links=2
+        )
+        data = {"issued": 1, "sites": 1}
+        RehearsalLine.objects.create(
+            rehearsal=made, seq=1, at=at, level=Level.SUCCESS, event="rehearsal:ended", data=data
+        )
 
 
 def _saved(rows: Iterable[Row], size: int = 5000) -> Iterator[Row]:

@@ -57,7 +57,7 @@ def _of_provider(account: Account | None, now: datetime) -> list[Banner]:
         return []
     name, url = str(account.provider), resolve_url("providers")
     if offers.is_down(account, now):
-        text = str((account.down_problem or {}).get("text", ""))[:LONGEST]
+        text = _said(account.down_problem or {})
         others = _("Meanwhile orders go to the fallback providers; where there are none, sites wait.")
         rest = f"{text} {others}".strip()
         return [
@@ -66,7 +66,7 @@ def _of_provider(account: Account | None, now: datetime) -> list[Banner]:
     problem = account.problem
     if problem is None or account.status == AccountStatus.REGISTERING:
         return []
-    text = str(problem.get("text", ""))[:LONGEST]
+    text = _said(problem)
     if account.status == AccountStatus.REFUSED:
         fact = _("%(name)s refuses this server’s account.") % {"name": name}
         return [Banner(fact, " ".join((text, _("Its orders wait."))), None, url, _("See the account"), True)]
@@ -75,6 +75,12 @@ def _of_provider(account: Account | None, now: datetime) -> list[Banner]:
         return [Banner(fact, _("Until you agree, it may refuse orders."), None, url, _("Read and agree"))]
     fact = _("%(name)s has something against this server’s account.") % {"name": name}
     return [Banner(fact, text, None, url, _("See the account"), problem.get("field") != "contact")]
+
+
+def _said(problem: Mapping[str, object]) -> str:
+    """A stranger's words, as a sentence that another one may follow."""
+    text = str(problem.get("text", "")).strip()[:LONGEST]
+    return f"{text}." if text and text[-1] not in ".!?…" else text
 
 
 def _of_server(trouble: Mapping[str, object]) -> Banner:

@@ -28,6 +28,7 @@ AGAIN = [
     "test_census.py",
     "test_forecasting.py",
     "test_measuring.py",
+    "test_preview.py",
     "../hosting/test_exclusion_patterns.py",
     "../hosting/test_excluded_names.py",
     "notify/test_telling.py",

@@ -19,7 +19,7 @@ from tests.support.chromium import launch
 # The picture that `run` takes, half way
 LIVE = "run-live"
 # From the click to the end of the run
-MOST_SECONDS = 120
+MOST_SECONDS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ PICTURES: dict[str, Picture] = {
     "users-narrow": Picture("/users/", width=360),
     "providers": Picture("/providers/"),
     "options": Picture("/options/"),
-    "runs": Picture("/runs/"),
+    "runs": Picture("/runs/", height=1120),
     "run": Picture("/runs/", themes=THEMES, act=_run_of_root),
     "run-site": Picture("/runs/", act=_lines_of_a_site),
     "preview": Picture("/preview/", act=_worked_out),
@@ -87,6 +87,7 @@ def main(arguments: list[str]) -> None:
     folder, wanted = Path(arguments[0]), arguments[1:] or list(PICTURES)
     folder.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
+    expect.set_options(timeout=60_000)
     with Stage(stand, say) as stage, sync_playwright() as playwright:
         stage.settle()
         browser = launch(playwright)
@@ -110,8 +111,9 @@ def main(arguments: list[str]) -> None:
 def run(stage: Stage, camera: Camera) -> None:
     """More sites move in, root has AutoSSL run for all users: a picture half way, then to its end."""
     page = camera.page("root", 1280)
-    stage.arrive()
     page.goto("/users/")
+    # Last of all: within the minute the panel would begin with them by itself.
+    stage.arrive()
     page.get_by_role("button", name="Run AutoSSL For All Users").click()
     page.wait_for_url("**/runs/*/")
     secured = page.locator("#run-tiles .tile", has_text="Secured").locator("b")

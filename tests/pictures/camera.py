@@ -38,7 +38,7 @@ class Camera:
         context = self._browser.new_context(
             base_url=self._url, viewport={"width": width, "height": 900}, locale="en-GB", timezone_id="UTC"
         )
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(60_000)
         self._open[who, width] = context
         page = context.new_page()
         page.goto("/sign-in/")

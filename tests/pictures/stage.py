@@ -90,9 +90,8 @@ class Stage:
         return self.panel.serve("127.0.0.1", free_port("127.0.0.1", 8000))
 
     def arrive(self) -> None:
-        """More users with sites move in, some of them with DNS that still leads elsewhere."""
+        """More sites move in, some of them with DNS that still leads elsewhere. The panel meets them by itself."""
         self.box.add_sites(town.arriving())
-        self._users(town.arriving())
 
     def _second_ca(self, stack: ExitStack) -> Pebble:
         processes = Processes()

@@ -50,6 +50,11 @@ def _site(user: str, name: str, *more: str, **wishes: object) -> Site:
 def _row(user: str, labels: str) -> Iterator[Site]:
     """Plain sites: the user's own name, then labels under it."""
     yield _site(user, f"{user}.example")
+    yield from _more(user, labels)
+
+
+def _more(user: str, labels: str) -> Iterator[Site]:
+    """Plain sites under the user's own name."""
     for label in labels.split():
         yield _site(user, f"{label}.{user}.example")
 
@@ -62,6 +67,8 @@ def settled() -> Iterator[Site]:
     """What is there when the panel comes to the server."""
     yield from _row("amberfield", "shop blog events press")
     yield from _row("ateliermo", "")
+    yield from _row("bluefjord", "")
+    yield from _row("brandtlaw", "")
     yield from _row("cedarworks", "shop garden tools")
     yield _site("dockside", "dockside.example", existing=Existing.SOUND)
     yield _site("dockside", "harbour-tours.example", existing=Existing.EXPIRING)
@@ -69,6 +76,8 @@ def settled() -> Iterator[Site]:
     yield from _row("fennimore", "")
     yield from _row("ivorylane", "")
     yield from _row("junipershop", "shop wholesale returns")
+    yield _site("lindner", "bakery-lindner.example")
+    yield from _row("northwind", "")
     yield from _row("oakandash", "menu")
     yield from _row("pixelforge", "portfolio")
     yield _site("quarrybank", "quarrybank.example", kind=Kind.SPLIT, existing=Existing.SELF_SIGNED)
@@ -86,21 +95,19 @@ def early() -> Iterator[Site]:
 
 
 def arriving() -> Iterator[Site]:
-    """What moves in later, with what is wrong with it; the run in the pictures is about these."""
-    yield from _row("bluefjord", "boats rental ferry cabins fishing guide shop news weather")
+    """What moves in later, with what is wrong with it; the run in the pictures is about these. No user is new."""
+    yield from _more("bluefjord", "boats rental ferry cabins fishing guide shop news weather")
     yield _site("bluefjord", "kayak.bluefjord.example", "api", dns={"api.kayak.bluefjord.example": Points.NOWHERE})
     yield from _row("hallsteadt", "museum tickets archive")
-    yield _site("brandtlaw", "brandtlaw.example")
     yield _site("brandtlaw", "brandt-notary.example")
     yield _site("lindner", "lindner.example", "shop", "mail", dns=_away("lindner.example", "shop"))
-    yield _site("lindner", "bakery-lindner.example")
     yield _site("lindner", "recipes.lindner.example")
     yield _site("lindner", "cafe-lindner.example", dns=_away("cafe-lindner.example", "", "www"))
-    yield from _row("northwind", "sails charter crew marina boats courses weather forum shop")
+    yield from _more("northwind", "sails charter crew marina boats courses weather forum shop")
     for label in ("old", "beta", "archive", "wiki"):
         name = f"{label}.northwind.example"
         yield _site("northwind", name, dns=_away(name, "", "www"))
-    yield from _row("quarrybank", "rooms wines kitchen terrace")
+    yield from _more("quarrybank", "rooms wines kitchen terrace")
     yield _site("amberfield", "wholesale.amberfield.example")
 
 
