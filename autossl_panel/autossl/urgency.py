@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from . import policy, priority
-from .facts import Action, Need, SiteFacts
+from .facts import Action, Need, ProviderFacts, SiteFacts
 from .ledger import Purpose
 
 
@@ -28,12 +28,16 @@ def purpose_of(need: Need, site: SiteFacts, now: datetime) -> Purpose:
     return Purpose.EXTEND if need.action == Action.EXTEND else Purpose.ORDINARY
 
 
-def latest(site: SiteFacts, until: datetime, now: datetime) -> datetime:
-    """When a site that waits for a limit is looked at again: when it becomes urgent, if that is before its turn."""
+def latest(site: SiteFacts, provider: ProviderFacts | None, until: datetime, now: datetime) -> datetime:
+    """When a site that waits for a limit is looked at again.
+
+    Before its turn where its certificate is due earlier, which limits may not count, or becomes urgent.
+    """
     installed = site.installed
     if installed is None or installed.unprotected(now) or now >= installed.defer_until:
         return until
-    return min(until, installed.defer_until)
+    due = policy.renew_at(installed, provider, now) if installed.ours else until
+    return min(until, installed.defer_until, due if due > now else until)
 
 
 def probe_is_due(site: SiteFacts, refused_until: datetime, now: datetime) -> bool:
