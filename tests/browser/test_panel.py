@@ -220,3 +220,15 @@ def test_no_page_scrolls_sideways(width, visit, scene: Scene):
     ):
         page.goto(path)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+
+
+def test_the_menus_of_filters_open_within_a_narrow_page(visit, scene: Scene):
+    page = visit(viewport={"width": 360, "height": 800})
+    for path, menu in (("/runs/", "Outcome"), ("/runs/", "Scope"), ("/certificates/", "Sort"), ("/users/", "Owner")):
+        page.goto(path)
+        page.locator("main .tools summary, main .bulk summary", has_text=menu).first.click()
+        opened = page.locator("main details[open] > ul").first.bounding_box()
+        assert opened is not None
+        assert opened["x"] >= 0, (path, menu)
+        assert opened["x"] + opened["width"] <= 360, (path, menu)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, (path, menu)

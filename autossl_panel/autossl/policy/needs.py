@@ -23,6 +23,8 @@ from autossl_panel.names import covers
 CLOCK_TOLERANCE = timedelta(minutes=5)
 # A hold of the CA that no time ends: a person has to act there
 PERSON_ENDS = frozenset({"ca_paused"})
+# Another's certificate is kept that serves nobody well, or will not for long; the worse first
+FOREIGN_WORSE = ("foreign_defective", "foreign_expiring")
 _DEFECTS = ("expired", "revoked", "mismatch", "weak", "chain")
 _WORK = frozenset({Action.NEW, Action.RENEW, Action.EXTEND, Action.RESUME, Action.INSTALL})
 
