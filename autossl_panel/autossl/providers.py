@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 from cryptography import x509
 from django.db import transaction
@@ -18,6 +17,7 @@ from autossl_panel.hosting.models import Server, SiteState, VirtualHost
 from autossl_panel.people import audit
 from autossl_panel.people.models import User
 
+from . import directory_urls
 from .models import Account, AccountStatus, Provider, ProviderState
 
 CHECK = "autossl_panel.autossl.tasks.check_provider"
@@ -55,10 +55,9 @@ class Draft:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}", self.name):
             text = _("“%(name)s” is not a name: letters, digits, spaces, dots, dashes; at most 64.")
             raise ProviderProblem("name", text % {"name": self.name})
-        url = urlsplit(self.directory_url)
-        if url.scheme != "https" or not url.hostname:
+        if not directory_urls.is_one(self.directory_url):
             text = _("“%(url)s” is not an https:// address of an ACME directory.")
-            raise ProviderProblem("directory_url", text % {"url": self.directory_url})
+            raise ProviderProblem("directory_url", text % {"url": self.directory_url[:200]})
         if self.ca_bundle:
             try:
                 x509.load_pem_x509_certificates(self.ca_bundle.encode())

@@ -76,9 +76,11 @@ def with_passkey_alone(request: HttpRequest, credential: str, following: str) ->
 def waiting(request: HttpRequest) -> SecondFactor | None:
     """The sign-in of this session that waits for its second factor; its password was right, and is so still."""
     stage: SecondFactor | None = LoginStageController.enter(request, SecondFactor.key)
-    if stage is None or request.session.get(PASSED) != person_of(stage).get_session_auth_hash():
+    if stage is None:
         return None
-    return stage
+    person = person_of(stage)
+    still = person.is_active and request.session.get(PASSED) == person.get_session_auth_hash()
+    return stage if still else None
 
 
 def person_of(stage: SecondFactor) -> User:
