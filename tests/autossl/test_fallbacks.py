@@ -393,6 +393,27 @@ def test_a_paused_name_is_told_with_its_link_and_a_persons_check_asks_once_more(
     assert parts.site(MAIN).held_reason == ""
 
 
+def test_a_site_that_its_ca_has_paused_goes_to_the_next_before_its_certificate_ends(
+    parts: Parts, second: Provider, trouble: Trouble
+) -> None:
+    parts.run("user:amber")
+    now = datetime.now(UTC)
+    # A certificate of a day, which the daily check alone might see too late
+    Certificate.objects.update(not_before=now - 16 * HOUR, not_after=now + 8 * HOUR, renewal_at=now - HOUR)
+    Provider.objects.filter(pk=second.pk).update(fallback=None)
+    trouble.at(parts.provider, limit(f"Your account is temporarily prevented from requesting certificates for {MAIN}"))
+    assert outcome(parts.job(parts.run("user:amber"), MAIN)) == (JobOutcome.WAITING, "ca_paused")
+    host = parts.site(MAIN)
+    assert (host.held_until, host.next_reason) == (None, "ca_paused")
+    assert host.next_at is not None
+    assert abs(host.next_at - now - 4 * HOUR) < MINUTE
+    Provider.objects.filter(pk=second.pk).update(fallback=1)
+    Certificate.objects.update(not_before=now - 21 * HOUR, not_after=now + 3 * HOUR)
+    VirtualHost.objects.filter(name=MAIN).update(next_at=now)
+    assert outcome(parts.job(due(parts), MAIN)) == (JobOutcome.SECURED, "ari")
+    assert ordered_from(MAIN)[-1] == "second"
+
+
 def test_a_refusal_that_outlasts_the_certificate_is_tried_at_half_of_what_is_left(
     parts: Parts, trouble: Trouble
 ) -> None:
