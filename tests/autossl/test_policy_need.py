@@ -81,7 +81,7 @@ ROWS: list[tuple[str, SiteFacts, PolicyOptions, str, str, datetime | None]] = [
      NOW + 57 * DAY),
     ("4-paused-by-the-ca-for-a-day", site(held_reason="ca_paused", held_provider="ca",
      installed=installed(age=10 * HOUR, life=24 * HOUR)), options(), "hold", "ca_paused", NOW + 10 * HOUR),
-    ("4-paused-by-the-ca-too-late", site(held_reason="ca_paused", held_provider="ca", installed=installed(age=88 * DAY)),
+    ("4-paused-by-the-ca-late", site(held_reason="ca_paused", held_provider="ca", installed=installed(age=88 * DAY)),
      options(), "hold", "ca_paused", None),
     ("4-paused-by-the-ca-without-certificate", site(held_reason="ca_paused", held_provider="ca", installed=None),
      options(), "hold", "ca_paused", None),
