@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django_q.tasks import async_task
 
+from autossl_panel.hosting import users as hosting_users
 from autossl_panel.hosting.models import Server, SiteState, VirtualHost
 from autossl_panel.people import audit
 from autossl_panel.people.models import User
@@ -221,11 +222,13 @@ def _needs_binding(provider: Provider) -> str:
 
 
 def activate(provider: Provider) -> None:
-    """Make `provider` the one that AutoSSL uses."""
+    """Make `provider` the one that AutoSSL uses. Sites that were looked at while there was none are due."""
     with transaction.atomic():
         before = _in_use()
         Provider.objects.filter(active=True).exclude(pk=provider.pk).update(active=False)
         Provider.objects.filter(pk=provider.pk).update(active=True)
+        idle = VirtualHost.objects.filter(next_at__isnull=True, next_reason="no_provider")
+        hosting_users.make_due(idle, timezone.now())
         audit.record(None, "provider:used", provider.name, before=before, after={"in_use": provider.name})
 
 
