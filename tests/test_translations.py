@@ -151,7 +151,7 @@ class _Texts(HTMLParser):
 
 # Names, examples and signs, the same in every language
 NAMES = re.compile(
-    r"AutoSSL Panel|AutoSSL|UTC|HTTP|EAB|NDJSON|PEM|\broot\b|-----BEGIN CERTIFICATE-----|https?://\S+|\b[\w.:@-]*(?:\d|example)[\w.:/-]*|\?|&\w+;"
+    r"AutoSSL Panel|AutoSSL|UTC|HTTP|EAB|(?:ND)?JSON|PEM|\broot\b|-----BEGIN CERTIFICATE-----|https?://\S+|\b[\w.:@-]*(?:\d|example)[\w.:/-]*|\?|&\w+;"
 )
 
 

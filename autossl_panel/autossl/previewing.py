@@ -15,7 +15,7 @@ from itertools import groupby
 from django.utils import timezone
 
 from autossl_panel.helper.client import Client
-from autossl_panel.hosting.models import VirtualHost
+from autossl_panel.hosting.models import Server, VirtualHost
 
 from . import (
     choosing,
@@ -34,7 +34,7 @@ from . import (
 from . import options as option_rows
 from .choosing import Outlook
 from .facts import Action
-from .models import Certificate, Preview, PreviewSite, Run
+from .models import Certificate, Job, JobOutcome, Preview, PreviewSite, Run
 from .room import Forecast
 from .sites import Site
 from .turns import Turn
@@ -47,8 +47,9 @@ USERS, SITES = 1000, 250
 # Places behind all jobs, in this order
 REST = {Action.WAIT: 1, Action.HOLD: 1, Action.KEEP: 2, Action.SKIP: 3}
 BEHIND = 100_000_000
-# Runs that the pace is measured from, and the pace where there are none: seconds an order
-MEASURED, USUAL = 20, 1.0
+# Runs and jobs that the pace is measured from; without any: seconds a site takes, with so many at once
+MEASURED, MEASURED_JOBS = 20, 200
+USUAL, IN_FLIGHT = 8.0, 8
 
 
 class Stopped(Exception):
@@ -97,6 +98,18 @@ def _end(found: Preview, problem: dict[str, str] | None = None) -> None:
     found.save()
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long a site takes from claim to handshake, and how long after it the next one is done, in seconds."""
+
+    whole: float = USUAL
+    each: float = USUAL / IN_FLIGHT
+
+    def done_at(self, now: datetime, nth: int) -> datetime:
+        """When the `nth` order would be done, 1 the first."""
+        return now + timedelta(seconds=self.whole + self.each * (nth - 1))
+
+
 @dataclass(slots=True)
 class _Work:
     """One preview under way."""
@@ -112,7 +125,7 @@ class _Work:
     outlook: Outlook = field(init=False)
     room: Forecast = field(init=False)
     serve_www: bool = field(init=False)
-    pace: float = field(init=False)
+    pace: Pace = field(init=False)
 
     def do(self) -> None:
         """All of it; the preview's row is ended at the end."""
@@ -128,7 +141,7 @@ class _Work:
         self.serve_www = option_rows.current(server).serve_www
         self.room = Forecast(policies.accounts)
         self.outlook = Outlook(policies, self.room, serve_www=self.serve_www, predecessor=self.known.get)
-        self.pace = pace(found)
+        self.pace = pace(server)
         found.sites = VirtualHost.objects.filter(**self._hosts()).count()
         Preview.objects.filter(pk=found.pk).update(at=found.at, sites=found.sites)
         with quick.no_garbage_collection():
@@ -207,14 +220,13 @@ class _Work:
     def _reckon(self, row: PreviewSite, *, free: bool) -> None:
         """When it would be done: orders one after the other at the pace of the last runs, or when its turn comes."""
         preview_row = self.found
-        each = timedelta(seconds=self.pace)
         if row.provider:
             preview_row.orders += 1
             preview_row.free_orders += free
-            row.done_at = self.now + each * (preview_row.orders + 1)
+            row.done_at = self.pace.done_at(self.now, preview_row.orders)
         elif row.limit is not None and row.until is not None:
             preview_row.limited += 1
-            row.done_at = row.until + each
+            row.done_at = self.pace.done_at(row.until, 1)
         if row.done_at is not None:
             preview_row.last_at = max(row.done_at, preview_row.last_at or row.done_at)
 
@@ -247,14 +259,22 @@ class _Work:
         Preview.objects.filter(pk=self.found.pk).update(done=self.found.done)
 
 
-def pace(found: Preview) -> float:
-    """Seconds that an order took in the last runs of its server, one beside the other as runners work them."""
+def pace(server: Server) -> Pace:
+    """The pace of the last runs. A small run says how long one site takes, a large one how fast they follow."""
+    jobs = Job.objects.filter(server=server, outcome=JobOutcome.SECURED, started_at__isnull=False)
+    times = jobs.order_by("-pk").values_list("started_at", "ended_at")[:MEASURED_JOBS]
+    taken = [(end - start).total_seconds() for start, end in times if start is not None and end is not None]
+    if not taken:
+        return Pace()
+    whole = max(0.1, sum(taken) / len(taken))
+    each = whole / IN_FLIGHT
     seconds = orders = 0.0
-    ended = Run.objects.filter(server=found.server, ended_at__isnull=False, surveyed_at__isnull=False)
+    ended = Run.objects.filter(server=server, ended_at__isnull=False, surveyed_at__isnull=False)
     for run in ended.filter(cancelled_at__isnull=True).order_by("-started_at")[:MEASURED]:
         outcomes = run.counts.get("outcomes", {})
         done = outcomes.get("secured", 0) + outcomes.get("renewed", 0)
         if done and run.ended_at is not None and run.surveyed_at is not None:
             orders += done
             seconds += (run.ended_at - run.surveyed_at).total_seconds()
-    return max(0.01, seconds / orders) if orders else USUAL
+    # Of few orders a run takes as long as one; of many each waits for others, and takes long itself.
+    return Pace(whole, max(0.01, min(each, seconds / orders)) if orders else each)

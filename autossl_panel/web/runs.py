@@ -6,7 +6,6 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
-from autossl_panel.autossl import rehearsal
 from autossl_panel.autossl import runs as heart
 from autossl_panel.autossl.models import JobOutcome
 from autossl_panel.hosting import visible
@@ -47,7 +46,6 @@ def runs(request: access.PanelRequest) -> HttpResponse:
         "paging": paging,
         "counts": counts,
         "wish": wish,
-        "rehearsed": rehearsal.past(access.server(request)).count() if request.user.is_root else 0,
         "outcomes": run_table.OUTCOMES,
         "scopes": run_table.SCOPES,
         "named": history.find(request.user, wish.q) if wish.q and not request.user.is_login else None,

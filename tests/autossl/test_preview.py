@@ -220,6 +220,27 @@ def test_without_a_provider_it_says_so(server, make_user, make_site):
     assert found.ended_at is not None
 
 
+def test_the_moment_follows_the_pace_of_the_last_runs(server, provider, make_user, make_site, now):
+    user = make_user("amber")
+    hosts = [make_site(user, f"site{n}.example") for n in range(5)]
+    assert previewing.pace(server) == previewing.Pace()
+    start = now - timedelta(hours=1)
+    run = Run.objects.create(
+        server=server, scope="*", asked_from="schedule", started_at=start, surveyed_at=start,
+        ended_at=start + timedelta(seconds=100), counts={"outcomes": {"secured": 40, "renewed": 10}},
+    )  # fmt: skip
+    Job.objects.create(
+        run=run, server=server, virtual_host=hosts[0], user=user, action="new", reason="missing", job_class=1,
+        state="ended", outcome="secured", queued_at=start, started_at=start, ended_at=start + timedelta(seconds=24),
+    )  # fmt: skip
+    found = previewing.pace(server)
+    assert (found.whole, found.each) == (24.0, 2.0), "many orders say how fast they follow"
+    Run.objects.filter(pk=run.pk).update(counts={"outcomes": {"secured": 1}})
+    assert previewing.pace(server).each == 3.0, "one order says nothing of that"
+    told = previewed(now=now)
+    assert told.last_at == now + timedelta(seconds=24 + 4 * 3)
+
+
 # --- the same as a run ------------------------------------------------------------------------------------------------
 
 

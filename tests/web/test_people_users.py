@@ -78,7 +78,7 @@ def test_filters_search_and_order(as_root, own: Own):
 def test_a_choice_of_provider_is_shown_where_there_is_one(as_root, own: Own):
     ProviderChoice.objects.create(user=own.user, provider=Provider.objects.get(name="google"))
     assert "Google Trust Services" in as_root.get(f"{PAGE}?q=lindner").content.decode()
-    assert "a provider of its own: Google Trust Services" in as_root.get(f"{PAGE}{own.user.pk}/").content.decode()
+    assert '<p class="fixed">Google Trust Services</p>' in as_root.get(f"{PAGE}{own.user.pk}/").content.decode()
 
 
 def test_bulk_gives_to_a_reseller_and_undo_gives_back(as_root, scene: Scene):
