@@ -41,7 +41,7 @@ class ProviderProblem(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What a person types to add a provider."""
+    """What a person types to add a provider. `keep_binding`: what binds the account is left as the row has it."""
 
     name: str
     directory_url: str
@@ -50,6 +50,7 @@ class Draft:
     eab_kid: str = ""
     eab_hmac_key: str = ""
     max_names: int = 100
+    keep_binding: bool = False
 
     def check(self) -> None:
         """Raise ProviderProblem for the first input that is wrong."""
@@ -65,7 +66,8 @@ class Draft:
             except ValueError as error:
                 text = _("This is not a bundle of certificates in PEM form.")
                 raise ProviderProblem("ca_bundle", text) from error
-        _check_eab(self.eab_kid, self.eab_hmac_key)
+        if not self.keep_binding:
+            _check_eab(self.eab_kid, self.eab_hmac_key)
         if not 1 <= self.max_names <= 1000:
             text = _("%(n)d is not a number of names from 1 to 1000.")
             raise ProviderProblem("max_names", text % {"n": self.max_names})
@@ -98,8 +100,7 @@ def draft(wish: Draft, *, by: User | None, ring: bool = True) -> Provider:
                 "directory_url": wish.directory_url,
                 "ca_bundle": wish.ca_bundle,
                 "private_ca": wish.private_ca,
-                "eab_kid": wish.eab_kid,
-                "eab_hmac_key": wish.eab_hmac_key,
+                **({} if wish.keep_binding else {"eab_kid": wish.eab_kid, "eab_hmac_key": wish.eab_hmac_key}),
                 "max_names": wish.max_names,
                 "state": ProviderState.CHECKING,
                 "problem": None,
