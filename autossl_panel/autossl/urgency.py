@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from . import priority
-from .facts import Action, Need, SiteFacts
+from . import policy, priority
+from .facts import Action, Need, ProviderFacts, SiteFacts
 from .ledger import Purpose
 
 # Why a site is held that its CA wants to be left alone by: a limit, or trouble of its own
@@ -31,12 +31,16 @@ def purpose_of(need: Need, site: SiteFacts, now: datetime) -> Purpose:
     return Purpose.EXTEND if need.action == Action.EXTEND else Purpose.ORDINARY
 
 
-def latest(site: SiteFacts, until: datetime, now: datetime) -> datetime:
-    """When a site that waits for a limit is looked at again: when it becomes urgent, if that is before its turn."""
+def latest(site: SiteFacts, provider: ProviderFacts | None, until: datetime, now: datetime) -> datetime:
+    """When a site that waits for a limit is looked at again.
+
+    Before its turn where its certificate is due earlier, which limits may not count, or becomes urgent.
+    """
     installed = site.installed
     if installed is None or installed.unprotected(now) or now >= installed.defer_until:
         return until
-    return min(until, installed.defer_until)
+    due = policy.renew_at(installed, provider, now) if installed.ours else until
+    return min(until, installed.defer_until, due if due > now else until)
 
 
 def despite(site: SiteFacts, now: datetime) -> datetime | None:
