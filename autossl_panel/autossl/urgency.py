@@ -11,6 +11,9 @@ from . import policy, priority
 from .facts import Action, Need, ProviderFacts, SiteFacts
 from .ledger import Purpose
 
+# Why a site is held that its CA wants to be left alone by: a limit, or trouble of its own
+REFUSALS = frozenset({"rate_limited", "ca_server"})
+
 
 def late(site: SiteFacts, now: datetime) -> bool:
     """Whether a certificate matters more than whose it is."""
@@ -40,10 +43,17 @@ def latest(site: SiteFacts, provider: ProviderFacts | None, until: datetime, now
     return min(until, installed.defer_until, due if due > now else until)
 
 
-def probe_is_due(site: SiteFacts, refused_until: datetime, now: datetime) -> bool:
-    """Whether a CA's refusal that outlasts the certificate is to be tried: the moment for it was set, and has come."""
-    if site.held_reason != "rate_limited" or site.held_until is None or site.held_until > now:
-        return False
+def despite(site: SiteFacts, now: datetime) -> datetime | None:
+    """Refusals of the CA that last until then or longer are to be tried: they outlast the certificate, the moment to
+    try was set, and has come. None: it has not, or nothing is lost by waiting.
+    """
+    if site.held_reason not in REFUSALS or site.held_until is None or site.held_until > now:
+        return None
     installed = site.installed
-    protected = installed is not None and not installed.unprotected(now)
-    return protected and policy.outlasts(refused_until, installed, now)
+    return None if installed is None or installed.unprotected(now) else installed.not_after
+
+
+def probe_is_due(site: SiteFacts, refused_until: datetime, now: datetime) -> bool:
+    """Whether a CA's refusal that outlasts the certificate is to be tried."""
+    limit = despite(site, now)
+    return limit is not None and refused_until >= limit

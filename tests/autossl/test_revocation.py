@@ -410,3 +410,15 @@ def test_the_sweep_reads_lists_and_takes_up_wishes_that_were_lost(
     assert fresh(bad).revoked_reason == 1
     assert fresh(unwanted).revoked_reason == 5
     assert fresh(unwanted).revoke_wish is None
+
+
+def test_a_wish_for_a_certificate_that_was_never_installed_is_taken_up_too(
+    certificate: Certificate, server: Server, rogue: RogueCa, now: datetime
+) -> None:
+    """Its task is lost with the worker that had it."""
+    Installation.objects.all().delete()
+    rogue.say("/revoke", 200)
+    revocation.ask(certificate, "keyCompromise", by=None, ring=False)
+    revoking.carry_out_all(server, now)
+    certificate.refresh_from_db()
+    assert certificate.revoked_at is not None
