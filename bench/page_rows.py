@@ -46,6 +46,7 @@ from autossl_panel.helper.protocol import InventoryAnswer
 from autossl_panel.hosting import servers
 from autossl_panel.hosting.models import (
     Domain,
+    ExclusionPattern,
     FeatureList,
     HostingUser,
     Server,
@@ -83,6 +84,7 @@ def fill(users: int, each: int, jobs: int, now: datetime) -> None:
     _certificates(hosts, provider, now)
     _problems(hosts, now)
     _shares(server, len(hosts), now)
+    _patterns(server, hosted, now)
     _runs(server, provider, hosts, jobs, now)
     _audit(now)
     _previews(server, now)
@@ -275,6 +277,15 @@ def _problems(hosts: list[VirtualHost], now: datetime) -> None:
         for host in hosts
         if host.problem is not None
     )
+
+
+def _patterns(server: Server, hosted: dict[str, HostingUser], now: datetime) -> None:
+    """Names left out by patterns: some for all, some of a reseller, some of each tenth user."""
+    reseller = User.objects.filter(role=Role.RESELLER).order_by("pk").first()
+    rows = [ExclusionPattern(server=server, pattern=f"*.dev{n}.example", at=now) for n in range(5)]
+    rows += [ExclusionPattern(server=server, owner=reseller, pattern=f"intern{n}.*", at=now) for n in range(5)]
+    rows += [ExclusionPattern(server=server, user=user, pattern="staging.*", at=now) for user in hosted.values()][::10]
+    ExclusionPattern.objects.bulk_create(rows, batch_size=1000)
 
 
 def _shares(server: Server, sites: int, now: datetime) -> None:

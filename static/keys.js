@@ -103,16 +103,21 @@
     if (field.defaultValue) field.form.requestSubmit();
   }
 
-  document.querySelectorAll("main .search").forEach((form) => {
-    const field = form.querySelector("input[type=search]");
-    if (!field || form.querySelector(".kbd")) return;
-    const sign = document.createElement("span");
-    sign.className = "kbd";
-    sign.setAttribute("aria-hidden", "true");
-    sign.textContent = "/";
-    form.append(sign);
-    field.setAttribute("aria-keyshortcuts", "/");
-  });
+  function hint() {
+    document.querySelectorAll("main .search").forEach((form) => {
+      const field = form.querySelector("input[type=search]");
+      if (!field || form.querySelector(".kbd")) return;
+      const sign = document.createElement("span");
+      sign.className = "kbd";
+      sign.setAttribute("aria-hidden", "true");
+      sign.textContent = "/";
+      form.append(sign);
+      field.setAttribute("aria-keyshortcuts", "/");
+    });
+  }
+  hint();
+  // A search box that arrives later has it, too.
+  document.addEventListener("htmx:afterSettle", hint);
   document.querySelectorAll("[data-keys-list]").forEach((button) => {
     button.hidden = false;
     button.addEventListener("click", () => { const menu = button.closest("details"); if (menu) menu.open = false; dialog.showModal(); });

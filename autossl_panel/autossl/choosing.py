@@ -297,8 +297,8 @@ def purpose_of(need: Need, site: Site, now: datetime) -> Purpose:
 
 
 def latest(site: Site, until: datetime, now: datetime) -> datetime:
-    """When a site that waits for a limit is looked at again: when it becomes urgent, if that is before its turn."""
-    return urgency.latest(site.facts, until, now)
+    """When a site that waits for a limit is looked at again, which may be before its turn."""
+    return urgency.latest(site.facts, site.options.provider, until, now)
 
 
 def probe_lease(account: int) -> str:

@@ -27,6 +27,15 @@ def clear(hosts: QuerySet[VirtualHost], rows: QuerySet[Verdict], now: datetime, 
         Verdict.objects.filter(pk=row.pk).update(refusals=over)
 
 
+def end_waiting(hosts: QuerySet[VirtualHost]) -> list[int]:
+    """What waited for a limit is needed for another reason now, which the limit may not count; the ids of these sites.
+    What a CA refuses is kept with the limits, and holds there."""
+    waiting = hosts.filter(held_reason="rate_limited")
+    ids = list(waiting.values_list("pk", flat=True))
+    VirtualHost.objects.filter(pk__in=ids).update(held_until=None, held_reason="", held_provider="")
+    return ids
+
+
 def _end_pauses(paused: QuerySet[VirtualHost], by: User | None) -> None:
     """Names that a CA had paused may be asked for once more: whether somebody acted there, the CA will say."""
     found = paused.values_list("server", "held_provider", "domains__name").distinct()

@@ -20,6 +20,9 @@ from django.db.models.functions import Now
 
 from .models import Lease
 
+# Seconds after which a lease that ran out is not even remembered
+FORGOTTEN_AFTER = 86_400.0
+
 
 def new_holder() -> str:
     """A name for this process's work, never used twice; it tells its neighbours when the process is gone."""
@@ -84,6 +87,12 @@ def renew(name: str, holder: str, seconds: float) -> bool:
 def release(name: str, holder: str) -> None:
     """Give a lease back; harmless when it is another's by now."""
     Lease.objects.filter(name=name, holder=holder).update(holder="", until=None)
+
+
+def forget() -> int:
+    """Remove what nobody holds: each run and preview has a name of its own, never used again. Returns how many."""
+    nobodys = Q(until__isnull=True) | Q(until__lt=later(-FORGOTTEN_AFTER))
+    return Lease.objects.filter(nobodys).delete()[0]
 
 
 @contextmanager

@@ -7,7 +7,9 @@ is the database's clock: it has fractions, which the CA's Date has not, and only
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -28,6 +30,29 @@ LONGEST_BLOCK = 5.0
 PATIENCE = 5.0
 # A database's clock that is so far behind what was written down has been set back
 SET_BACK = 60.0
+
+
+# Refusals that last until then or longer do not stop this thread
+_despite: ContextVar[datetime | None] = ContextVar("despite", default=None)
+
+
+@contextmanager
+def in_spite_of(lasting_until: datetime | None) -> Iterator[None]:
+    """Meanwhile this thread's requests pass a refusal of all requests that lasts until then or longer; None: no one.
+
+    For who is to find out whether it still holds (rules §5); the pace itself is kept.
+    """
+    before = _despite.set(lasting_until)
+    try:
+        yield
+    finally:
+        _despite.reset(before)
+
+
+def _holds(seconds: float) -> bool:
+    """Whether a refusal that lasts so much longer stops this thread."""
+    limit = _despite.get()
+    return limit is None or timezone.now() + timedelta(seconds=seconds) < limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +96,7 @@ class Pace:
 
     def _pass(self) -> float:
         """0 and one permit less, or how long to wait before asking again."""
-        if (left := stops.left(self._owner)) > 0:
+        if (left := stops.left(self._owner)) > 0 and _holds(left):
             return left
         limit = self.limit
         if limit is None:
@@ -94,7 +119,10 @@ class Pace:
             row = self._row()
             at = _database_time()
             if row.blocked_until is not None and (left := row.blocked_until.timestamp() - at) > 0:
-                return left
+                if _holds(left):
+                    return left
+                # For this thread alone
+                wanted = 1
             log = [moment for moment, number in row.entries for _ in range(number)]
             if row.mark - at > SET_BACK:
                 # How long ago they were is not known: as if they were all of this moment.

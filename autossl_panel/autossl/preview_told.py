@@ -84,10 +84,11 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def covered(row: PreviewSite) -> tuple[int, int]:
-    """How many names the certificate would cover or covers, of how many that are wished for."""
+    """How many names the certificate would cover or covers, of how many that count."""
     names: Mapping[str, Any] = row.names
     has = len(names.get("kept", ())) + len(names.get("added", ()))
-    return has, has + sum(code != "excluded" for _name, code in names.get("left_out", ()))
+    quiet = names.get("quiet", ())
+    return has, has + sum(code != "excluded" and name not in quiet for name, code in names.get("left_out", ()))
 
 
 def as_data(found: Preview, rows: Iterable[PreviewSite]) -> dict[str, Any]:

@@ -1,12 +1,10 @@
 """A preview's rows: what was decided for a site, in the form that pages, commands and the API tell it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from autossl_panel.names import covers
-
-from . import choosing, priority
+from . import choosing, priority, standing
 from .facts import Action, Need
 from .foresight import Foreseen
 from .models import PreviewAction, PreviewSite
@@ -79,7 +77,7 @@ def _row(site: Site, action: PreviewAction, reason: str, names: Mapping[str, Any
         words=_words(site),
         action=action,
         reason=reason,
-        names={key: value for key, value in names.items() if value},
+        names={key: value for key, value in {**names, "quiet": _quiet(site, names)}.items() if value},
     )
 
 
@@ -88,17 +86,27 @@ def _words(site: Site) -> str:
     return " ".join([site.row["name"], *(name.name for name in site.facts.names)])[:MOST_WORDS]
 
 
-def _covered(site: Site, names: Iterable[str]) -> list[str]:
-    installed = site.facts.installed
-    return [name for name in names if installed is not None and covers(installed.names, name)]
+def _quiet(site: Site, names: Mapping[str, Any]) -> list[str]:
+    """Names that would be left out and count nowhere: nobody can ask for them now, or an added www. that fails."""
+    counted = set(standing.wanted_names(site))
+    return [name for name, code in names.get("left_out", ()) if code != "excluded" and name not in counted]
 
 
 def _standing(site: Site, need: Need) -> dict[str, Any]:
     """The names of a site whose certificate stays as it is: those that it covers, and those that are wished beside."""
     wished = [name for name in site.facts.names if not name.ended]
-    kept = _covered(site, [name.name for name in wished])
-    lacking = [[name.name, name.not_wanted or ""] for name in wished if name.name not in kept]
+    kept = standing.covered_names(site, [name.name for name in wished])
+    lacking = [
+        [name.name, name.not_wanted or _lacks(site, need, name.name)] for name in wished if name.name not in kept
+    ]
     return {"kept": kept, "left_out": lacking + _ended(site)}
+
+
+def _lacks(site: Site, need: Need, name: str) -> str:
+    """Why a wanted name is not covered and stays so; "" where it is the site's own reason."""
+    if name in site.failing:
+        return site.failing[name].code
+    return need.detail if need.detail == "over_limit" else ""
 
 
 def _planned(found: Foreseen) -> dict[str, Any]:
@@ -111,7 +119,7 @@ def _planned(found: Foreseen) -> dict[str, Any]:
         told["left_out"] = [[name, codes.get(name, code)] for name, code in told["left_out"]]
         told["failing"] = [[name, code] for name, code in plan.left_out if name in told["kept"]]
         return {**told, "dropped": list(plan.dropped)}
-    kept = _covered(site, plan.names)
+    kept = standing.covered_names(site, plan.names)
     proven = {name.name for name in site.facts.names if name.last_passed_at is not None}
     return {
         "kept": kept,

@@ -55,12 +55,25 @@ def of(site: Site, state: str, problem: Mapping[str, Any] | None) -> list[Found]
         quiet = name.added and not named and failing.outcome == Outcome.FAIL
         data = {"name": name.name, **failing.data}
         found.append(Found(name.name, failing.code, data, quiet, named and secures, name.first_failed_at))
-    if problem is not None and (problem["code"], problem["domain"]) not in {(one.code, one.name) for one in found}:
+    if problem is not None and problem["code"] == "over_limit":
+        found += _over_limit(site, certified, problem)
+    elif problem is not None and (problem["code"], problem["domain"]) not in {(one.code, one.name) for one in found}:
         main = problem["domain"] or site.facts.main
         data = {"name": main, **(problem["data"] or {})}
         covered = secures and covers(certified, main)
         found.append(Found(main, problem["code"], data, problem["code"] in QUIET, covered, None, whole_site=True))
     return found
+
+
+def _over_limit(site: Site, certified: Sequence[str], problem: Mapping[str, Any]) -> list[Found]:
+    """A row for each name that does not fit; what stands on the site names the first of them."""
+    lacking = [name.name for name in site.facts.names if name.wanted and not covers(certified, name.name)]
+    limit = (problem["data"] or {}).get("limit")
+    return [
+        Found(name, "over_limit", {"name": name, "limit": limit}, quiet=False, covered=False, since=None)
+        for name in lacking
+        if name not in site.failing
+    ]
 
 
 def severity(site: Site, state: str, found: Sequence[Found]) -> Severity:

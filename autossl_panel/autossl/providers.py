@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 from cryptography import x509
 from django.db import transaction
@@ -14,10 +13,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django_q.tasks import async_task
 
+from autossl_panel.hosting import users as hosting_users
 from autossl_panel.hosting.models import Server, SiteState, VirtualHost
 from autossl_panel.people import audit
 from autossl_panel.people.models import User
 
+from . import directory_urls
 from .models import Account, AccountStatus, Provider, ProviderState
 
 CHECK = "autossl_panel.autossl.tasks.check_provider"
@@ -40,7 +41,7 @@ class ProviderProblem(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What a person types to add a provider."""
+    """What a person types to add a provider. `keep_binding`: what binds the account is left as the row has it."""
 
     name: str
     directory_url: str
@@ -49,23 +50,24 @@ class Draft:
     eab_kid: str = ""
     eab_hmac_key: str = ""
     max_names: int = 100
+    keep_binding: bool = False
 
     def check(self) -> None:
         """Raise ProviderProblem for the first input that is wrong."""
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}", self.name):
             text = _("“%(name)s” is not a name: letters, digits, spaces, dots, dashes; at most 64.")
             raise ProviderProblem("name", text % {"name": self.name})
-        url = urlsplit(self.directory_url)
-        if url.scheme != "https" or not url.hostname:
+        if not directory_urls.is_one(self.directory_url):
             text = _("“%(url)s” is not an https:// address of an ACME directory.")
-            raise ProviderProblem("directory_url", text % {"url": self.directory_url})
+            raise ProviderProblem("directory_url", text % {"url": self.directory_url[:200]})
         if self.ca_bundle:
             try:
                 x509.load_pem_x509_certificates(self.ca_bundle.encode())
             except ValueError as error:
                 text = _("This is not a bundle of certificates in PEM form.")
                 raise ProviderProblem("ca_bundle", text) from error
-        _check_eab(self.eab_kid, self.eab_hmac_key)
+        if not self.keep_binding:
+            _check_eab(self.eab_kid, self.eab_hmac_key)
         if not 1 <= self.max_names <= 1000:
             text = _("%(n)d is not a number of names from 1 to 1000.")
             raise ProviderProblem("max_names", text % {"n": self.max_names})
@@ -98,8 +100,7 @@ def draft(wish: Draft, *, by: User | None, ring: bool = True) -> Provider:
                 "directory_url": wish.directory_url,
                 "ca_bundle": wish.ca_bundle,
                 "private_ca": wish.private_ca,
-                "eab_kid": wish.eab_kid,
-                "eab_hmac_key": wish.eab_hmac_key,
+                **({} if wish.keep_binding else {"eab_kid": wish.eab_kid, "eab_hmac_key": wish.eab_hmac_key}),
                 "max_names": wish.max_names,
                 "state": ProviderState.CHECKING,
                 "problem": None,
@@ -222,11 +223,13 @@ def _needs_binding(provider: Provider) -> str:
 
 
 def activate(provider: Provider) -> None:
-    """Make `provider` the one that AutoSSL uses."""
+    """Make `provider` the one that AutoSSL uses. Sites that were looked at while there was none are due."""
     with transaction.atomic():
         before = _in_use()
         Provider.objects.filter(active=True).exclude(pk=provider.pk).update(active=False)
         Provider.objects.filter(pk=provider.pk).update(active=True)
+        idle = VirtualHost.objects.filter(next_at__isnull=True, next_reason="no_provider")
+        hosting_users.make_due(idle, timezone.now())
         audit.record(None, "provider:used", provider.name, before=before, after={"in_use": provider.name})
 
 

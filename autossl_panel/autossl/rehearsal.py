@@ -21,7 +21,7 @@ from autossl_panel.names import NameProblem, normalize
 from autossl_panel.people import audit
 from autossl_panel.people.models import User
 
-from . import leases, log, providers
+from . import directory_urls, leases, log, providers
 from .log.render import Line
 from .models import (
     Account,
@@ -55,7 +55,7 @@ def set_directory(provider: Provider, url: str, *, by: User | None) -> None:
     """Say where this provider's CA lets one rehearse; "" for what its preset knows. Raises ProviderProblem."""
     if url:
         Draft("staging", url).check()
-        if url == provider.directory_url:
+        if directory_urls.same(url, provider.directory_url) or _is_ordered_from(url):
             text = _("This is the directory that certificates are ordered from, not one to rehearse at.")
             raise ProviderProblem("directory_url", text)
     with transaction.atomic():
@@ -70,6 +70,13 @@ def set_directory(provider: Provider, url: str, *, by: User | None) -> None:
                 after={"staging_url": url},
             )
     provider.staging_url = url
+
+
+def _is_ordered_from(url: str) -> bool:
+    """Whether certificates for sites come from there, under whatever name."""
+    used = Q(active=True) | Q(fallback__isnull=False) | Q(choices__isnull=False) | Q(orders__isnull=False)
+    found = Provider.objects.filter(used).distinct().values_list("directory_url", flat=True)
+    return any(directory_urls.same(url, one) for one in found)
 
 
 def staging(provider: Provider) -> Provider | None:

@@ -14,7 +14,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from autossl_panel import ca
 from autossl_panel.hosting.models import Server, VirtualHost
 
-from . import registration
+from . import holds, registration, standing
 from .models import Certificate, Installation, Provider
 from .policy import hints
 from .policy.hints import Window
@@ -144,5 +144,11 @@ def _bring_forward(server: Server, certificate: Certificate, now: datetime) -> N
     at = max(min(certificate.renewal_at, latest), now)
     current = Installation.objects.filter(certificate=certificate, until__isnull=True)
     hosts = VirtualHost.objects.filter(pk__in=current.values("virtual_host"), server=server, next_at__gt=at)
-    hosts = hosts.exclude(held_until__gt=at).exclude(retry_at__gt=at)
-    hosts.update(next_at=at, next_reason="ari" if certificate.forward_until is not None else "renew")
+    hosts = hosts.exclude(retry_at__gt=at).exclude(Q(held_until__gt=at) & ~Q(held_reason="rate_limited"))
+    ids = list(hosts.values_list("pk", flat=True))
+    found = VirtualHost.objects.filter(pk__in=ids)
+    found.update(next_at=at, next_reason="ari" if certificate.forward_until is not None else "renew")
+    # An order that only a limit holds back may be free of it in a window.
+    ended = holds.end_waiting(found.filter(held_until__gt=at))
+    if ended:
+        standing.show(server, ended, now)

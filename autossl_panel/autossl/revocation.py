@@ -17,7 +17,7 @@ from autossl_panel.hosting.models import Server, VirtualHost
 from autossl_panel.people import audit
 from autossl_panel.people.models import User
 
-from . import standing
+from . import holds, standing
 from .models import Certificate, Installation
 
 REVOKE = "autossl_panel.autossl.tasks.revoke_certificate"
@@ -86,7 +86,7 @@ def note(revoked: Mapping[int, tuple[datetime, int | None]], now: datetime) -> N
             hosts[one.virtual_host.server].add(one.virtual_host_id)
         for server, ids in hosts.items():
             # Our own retry ladder gives way; what the CA holds stays held.
-            VirtualHost.objects.filter(pk__in=ids, gone_at__isnull=True).update(
-                next_at=now, next_reason="revoked", retry_at=None
-            )
+            mine = VirtualHost.objects.filter(pk__in=ids, gone_at__isnull=True)
+            mine.update(next_at=now, next_reason="revoked", retry_at=None)
+            holds.end_waiting(mine)
             standing.show(server, ids, now)

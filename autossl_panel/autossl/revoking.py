@@ -7,6 +7,7 @@ import logging
 from contextlib import closing
 from datetime import datetime, timedelta
 
+from django.db.models import Q
 from django.utils import timezone
 
 from autossl_panel import ca
@@ -53,7 +54,10 @@ def carry_out(certificate: Certificate) -> Certificate:
 
 def carry_out_all(server: Server, now: datetime) -> None:
     """Take up wishes whose task was lost, or that the CA could not take then."""
-    waiting = Certificate.objects.filter(revoke_wish__isnull=False, installations__virtual_host__server=server)
+    # Those of this server's accounts; of what has lost its account those that were installed here, or nowhere.
+    here = Q(installations__virtual_host__server=server) | Q(installations__isnull=True)
+    mine = Q(account__server=server) | Q(account__isnull=True) & here
+    waiting = Certificate.objects.filter(mine, revoke_wish__isnull=False)
     for certificate in waiting.select_related("provider", "account").distinct():
         until = (certificate.revoke_problem or {}).get("until")
         if until is None or datetime.fromisoformat(until) <= now:

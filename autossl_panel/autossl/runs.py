@@ -13,11 +13,11 @@ from django_q.tasks import async_task
 
 from autossl_panel.hosting import servers
 from autossl_panel.hosting import visible as hosting_visible
-from autossl_panel.hosting.models import HostingUser, Server, VirtualHost
+from autossl_panel.hosting.models import HostingUser, Server, SiteState, VirtualHost
 from autossl_panel.people import audit
 from autossl_panel.people.models import User
 
-from . import log, trouble
+from . import log, policy, trouble
 from .models import Job, JobOutcome, JobState, Level, LogLine, Phase, Run, UntoldRun
 
 ALL = "*"
@@ -157,14 +157,32 @@ def _note_last_checks(run: Run, now: datetime) -> None:
         if outcome in (JobOutcome.FAILED, JobOutcome.DEFERRED, JobOutcome.WAITING):
             worst.setdefault(user_id, problem["code"] if problem else reason)
     alike: dict[tuple[str, str, int], list[int]] = {}
+    worse = _worse_than_they_look(run)
     for user_id, counter in counts.items():
-        for outcome in ("failed", "deferred", "waiting", "cancelled", "secured", "renewed", "kept", "skipped"):
-            if counter[outcome]:
-                alike.setdefault((outcome, worst.get(user_id, ""), counter[outcome]), []).append(user_id)
-                break
-    for (outcome, reason, number), ids in alike.items():
-        event = "check:nothing_to_do" if outcome in ("kept", "skipped") else f"check:{outcome}"
+        bad = next((name for name in ("failed", "deferred", "waiting", "cancelled") if counter[name]), "")
+        if not bad and user_id in worse:
+            number, reason = worse[user_id]
+            alike.setdefault(("check:kept", reason, number), []).append(user_id)
+            continue
+        outcome = bad or next((name for name in ("secured", "renewed") if counter[name]), "nothing_to_do")
+        alike.setdefault((f"check:{outcome}", worst.get(user_id, ""), counter[outcome]), []).append(user_id)
+    for (event, reason, number), ids in alike.items():
         note_last_check(ids, now, event, reason=reason, number=number)
+
+
+def _worse_than_they_look(run: Run) -> dict[int, tuple[int, str]]:
+    """By the run's users: how many certificates from elsewhere are kept that serve nobody well, and why.
+
+    No job was made for these; a check that says “secured” of the others would hide them.
+    """
+    rows = VirtualHost.objects.filter(
+        user__in=Job.objects.filter(run=run).values("user"), state=SiteState.FOREIGN, problem__isnull=False
+    )
+    found: dict[int, list[str]] = {}
+    for user_id, problem in rows.values_list("user_id", "problem").iterator():
+        if problem and problem["code"] in policy.FOREIGN_WORSE:
+            found.setdefault(user_id, []).append(problem["code"])
+    return {user_id: (len(codes), min(codes)) for user_id, codes in found.items()}
 
 
 def note_last_check(user_ids: list[int], now: datetime, event: str, **data: str | int) -> None:

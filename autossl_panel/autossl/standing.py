@@ -108,7 +108,7 @@ def _problem(site: Site, need: Need, wanted: list[str], covered: list[str]) -> d
         return {"code": need.reason, "domain": site.facts.main, "data": {}}
     if need.reason == "all_excluded":
         return {"code": need.reason, "domain": site.facts.main, "data": _excluded_by(site)}
-    if need.reason in ("foreign_defective", "foreign_expiring", "clock", "loop", "no_names"):
+    if need.reason in (*policy.FOREIGN_WORSE, "clock", "loop", "no_names"):
         return {"code": need.reason, "domain": site.facts.main, "data": _evidence(site, need)}
     secured = set(covered)
     missing = [name for name in wanted if name not in secured]

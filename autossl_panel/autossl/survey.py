@@ -17,7 +17,7 @@ from django.utils import timezone
 from autossl_panel.helper.client import Client
 from autossl_panel.hosting.models import HostingUser, Server, VirtualHost
 
-from . import holds, inventory, log, quick, runs, sites, standing, turns
+from . import holds, inventory, log, policy, quick, runs, sites, standing, turns
 from . import options as option_rows
 from .choosing import Outlook
 from .facts import Action, Need
@@ -171,6 +171,7 @@ class _Portion:
         counts: Counter[str] = Counter()
         said: list[LogLine] = []
         todo: list[tuple[Site, Need]] = []
+        worse: list[str] = []
         for site in mine:
             need = turns.need(site, self.outlook, self.now)
             if site.row["pk"] in self.busy:
@@ -186,7 +187,9 @@ class _Portion:
             line = self._worth_a_line(user_id, site, need)
             if line is not None and len(said) < NAMED:
                 said.append(line)
-        self._tell_user(user_id, len(mine), len(todo), counts, mine)
+            if need.reason in policy.FOREIGN_WORSE:
+                worse.append(need.reason)
+        self._tell_user(user_id, len(todo), counts, mine, worse)
         self.lines.extend(said)
         self._queue(user_id, todo)
         for name in ("kept", "skipped", "waiting"):
@@ -199,7 +202,7 @@ class _Portion:
             if need.reason == "ok":
                 return None
             installed = site.facts.installed
-            if installed is None or need.reason not in ("foreign_defective", "foreign_expiring"):
+            if installed is None or need.reason not in policy.FOREIGN_WORSE:
                 return self._line("site:kept", user_id, Level.OUT, 2, site, reason=need.reason)
             found = standing.foreign_facts(installed, need)
             return self._line("site:kept", user_id, Level.WARN, 2, site, reason=need.reason, found=found)
@@ -215,9 +218,10 @@ class _Portion:
     def _line(self, event: str, user_id: int, level: Level, depth: int, site: Site, **data: Any) -> LogLine:
         return self.writer.make(event, level, depth=depth, user_id=user_id, site=site.row["name"], **data)
 
-    def _tell_user(self, user_id: int, total: int, todo: int, counts: Counter[str], mine: list[Site]) -> None:
+    def _tell_user(self, user_id: int, todo: int, counts: Counter[str], mine: list[Site], worse: list[str]) -> None:
+        """`worse`: why another's certificates that are kept here serve nobody well, or will not for long."""
         data: dict[str, Any] = {name: counts[name] for name in ("kept", "skipped", "waiting") if counts[name]}
-        data |= {"user": self.names.get(user_id, "?"), "sites": total}
+        data |= {"user": self.names.get(user_id, "?"), "sites": len(mine)}
         if todo:
             event, data["todo"] = "user:begins", todo
         elif mine[0].facts.off is not None:
@@ -228,7 +232,10 @@ class _Portion:
         else:
             event, data["kept"] = "user:nothing_to_do", counts["kept"]
             foreign = sum(1 for site in mine if site.facts.installed and not site.facts.installed.ours)
-            self._check(user_id, "check:foreign" if foreign else "check:nothing_to_do", "", foreign)
+            if worse:
+                self._check(user_id, "check:kept", min(worse), len(worse))
+            else:
+                self._check(user_id, "check:foreign" if foreign else "check:nothing_to_do", "", foreign)
         self.lines.append(self.writer.make(event, Level.OUT, depth=1, user_id=user_id, **data))
 
     def _check(self, user_id: int, event: str, reason: str, number: int) -> None:

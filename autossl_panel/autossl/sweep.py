@@ -172,6 +172,7 @@ def _forget(server: Server, now: datetime) -> None:
     trail.
     """
     sessions.forget(now)
+    leases.forget()
     preview.forget(server, now)
     audit.forget(now - timedelta(days=option_rows.audit_days()), now=now)
     before = now - timedelta(days=option_rows.current(server).log_days)

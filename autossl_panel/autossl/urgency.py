@@ -8,8 +8,11 @@ from __future__ import annotations
 from datetime import datetime
 
 from . import policy, priority
-from .facts import Action, Need, SiteFacts
+from .facts import Action, Need, ProviderFacts, SiteFacts
 from .ledger import Purpose
+
+# Why a site is held that its CA wants to be left alone by: a limit, or trouble of its own
+REFUSALS = frozenset({"rate_limited", "ca_server"})
 
 
 def late(site: SiteFacts, now: datetime) -> bool:
@@ -28,18 +31,29 @@ def purpose_of(need: Need, site: SiteFacts, now: datetime) -> Purpose:
     return Purpose.EXTEND if need.action == Action.EXTEND else Purpose.ORDINARY
 
 
-def latest(site: SiteFacts, until: datetime, now: datetime) -> datetime:
-    """When a site that waits for a limit is looked at again: when it becomes urgent, if that is before its turn."""
+def latest(site: SiteFacts, provider: ProviderFacts | None, until: datetime, now: datetime) -> datetime:
+    """When a site that waits for a limit is looked at again.
+
+    Before its turn where its certificate is due earlier, which limits may not count, or becomes urgent.
+    """
     installed = site.installed
     if installed is None or installed.unprotected(now) or now >= installed.defer_until:
         return until
-    return min(until, installed.defer_until)
+    due = policy.renew_at(installed, provider, now) if installed.ours else until
+    return min(until, installed.defer_until, due if due > now else until)
+
+
+def despite(site: SiteFacts, now: datetime) -> datetime | None:
+    """Refusals of the CA that last until then or longer are to be tried: they outlast the certificate, the moment to
+    try was set, and has come. None: it has not, or nothing is lost by waiting.
+    """
+    if site.held_reason not in REFUSALS or site.held_until is None or site.held_until > now:
+        return None
+    installed = site.installed
+    return None if installed is None or installed.unprotected(now) else installed.not_after
 
 
 def probe_is_due(site: SiteFacts, refused_until: datetime, now: datetime) -> bool:
-    """Whether a CA's refusal that outlasts the certificate is to be tried: the moment for it was set, and has come."""
-    if site.held_reason != "rate_limited" or site.held_until is None or site.held_until > now:
-        return False
-    installed = site.installed
-    protected = installed is not None and not installed.unprotected(now)
-    return protected and policy.outlasts(refused_until, installed, now)
+    """Whether a CA's refusal that outlasts the certificate is to be tried."""
+    limit = despite(site, now)
+    return limit is not None and refused_until >= limit

@@ -29,6 +29,8 @@ PAUSE = timedelta(minutes=1)
 FORGET = timedelta(minutes=15)
 # How long a dangerous act may be done without proving again who one is
 FRESH = timedelta(minutes=15)
+# While a sign-in waits for its second factor: what stands for the password that was right
+PASSED = "password_passed"
 
 
 class SignInProblem(ValueError):
@@ -54,6 +56,7 @@ def with_password(request: HttpRequest, username: str, password: str, following:
     _hold_back_floods(request)
     person = check(request, Credentials(username, password, address.of(request)), now)
     login = Login(user=person, redirect_url=following)
+    request.session[PASSED] = person.get_session_auth_hash()
     answer: HttpResponse = perform_password_login(request, {"username": person.username}, login)
     return answer
 
@@ -71,9 +74,13 @@ def with_passkey_alone(request: HttpRequest, credential: str, following: str) ->
 
 
 def waiting(request: HttpRequest) -> SecondFactor | None:
-    """The sign-in of this session that waits for its second factor; its password was right."""
+    """The sign-in of this session that waits for its second factor; its password was right, and is so still."""
     stage: SecondFactor | None = LoginStageController.enter(request, SecondFactor.key)
-    return stage
+    if stage is None:
+        return None
+    person = person_of(stage)
+    still = person.is_active and request.session.get(PASSED) == person.get_session_auth_hash()
+    return stage if still else None
 
 
 def person_of(stage: SecondFactor) -> User:

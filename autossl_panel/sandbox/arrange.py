@@ -12,7 +12,7 @@ from autossl_panel.sandbox.panel import Panel
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """Who may sign in; the role is root or reseller."""
+    """Who may sign in; the role is root, reseller or user: a login for the hosting user of its name."""
 
     name: str
     password: str
@@ -26,6 +26,7 @@ def arrange(box: Box, panel: Panel, logins: Iterable[Login]) -> None:
     panel.run("discover")
     for login in logins:
         words = ["person", "add", login.name, "--role", login.role, "--password-stdin"]
+        words += ["--for", login.name] if login.role == "user" else []
         panel.run(*words, stdin=f"{login.password}\n")
     for user in USERS:
         wishes = [

@@ -26,6 +26,8 @@ WEB_PORT = 8000
 # A site that another run had in hand ends a moment after the run for all.
 SETTLE_SECONDS = 20
 SOCKET_PATH_LIMIT = 90
+# The hosting user who signs in, too: with certificates from elsewhere among its own
+LOGIN = "clara"
 
 
 class Demo:
@@ -37,6 +39,7 @@ class Demo:
         self.logins = [
             Login("root", secrets.token_urlsafe(9), "root"),
             Login(RESELLER, secrets.token_urlsafe(9), "reseller"),
+            Login(LOGIN, secrets.token_urlsafe(9), "user"),
         ]
         self._began = time.monotonic()
 

@@ -184,8 +184,8 @@ def as_markdown(found: Measured) -> str:
                 "At the end the limit of one registered domain shows (a site of a user with dozens of subdomains).",
                 _new_table(found),
                 "## Sites that come from another provider, and what one account carries",
-                "All sites have certificates of another provider, of any age, and are moved to this account on "
-                "one day: "
+                "All sites have certificates of another provider, of any age up to their renewal, and are moved "
+                "to this account on one day: "
                 "none may expire before its turn. That is also what happens when a first provider fails for good "
                 "and its "
                 "fallback takes over. *Too many* is the next larger estate that was played and lost a certificate. "

@@ -123,7 +123,7 @@ class Choosing(Panel):
                 self.room.promise(account, held, task.rank, POSIX + now)
         until = choice.until
         if until is not None:
-            until = urgency.latest(task.site, until, self.moment)
+            until = urgency.latest(task.site, task.account.options.provider, until, self.moment)
         self.hold(task.host, self.own(task.host), choice.reason, until)
 
     # --- what an order asks of the limits -----------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from autossl_panel.autossl.policy.hints import Window
 
 from .authorities import serial
 from .panel import Panel
+from .rows import HELD
 from .times import HOUR, moment, second
 
 
@@ -23,6 +24,8 @@ class Hearing(Panel):
         if revoked_at and revoked_at <= now and not rows.revoked[host]:
             rows.revoked[host] = 1
             if not rows.live[host]:
+                if self._waits(host):
+                    self._end_waiting(host)
                 self.look_at(host, self.agenda.local)
         if not ca.ari:
             return
@@ -56,6 +59,13 @@ class Hearing(Panel):
         at, since = self.agenda.now + int(self.draw(host, 6) * within), self.rows.not_before[host]
         self.agenda.at(at, lambda: self._hear_of(host, since))
 
+    def _waits(self, host: int) -> bool:
+        """Whether a host waits for a limit."""
+        return HELD[self.rows.held_why[host]] == "rate_limited"
+
+    def _end_waiting(self, host: int) -> None:
+        self.rows.held_until[host] = self.rows.held_why[host] = 0
+
     def _bring_forward(self, host: int) -> None:
         """A host that would be looked at later than the hint wants is looked at then, unless something holds it."""
         rows = self.rows
@@ -63,5 +73,8 @@ class Hearing(Panel):
             return
         since, until = rows.not_before[host], rows.not_after[host]
         at = max(min(rows.renewal_at[host], until - (until - since) // 10), self.agenda.local)
-        if rows.next_at[host] > at and rows.held_until[host] <= at and rows.retry_at[host] <= at:
+        held = rows.held_until[host] > at
+        if rows.next_at[host] > at and rows.retry_at[host] <= at and (not held or self._waits(host)):
+            if held:
+                self._end_waiting(host)
             self.look_at(host, at)

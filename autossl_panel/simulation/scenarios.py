@@ -17,7 +17,7 @@ from .times import DAY, HOUR
 STARTS: Mapping[str, str] = {
     "settled": "every site has a certificate of the account, of any age (where no other start is named)",
     "migration": "no site has a certificate yet: all are new on the first day",
-    "moved": "every site has a certificate of any age from another provider, that is used no more",
+    "moved": "every site has a certificate as above, but from another provider, which is used no more",
 }
 HAPPENS: Mapping[str, str] = {
     "dns": "names fail: for good, for days, now and then",

@@ -154,7 +154,7 @@ class World:
             mask = self.estate.whole(host) & ~self.weather.refused(host, START)
             if mask == 0:
                 continue
-            at = START - int(random.random() * (life if former is not None else oldest)) - 1
+            at = START - int(random.random() * oldest) - 1
             rows.not_before[host], rows.not_after[host] = at, at + life
             rows.covered[host], rows.account[host] = mask, account.number
             rows.last_passed[host] = at

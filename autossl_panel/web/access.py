@@ -78,6 +78,24 @@ def fresh_to_post(view: PanelView[Rest]) -> View[Rest]:
     return cast(View[Rest], guarded)
 
 
+def fresh_where(concerned: Callable[[PanelRequest], bool]) -> Callable[[PanelView[Rest]], View[Rest]]:
+    """The same for a form that is a dangerous act where `concerned` says so of what was sent."""
+
+    def decorate(view: PanelView[Rest]) -> View[Rest]:
+        asking = fresh(view)
+
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: Rest.args, **kwargs: Rest.kwargs) -> HttpResponseBase:
+            panel_request = cast(PanelRequest, request)
+            if confirmation.is_answer(request) or (request.method == "POST" and concerned(panel_request)):
+                return asking(request, *args, **kwargs)
+            return view(panel_request, *args, **kwargs)
+
+        return cast(View[Rest], guarded)
+
+    return decorate
+
+
 def server(request: PanelRequest) -> Server:
     """This machine's row with its options, asked for once a request."""
     found: Server | None = getattr(request, "panel_server", None)

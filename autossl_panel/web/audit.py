@@ -13,6 +13,7 @@ from django.shortcuts import resolve_url
 from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
+from autossl_panel.autossl import log
 from autossl_panel.people import audit_words, trail
 from autossl_panel.people.models import AuditEntry
 from autossl_panel.people.trail import Difference, Wish, WishProblem
@@ -32,6 +33,7 @@ class Row:
 
     entry: AuditEntry
     event: str
+    subject: str
     source: str
     link: str
     differences: tuple[Difference, ...]
@@ -63,6 +65,8 @@ def _row(entry: AuditEntry) -> Row:
     return Row(
         entry,
         audit_words.event(entry.event),
+        # A run's is its scope
+        log.scope_text(entry.subject) if entry.event.startswith("run:") else entry.subject,
         audit_words.source(entry.source),
         _link(entry),
         tuple(trail.differences(entry)),

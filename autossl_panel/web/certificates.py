@@ -52,7 +52,7 @@ def _known(wish: Filter, counts: Numbers, soon: set[int]) -> int | None:
     """How many sites match, where that is counted already."""
     if wish.q or wish.user or (wish.state and wish.more):
         return None
-    more = {"expiring": len(soon), "held": counts.held, "due": counts.due}
+    more = {"expired": counts.expired, "expiring": len(soon), "held": counts.held, "due": counts.due}
     if wish.more:
         return more[wish.more]
     return counts.states.get(wish.state, 0) if wish.state else counts.present

@@ -140,6 +140,7 @@ def _undelivered(server: Server) -> tuple[Undelivered, ...]:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.root
+@access.fresh_to_post
 def add(request: access.PanelRequest) -> HttpResponse:
     """A form; a webhook's secret is shown in the answer to it, and never again."""
     if request.method != "POST":
@@ -157,6 +158,7 @@ def add(request: access.PanelRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.root
+@access.fresh_to_post
 def edit(request: access.PanelRequest, pk: int) -> HttpResponse:
     """The same form; what is a secret is not shown, and stays where it is left empty."""
     channel = get_object_or_404(Channel, pk=pk, server=servers.this())
@@ -173,6 +175,7 @@ def edit(request: access.PanelRequest, pk: int) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.root
+@access.fresh_to_post
 def remove(request: access.PanelRequest, pk: int) -> HttpResponse:
     """Ask; a post removes it with what waits for it."""
     channel = get_object_or_404(Channel, pk=pk, server=servers.this())

@@ -16,6 +16,7 @@ ACTS = ("add", "remove", "up", "down")
 
 @require_POST
 @access.root
+@access.fresh
 def change(request: access.PanelRequest) -> HttpResponse:
     """One step of the order; the button that is there says which, its value of which provider."""
     act = next((act for act in ACTS if act in request.POST), "")

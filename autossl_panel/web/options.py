@@ -33,8 +33,15 @@ CHECKBOXES = ("replace_foreign", "serve_www", "reissue")
 PATTERNS = 8
 
 
+def _changes_second_factor(request: access.PanelRequest) -> bool:
+    """Whether the form sets anew who has to have a second factor."""
+    wanted = request.POST.get("second_factor")
+    return wanted is not None and wanted != heart.texts(heart.current(access.server(request)))["second_factor"]
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.root
+@access.fresh_where(_changes_second_factor)
 def options(request: access.PanelRequest) -> HttpResponse:
     """The form; a post saves every option, or none and says at each field why, or asks first."""
     server = shell.counted_server(request)

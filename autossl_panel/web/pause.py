@@ -33,7 +33,7 @@ def pause(request: access.PanelRequest) -> HttpResponse:
 
 def _stop(server: Server) -> Question:
     lapse = census.count(server, access.now()).lapse
-    points = [Point(_("Nothing is ordered, renewed or installed"), _("until somebody has it go on."), "pause")]
+    points = [Point(_("Nothing is ordered, renewed or installed"), _("until somebody resumes it."), "pause")]
     if lapse.within_30_days and lapse.first is not None:
         text = ngettext(
             "%(n)d certificate expires within 30 days", "%(n)d certificates expire within 30 days", lapse.within_30_days

@@ -56,17 +56,22 @@ def _save(request: access.PanelRequest, provider: Provider | None) -> HttpRespon
     try:
         if provider is None and Provider.objects.filter(name=values["name"]).exists():
             raise ProviderProblem("name", _("“%(name)s” is in the list already.") % {"name": values["name"]})
-        saved = heart.draft(_draft(values), by=request.user)
+        saved = heart.draft(_draft(values, provider), by=request.user)
     except ProviderProblem as problem:
         told = ProviderProblem(problem.field, " ".join((problem.text, _("Nothing was saved."))), problem.code)
         return _form(request, provider, values, told)
     return redirect(f"{resolve_url('providers')}?choose={saved.pk}")
 
 
-def _draft(values: Mapping[str, str]) -> Draft:
+def _draft(values: Mapping[str, str], provider: Provider | None) -> Draft:
     if not values["max_names"].isdecimal() or len(values["max_names"]) > 6:
         raise ProviderProblem("max_names", _("“%(text)s” is not a number.") % {"text": values["max_names"]})
     bundle = values["ca_bundle"].replace("\r\n", "\n")
+    # An HMAC key is never shown: left empty it stays, for the same key id at the same CA.
+    same = provider is not None and (provider.directory_url, provider.eab_kid) == (
+        values["directory_url"],
+        values["eab_kid"],
+    )
     return Draft(
         name=values["name"],
         directory_url=values["directory_url"],
@@ -75,6 +80,7 @@ def _draft(values: Mapping[str, str]) -> Draft:
         eab_kid=values["eab_kid"],
         eab_hmac_key=values["eab_hmac_key"],
         max_names=int(values["max_names"]),
+        keep_binding=same and not values["eab_hmac_key"],
     )
 
 

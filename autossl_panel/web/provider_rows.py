@@ -7,6 +7,8 @@ from typing import Any
 
 from django.db import connection
 from django.db.models import Count, Exists, F, Func, OuterRef, QuerySet, Subquery
+from django.utils import translation
+from django.utils.translation import gettext_lazy
 
 from autossl_panel.autossl import census, offers, scoring
 from autossl_panel.autossl.census import Census
@@ -14,6 +16,17 @@ from autossl_panel.autossl.models import Account, AccountStatus, Provider, Provi
 from autossl_panel.autossl.providers import ProviderProblem
 from autossl_panel.autossl.scoring import Needs, Offer, Score
 from autossl_panel.hosting.models import Domain, HostingUser, Server, VirtualHost
+
+# What a preset notes of its CA (`ca.presets` knows no languages); a test holds the two together.
+NOTES = (
+    gettext_lazy("Free, no account needed beforehand."),
+    gettext_lazy("For trials: browsers do not trust its certificates."),
+    gettext_lazy("The EAB key serves once and within seven days. No internationalized names."),
+    gettext_lazy("Orders may take minutes to hours."),
+    gettext_lazy("One name and its www."),
+    gettext_lazy("One name and its www; for P-256 and P-384 keys. Wildcards cost money."),
+    gettext_lazy("One name and its www; for RSA keys. Wildcards cost money."),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +47,14 @@ class Row:
     offer: Offer | None = None
     score: Score | None = None
     users: int = 0
+
+    @property
+    def note(self) -> str:
+        """What is worth knowing of the CA, in the language that is active."""
+        text = str(self.provider.stated.get("note", ""))
+        with translation.override(None):
+            known = {str(one): one for one in NOTES}
+        return str(known.get(text, text))
 
     @property
     def doing(self) -> str:

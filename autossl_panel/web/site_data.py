@@ -11,14 +11,15 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from autossl_panel import pki
-from autossl_panel.autossl import log
+from autossl_panel.autossl import log, policies, sites
 from autossl_panel.autossl.models import Certificate, Installation, Job, JobOutcome, JobState, Order, Problem
 from autossl_panel.hosting import exclusion_patterns
 from autossl_panel.hosting.exclusion_patterns import Ended
-from autossl_panel.hosting.models import Domain, VirtualHost
+from autossl_panel.hosting.models import Domain, HostingUser, VirtualHost
 from autossl_panel.names import covers, to_unicode
 
 from . import certificate_words
+from .problem_data import TOLD_TO_ROOT
 
 # Of a site's history; the log has the rest
 MOST = 12
@@ -68,6 +69,9 @@ class Detail:
     evidence: Sequence[Evidence]
     history: Sequence[Event]
     profile: str
+    # What is wrong and what to change, and the cause's key, where there is anything
+    advice: str
+    cause: str
     # The live one, if any
     job: Job | None
 
@@ -84,8 +88,8 @@ class Detail:
         return self.host.names_wanted
 
 
-def detail(host: VirtualHost) -> Detail:
-    """Read it all; `host` comes with its user and server."""
+def detail(host: VirtualHost, *, whole: bool) -> Detail:
+    """Read it all; `host` comes with its user and server. `whole`: with what is told to root alone."""
     installed = list(
         Installation.objects.filter(virtual_host=host).select_related("certificate").order_by("-since", "-pk")[:MOST]
     )
@@ -95,28 +99,61 @@ def detail(host: VirtualHost) -> Detail:
     order = next((one for one in orders if certificate and one.certificate_id == certificate.pk), None)
     told = Q(outcome__in=(JobOutcome.FAILED, JobOutcome.DEFERRED, JobOutcome.SECURED))
     jobs = list(Job.objects.filter(told | ~Q(state=JobState.ENDED), virtual_host=host).order_by("-pk")[: 2 * MOST])
+    problems = list(host.problems.all())
     return Detail(
         host=host,
         current=current,
-        names=_names(host, certificate),
+        names=_names(host, certificate, problems),
         chain=_chain(certificate),
         evidence=_evidence(current),
         history=_history(installed, orders, [job for job in jobs if job.state == JobState.ENDED]),
         profile=(certificate.profile if certificate else "") or (order.profile if order else ""),
+        advice=_advice(host, whole),
+        cause=_cause(host, problems),
         job=next((job for job in jobs if job.state != JobState.ENDED), None),
     )
 
 
-def _names(host: VirtualHost, certificate: Certificate | None) -> list[Name]:
-    domains = Domain.objects.filter(virtual_host=host).order_by("position", "pk")
-    problems = {one.domain_id: one for one in host.problems.filter(domain__isnull=False)}
+def _advice(host: VirtualHost, whole: bool) -> str:
+    problem = host.problem
+    if problem is None or problem["code"] == "all_excluded":
+        return ""
+    data = {key: value for key, value in (problem["data"] or {}).items() if whole or key not in TOLD_TO_ROOT}
+    return log.problem_told({**problem, "data": data})
+
+
+def _cause(host: VirtualHost, problems: Sequence[Problem]) -> str:
+    """The card under Problems that the site's own problem is told on."""
+    told = host.problem or {}
+    mine = [one for one in problems if one.code == told.get("code")]
+    return next((one.cause for one in mine if one.name == told.get("domain")), mine[0].cause if mine else "")
+
+
+def _names(host: VirtualHost, certificate: Certificate | None, wrong: Sequence[Problem]) -> list[Name]:
+    found = list(Domain.objects.filter(virtual_host=host).order_by("position", "pk"))
+    problems = {one.domain_id: one for one in wrong}
     ended = exclusion_patterns.ended_for(host.user)
     secures = certificate is not None and host.names_covered > 0
     certified = certificate.names if certificate is not None and secures else ()
-    return [_name(domain, covers(certified, domain.name), problems.get(domain.pk), ended) for domain in domains]
+    fit = _fit_for_a_private_ca(host.user, found)
+    # What ails the whole site, which is of no name (None), keeps each of its names from being secured.
+    return [
+        _name(domain, covers(certified, domain.name), problems.get(domain.pk), problems.get(None), ended, fit)
+        for domain in found
+    ]
 
 
-def _name(domain: Domain, covered: bool, problem: Problem | None, ended: Ended) -> Name:
+def _fit_for_a_private_ca(user: HostingUser, found: Sequence[Domain]) -> str:
+    """The code of what makes a name unfit elsewhere and not here, because the user's provider is a private CA."""
+    if not any(domain.unfit == sites.PUBLIC_ONLY for domain in found):
+        return ""
+    decided = policies.for_user(user, policies.accounts_of(user.server)).of(user.pk, user.feature_list_id)
+    return sites.PUBLIC_ONLY if decided.provider is not None and decided.provider.private_ca else ""
+
+
+def _name(
+    domain: Domain, covered: bool, problem: Problem | None, of_site: Problem | None, ended: Ended, fit: str
+) -> Name:
     shown = to_unicode(domain.name)
     why = _first_up(log.reason_text(problem.code)) if problem else ""
     if covered and problem:
@@ -126,12 +163,14 @@ def _name(domain: Domain, covered: bool, problem: Problem | None, ended: Ended) 
     unwished = _ended(domain, ended)
     if unwished:
         return Name(shown, "off", "dim", unwished, None)
-    if domain.unfit:
+    if domain.unfit and domain.unfit != fit:
         return Name(shown, "off", "dim", _first_up(log.reason_text(domain.unfit)), None)
     if problem is not None and problem.quiet:
         return Name(
             shown, "off", "dim", _("Left out quietly: %(why)s") % {"why": log.reason_text(problem.code)}, problem
         )
+    if problem is None and of_site is not None and not of_site.quiet:
+        return Name(shown, "bad", "is-bad", _first_up(log.reason_text(of_site.code)), of_site)
     return Name(shown, "bad", "is-bad", why or _("Not covered yet"), problem)
 
 

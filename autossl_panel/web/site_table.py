@@ -19,7 +19,7 @@ from .steps import Step, next_step
 # A certificate this near to its end is news; one that lives less than ten days is, in its last day.
 SOON, SHORT_LIFE, LAST_DAY = timedelta(days=7), timedelta(days=10), timedelta(days=1)
 STATES = tuple(SiteState.values)
-MORE = ("expiring", "held", "due")
+MORE = ("expired", "expiring", "held", "due")
 SORTS = {
     "state": ("severity", "name"),
     "expires": ("expires_at", "name"),
@@ -89,9 +89,13 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """How many sites are in each state, held back and due, and when what expires: (day, kind of bar, number)."""
+    """How many sites are in each state, have an expired certificate, are held back and due.
+
+    And when what expires: (day, kind of bar, number).
+    """
 
     states: Mapping[str, int]
+    expired: int
     held: int
     due: int
     days: Sequence[tuple[date, str, int]]
@@ -105,20 +109,22 @@ def numbers(hosts: QuerySet[VirtualHost], now: datetime) -> Numbers:
     """Count all of `hosts`, those that are gone among them."""
     states: Counter[str] = Counter()
     days: Counter[tuple[str, str]] = Counter()
-    held = due = 0
+    expired = held = due = 0
     groups = hosts.values_list("severity", "state", Day(F("expires_at"))).annotate(
-        n=Count("pk"), due=Count("pk", filter=Q(next_at__lte=now))
+        n=Count("pk"), due=Count("pk", filter=Q(next_at__lte=now)), over=Count("pk", filter=Q(expires_at__lte=now))
     )
-    for severity, state, day, n, at_once in groups.order_by():
+    for severity, state, day, n, at_once, over in groups.order_by():
         states[state] += n
         due += at_once
+        if state != SiteState.GONE:
+            expired += over
         kind = TIMELINE.get(Severity(severity))
         if day and kind:
             days[day, kind] += n
         if severity in HELD:
             held += n
     found = [(date.fromisoformat(day), kind, n) for (day, kind), n in sorted(days.items())]
-    return Numbers(states, held, due, found)
+    return Numbers(states, expired, held, due, found)
 
 
 def near(now: datetime) -> QuerySet[Installation, int]:
@@ -151,7 +157,9 @@ def narrowed(hosts: QuerySet[VirtualHost], wish: Filter, soon: set[int], now: da
         hosts = hosts.filter(state=wish.state, severity__in=SEVERITIES[SiteState(wish.state)])
     else:
         hosts = hosts.filter(severity__lt=Severity.GONE)
-    if wish.more == "expiring":
+    if wish.more == "expired":
+        hosts = hosts.filter(expires_at__lte=now)
+    elif wish.more == "expiring":
         hosts = hosts.filter(pk__in=soon)
     elif wish.more == "held":
         hosts = hosts.filter(severity__in=HELD)

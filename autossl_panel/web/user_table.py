@@ -27,6 +27,7 @@ RESULT_ICONS = {
     "check:waiting": ("clock", "is-warn"),
     "check:cancelled": ("warn", "is-warn"),
     "check:skipped": ("off", "dim"),
+    "check:kept": ("warn", "is-warn"),
     "check:foreign": ("foreign", "is-foreign"),
 }
 # Beside the radio, one word says it.

@@ -56,7 +56,7 @@ def test_an_unknown_code_still_says_something() -> None:
         ("unknown", {"reason": "no_route", "record": "AAAA"}, "no IPv6 connection"),
         ("foreign_defective", {"defects": ["expired"], "not_after": "2026-11-13T00:00:00+00:00"}, "on 2026-11-13"),
         ("foreign_defective", {"defects": ["weak"]}, "weak key"),
-        ("foreign_defective", {}, "replace_foreign=yes"),
+        ("foreign_defective", {"name": "a.org"}, "takeover a.org on"),
         ("foreign_expiring", {"not_after": "2026-11-24T22:03:00+00:00"}, "expires on 2026-11-24"),
         ("unknown", {"reason": "stopped"}, "stopped"),
         ("connect_refused", {"reason": "not_http"}, "does not speak HTTP"),

@@ -111,8 +111,9 @@ class Trouble:
 
 
 @pytest.fixture
-def trouble(monkeypatch: pytest.MonkeyPatch) -> Trouble:
-    return Trouble(monkeypatch)
+def trouble(monkeypatch: pytest.MonkeyPatch) -> Iterator[Trouble]:
+    yield Trouble(monkeypatch)
+    limits.stops._stops.clear()
 
 
 def fault() -> ca.CaProblem:
@@ -392,6 +393,27 @@ def test_a_paused_name_is_told_with_its_link_and_a_persons_check_asks_once_more(
     assert parts.site(MAIN).held_reason == ""
 
 
+def test_a_site_that_its_ca_has_paused_goes_to_the_next_before_its_certificate_ends(
+    parts: Parts, second: Provider, trouble: Trouble
+) -> None:
+    parts.run("user:amber")
+    now = datetime.now(UTC)
+    # A certificate of a day, which the daily check alone might see too late
+    Certificate.objects.update(not_before=now - 16 * HOUR, not_after=now + 8 * HOUR, renewal_at=now - HOUR)
+    Provider.objects.filter(pk=second.pk).update(fallback=None)
+    trouble.at(parts.provider, limit(f"Your account is temporarily prevented from requesting certificates for {MAIN}"))
+    assert outcome(parts.job(parts.run("user:amber"), MAIN)) == (JobOutcome.WAITING, "ca_paused")
+    host = parts.site(MAIN)
+    assert (host.held_until, host.next_reason) == (None, "ca_paused")
+    assert host.next_at is not None
+    assert abs(host.next_at - now - 4 * HOUR) < MINUTE
+    Provider.objects.filter(pk=second.pk).update(fallback=1)
+    Certificate.objects.update(not_before=now - 21 * HOUR, not_after=now + 3 * HOUR)
+    VirtualHost.objects.filter(name=MAIN).update(next_at=now)
+    assert outcome(parts.job(due(parts), MAIN)) == (JobOutcome.SECURED, "ari")
+    assert ordered_from(MAIN)[-1] == "second"
+
+
 def test_a_refusal_that_outlasts_the_certificate_is_tried_at_half_of_what_is_left(
     parts: Parts, trouble: Trouble
 ) -> None:
@@ -418,6 +440,70 @@ def test_a_refusal_that_outlasts_the_certificate_is_tried_at_half_of_what_is_lef
     trouble.at(None, None)
     VirtualHost.objects.filter(name=MAIN).update(held_until=now - MINUTE, retry_at=None)
     assert outcome(parts.job(parts.run("user:amber"), MAIN)) == (JobOutcome.SECURED, "due")
+
+
+def busy() -> ca.CaProblem:
+    """Trouble of the CA's own that it asks to be left alone with."""
+    problem = fault()
+    problem.retry_after = datetime.now(UTC).replace(microsecond=0) + 20 * DAY
+    return problem
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [(limit("Service busy; retry later.", hours=24 * 20), "rate_limited"), (busy, "ca_server")],
+    ids=["rate", "server"],
+)
+def test_a_ca_that_wants_to_be_left_alone_for_longer_than_the_certificate_lasts_is_asked_once_at_half_of_that(
+    parts: Parts, trouble: Trouble, said: Callable[[], ca.CaProblem], reason: str
+) -> None:
+    parts.run("user:amber")
+    now = datetime.now(UTC)
+    trouble.at(parts.provider, said)
+    Certificate.objects.update(not_before=now - 87 * DAY, not_after=now + 3 * DAY, renewal_at=now - HOUR)
+    parts.run("user:amber")
+    host = parts.site(MAIN)
+    assert (host.held_reason, len(trouble.met)) == (reason, 1)
+    for until in (host.held_until, host.next_at):
+        assert until is not None
+        assert abs(until - now - 36 * HOUR) < 2 * MINUTE
+    # Before its moment nobody asks, whoever checks; when it has come, one request does.
+    parts.run("user:amber")
+    assert len(trouble.met) == 1
+    VirtualHost.objects.filter(name=MAIN).update(held_until=now - MINUTE, retry_at=None)
+    run = parts.run("user:amber")
+    assert len(trouble.met) == 2
+    assert lines(run, MAIN, "provider:asked") == [{"provider": "pebble", "reason": "provider_despite"}]
+    until = parts.site(MAIN).held_until
+    assert until is not None
+    assert until > now + 30 * HOUR
+    # A site that loses nothing by waiting is not let through beside it.
+    assert outcome(parts.job(parts.run("user:birch"), OTHER)) == (JobOutcome.WAITING, "rate_limited")
+    assert len(trouble.met) == 2
+    trouble.at(None, None)
+    VirtualHost.objects.filter(name=MAIN).update(held_until=now - MINUTE, retry_at=None)
+    assert outcome(parts.job(parts.run("user:amber"), MAIN)) == (JobOutcome.SECURED, "due")
+
+
+def test_an_open_order_whose_ca_wants_to_be_left_alone_for_long_is_looked_at_in_time(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts.run("user:amber")
+    now = datetime.now(UTC)
+    Certificate.objects.update(not_before=now - 87 * DAY, not_after=now + 3 * DAY, renewal_at=now - HOUR)
+
+    def refuses(client: ca.Client, *given: Any, **more: Any) -> None:
+        raise busy()
+
+    monkeypatch.setattr(ca.Client, "finalize", refuses)
+    run = parts.run("user:amber")
+    assert outcome(parts.job(run, MAIN)) == (JobOutcome.FAILED, "ca_server")
+    order = Order.objects.get(closed_at__isnull=True)
+    assert order.retry_at is not None
+    assert order.retry_at <= order.created_at + DAY
+    next_at = parts.site(MAIN).next_at
+    assert next_at is not None
+    assert next_at <= order.retry_at
 
 
 # --- names that one CA does not take ---------------------------------------------------------------------------------

@@ -32,6 +32,19 @@ def test_a_lease_that_ran_out_is_anybodys_and_cannot_be_renewed() -> None:
 
 
 @pytest.mark.django_db
+def test_what_nobody_holds_is_forgotten_and_can_be_taken_anew() -> None:
+    for number in range(3):
+        with leases.kept(f"survey:{number}", "a", 30):
+            pass
+    leases.take("looked:1", "told", -2 * leases.FORGOTTEN_AFTER)
+    leases.take("sweep:1", "a", -1)
+    leases.take("install:1", "a", 30)
+    assert leases.forget() == 4
+    assert set(Lease.objects.values_list("name", flat=True)) == {"sweep:1", "install:1"}
+    assert leases.take("survey:1", "b", 30)
+
+
+@pytest.mark.django_db
 def test_leases_of_different_names_do_not_meet() -> None:
     assert leases.take("install:1", "a", 30)
     assert leases.take("install:2", "b", 30)

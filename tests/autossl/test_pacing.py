@@ -117,6 +117,24 @@ def test_another_process_reads_it_from_the_row(provider):
         new_pace(provider)("order")
 
 
+def test_who_is_to_find_out_passes_a_refusal_that_lasts_so_long_and_nobody_else(provider):
+    now = datetime.now(UTC)
+    busy = ca.CaProblem(ca.ProblemKind.SERVER, type="x", detail="busy", retry_after=now + timedelta(days=3))
+    limits.heard(provider, busy, Asked.OTHER, now=now)
+    heard = new_pace(provider)
+    for known_here in (True, False):
+        if not known_here:
+            stops._stops.clear()
+        for limit in (None, now + timedelta(days=4)):
+            with pacing.in_spite_of(limit), pytest.raises(ca.CaProblem):
+                heard("order")
+        with pacing.in_spite_of(now + timedelta(days=2)):
+            heard("order")
+        with pytest.raises(ca.CaProblem):
+            heard("order")
+    assert Bucket.objects.get().used == 2
+
+
 def test_a_refusal_leaves_the_pace_as_it_was_and_permits_go_by_their_own_clock(provider):
     new_pace(provider)("order")
     before = Bucket.objects.get()

@@ -440,3 +440,20 @@ def test_as_data(provider, make_user, make_site):
         "new.example", "amber", "order", "pebble",
     )  # fmt: skip
     assert site["names"]["added"] == ["new.example", "www.new.example"]
+
+
+def test_what_stays_says_what_it_lacks_and_an_expired_certificate_covers_nothing(
+    provider, make_user, make_site, make_installed, now
+):
+    Provider.objects.filter(pk=provider.pk).update(max_names=1)
+    user = make_user("amber")
+    full = make_site(user, "full.example", "blog.full.example")
+    make_installed(full, "full.example")
+    Domain.objects.create(virtual_host=full, name="www.full.example", added=True, position=2)
+    verdict(full, "www.full.example", "nxdomain", at=now - timedelta(hours=2))
+    make_installed(make_site(user, "bought.example"), "bought.example", days_left=-3, ours=False)
+    rows = rows_of(previewed())
+    assert (rows["full.example"].action, preview_told.covered(rows["full.example"])) == (PreviewAction.KEEP, (1, 2))
+    why = preview_told.why(rows["full.example"])
+    assert "blog.full.example: more names than the provider takes in one certificate" in why
+    assert preview_told.covered(rows["bought.example"]) == (0, 1)

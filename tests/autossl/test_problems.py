@@ -180,3 +180,15 @@ def test_a_wrong_clock_is_judged_each_time(site, server, now, look, provider):
     met = {"code": "clock", "domain": "amber.org", "data": {}}
     VirtualHost.objects.filter(pk=site.pk).update(retry_at=now + timedelta(hours=1), problem=met)
     assert told(look(site)) == []
+
+
+def test_each_name_that_does_not_fit_is_a_row(site, make_installed, look, provider, fail):
+    for place, name in enumerate(("blog", "mail", "old"), 2):
+        site.domains.create(name=f"{name}.amber.org", position=place)
+    type(provider).objects.filter(pk=provider.pk).update(max_names=2)
+    make_installed(site, "amber.org", "shop.amber.org")
+    host = look(site)
+    assert told(host) == [(f"{name}.amber.org", "over_limit", False, False) for name in ("blog", "mail", "old")]
+    assert host.problems.values("cause").distinct().count() == 1
+    assert host.problems.get(name="mail.amber.org").domain.name == "mail.amber.org"
+    assert host.severity == Severity.PARTLY, "it costs no renewal"

@@ -90,3 +90,14 @@ def test_sites_that_would_lose_names_are_counted(make_user, make_site, now):
     assert providers.sites_over(25) == 2
     assert providers.sites_over(23) == 4
     assert providers.sites_over(100) == 0
+
+
+def test_sites_that_nobody_could_be_asked_for_are_due_with_the_provider(provider, make_user, make_site, now):
+    providers.disable(by=None)
+    host = make_site(make_user("amber"), "amber.example", next_at=None, next_reason="no_provider")
+    held = make_site(make_user("birch"), "birch.example", next_at=None, next_reason="loop")
+    providers.activate(provider)
+    host.refresh_from_db()
+    held.refresh_from_db()
+    assert host.next_at is not None
+    assert held.next_at is None

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -559,3 +560,18 @@ def test_a_profile_that_the_ca_refuses_makes_its_directory_be_read_again(account
     assert row.problem is not None
     assert row.problem["code"] == "profile_gone"
     assert Account.objects.get().problem is None
+
+
+def test_a_fallback_whose_directory_did_not_answer_when_it_was_checked_comes_back_by_itself(
+    account: Account, server: Server
+) -> None:
+    provider = account.provider
+    choices.set_fallbacks([provider], by=None)
+    Provider.objects.update(active=False)
+    directory_url = provider.directory_url
+    Provider.objects.update(directory_url="https://127.0.0.1:1/dir")
+    assert registration.probe(Provider.objects.get()).state == ProviderState.REFUSED
+    Provider.objects.update(directory_url=directory_url)
+    registration.look_again(server, timezone.now() + timedelta(days=1))
+    assert Provider.objects.get().state == ProviderState.READY
+    assert Provider.objects.get().problem is None

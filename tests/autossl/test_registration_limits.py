@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from autossl_panel import ca
 from autossl_panel.autossl import limits, pacing, providers, registration, revocation, revoking
 from autossl_panel.autossl.ledger import Kind
+from autossl_panel.autossl.ledger import registration as registration_wish
 from autossl_panel.autossl.models import Account, AccountStatus, Bucket, Provider
 from autossl_panel.hosting.models import Server
 from tests.autossl.limits_rows import HOUR, names_of, row
@@ -135,3 +137,20 @@ def test_every_client_and_reader_passes_the_providers_gate(account: Account, mon
     # The directory by the probe; by the reader what it asks for; by the client a nonce
     assert len(passed) >= 3
     assert set(passed) == {pacing.pace(provider)}
+
+
+def test_a_new_account_in_place_of_the_old_one_is_counted_and_stays_so(
+    account: Account, rogue: RogueCa, server: Server
+) -> None:
+    registered(account, rogue)
+    Provider.objects.update(limits=[row("registrations", 10, 3 * HOUR)])
+    asked = providers.ask_to_register_anew(account.provider, server, agree_terms=True, by=None, ring=False)
+    made = answer(201, {"status": "valid"}, Location=f"{rogue.url}/account/2", **rogue.nonce())
+    rogue.script("/account", lambda asked: unknown(rogue), lambda asked: made)
+    assert registration.carry_out(asked)
+    found = Account.objects.select_related("provider").get()
+    assert (found.url, found.ledger_count, found.ledger_spent_at) == (f"{rogue.url}/account/2", 2, None)
+    # Nothing is taken for lost, whoever looks next.
+    assert isinstance(limits.take(found, registration_wish(), now=timezone.now()), limits.Permit)
+    found.refresh_from_db()
+    assert (found.ledger_count, found.ledger_lost) == (3, None)

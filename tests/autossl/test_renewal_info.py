@@ -175,6 +175,24 @@ def test_what_the_ca_or_the_retry_ladder_holds_stays_held(
     assert set(VirtualHost.objects.values_list("next_at", "next_reason")) == {(now + DAY, "held_back")}
 
 
+def test_what_waits_for_a_limit_is_needed_now_for_another_reason(
+    server: Server, make: Site, authority: RogueCa, now: datetime
+) -> None:
+    """An order that replaces a certificate in its window is free of most limits, and whatever is refused stays so."""
+    host, certificate = make("amber.example")
+    VirtualHost.objects.filter(pk=host.pk).update(
+        next_at=now + 30 * DAY, held_until=now + 30 * DAY, held_reason="rate_limited", held_provider="hinting"
+    )
+    window(authority, certificate, now - 3 * DAY, now - 2 * DAY)
+    renewal_info.ask(server, now)
+    host.refresh_from_db()
+    assert (host.next_at, host.held_until, host.held_reason, host.held_provider) == (now, None, "", "")
+    options = sites.policy_options(server)
+    site = sites.read_ids([host.pk], options, now)[host.pk]
+    need = policy.need(site.facts, site.options, now)
+    assert (need.action, need.reason) == (Action.RENEW, "ari")
+
+
 def test_only_installed_certificates_of_ours_are_asked_for(
     server: Server, make: Site, authority: RogueCa, now: datetime
 ) -> None:

@@ -60,6 +60,20 @@ def certificate(site: VirtualHost, provider: Provider, make_installed: Make) -> 
     return found
 
 
+def test_a_revoked_one_waits_for_no_limit_and_no_retry(
+    site: VirtualHost, certificate: Certificate, now: datetime
+) -> None:
+    """An order for more names may wait for weeks; the one that is needed now is another. A CA's own word stays."""
+    VirtualHost.objects.update(held_until=now + 30 * DAY, held_reason="rate_limited", held_provider="pebble")
+    revocation.note({certificate.pk: (now, None)}, now)
+    site.refresh_from_db()
+    assert (site.next_at, site.next_reason, site.retry_at, site.held_until) == (now, "revoked", None, None)
+    VirtualHost.objects.update(held_until=now + 30 * DAY, held_reason="providers_down", held_provider="pebble")
+    revocation.note({certificate.pk: (now, None)}, now)
+    site.refresh_from_db()
+    assert (site.held_until, site.held_reason) == (now + 30 * DAY, "providers_down")
+
+
 def _pem(*names: str) -> str:
     return ListingCa().chain(*names).decode()
 
@@ -396,3 +410,15 @@ def test_the_sweep_reads_lists_and_takes_up_wishes_that_were_lost(
     assert fresh(bad).revoked_reason == 1
     assert fresh(unwanted).revoked_reason == 5
     assert fresh(unwanted).revoke_wish is None
+
+
+def test_a_wish_for_a_certificate_that_was_never_installed_is_taken_up_too(
+    certificate: Certificate, server: Server, rogue: RogueCa, now: datetime
+) -> None:
+    """Its task is lost with the worker that had it."""
+    Installation.objects.all().delete()
+    rogue.say("/revoke", 200)
+    revocation.ask(certificate, "keyCompromise", by=None, ring=False)
+    revoking.carry_out_all(server, now)
+    certificate.refresh_from_db()
+    assert certificate.revoked_at is not None

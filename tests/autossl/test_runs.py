@@ -8,6 +8,7 @@ from django_q.models import OrmQ
 
 from autossl_panel.autossl import runs
 from autossl_panel.autossl.models import Job, JobOutcome, JobState, LogLine, Run
+from autossl_panel.hosting.models import HostingUser
 from autossl_panel.people.models import Role, User
 
 pytestmark = pytest.mark.django_db
@@ -203,3 +204,19 @@ def test_what_works_on_users_now_is_their_own_run_first(server, make_user, make_
     Job.objects.filter(pk=live.pk).update(state=JobState.ENDED, outcome=JobOutcome.SECURED)
     Run.objects.filter(pk=alone.pk).update(ended_at=timezone.now())
     assert not runs.at_work_on(mine).exists()
+
+
+def test_a_check_that_secured_some_does_not_hide_what_it_kept_though_it_is_bad(server, make_user, make_site):
+    run = runs.start(runs.ALL, by=None, asked_from="command")
+    user = make_user("amber")
+    ended = {"state": JobState.ENDED, "outcome": JobOutcome.SECURED}
+    job(run, make_site(user, "one.example"), **ended)
+    bad = {"code": "foreign_defective", "domain": "two.example", "data": {"defects": ["expired"]}}
+    make_site(user, "two.example", state="foreign", problem=bad)
+    make_site(user, "three.example", state="foreign")
+    job(run, make_site(make_user("birch"), "four.example"), **ended)
+    Run.objects.filter(pk=run.pk).update(surveyed_at=timezone.now())
+    assert runs.end_if_done(run.pk)
+    found = dict(HostingUser.objects.values_list("name", "last_check"))
+    assert found["amber"] == {"event": "check:kept", "data": {"reason": "foreign_defective", "number": 1}}
+    assert found["birch"] == {"event": "check:secured", "data": {"reason": "", "number": 1}}

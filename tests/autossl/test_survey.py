@@ -314,3 +314,16 @@ def test_a_site_that_is_made_due_while_it_is_looked_at_stays_due(provider, make_
     surveyed()
     host.refresh_from_db()
     assert (host.next_at, host.next_reason) == (now, "changed")
+
+
+def test_a_user_whose_certificate_from_elsewhere_expired_is_not_told_that_all_is_well(
+    provider, make_user, make_site, make_installed
+):
+    for name, days_left in (("amber", -3), ("birch", 60)):
+        make_installed(
+            make_site(make_user(name), f"{name}.example"), f"{name}.example", days_left=days_left, ours=False
+        )
+    surveyed()
+    found = dict(HostingUser.objects.values_list("name", "last_check"))
+    assert found["amber"] == {"event": "check:kept", "data": {"reason": "foreign_defective", "number": 1}}
+    assert found["birch"]["event"] == "check:foreign"

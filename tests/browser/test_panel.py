@@ -209,3 +209,15 @@ def test_lost_workers_are_told_on_a_narrow_page_too(visit, scene: Scene):
     page = visit(viewport={"width": 320, "height": 800})
     expect(page.get_by_text("Workers last seen")).to_have_count(2)
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
+
+
+def test_the_menus_of_filters_open_within_a_narrow_page(visit, scene: Scene):
+    page = visit(viewport={"width": 360, "height": 800})
+    for path, menu in (("/runs/", "Outcome"), ("/runs/", "Scope"), ("/certificates/", "Sort"), ("/users/", "Owner")):
+        page.goto(path)
+        page.locator("main .tools summary, main .bulk summary", has_text=menu).first.click()
+        opened = page.locator("main details[open] > ul").first.bounding_box()
+        assert opened is not None
+        assert opened["x"] >= 0, (path, menu)
+        assert opened["x"] + opened["width"] <= 360, (path, menu)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, (path, menu)

@@ -30,8 +30,10 @@ def test_a_preview_is_asked_for_waited_for_and_filtered(visit: Visit, idle: Scen
     expect(page.get_by_text("The configuration is being read.")).to_be_visible()
     previewing.work_out(Preview.objects.get().pk, foreseen.Helper())  # type: ignore[arg-type]
     expect(page.get_by_text("The last site would be done at about")).to_be_visible()
+    expect(page.locator("main .search .kbd")).to_have_text("/")
     expect(page.get_by_text("neither DNS nor the CA was asked")).to_be_visible()
     page.get_by_label("Filter by action").get_by_role("link", name="Skip").click()
+    page.wait_for_url("**action=skip**")
     expect(page.get_by_role("row", name="fennimore.example")).to_contain_text("AutoSSL is off for this user")
     page.keyboard.press("/")
     page.keyboard.type("pixelforge")

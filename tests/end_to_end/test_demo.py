@@ -100,8 +100,8 @@ def test_demo_stays_up_until_ctrl_c(tmp_path: Path) -> None:
             url = next(line for line in said if line.startswith("The panel: ")).removeprefix("The panel: ")
             with urllib.request.urlopen(url, timeout=20) as page:
                 assert page.status == 200
-            logins = [line for line in said if re.fullmatch(r"  (root|reseller): \w+, password \S{12}", line)]
-            assert len(logins) == 2
+            logins = [line for line in said if re.fullmatch(r"  (root|reseller|user): \w+, password \S{12}", line)]
+            assert len(logins) == 3
             assert "<h1>alpenblick.example</h1>" in visit(next(line for line in said if line.startswith("A site: ")))
             demo.send_signal(signal.SIGINT)
             said += demo.stdout.read().splitlines()

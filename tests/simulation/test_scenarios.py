@@ -60,6 +60,15 @@ def test_a_certificate_is_renewed_in_its_window_and_counts_for_no_limit() -> Non
     assert found.tally.waited == {}
 
 
+def test_who_waits_for_a_used_up_limit_is_not_forgotten_when_the_certificate_is_due() -> None:
+    """Far more sites than the account may have in the time: orders for new names wait for months, renewals do not."""
+    scenarios = ("migration", "dns", "windows", "revocation", "growth")
+    few = (("orders", 1, 3 * HOUR, False),)
+    found = play(Setting(hosts=2000, days=250, limits=few, scenarios=scenarios))
+    assert found.waiting > 0
+    assert (found.tally.expired, found.refused, found.tally.faults) == (0, 0, [])
+
+
 def test_sites_that_come_from_another_provider_are_new_to_this_one() -> None:
     found = played("moved", days=90, ari=False)
     assert found.tally.by_kind["new"] == 400

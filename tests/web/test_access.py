@@ -166,6 +166,8 @@ ASKS = {
     ("provider-edit", "post"),
     ("provider-register", "post"),
     ("rehearse", "post"),
+    ("provider-fallbacks", "post"),
+    *((f"channel-{act}", "post") for act in ("add", "edit", "remove")),
     ("provider-roll", "post"),
     *((name, method) for name in ("providers-disable", "provider-remove", "password") for method in ("get", "post")),
     *(("provider-anew", method) for method in ("get", "post")),

@@ -173,3 +173,11 @@ def test_files_are_read_in_portions(trail, as_root):
     answer = as_root.get("/people/audit.ndjson")
     assert answer.streaming
     assert len(body(answer).splitlines()) == 5005
+
+
+def test_a_run_for_all_is_called_so(trail, as_root):
+    runs.cancel(runs.start(runs.ALL, by=trail.root, asked_from="panel", server=trail.server), by=trail.root)
+    html = page(as_root, "?event=run:cancelled")
+    assert ">all users</a>" in html
+    assert ">*</a>" not in html
+    assert ">user thistle</a>" in page(as_root, "?event=run:started")

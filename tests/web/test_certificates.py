@@ -98,6 +98,7 @@ def test_every_order_shows_every_site(sort, as_root, troubled: Scene):
         ("q=Sectigo", ["camping2.dockside.example"]),
         ("user=dockside&state=foreign", ["camping2.dockside.example"]),
         ("more=expiring", ["lindner.example"]),
+        ("more=expired", []),
         ("more=held&user=lindner", ["lindner.example"]),
         ("q=nothingofthekind", []),
         ("state=nonsense&more=nonsense&q=www.lindner.example", ["lindner.example"]),
@@ -220,3 +221,11 @@ def test_it_asks_few_questions(query, as_root, as_reseller, troubled: Scene):
         with CaptureQueriesContext(connection) as queries:
             client.get(f"/certificates/?{query}&size=100")
         assert len(queries) <= 15, query
+
+
+def test_expired_certificates_are_found_at_once(as_root, troubled: Scene):
+    VirtualHost.objects.filter(name="farm3.lindner.example").update(expires_at=troubled.now - timedelta(hours=1))
+    assert names(as_root, "more=expired") == ["farm3.lindner.example"]
+    assert names(as_root, "more=expired&user=dockside") == []
+    html = as_root.get("/certificates/").content.decode()
+    assert re.search(r'more=expired">Expired <span class="n is-bad">1</span>', html)

@@ -9,7 +9,8 @@ from allauth.mfa.models import Authenticator
 from django.test import Client
 from django.utils import timezone
 
-from autossl_panel.autossl.models import Provider
+from autossl_panel.autossl import options
+from autossl_panel.autossl.models import Channel, Provider
 from autossl_panel.people import factors
 from autossl_panel.people.models import AuditEntry, SignInTries
 from autossl_panel.people.seal import cipher, unseal
@@ -174,3 +175,32 @@ def test_the_seal_names_its_purpose(stale):
     assert '"path": "/providers/add/"' in unseal(token, "confirmation")
     with pytest.raises(ValueError, match="second factor"):
         unseal(token, "second factor")
+
+
+def options_form(client: Client, **changed: str) -> dict[str, str]:
+    """What the Options form would send."""
+    fields = client.get("/options/").context["fields"]
+    values = {name: field.value for name, field in fields.items()}
+    ticked = {name: "on" for name in ("replace_foreign", "serve_www") if values.pop(name) == "yes"}
+    values.pop("reissue")
+    return {**values, **ticked, **changed}
+
+
+def test_who_has_to_have_a_second_factor_is_set_by_who_is_really_there(scene, stale):
+    options.change(scene.server, {"second_factor": "root"}, by=None)
+    factors.add_app(scene.root, secret := factors.new_secret(), code(secret), by=None)
+    assert stale.post("/options/", options_form(stale, log_days="31"))["Location"] == "/options/"
+    asked = stale.post("/options/", options_form(stale, second_factor="nobody"))
+    assert "Is it you?" in asked.content.decode()
+    assert options.current(scene.server).second_factor == "root"
+    assert stale.post("/options/", {"kept": kept_in(asked), "password": PASSWORD})["Location"] == "/options/"
+    assert options.current(scene.server).second_factor == "nobody"
+
+
+def test_where_notifications_go_is_set_by_who_is_really_there(scene, stale):
+    form = {"name": "hook", "kind": "webhook", "target": "https://hooks.example.com/a", "level": "all"}
+    asked = stale.post("/options/channels/add/", form)
+    assert "Is it you?" in asked.content.decode()
+    assert not Channel.objects.filter(name="hook").exists()
+    shown = stale.post("/options/channels/add/", {"kept": kept_in(asked), "password": PASSWORD})
+    assert Channel.objects.get(name="hook").secret in shown.content.decode()

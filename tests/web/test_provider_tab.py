@@ -6,11 +6,14 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import translation
 
 from autossl_panel.autossl import choices, options
 from autossl_panel.autossl.models import Account, AccountStatus, Bucket, Provider, ProviderState, Run
+from autossl_panel.ca import presets
 from autossl_panel.hosting.models import Domain, VirtualHost
 from autossl_panel.people.models import AuditEntry
+from autossl_panel.web.provider_rows import Row
 from tests.web import provider_scene
 from tests.web.provider_scene import Made
 from tests.web.scene import Scene
@@ -385,3 +388,28 @@ def test_without_a_run_and_with_one(as_root, scene: Scene, made: Made):
     with CaptureQueriesContext(connection) as asked:
         as_root.get("/providers/")
     assert len(asked) <= 15
+
+
+def test_what_a_preset_notes_is_said_in_the_readers_language(made):
+    for one in presets.PRESETS:
+        row = Row(Provider(name=one.slug, stated={"note": one.note}), None)
+        assert row.note == one.note
+        with translation.override("de"):
+            assert row.note != one.note, one.slug
+    assert Row(Provider(name="own", stated={"note": "Ours."}), None).note == "Ours."
+
+
+@pytest.mark.parametrize("key", ["", "c3RpbGwtdW51c2Vk"], ids=["spent", "unused"])
+def test_what_binds_an_account_stays_where_the_form_leaves_it_alone(as_root, key):
+    """The HMAC key is never shown again, and gone once it has done its work."""
+    made = Provider.objects.create(
+        name="bound", directory_url="https://ca.example/dir", eab_kid="kid-1", eab_hmac_key=key, state="ready"
+    )
+    form = {"directory_url": made.directory_url, "eab_kid": "kid-1", "eab_hmac_key": "", "max_names": "7"}
+    assert as_root.post(f"/providers/{made.pk}/edit/", form).status_code == 302
+    made.refresh_from_db()
+    assert (made.max_names, made.eab_kid, made.eab_hmac_key) == (7, "kid-1", key)
+    # For another CA, or another key id, both are needed.
+    for changed in ({"directory_url": "https://other.example/dir"}, {"eab_kid": "kid-2"}):
+        refused = as_root.post(f"/providers/{made.pk}/edit/", {**form, **changed})
+        assert "External account binding needs both" in refused.content.decode()

@@ -9,7 +9,7 @@ from allauth.mfa.models import Authenticator
 from django.test import Client
 from django.utils import timezone
 
-from autossl_panel.people import factors
+from autossl_panel.people import factors, persons
 from autossl_panel.people.models import AuditEntry, Role, Session, User
 from tests.people.test_factors import code
 from tests.web.scene import PASSWORD, person
@@ -56,6 +56,18 @@ def test_the_code_of_the_app_leads_on_to_the_page_that_was_asked_for(root, app):
     assert (answer.status_code, answer["Location"]) == (302, "/options/")
     assert client.get("/options/").status_code == 200
     assert events()[-1] == "person:signed_in"
+
+
+@pytest.mark.parametrize("change", ["password", "inactive"])
+def test_a_sign_in_that_waits_for_its_code_ends_with_the_password(root, app, change):
+    client = Client()
+    password(client)
+    if change == "password":
+        persons.change_password(User.objects.get(pk=root.pk), "another-long-one-77", by=None)
+    else:
+        User.objects.filter(pk=root.pk).update(is_active=False)
+    assert second(client, code(app))["Location"] == "/sign-in/"
+    assert client.get("/users/").status_code == 302
 
 
 def test_a_wrong_code_is_said_and_recorded(root, app):

@@ -243,3 +243,39 @@ def test_it_asks_few_questions(as_root, as_reseller, troubled: Scene):
         with CaptureQueriesContext(connection) as queries:
             client.get(page)
         assert len(queries) <= 15
+
+
+def test_a_private_ca_takes_names_that_are_not_public(as_root, troubled: Scene):
+    brandt = host("brandtlaw.example")
+    brandt.domains.create(name="new.brandtlaw.example", position=5, unfit="not_public")
+    assert "new.brandtlaw.example Not a public name" in ticks(as_root, "brandtlaw.example")
+    type(troubled.provider).objects.filter(pk=troubled.provider.pk).update(private_ca=True)
+    assert "new.brandtlaw.example Not covered yet" in ticks(as_root, "brandtlaw.example")
+
+
+def test_what_ails_the_whole_site_is_said_of_its_names_and_mended_there(as_root, as_reseller, troubled: Scene):
+    """An expired certificate from elsewhere: each name says so, and the page says what to do."""
+    camping = host("camping2.dockside.example")
+    told = {"defects": ["expired"], "not_after": "2026-11-13T00:00:00+00:00"}
+    camping.problem = {"code": "foreign_defective", "domain": camping.name, "data": told}
+    camping.names_covered = 0
+    camping.save()
+    camping.problems.all().delete()
+    camping.problems.create(
+        user=camping.user, name=camping.name, code="foreign_defective", cause="foreign_defective-1",
+        since=troubled.now, data={"name": camping.name, **told},
+    )  # fmt: skip
+    for client in (as_root, as_reseller):
+        assert ticks(client, camping.name)[0].endswith("certificate, which is defective")
+        said = text(client, camping.name)
+        assert "What to do" in said
+        assert f"or takeover {camping.name} on" in said
+        assert "Let AutoSSL take over" in said
+
+
+def test_a_reseller_does_not_read_files_of_the_server_in_what_to_do(as_root, as_reseller, troubled: Scene):
+    camping = host("camping2.dockside.example")
+    camping.problem = {"code": "foreign_broken", "domain": camping.name, "data": {"text": "secret.conf is broken"}}
+    camping.save()
+    assert "secret.conf" in text(as_root, camping.name)
+    assert "secret.conf" not in text(as_reseller, camping.name)

@@ -11,7 +11,7 @@ from django.utils import timezone
 from autossl_panel import ca
 from autossl_panel.helper.client import HelperGone, HelperProblem
 
-from .. import choosing, orders, verdicts
+from .. import choosing, orders, pacing, urgency, verdicts
 from ..limits import StampProblem
 from ..models import JobOutcome, Level, Order, Phase
 from ..orders import State
@@ -61,7 +61,8 @@ class Orderer(threading.Thread):
 
     def _work(self, task: Task) -> None:
         try:
-            self._go(task, TakeUp() if task.need.action in deciding.OPENED else Decide())
+            with pacing.in_spite_of(urgency.despite(task.site.facts, timezone.now())):
+                self._go(task, TakeUp() if task.need.action in deciding.OPENED else Decide())
         except ClaimLost:
             self.bench.left(task.claim)
         except DatabaseError:

@@ -82,11 +82,16 @@ def met(
         if kind == "rate" and chosen.provider is None:
             waiting.for_a_provider(bench, task, chosen, timezone.now(), *lines)
             return None
-    until = problem.retry_after
+    until, now = problem.retry_after, timezone.now()
     outcome = JobOutcome.FAILED
     if kind == "rate":
         # Said of something that no limit of ours is about
-        outcome, until = JobOutcome.WAITING, until or timezone.now() + AN_HOUR
+        outcome, until = JobOutcome.WAITING, until or now + AN_HOUR
+    if until is not None:
+        # What lasts longer than the certificate is not waited for to its end.
+        until = policy.probe_at(until, task.site.facts.installed, now)
+        if order is not None and order.closed_at is None and order.retry_at is not None:
+            until = min(until, order.retry_at)
     stored = problem_of(code, task.name, problem.detail, provider=account.provider.name)
     held_by = account.provider.name if until is not None else None
     bench.end(task, outcome, code, *lines, problem=stored, until=until, held_by=held_by)

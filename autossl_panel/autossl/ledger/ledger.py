@@ -141,7 +141,7 @@ class Ledger:
     def _held(self, wish: Wish, now: float) -> Wait | None:
         """What holds every wish, whatever it is free of: refusals of all requests or of the account, paused names."""
         held: Wait | None = None
-        if self._requests.blocks and (block := self._requests.blocked("", now)) is not None:
+        if self._requests.blocks and not wish.probe and (block := self._requests.blocked("", now)) is not None:
             held = self._refused(Kind.REQUESTS, "", block)
         if not wish.names:
             return held

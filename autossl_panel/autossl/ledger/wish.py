@@ -51,7 +51,7 @@ class Wish:
     asks: tuple[Key, ...]
     spends: tuple[Key, ...]
     headroom: float = 0.0
-    # Try although the CA has refused it for a time; pauses, refusals of all requests and the ledger's own counts hold
+    # Try although the CA has refused it for a time; pauses and the ledger's own counts hold
     probe: bool = False
 
 

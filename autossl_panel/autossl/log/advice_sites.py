@@ -9,11 +9,12 @@ from .facts import text as fact
 from .words import LIMITS
 
 
-def _let_replace() -> str:
-    return _(
-        "Renew it where it comes from, or let AutoSSL replace it: on the Options tab, or with options set "
-        "replace_foreign=yes."
+def _let_replace(words: Words) -> str:
+    text = _(
+        "Renew it where it comes from, or have AutoSSL replace it: whoever runs this server lets it take over this "
+        "site, on the site's page under Certificates (or takeover %(name)s on), or all such sites, on the Options tab."
     )
+    return text % words
 
 
 def _foreign_defective(data: Facts, words: Words) -> str:
@@ -32,7 +33,7 @@ def _foreign_defective(data: Facts, words: Words) -> str:
             ),
         }
         text = texts.get(defect) or _("%(name)s has a certificate from elsewhere, which is defective.")
-    return sentences(text % words, _let_replace())
+    return sentences(text % words, _let_replace(words))
 
 
 def _foreign_expiring(_data: Facts, words: Words) -> str:
@@ -40,7 +41,7 @@ def _foreign_expiring(_data: Facts, words: Words) -> str:
         text = _("%(name)s has a certificate from elsewhere, which expires on %(day)s.")
     else:
         text = _("%(name)s has a certificate from elsewhere, which expires soon.")
-    return sentences(text % words, _let_replace())
+    return sentences(text % words, _let_replace(words))
 
 
 def _ca_refused(data: Facts, words: Words) -> str:

@@ -98,6 +98,7 @@ EVENTS: dict[str, "_StrPromise"] = {
     "rehearsal:ended": _("%(issued)s of %(sites)s sites would get their certificate"),
     # a user's last check, shown on Manage Users
     "check:nothing_to_do": _("Nothing to do"),
+    "check:kept": _("%(number)s kept: %(reason_text)s"),
     "check:foreign": _("Kept, %(number)s foreign"),
     "check:skipped": _("Skipped, %(reason_text)s"),
     "check:failed": _("%(number)s failed: %(reason_text)s"),

@@ -133,10 +133,12 @@ def trouble(order: Order, tools: Tools, problem: ca.CaProblem) -> Progress:
     # Said of an order rather than of a name, "unauthorized" means that it is not (or no longer) this account's.
     if remedy in (policy.Remedy.NEW_ORDER, policy.Remedy.FIX_NEEDED):
         return give_up(order, tools, "ca_order", problem.detail, also=also)
-    now = timezone.now()
-    if unplaced or now >= stuck_at(order, tools):
+    now, ends_at = timezone.now(), stuck_at(order, tools)
+    if unplaced or now >= ends_at:
         close(order, "given_up")
-    order.retry_at = problem.retry_after
+    # Not later than its end: then it is given up, and the site is free.
+    later = problem.retry_after
+    order.retry_at = min(later, ends_at) if later is not None and order.closed_at is None else later
     line: Line = ("order:trouble", Level.WARN, {"kind": str(problem.kind), "text": problem.detail})
     tools.record(order, ["closed_at", "closed_as", "problem", "retry_at"], line, also=also)
     return Progress(State.TROUBLE, until=problem.retry_after, problem=problem)

@@ -17,7 +17,7 @@ from autossl_panel.autossl.facts import (
     SiteFacts,
 )
 from autossl_panel.autossl.policy.failures import Refusal, Remedy, accept_issued, remedy
-from autossl_panel.autossl.policy.needs import PERSON_ENDS, need
+from autossl_panel.autossl.policy.needs import FOREIGN_WORSE, PERSON_ENDS, need
 from autossl_panel.autossl.policy.plans import Finding, plan
 from autossl_panel.autossl.policy.providers import (
     Candidate,
@@ -35,6 +35,7 @@ from autossl_panel.autossl.policy.times import defer_until, refused_until, renew
 from autossl_panel.autossl.policy.wishes import cleared_by_person, not_wanted, wished_names
 
 __all__ = [
+    "FOREIGN_WORSE",
     "PERSON_ENDS",
     "Action",
     "Candidate",

@@ -23,6 +23,8 @@ from autossl_panel.names import covers
 CLOCK_TOLERANCE = timedelta(minutes=5)
 # A hold of the CA that no time ends: a person has to act there
 PERSON_ENDS = frozenset({"ca_paused"})
+# Another's certificate is kept that serves nobody well, or will not for long; the worse first
+FOREIGN_WORSE = ("foreign_defective", "foreign_expiring")
 _DEFECTS = ("expired", "revoked", "mismatch", "weak", "chain")
 _WORK = frozenset({Action.NEW, Action.RENEW, Action.EXTEND, Action.RESUME, Action.INSTALL})
 
@@ -110,12 +112,20 @@ def _held(site: SiteFacts, provider: ProviderFacts | None, wanted: tuple[str, ..
     if not site.held_provider or provider is None or site.held_provider == provider.name:
         until, reason = site.held_until, site.held_reason or "rate_limited"
         if until is None and reason in PERSON_ENDS:
-            return Need(Action.HOLD, reason, None, wanted)
+            return Need(Action.HOLD, reason, _late_at(site, now), wanted)
     if site.retry_at is not None and (until is None or site.retry_at > until):
         until, reason = site.retry_at, "held_back"
     if until is None or until <= now:
         return None
     return Need(Action.WAIT, reason, until, wanted)
+
+
+def _late_at(site: SiteFacts, now: datetime) -> datetime | None:
+    """When a hold without an end is looked at again: another provider may take the site once it can wait no longer."""
+    installed = site.installed
+    if installed is None or installed.unprotected(now) or installed.defer_until <= now:
+        return None
+    return installed.defer_until
 
 
 def _uncovered(names: list[NameFacts], covered: Collection[str]) -> list[NameFacts]:

@@ -115,11 +115,13 @@ def _read(provider: Provider, now: datetime) -> ca.DirectoryFacts:
 def look_again(server: Server, now: datetime) -> None:
     """Once a day: read the directories of providers in use, whose terms and profiles may change.
 
-    One that does not answer stays as it was: that it is down shows where something is ordered.
+    One that does not answer stays as it was: that it is down shows where something is ordered. One that did not answer
+    when a person had it checked is in use again once it does.
     """
+    known = (ProviderState.READY, ProviderState.REFUSED)
     used = Q(active=True) | Q(fallback__isnull=False)
     old = Q(checked_at__isnull=True) | Q(checked_at__lte=now - LOOKED_AT_EVERY)
-    for provider in Provider.objects.filter(used & old, state=ProviderState.READY, accounts__server=server):
+    for provider in Provider.objects.filter(used & old, state__in=known, accounts__server=server):
         refresh(provider, now)
 
 

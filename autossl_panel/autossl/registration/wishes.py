@@ -121,7 +121,8 @@ def register_anew(account: Account, *, seconds: float = PATIENCE) -> bool:
             leave_behind(account)
             account.url, account.status, account.problem, account.wish = url, AccountStatus.VALID, None, None
             account.thumbprint, account.registered_at = ca_account.thumbprint(key), timezone.now()
-            account.save()
+            # Nothing else: its permit was counted meanwhile, and how it fares.
+            account.save(update_fields=["url", "status", "problem", "wish", "thumbprint", "registered_at"])
             binding_is_spent(provider)
         keys.promote(account, Next.ANEW)
     return True
