@@ -148,8 +148,8 @@ def page(request: access.PanelRequest, pk: int) -> HttpResponse:
         changing.reset(provider, by=request.user)
         messages.ok(request, _("The limits are those that the CA publishes again."))
         return redirect("provider-limits", pk)
-    typed = {kind: request.POST.get(kind, "").strip() for kind in values}
-    # What was left alone is not judged.
+    # What was left out or left alone stays as it is and is not judged: no limit is lifted by what nobody typed.
+    typed = {kind: request.POST.get(kind, text).strip() for kind, text in values.items()}
     changed = {kind: text for kind, text in typed.items() if text != values[kind]}
     if not changed:
         messages.info(request, _("Nothing changes: it is set so already."))

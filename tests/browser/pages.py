@@ -166,7 +166,8 @@ STATES: dict[str, Place] = {
     "provider-wrong": Place("/providers/add/", ROOT, {"name": "", "directory_url": "ftp://x"}),
     "provider-unagreed": Place("/providers/", ROOT, {"provider": "{second}", "agree_terms-{second}": ""}),
     "provider-disable-wrong": Place("/providers/disable/", ROOT, {"server": "no"}),
-    "provider-limits-wrong": Place("/providers/{provider}/limits/", ROOT, {"share": "400"}),
+    "provider-limits-wrong": Place("/providers/{provider}/limits/", ROOT, {"orders": "many", "domain": "none"}),
+    "provider-limits-table": Place("/providers/{provider}/limits/", ROOT, press=(".behind > summary",)),
     "rehearse-wrong": Place(
         "/providers/rehearse/", ROOT, {"provider": "{provider}", "do": "directory", "directory_url": "x"}
     ),

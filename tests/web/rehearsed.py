@@ -25,6 +25,7 @@ TERMS = "https://letsencrypt.org/documents/LE-SA-v1.5.pdf"
 
 def read(scene: Scene) -> Provider:
     """The staging directory of the provider in use is known, and has been read."""
+    scene.provider.refresh_from_db()
     scene.provider.stated = {**scene.provider.stated, "staging": DIRECTORY}
     scene.provider.save()
     row = Provider.objects.filter(directory_url=DIRECTORY).first() or rehearsal.read_directory(

@@ -279,6 +279,8 @@ def test_limits_are_changed_and_taken_back(as_root, scene: Scene, made: Made):
     assert "Nothing changes: it is set so already." in html
     scene.provider.refresh_from_db()
     assert scene.provider.limits is None
+    html = as_root.post(url, {"orders": shown["orders"]}, follow=True).content.decode()
+    assert "Nothing changes: it is set so already." in html, "what is left out is not lifted"
     html = as_root.post(url, {**shown, "orders": "600/3h", "domain": "none"}, follow=True).content.decode()
     assert "The limits are saved." in html
     assert "Changed by a person" in html
