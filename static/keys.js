@@ -49,17 +49,18 @@
     field?.focus();
     field?.select();
   }
-  function list() {
-    // What this page or person does not have is not listed.
-    dialog.querySelectorAll("[data-for]").forEach((entry) => {
-      entry.hidden = !document.querySelector(`[data-go="${entry.dataset.for}"]`);
-    });
-    dialog.showModal();
+  // A person's tabs are listed under ?; a tab of this page goes where it leads, elsewhere the list says where it is.
+  function go(key) {
+    const entry = dialog.querySelector(`[data-for="${CSS.escape(key)}"]`);
+    if (!entry) return false;
+    const tab = document.querySelector(`[data-go="${CSS.escape(key)}"]`);
+    if (tab) tab.click(); else location.assign(entry.dataset.href);
+    return true;
   }
 
   const ACTS = {
     "/": search,
-    "?": list,
+    "?": () => dialog.showModal(),
     j: () => step(1),
     k: () => step(-1),
     x: () => select(false),
@@ -81,8 +82,7 @@
     if (going) {
       if (event.key === "Shift") return;
       going = false;
-      const link = document.querySelector(`[data-go="${CSS.escape(event.key)}"]`);
-      if (link) { event.preventDefault(); link.click(); }
+      if (go(event.key)) event.preventDefault();
       return;
     }
     if (event.repeat && event.key !== "j" && event.key !== "k") return;
@@ -120,6 +120,6 @@
   document.addEventListener("htmx:afterSettle", hint);
   document.querySelectorAll("[data-keys-list]").forEach((button) => {
     button.hidden = false;
-    button.addEventListener("click", () => { const menu = button.closest("details"); if (menu) menu.open = false; list(); });
+    button.addEventListener("click", () => { const menu = button.closest("details"); if (menu) menu.open = false; dialog.showModal(); });
   });
 })();

@@ -59,6 +59,32 @@
     count();
   }
 
+  // ---- a row that is saved at once: what arrows pass on the way is no choice; the last one is, when they rest or leave
+  const REST = 600;
+  let passing = 0;
+  document.addEventListener("keydown", (event) => {
+    const set = event.target.closest?.("fieldset.three");
+    if (set && event.key.startsWith("Arrow")) set.dataset.arrows = "yes";
+  });
+  function chosen(set) {
+    clearTimeout(passing);
+    if (!set.dataset.arrows) return;
+    delete set.dataset.arrows;
+    const radio = set.querySelector("input[type=radio]:checked");
+    if (radio && radio.value !== set.querySelector("input[type=hidden]").value) radio.dispatchEvent(new Event("change", { bubbles: true }));
+  }
+  document.addEventListener("change", (event) => {
+    const set = event.target.closest?.("fieldset.three");
+    if (!set?.dataset.arrows) return;
+    event.stopPropagation();
+    clearTimeout(passing);
+    passing = setTimeout(() => chosen(set), REST);
+  }, true);
+  document.addEventListener("focusout", (event) => {
+    const set = event.target.closest?.("fieldset.three");
+    if (set?.dataset.arrows && !set.contains(event.relatedTarget)) chosen(set);
+  });
+
   // ---- a form that counts what is not saved
   function unsaved() {
     const form = document.querySelector("[data-unsaved]");

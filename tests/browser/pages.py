@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from autossl_panel.autossl.models import Channel, Installation, Problem, Provider, Rehearsal
+from autossl_panel.autossl.models import Account, Channel, Installation, Problem, Provider, Rehearsal
 from autossl_panel.hosting.models import ExclusionPattern, FeatureList, HostingUser, VirtualHost
 from autossl_panel.people import factors
 from autossl_panel.people.models import User
@@ -22,10 +23,17 @@ NOBODY = ("",)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An address with placeholders that `ids` fills, and the persons of the scene who open it; "" is nobody."""
+    """An address with placeholders that `ids` fills, and the persons of the scene who open it; "" is nobody.
+
+    `post` is sent there, from its own page or from `start`; `press` are selectors clicked one after the other once
+    it is open; `before` makes the rows that it takes, for what comes after it too."""
 
     path: str
     who: tuple[str, ...] = OPERATORS
+    post: Mapping[str, str] | None = None
+    press: tuple[str, ...] = ()
+    start: str = ""
+    before: Callable[[], object] | None = None
 
 
 PAGES: dict[str, Place] = {
@@ -114,6 +122,73 @@ PAGES: dict[str, Place] = {
     "sessions-everybody": Place("/security/sessions/?whose=everybody", ROOT),
     "confirm": Place("/confirm/?next=/providers/disable/", EVERYBODY),
 }
+OPTIONS = {
+    "server_addresses": "203.0.113.10",
+    "key_type": "p384",
+    "daily_at": "04:21",
+    "log_days": "90",
+    "reload_gap": "5",
+    "replace_foreign": "on",
+    "second_factor": "nobody",
+    "audit_days": "400",
+    "notify_user": "none",
+    "notify_admin": "none",
+}
+
+
+def _account(**values: object) -> None:
+    Account.objects.filter(provider__active=True).update(**values)
+
+
+REFUSED = {"code": "ca_account", "field": "", "text": "The account is deactivated.", "link": "https://ca.example/why"}
+# What is there after an answer or a click only: questions, mistakes at their fields, dialogs, menus, what is opened.
+STATES: dict[str, Place] = {
+    "sign-in-wrong": Place("/sign-in/", NOBODY, {"username": "root", "password": "no"}),
+    "second-factor-wrong": Place("/sign-in/second-factor/", NOBODY, {"code": "000000"}),
+    "confirm-wrong": Place("/confirm/", LOGIN, {"password": "no", "next": "/"}),
+    "users-menu": Place("/users/", ROOT, press=("#person summary",)),
+    "users-keys": Place("/users/", ROOT, press=("#person summary", "[data-keys-list]")),
+    "users-more": Place("/users/", press=("thead .menu summary",)),
+    "users-toast": Place("/users/?q=amber", ROOT, press=(".three input[value=off]", "#undo")),
+    "pause-dialog": Place("/users/?state=problems&sort=-name", ROOT, press=("#slot-cancel",)),
+    "options-question": Place("/options/", ROOT, OPTIONS),
+    "options-wrong": Place(
+        "/options/", ROOT, {**OPTIONS, "server_addresses": "x", "daily_at": "25:00", "log_days": "0"}
+    ),
+    "channel-wrong": Place("/options/channels/add/", ROOT, {}),
+    "channel-secret": Place(
+        "/options/channels/add/",
+        ROOT,
+        {"name": "Hook", "kind": "webhook", "target": "https://hooks.example/in", "level": "failures", "enabled": "on"},
+    ),
+    "pattern-question": Place("/patterns/", ROOT, {"pattern": "blog*.brandtlaw.example", "whose": "server"}),
+    "pattern-wrong": Place("/patterns/", OPERATORS, {"pattern": "a b", "whose": "user", "user": "nobody"}),
+    "provider-wrong": Place("/providers/add/", ROOT, {"name": "", "directory_url": "ftp://x"}),
+    "provider-unagreed": Place("/providers/", ROOT, {"provider": "{second}", "agree_terms-{second}": ""}),
+    "provider-disable-wrong": Place("/providers/disable/", ROOT, {"server": "no"}),
+    "provider-limits-wrong": Place("/providers/{provider}/limits/", ROOT, {"share": "400"}),
+    "rehearse-wrong": Place(
+        "/providers/rehearse/", ROOT, {"provider": "{provider}", "do": "directory", "directory_url": "x"}
+    ),
+    "revoke-unreasoned": Place("/certificates/issued/{issued}/revoke/", ROOT, {}),
+    "certificate-detail": Place("/certificates/?q=junipershop", ROOT, press=("a[data-detail]",)),
+    "certificates-table": Place("/certificates/?sort=name", press=(".behind > summary",)),
+    "problems-open": Place("/problems/?kind=", press=("details.prob:not([open]) > summary",)),
+    "run-done": Place("/runs/{past}/", press=("details.grp > summary",)),
+    "runs-menus": Place("/runs/", press=("main details.menu summary",)),
+    "status-off": Place("/status/{user}/?q=mail", LOGIN, press=("td button[name=exclude]",)),
+    "person-wrong": Place("/people/add/", ROOT, {"username": "", "role": "user", "hosting_users": "nosuch"}),
+    "person-role": Place("/people/{person}/", ROOT, {"username": "brightpeak", "role": "root"}),
+    "person-password": Place("/people/{person}/password/", ROOT, {"generate": "yes"}, start="/people/{person}/"),
+    "person-factors": Place("/people/{with_app}/second-factor/", ROOT),
+    "list-wrong": Place("/people/lists/add/", ROOT, {"name": ""}),
+    "people-user-wrong": Place("/people/users/{user}/", ROOT, {"owner": "nobody", "email": "x", "login": "nosuch"}),
+    "password-wrong": Place("/security/password/", EVERYBODY, {"password": "a", "again": "b"}),
+    "provider-terms": Place("/providers/", ROOT, before=lambda: _account(terms_url="https://ca.example/old-terms")),
+    "provider-problem": Place("/providers/", ROOT, before=lambda: _account(problem=REFUSED)),
+}
+# Refusals, by their templates; a browser shows them whatever was asked for.
+REFUSALS = ("400", "403", "403_csrf", "404", "405", "413", "500")
 # URLs that answer GET with no page of their own: pieces, files, ways on
 NO_PAGES = {
     *("home", "seen", "patterns-counts", "run-slot", "run-live", "provider-state", "channel-state", "mail-state"),
@@ -138,6 +213,7 @@ def build() -> Scene:
     )
     foreseen.add(made)
     rehearsed.add(made)
+    factors.add_passkey(made.harborweb, "Phone", {}, by=made.root)
     wrong = {"code": "status", "text": "it answered 500."}
     Channel.objects.filter(pk=made.channel.pk).update(problem=wrong, problem_at=made.now)
     return made
@@ -169,5 +245,6 @@ def ids(made: Scene) -> dict[str, object]:
         "user": HostingUser.objects.get(name="lindner").pk,
         "suspended": HostingUser.objects.get(name="amberfield").pk,
         "person": User.objects.get(username="brightpeak").pk,
+        "with_app": made.harborweb.pk,
         "list": FeatureList.objects.get(name="parked").pk,
     }

@@ -90,6 +90,22 @@ def test_g_goes_to_the_tabs(visit, keys: str, url: str):
     page.wait_for_url("**" + url)
 
 
+def test_what_arrows_pass_on_the_way_is_not_saved(visit):
+    page = visit(path="/users/?q=pixelforge")
+    three = page.get_by_role("group", name="AutoSSL for pixelforge")
+    three.get_by_label("Disabled").focus()
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    press(page, "ArrowDown ArrowDown")
+    expect(three.locator("input[value=on]")).to_be_checked()
+    expect(page.locator("#toast")).to_contain_text("AutoSSL is on for “pixelforge”.")
+    assert len(sent) == 1
+    press(page, "ArrowDown ArrowDown Tab")
+    expect(page.locator("#toast")).to_contain_text("feature list")
+    assert HostingUser.objects.get(name="pixelforge").autossl == "feature-list"
+    assert len(sent) == 2
+
+
 def test_the_search_is_focused_left_and_emptied(visit):
     page = visit(path="/users/?q=amber")
     field = page.get_by_role("searchbox")

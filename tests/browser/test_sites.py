@@ -1,14 +1,13 @@
-"""Certificates, Pending, Problems and Logs in a real browser: their main tasks, without script too; and axe-core."""
+"""Certificates, Pending, Problems and Logs in a real browser: their main tasks, without script too."""
 
 import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.utils import timezone
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from autossl_panel.autossl.models import Certificate, Installation, Job, JobState, Level, LogLine, Problem, Run
+from autossl_panel.autossl.models import Certificate, Job, JobState, Level, LogLine, Run
 from autossl_panel.hosting.models import VirtualHost
 from tests.web import troubles
 from tests.web.scene import PASSWORD, Scene, build
@@ -175,36 +174,3 @@ def test_all_of_it_goes_without_script(visit, scene: Scene):
     page.get_by_role("searchbox").fill("lindner.example")
     page.keyboard.press("Enter")
     expect(page.get_by_role("main")).to_contain_text("Renewal waits until")
-
-
-def places(scene: Scene) -> list[str]:
-    juniper = Installation.objects.get(virtual_host__name="junipershop.example", until=None)
-    cause = Problem.objects.filter(code="elsewhere", quiet=False).values_list("cause", flat=True)[0]
-    return [
-        "/certificates/",
-        "/certificates/?q=nothingofthekind",
-        f"/certificates/{juniper.virtual_host_id}/",
-        f"/certificates/issued/{juniper.certificate_id}/revoke/",
-        "/pending/",
-        "/problems/",
-        "/problems/?q=nothingofthekind",
-        f"/problems/{cause}/",
-        "/history/?name=lindner.example",
-        "/history/?name=lind",
-        "/runs/",
-        f"/runs/{scene.past.pk}/?user=brandtlaw&level=failure",
-    ]
-
-
-@pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (1280, "dark"), (360, "light"), (360, "dark")], ids=str)
-def test_nobody_is_shut_out(width, theme, visit, scene: Scene):
-    page = visit("/certificates/", viewport={"width": width, "height": 900}, color_scheme=theme)
-    for path in places(scene):
-        page.goto(path)
-        if path == "/certificates/":
-            page.locator("a[data-detail]").first.click()
-            expect(page.locator("tr.detail:visible")).to_contain_text("The private key never leaves the server.")
-            page.locator(".behind > summary").first.click()
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
-        found = Axe().run(page)
-        assert found.violations_count == 0, f"{path}\n{found.generate_report()}"

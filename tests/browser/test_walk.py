@@ -3,17 +3,21 @@ policy complains of, no word to anybody else, nothing that scrolls sideways."""
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from collections.abc import Iterator, Mapping
+from functools import partial
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.http import HttpRequest
+from django.template.loader import render_to_string
 from django.urls import resolve
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Route
 
 from autossl_panel.people.models import User
 from tests.browser import pages
 from tests.browser.conftest import sign_in
-from tests.browser.pages import NO_PAGES, PAGES, ids
+from tests.browser.pages import NO_PAGES, PAGES, REFUSALS, STATES, Place, ids
 from tests.web.scene import Scene
 from tests.web.test_access import OK, ROLES, TABLE
 
@@ -26,6 +30,20 @@ WATCH = """
     window.violations = [];
     document.addEventListener("securitypolicyviolation", (event) => window.violations.push(event.violatedDirective));
 """
+# As a form of the page would be sent, with the token of the page
+SEND = """([path, fields]) => {
+    const form = document.createElement("form");
+    form.method = "post";
+    form.action = path;
+    const token = document.querySelector("input[name=csrfmiddlewaretoken]").value;
+    for (const [name, value] of Object.entries({ csrfmiddlewaretoken: token, ...fields })) {
+        const field = document.createElement("input");
+        Object.assign(field, { type: "hidden", name, value });
+        form.append(field);
+    }
+    document.body.append(form);
+    form.submit();
+}"""
 
 
 def test_the_table_of_pages_is_complete():
@@ -62,15 +80,16 @@ def test_every_page(visit, scene: Scene, live_server, complaints: list[str], who
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     found: list[str] = []
-    for name, place in PAGES.items():
-        if who not in place.who:
-            continue
-        page.goto(place.path.format(**ids(scene)))
-        found += [f"{name}: {directive} was violated" for directive in page.evaluate("window.violations")]
-        for width in WIDTHS:
-            page.set_viewport_size({"width": width, "height": 900})
-            wrong = sideways(page, width) + (judged(page) if width in LOOKED_AT[theme] else [])
-            found += [f"{name}, {width} px: {text}" for text in wrong]
+    known = ids(scene)
+    for name, place in (PAGES | STATES).items():
+        if who in place.who:
+            go(page, place, known)
+            found += [f"{name}, {text}" for text in wrong(page, theme)]
+    for name in REFUSALS if who == "" else ():
+        page.route("**/refused/", partial(refuse, name))
+        page.goto("/refused/")
+        found += [f"{name}, {text}" for text in wrong(page, theme)]
+        page.unroute("**/refused/")
     if who == "":
         # A page that is not there is a complaint of the browser's too.
         complaints[:] = [text for text in complaints if "404" not in text]
@@ -78,14 +97,49 @@ def test_every_page(visit, scene: Scene, live_server, complaints: list[str], who
     assert {urlsplit(url).netloc for url in asked} == {urlsplit(live_server.url).netloc}
 
 
+def go(page: Page, place: Place, known: Mapping[str, object]) -> None:
+    """Open what is to be looked at."""
+    page.set_viewport_size({"width": 1280, "height": 900})
+    if place.before:
+        place.before()
+    path = place.path.format(**known)
+    page.goto(place.start.format(**known) or path)
+    if place.post is not None:
+        with page.expect_navigation():
+            page.evaluate(
+                SEND, [path, {name.format(**known): text.format(**known) for name, text in place.post.items()}]
+            )
+    for selector in place.press:
+        page.locator(selector).filter(visible=True).first.click()
+        page.wait_for_load_state("networkidle")
+
+
+def refuse(name: str, route: Route) -> None:
+    """Answer with that refusal's page, under the policy of every page."""
+    answer = route.fetch(url=urljoin(route.request.url, "/no/such/page/"))
+    page = render_to_string(f"{name}.html", {"request": HttpRequest()})
+    route.fulfill(response=answer, status=200, body=page)
+
+
+def wrong(page: Page, theme: str) -> Iterator[str]:
+    yield from (f"{directive} was violated" for directive in page.evaluate("window.violations"))
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        yield from (f"{width} px: {text}" for text in sideways(page, width))
+        if width in LOOKED_AT[theme]:
+            yield from (f"{width} px: {text}" for text in judged(page, colours=width == WIDTHS[0]))
+
+
 def sideways(page: Page, width: int) -> list[str]:
     needed = page.evaluate("document.documentElement.scrollWidth")
     return [f"scrolls sideways, {needed} px"] if needed > width else []
 
 
-def judged(page: Page) -> list[str]:
+def judged(page: Page, *, colours: bool = True) -> list[str]:
     found = []
-    for violation in Axe().run(page, options={"runOnly": RULES}).response["violations"]:
+    rules = {"color-contrast": {"enabled": colours}}
+    options = {"runOnly": RULES, "resultTypes": ["violations"], "rules": rules}
+    for violation in Axe().run(page, options=options).response["violations"]:
         nodes = "; ".join(node["html"][:120] for node in violation["nodes"][:3])
         found.append(f"{violation['id']}: {violation['help']}: {nodes}")
     return found

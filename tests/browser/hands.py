@@ -1,0 +1,136 @@
+"""How a person gets something done on a page: with the mouse, or with the keyboard and nothing else."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Protocol
+
+from playwright.sync_api import Locator, Page, expect
+
+# Stops of Tab on the fullest page, and some more
+MOST_STOPS = 400
+FOCUSED = "element => element === document.activeElement"
+IN_GROUP = """element => {
+    const at = document.activeElement;
+    return at.type === "radio" && at.name === element.name && at.form === element.form;
+}"""
+# What has the focus is on the screen, and nothing lies over it. A control that its label stands for shows in the label.
+SEEN = """element => {
+    const shown = element.closest("label") ?? element;
+    return [...shown.getClientRects()].some((box) => {
+        const top = document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
+        return top && (shown.contains(top) || top.contains(shown));
+    });
+}"""
+MARKED = """element => element.matches(":focus-visible") && [element, element.closest("label")].some((one) => {
+    const css = one && getComputedStyle(one);
+    return css && css.outlineStyle !== "none" && parseFloat(css.outlineWidth) >= 2;
+})"""
+
+
+class Hand(Protocol):
+    """The acts that a task is made of; each acts on what is on `page` now."""
+
+    page: Page
+
+    def press(self, target: Locator) -> None:
+        """A link, a button, a summary."""
+
+    def fill(self, target: Locator, text: str) -> None:
+        """Text into a field, in place of what was in it."""
+
+    def search(self, text: str) -> None:
+        """Type into the search of the page, and ask."""
+
+    def tick(self, target: Locator) -> None:
+        """A box, or a radio button."""
+
+    def choose(self, target: Locator, label: str) -> None:
+        """An entry of a list."""
+
+
+@dataclass(slots=True)
+class Mouse:
+    page: Page
+
+    def press(self, target: Locator) -> None:
+        target.click()
+
+    def fill(self, target: Locator, text: str) -> None:
+        target.click()
+        target.fill(text)
+
+    def search(self, text: str) -> None:
+        self.fill(self.page.get_by_role("searchbox"), text)
+        self.page.keyboard.press("Enter")
+
+    def tick(self, target: Locator) -> None:
+        target.click()
+
+    def choose(self, target: Locator, label: str) -> None:
+        target.select_option(label=label)
+
+
+@dataclass(slots=True)
+class Keyboard:
+    """Asks of each stop it acts on that it is seen and that the focus shows there."""
+
+    page: Page
+
+    def press(self, target: Locator) -> None:
+        self._reach(target)
+        self.page.keyboard.press("Enter")
+
+    def fill(self, target: Locator, text: str) -> None:
+        self._reach(target)
+        self.page.keyboard.press("Control+A")
+        self.page.keyboard.type(text)
+
+    def search(self, text: str) -> None:
+        self.page.keyboard.press("/")
+        expect(self.page.get_by_role("searchbox")).to_be_focused()
+        self.page.keyboard.press("Control+A")
+        self.page.keyboard.type(text)
+        self.page.keyboard.press("Enter")
+
+    def tick(self, target: Locator) -> None:
+        if target.get_attribute("type") != "radio":
+            self._reach(target)
+            self.page.keyboard.press("Space")
+            return
+        self._reach(target, IN_GROUP)
+        if not target.is_checked() and target.evaluate(FOCUSED):
+            self.page.keyboard.press("Space")
+        for _ in range(MOST_STOPS):
+            if target.is_checked():
+                return
+            self.page.keyboard.press("ArrowDown")
+        raise AssertionError(f"the arrows do not get to {target}")
+
+    def choose(self, target: Locator, label: str) -> None:
+        self._reach(target)
+        self.page.keyboard.press("Home")
+        for _ in range(MOST_STOPS):
+            if target.evaluate("element => element.selectedOptions[0].label.trim()") == label:
+                return
+            self.page.keyboard.press("ArrowDown")
+        raise AssertionError(f"{target} has no “{label}”")
+
+    def _reach(self, target: Locator, there: str = FOCUSED) -> None:
+        expect(target).to_be_attached()
+        handle = target.element_handle()
+        for _ in range(MOST_STOPS):
+            if handle.evaluate(there):
+                break
+            self.page.keyboard.press("Tab")
+        else:
+            raise AssertionError(f"the keyboard does not get to {target}")
+        if there == FOCUSED:
+            assert handle.evaluate(SEEN), f"{target} has the focus, and something lies over it"
+            assert handle.evaluate(MARKED), f"{target} has the focus and does not show it"
+
+
+def named(word: str) -> re.Pattern[str]:
+    """A name that begins so; what a button counts comes after it."""
+    return re.compile(f"^{re.escape(word)}")
