@@ -138,6 +138,7 @@ def _title(kind: Kind, label: str, seconds: int) -> str:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.root
+@access.fresh_to_post
 def page(request: access.PanelRequest, pk: int) -> HttpResponse:
     """All limits of a CA with their use; a post says what it allows this server, or that its own figures hold again."""
     provider = get_object_or_404(Provider, pk=pk)

@@ -37,6 +37,7 @@ class Profile:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.root
+@access.fresh_to_post
 def profile(request: access.PanelRequest, pk: int) -> HttpResponse:
     """The form; a post saves profile and renewal, after a question where sites would lose names."""
     provider = get_object_or_404(Provider.objects.defer("ca_bundle"), pk=pk)

@@ -166,7 +166,7 @@ ASKS = {
     ("provider-edit", "post"),
     ("provider-register", "post"),
     ("rehearse", "post"),
-    ("provider-fallbacks", "post"),
+    *((f"provider-{what}", "post") for what in ("fallbacks", "profile", "limits")),
     *((f"channel-{act}", "post") for act in ("add", "edit", "remove")),
     ("provider-roll", "post"),
     *((name, method) for name in ("providers-disable", "provider-remove", "password") for method in ("get", "post")),

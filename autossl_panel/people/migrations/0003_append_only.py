@@ -14,7 +14,7 @@ def remove(_apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('people', '0003_access'),
+        ('people', '0002_rules_and_screens'),
     ]
 
     operations = [
