@@ -3,7 +3,7 @@ SHELL := /bin/sh
 PY := .venv/bin/python
 SOURCES := autossl_panel tests $(wildcard bench) manage.py
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint bench simulate capacity screenshots messages lock clean
+.PHONY: help setup demo test cover test-slow lint bench simulate capacity screenshots messages lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -27,6 +27,9 @@ demo: .setup-demo  ## a hosting server in a box, AutoSSL run on it, the panel to
 	@AUTOSSL_STATE_DIR="$(CURDIR)/.sandbox/state" $(PY) manage.py demo $(if $(ONCE),--once)
 
 test: .setup-test  ## all tests but the slow ones
+	$(PY) -m pytest -n 2 -m "not slow"
+
+cover: .setup-test  ## the same, with what they do not reach
 	$(PY) -m pytest -n 2 -m "not slow" --cov --cov-report=term
 
 test-slow: .setup-test  ## the tests that take minutes: every kill on both databases

@@ -22,7 +22,7 @@ from autossl_panel.helper.client import Client as Helper
 from autossl_panel.helper.client import HelperGone, HelperProblem
 from autossl_panel.hosting.models import VirtualHost
 
-from . import install, leases, orders, policies, policy, providers, registration, rehearsal, sites
+from . import changeover, install, leases, orders, policies, policy, providers, registration, rehearsal, sites
 from . import options as option_rows
 from .facts import Action, Need, Plan, PolicyOptions
 from .ledger import Purpose
@@ -253,6 +253,7 @@ class _SiteWork:
             self.work.failed(self.row, "attach_refused", answer.text)
             return False
         VirtualHost.objects.filter(pk=host.pk).update(attached=True)
+        changeover.wait(helper, host.server, [host], addresses, stop=self.work.stop)
         self.work.say("rehearsal:attached", depth=2, site=host.name)
         return True
 

@@ -23,6 +23,14 @@ from tests.web.test_access import OK, ROLES, TABLE
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 WHO = sorted({person for place in PAGES.values() for person in place.who})
+# A reseller's pages are root's with less in them: once is enough among the quick tests.
+WAYS = [
+    *((who, "light", "en") for who in WHO),
+    *(
+        pytest.param(who, "dark", "de", marks=[pytest.mark.slow] if who == "harborweb" else [], id=f"{who}-dark-de")
+        for who in WHO
+    ),
+]
 # 320 is 1280 at 400 %. Where the layout is the same, colours are looked at once.
 WIDTHS = (1280, 360, 320)
 LOOKED_AT = {"light": (1280, 360), "dark": (1280,)}
@@ -68,8 +76,7 @@ def scene(transactional_db: None) -> Scene:
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize(("theme", "language"), [("light", "en"), ("dark", "de")])
-@pytest.mark.parametrize("who", WHO)
+@pytest.mark.parametrize(("who", "theme", "language"), WAYS)
 def test_every_page(visit, scene: Scene, live_server, complaints: list[str], who: str, theme: str, language: str):
     page: Page = visit(who, color_scheme=theme, viewport={"width": 1280, "height": 900})
     if who == "":

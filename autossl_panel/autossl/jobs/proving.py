@@ -4,7 +4,6 @@ names are judged. Dead names hold up nobody but their own site.
 
 import logging
 import threading
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
@@ -17,7 +16,7 @@ from autossl_panel.helper.protocol import Result
 from autossl_panel.hosting import users as hosting_users
 from autossl_panel.hosting.models import Exclusion, ExclusionPattern, VirtualHost
 
-from .. import choosing, install, shaking, sites
+from .. import changeover, choosing, install, sites
 from ..facts import Action
 from ..models import Job, JobOutcome, JobState, Level, Options, Phase
 from ..patience import patiently
@@ -29,8 +28,6 @@ log = logging.getLogger("autossl_panel.jobs")
 
 # Of the queue behind what is claimed: a batch of any size costs one test and one reload
 ATTACH_AHEAD = 5000
-# A reload is through when one of a few sites answers several times in a row
-WITNESSES = 8
 # What may be otherwise at the next try, without anybody touching this site
 TRANSIENT = ("foreign_broken", "nginx_not_running", "busy", "helper_gone")
 # Another's certificate, which somebody lets AutoSSL replace
@@ -104,7 +101,8 @@ def attach(bench: Bench, tasks: list[Task]) -> list[Task]:
         VirtualHost.objects.filter(pk__in=good[start : start + 500]).update(attached=True)
     for task in new.values():
         task.job.virtual_host.attached = results[task.job.virtual_host.key].ok
-    _wait_for_reload(bench, [hosts[key] for key, result in results.items() if result.ok])
+    attached = [hosts[key] for key, result in results.items() if result.ok]
+    changeover.wait(bench.helper, bench.server, attached, addresses, stop=bench.stopping.is_set)
     return [task for task in tasks if task.job.virtual_host.key not in new or _attached(bench, task, results)]
 
 
@@ -124,46 +122,6 @@ def _attached(bench: Bench, task: Task, results: Mapping[str, Result]) -> bool:
     outcome = JobOutcome.WAITING if code in ("foreign_broken", "busy") else JobOutcome.FAILED
     bench.end(task, outcome, code, line, problem={"code": code, "domain": task.name, "data": data})
     return False
-
-
-def _wait_for_reload(bench: Bench, hosts: Sequence[VirtualHost]) -> None:
-    """Return when the web server's new workers answer: until then challenges would meet the old configuration."""
-    witnesses = [
-        (host.name, where)
-        for host in hosts
-        for where in shaking.listening(host.listens, bench.options.server_addresses, tls=False)
-    ][:WITNESSES]
-    if not witnesses:
-        return
-    token, body = dcv.new_token()
-    try:
-        patiently(lambda: bench.helper.challenge_put(token, body), stop=bench.stopping.is_set)
-    except (HelperGone, HelperProblem) as problem:
-        # Those who put the challenges in place meet the same, and end their jobs with it.
-        log.warning("the reload was not waited for: %s", problem)
-        return
-    path = f"/.well-known/acme-challenge/{token}"
-    deadline = time.monotonic() + shaking.patience(VirtualHost.objects.filter(server=bench.server).count())
-    row, witness = 0, 0
-    try:
-        while row < shaking.IN_A_ROW and time.monotonic() < deadline and not bench.stopping.is_set():
-            name, (address, port) = witnesses[witness % len(witnesses)]
-            if shaking.http_answers(name, address, port, path, body):
-                # Old workers take connections for a moment more: the same site, again and again, with a pause.
-                row += 1
-            else:
-                row, witness = 0, witness + 1
-            time.sleep(shaking.SETTLING)
-    finally:
-        forget(bench, token)
-
-
-def forget(bench: Bench, token: str) -> None:
-    """Take a token of ours away; one that stays is removed by age."""
-    try:
-        bench.helper.challenge_del([token])
-    except (HelperGone, HelperProblem):
-        return
 
 
 def alike(bench: Bench, tasks: Iterable[Task]) -> list[list[Task]]:
@@ -213,7 +171,7 @@ class Prover(threading.Thread):
         try:
             patiently(lambda: self.bench.helper.challenge_put(token, body), stop=stop)
             found = dcv.check(self._of, settings, token=token, body=body, on_finding=self._settled, stop=stop)
-            forget(self.bench, token)
+            changeover.forget(self.bench.helper, token)
         except (HelperGone, HelperProblem, OSError) as problem:
             self._all_unknown("helper", str(problem))
             return
