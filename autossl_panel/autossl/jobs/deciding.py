@@ -146,6 +146,15 @@ class _Step:
         return Advance(order, fresh=True)
 
 
+def _may_order(task: Task) -> bool:
+    """Whether an order can come of the verdicts: where names are to be added, one of them must not have failed."""
+    added = set(task.need.missing) if task.need.action == Action.EXTEND else None
+    return any(
+        finding.outcome != dcv.Outcome.FAIL and (added is None or name in added)
+        for name, finding in task.findings.items()
+    )
+
+
 def decide(bench: Bench, caller: Caller, task: Task) -> Move:
     """What the verdicts on a task's names mean. The CA is spoken to before anything is written, to hear its time."""
     now = timezone.now()
@@ -154,7 +163,7 @@ def decide(bench: Bench, caller: Caller, task: Task) -> Move:
         return Again()
     lines = [] if task.recorded else _verdict_lines(bench, task)
     unready = None
-    if any(finding.outcome != dcv.Outcome.FAIL for finding in task.findings.values()):
+    if _may_order(task):
         unready = caller.ready(account)
     step = _Step(bench, task, caller, account, now, unready, lines)
     try:
