@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from bench import nothing_due
 
 # Enough lines that the survey writes them all at once
 USERS = 110
 
 
+@pytest.mark.slow
 def test_runs_keep_every_site_on_both_databases() -> None:
     found = list(nothing_due.run(1, users=USERS, each=2))
     assert [one.database for one in found] == ["SQLite", "PostgreSQL"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+import pytest
 from django.urls import get_resolver, resolve
 
 from bench import pages
@@ -15,6 +16,7 @@ ELSEWHERE = {"sign-in"}
 NOT_TIMED = {"run-text", "run-ndjson", "audit-csv", "audit-ndjson", "recovery-codes-text", "mail-state", "preview-json"}
 
 
+@pytest.mark.slow
 def test_every_page_is_looked_at_on_both_databases() -> None:
     found = list(pages.run(1, users=60, each=2, jobs=40, alike=1))
     assert [one.database for one in found] == ["SQLite", "PostgreSQL"]

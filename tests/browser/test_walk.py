@@ -23,11 +23,13 @@ from tests.web.test_access import OK, ROLES, TABLE
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 WHO = sorted({person for place in PAGES.values() for person in place.who})
-# A reseller's pages are root's with less in them: once is enough among the quick tests.
+# Among the quick tests those with few pages are walked both ways, the others light and in English.
 WAYS = [
     *((who, "light", "en") for who in WHO),
     *(
-        pytest.param(who, "dark", "de", marks=[pytest.mark.slow] if who == "harborweb" else [], id=f"{who}-dark-de")
+        pytest.param(
+            who, "dark", "de", marks=[pytest.mark.slow] if who in ("root", "harborweb") else [], id=f"{who}-dark-de"
+        )
         for who in WHO
     ),
 ]

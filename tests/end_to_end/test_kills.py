@@ -155,7 +155,7 @@ def test_a_killed_process_costs_a_moment_and_no_certificate(victim: str, served:
 
 
 @pytest.mark.parametrize("served", ["sqlite"], indirect=True)
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL])
 def test_a_panel_that_is_stopped_in_the_middle_leaves_nothing_and_goes_on_later(
     served: Served, number: signal.Signals
 ) -> None:

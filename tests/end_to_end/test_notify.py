@@ -52,6 +52,7 @@ def is_told(mail: Taken, url: str) -> None:
         assert f"{url}/" in form
 
 
+@pytest.mark.slow
 def test_a_failing_site_is_told_once_to_each(panel: PanelOnBox, smtp: SmtpServer) -> None:
     # No worker runs: the command does their part. The second time nothing has changed.
     for _again in range(2):

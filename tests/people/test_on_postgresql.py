@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.postgresql import PostgreSQL
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,6 +21,7 @@ AGAIN = [
 ]
 
 
+@pytest.mark.slow
 def test_the_same_holds_over_postgresql(postgresql: PostgreSQL) -> None:
     environment = {**os.environ, "DATABASE_URL": postgresql.url("people")}
     # Of an outer run with several workers or coverage, this one knows nothing.

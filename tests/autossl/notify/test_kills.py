@@ -84,7 +84,7 @@ def smtp() -> Iterator[SmtpServer]:
         yield server
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def panel(request: pytest.FixtureRequest, smtp: SmtpServer) -> Iterator[Panel]:
     folder = Path(tempfile.mkdtemp(prefix="as"))
     database_url = ""
