@@ -26,8 +26,8 @@ from .paging import paginate
 from .question import Point, Question
 
 FIELDS = ("pattern", "whose", "user")
-# Patterns of one page that are counted at once
-MOST = 100
+# Patterns that are counted by one request, a query for each
+MOST = 10
 SERVER, MINE, USER = "server", "mine", "user"
 
 
@@ -281,5 +281,6 @@ def _page(
         "searched": searched,
         "paging": paging,
         "rows": [(row, level_words(heart.level_of(row))) for row in paging.rows],
+        "counted": [paging.rows[start : start + MOST] for start in range(0, len(paging.rows), MOST)],
     }
     return shell.page(request, "patterns.html", _tab(request), context)
