@@ -13,15 +13,16 @@ from django.contrib.staticfiles import finders
 from django.template import RequestContext
 from django.templatetags.static import static
 from django.utils import timezone
-from django.utils.html import conditional_escape, format_html, format_html_join
+from django.utils.html import conditional_escape, format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from autossl_panel import names
 from autossl_panel.autossl.models import Job, JobOutcome, Run
 from autossl_panel.hosting.models import SiteState
 
-from .. import words
+from .. import fixed, words
 
 register = template.Library()
 EMPTY = SafeString("")
@@ -38,13 +39,19 @@ def asset(path: str) -> str:
     return f"{static(path)}?v={mark}"
 
 
-@register.simple_tag
 @lru_cache(maxsize=256)
 def icon(name: str, css: str = "") -> SafeString:
     """A sign of the sprite; it says nothing that the word beside it does not say."""
     return format_html(
         '<svg class="{}" aria-hidden="true"><use href="{}#{}"/></svg>', f"i {css}".strip(), asset("sprite.svg"), name
     )
+
+
+register.simple_tag(icon)
+register.tag("icon", fixed.sign(icon, register.tags["icon"]))
+# Templates load this library after Django's i18n
+register.tag("trans", fixed.translate)
+register.tag("translate", fixed.translate)
 
 
 @register.filter
@@ -87,7 +94,7 @@ def away(at: datetime | None) -> SafeString:
 
 
 def _time(at: datetime, text: str) -> SafeString:
-    stamp = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    stamp = f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
     return format_html('<time datetime="{}" title="{}">{}</time>', stamp, words.exact(at), text)
 
 
@@ -143,7 +150,7 @@ def unicode_name(name: str) -> str:
 @register.filter
 def domain(name: str) -> SafeString:
     """The same, where a line may break after each dot and nowhere else."""
-    return format_html_join(mark_safe(".<wbr>"), "{}", ((label,) for label in unicode_name(name).split(".")))
+    return mark_safe(conditional_escape(unicode_name(name)).replace(".", ".<wbr>"))
 
 
 OUTCOMES = {
@@ -201,6 +208,11 @@ STATES = {
 @register.simple_tag
 def state_badge(state: str) -> SafeString:
     """How a site stands: shape, word and colour."""
+    return _badge(state, get_language())
+
+
+@lru_cache(maxsize=256)
+def _badge(state: str, _language: str | None) -> SafeString:
     found = SiteState(state)
     css, sign = STATES[found]
     return format_html('<span class="badge {}">{}{}</span>', css, icon(sign), found.label)
