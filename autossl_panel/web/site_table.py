@@ -193,6 +193,11 @@ class Row:
     step: Step
 
     @property
+    def pk(self) -> str:
+        """The site's number as it stands in ids: a number would be written by the language's rules each time."""
+        return str(self.host.pk)
+
+    @property
     def none(self) -> bool:
         return self.certificate is None
 

@@ -76,6 +76,11 @@ class Row:
     result_css: str
     selected: bool
 
+    @property
+    def pk(self) -> str:
+        """The user's number as it stands in ids: a number would be written by the language's rules each time."""
+        return str(self.user.pk)
+
 
 def present(users: QuerySet[HostingUser]) -> QuerySet[HostingUser]:
     """Users that still have sites here; those that are gone are history."""

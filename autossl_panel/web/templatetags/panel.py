@@ -49,9 +49,10 @@ def icon(name: str, css: str = "") -> SafeString:
 
 register.simple_tag(icon)
 register.tag("icon", fixed.sign(icon, register.tags["icon"]))
-# Templates load this library after Django's i18n
+# Django's own, only quicker: where a template loads i18n too, it loads this library after it
 register.tag("trans", fixed.translate)
-register.tag("translate", fixed.translate)
+register.tag("blocktrans", fixed.block_translate)
+register.tag("url", fixed.address)
 
 
 @register.filter
