@@ -12,7 +12,7 @@ from django.template.defaulttags import URLNode, url
 from django.templatetags.i18n import BlockTranslateNode, TranslateNode, do_block_translate, do_translate
 from django.urls import get_script_prefix, reverse
 from django.utils.html import conditional_escape
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 from django.utils.translation import get_language, gettext
 
 Compile = Callable[[Parser, Token], Node]
@@ -25,13 +25,13 @@ class Text(Node):
 
     def __init__(self, node: TranslateNode) -> None:
         self._node = node
-        self._said: dict[tuple[str | None, bool], str] = {}
+        self._said: dict[tuple[str | None, bool], SafeString] = {}
 
     def render(self, context: Context) -> SafeString:
         key = get_language(), context.autoescape
         if key not in self._said:
-            self._said[key] = self._node.render(context)
-        return mark_safe(self._said[key])
+            self._said[key] = SafeString(self._node.render(context))
+        return self._said[key]
 
 
 def translate(parser: Parser, token: Token) -> Node:
@@ -62,10 +62,10 @@ class Phrase(Node):
                 name: render_value_in_context(given[name].resolve(context) if name in given else context[name], context)
                 for name in self._names
             }
-            return mark_safe(self._said[language] % values)
+            return SafeString(self._said[language] % values)
         except (KeyError, ValueError):
             # A name that is not there, or a translation that does not fit: Django knows what to do
-            return self._node.render(context)
+            return SafeString(self._node.render(context))
 
 
 def block_translate(parser: Parser, token: Token) -> Node:
@@ -108,9 +108,9 @@ class Address(Node):
     def render(self, context: Context) -> SafeString:
         number = self._number.resolve(context)
         if type(number) is not int or number < 0:
-            return self._node.render(context)
+            return SafeString(self._node.render(context))
         before, after = _around_number(self._name, get_script_prefix())
-        return mark_safe(f"{before}{number}{after}")
+        return SafeString(f"{before}{number}{after}")
 
 
 @lru_cache(maxsize=256)

@@ -5,9 +5,8 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 
 from django.utils import formats, timezone
-from django.utils.translation import get_language
+from django.utils.translation import get_language, ngettext, pgettext
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext, pgettext
 
 
 @lru_cache(maxsize=4096)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import unquote, urlencode
 
 from django import template
 from django.contrib.staticfiles import finders
@@ -14,7 +14,7 @@ from django.template import RequestContext
 from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.html import conditional_escape, format_html
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
@@ -151,7 +151,7 @@ def unicode_name(name: str) -> str:
 @register.filter
 def domain(name: str) -> SafeString:
     """The same, where a line may break after each dot and nowhere else."""
-    return mark_safe(conditional_escape(unicode_name(name)).replace(".", ".<wbr>"))
+    return SafeString(conditional_escape(unicode_name(name)).replace(".", ".<wbr>"))
 
 
 OUTCOMES = {
@@ -231,15 +231,13 @@ def level_icon(level: str) -> SafeString:
 @register.simple_tag(takes_context=True)
 def here_with(context: RequestContext, **changes: object) -> str:
     """This page's address with other parameters; None takes one out, and every change goes back to the first page."""
-    query = context.request.GET.copy()
-    query.pop("page", None)
-    query.pop("select", None)
+    query = {name: values for name, values in context.request.GET.lists() if name not in ("page", "select")}
     for name, value in changes.items():
         if value in (None, ""):
             query.pop(name, None)
         else:
-            query[name] = str(value)
-    encoded = query.urlencode()
+            query[name] = [str(value)]
+    encoded = urlencode(query, doseq=True)
     return f"?{encoded}" if encoded else "?"
 
 
