@@ -7,15 +7,19 @@ from django.conf import settings
 
 from autossl_panel.web.roomy import roomy
 
-DEPTHS, TIMES = range(400), 500
+DEPTHS, TIMES = range(400), 200
 
 
 def leaf(number: int) -> int:
     return number + 1
 
 
+# Larger than a step down, so that some depth leaves room for the loop and none for what it calls
+leaf.__code__ = leaf.__code__.replace(co_stacksize=64)
+
+
 def loop() -> int:
-    return sum(leaf(number) for number in range(TIMES))
+    return sum(map(leaf, range(TIMES)))
 
 
 def down(depth: int) -> int:
