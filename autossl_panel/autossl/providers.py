@@ -15,7 +15,7 @@ from django_q.tasks import async_task
 
 from autossl_panel.hosting import users as hosting_users
 from autossl_panel.hosting.models import Server, SiteState, VirtualHost
-from autossl_panel.people import audit
+from autossl_panel.people import audit, taken
 from autossl_panel.people.models import User
 
 from . import directory_urls
@@ -86,11 +86,21 @@ def _facts(provider: Provider) -> dict[str, object]:
     }
 
 
-def draft(wish: Draft, *, by: User | None, ring: bool = True) -> Provider:
-    """Make or replace the draft of a provider, checked by a worker (`ring`) or by who calls `registration.probe`."""
+def draft(wish: Draft, *, by: User | None, ring: bool = True, new: bool = False) -> Provider:
+    """Make or replace the draft of a provider, checked by a worker (`ring`) or by who calls `registration.probe`.
+
+    `new`: nothing is replaced; raises ProviderProblem where the name is taken.
+    """
     wish.check()
+    problem = ProviderProblem("name", _("“%(name)s” is in the list already.") % {"name": wish.name})
     with transaction.atomic():
         known = Provider.objects.select_for_update().filter(name=wish.name).first()
+        if known is None:
+            # An empty row first: of two at once, the second is told of the first instead of writing over it.
+            with taken.unless(problem):
+                Provider.objects.create(name=wish.name)
+        elif new:
+            raise problem
         if known is not None and known.orders.exists() and known.directory_url != wish.directory_url:
             text = _("“%(name)s” is another provider already, with certificates. Choose another name.")
             raise ProviderProblem("name", text % {"name": wish.name})
