@@ -9,6 +9,7 @@ from typing import Any
 
 from cryptography import x509
 from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django_q.tasks import async_task
@@ -19,7 +20,7 @@ from autossl_panel.people import audit, taken
 from autossl_panel.people.models import User
 
 from . import directory_urls
-from .models import Account, AccountStatus, Provider, ProviderState
+from .models import Account, AccountStatus, Provider, ProviderChoice, ProviderState
 
 CHECK = "autossl_panel.autossl.tasks.check_provider"
 REGISTER = "autossl_panel.autossl.tasks.register_account"
@@ -279,6 +280,12 @@ def take_back(provider: Provider, before: Provider | None, *, by: User | None) -
         else:
             before.save()
             audit.record(by, "provider:changed", provider.name, before=told, after=_facts(before))
+
+
+def in_use() -> QuerySet[Provider]:
+    """The providers that certificates are ordered from: the active one, fallbacks, those of users or feature lists."""
+    chosen = ProviderChoice.objects.values("provider")
+    return Provider.objects.filter(Q(active=True) | Q(fallback__isnull=False) | Q(pk__in=chosen))
 
 
 def active(server: Server) -> tuple[Provider, Account] | None:

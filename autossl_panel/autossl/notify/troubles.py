@@ -5,8 +5,6 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Q
-
 from autossl_panel.hosting.models import Server, VirtualHost
 
 from .. import providers
@@ -83,7 +81,7 @@ def of_providers(server: Server, now: datetime) -> list[Matter]:
     active = providers.active(server)
     found = []
     accounts = Account.objects.select_related("provider").filter(server=server)
-    for account in accounts.filter(Q(provider__active=True) | Q(provider__fallback__isnull=False)).order_by("pk"):
+    for account in accounts.filter(provider__in=providers.in_use()).order_by("pk"):
         codes: dict[str, str] = {}
         down = account.down_until is not None and account.down_until > now
         if down:

@@ -14,6 +14,7 @@ from autossl_panel.autossl.models import (
     JobOutcome,
     Message,
     Provider,
+    ProviderChoice,
 )
 from autossl_panel.autossl.notify import telling
 from autossl_panel.hosting.models import Domain, Exclusion, Server, VirtualHost
@@ -123,6 +124,15 @@ def test_what_the_ca_wants_of_a_person_is_told(server, admin, mails, now, proble
     telling.look(server, now=now)
     [group] = Message.objects.get().payload["groups"]
     assert (group["kind"], group["code"]) == ("provider", code)
+
+
+def test_trouble_with_a_provider_that_only_a_user_has_is_told(server, amber, now):
+    Provider.objects.update(active=False)
+    Account.objects.update(status=AccountStatus.REFUSED, problem={"code": "account", "text": "no"})
+    assert telling.look(server, now=now) == 0, "nobody orders from it"
+    ProviderChoice.objects.create(user=amber, provider=Provider.objects.get())
+    telling.look(server, now=now + 2 * DAY)
+    assert "provider" in Message.objects.get().payload["counts"]
 
 
 def test_a_profile_that_is_no_longer_offered_is_told(server, admin, now):
