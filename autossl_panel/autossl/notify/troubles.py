@@ -9,6 +9,7 @@ from autossl_panel.hosting.models import Server, VirtualHost
 from .. import providers, trouble
 from ..models import Account, AccountStatus, Job, Kind, Run
 from ..policy.trouble import ServerTrouble
+from . import channels
 from .changes import DAY, ZERO, Fact
 from .matters import HOUR, Matter
 
@@ -27,16 +28,21 @@ ACT = frozenset({"ca_terms", "ca_eab", "ca_account", "profile_gone"})
 CA_CODES = ("ca_account", "ca_eab", "ca_server", "ca_terms", "ca_unreachable")
 # What keeps names from being checked here, as messages have called it since the first one
 UNKNOWN = {"resolver_dead": "resolver", "no_route": "no_route", "own_address": "own_address_timeout"}
+# Of addresses and channels that take nothing, so many are named
+NAMED = 3
 
 
 def of_server(server: Server, now: datetime) -> list[Matter]:
-    """Trouble of this server: its clock, resolver and routes, the web server's configuration, many failing alike."""
+    """Trouble of this server: its clock, resolver and routes, the web server's configuration, many failing alike,
+    messages that nobody takes.
+    """
     seen = trouble.look(server, now)
     found = [_server("clock", {"seconds": int(one.data["seconds"])}) for one in seen if one.code == "clock"]
     problem = server.inventory_problem
     if problem is not None:
         found.append(_server("inventory", problem, about=str(problem.get("file") or "")))
     found += _unknown(seen)
+    found += _undelivered(server)
     alike = Job.objects.filter(server=server, outcome_reason="reductions_suspended", ended_at__gt=now - DAY)
     if alike.exists():
         found.append(_server("reductions_suspended", {}))
@@ -50,6 +56,15 @@ def _unknown(seen: Iterable[ServerTrouble]) -> Iterator[Matter]:
         if mine:
             data = {**mine[0].data, "number": sum(one.names for one in mine)}
             yield _server(reason, data, patience=HOUR)
+
+
+def _undelivered(server: Server) -> Iterator[Matter]:
+    """Messages that were given up, so that whoever else takes them hears of it."""
+    found = channels.undelivered(server)
+    if found:
+        text = "; ".join(f"{one.to}: {one.text}" for one in found[:NAMED]) + (" …" if len(found) > NAMED else "")
+        facts: frozenset[Fact] = frozenset((one.to, "undelivered") for one in found)
+        yield Matter(Kind.SERVER, "server:undelivered", facts, code="undelivered", data={"text": text})
 
 
 def _server(code: str, data: Mapping[str, Any], *, about: str = "", patience: timedelta = ZERO) -> Matter:
