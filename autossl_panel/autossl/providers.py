@@ -9,17 +9,18 @@ from typing import Any
 
 from cryptography import x509
 from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django_q.tasks import async_task
 
 from autossl_panel.hosting import users as hosting_users
 from autossl_panel.hosting.models import Server, SiteState, VirtualHost
-from autossl_panel.people import audit
+from autossl_panel.people import audit, taken
 from autossl_panel.people.models import User
 
 from . import directory_urls
-from .models import Account, AccountStatus, Provider, ProviderState
+from .models import Account, AccountStatus, Provider, ProviderChoice, ProviderState
 
 CHECK = "autossl_panel.autossl.tasks.check_provider"
 REGISTER = "autossl_panel.autossl.tasks.register_account"
@@ -86,11 +87,21 @@ def _facts(provider: Provider) -> dict[str, object]:
     }
 
 
-def draft(wish: Draft, *, by: User | None, ring: bool = True) -> Provider:
-    """Make or replace the draft of a provider, checked by a worker (`ring`) or by who calls `registration.probe`."""
+def draft(wish: Draft, *, by: User | None, ring: bool = True, new: bool = False) -> Provider:
+    """Make or replace the draft of a provider, checked by a worker (`ring`) or by who calls `registration.probe`.
+
+    `new`: nothing is replaced; raises ProviderProblem where the name is taken.
+    """
     wish.check()
+    problem = ProviderProblem("name", _("“%(name)s” is in the list already.") % {"name": wish.name})
     with transaction.atomic():
         known = Provider.objects.select_for_update().filter(name=wish.name).first()
+        if known is None:
+            # An empty row first: of two at once, the second is told of the first instead of writing over it.
+            with taken.unless(problem):
+                Provider.objects.create(name=wish.name)
+        elif new:
+            raise problem
         if known is not None and known.orders.exists() and known.directory_url != wish.directory_url:
             text = _("“%(name)s” is another provider already, with certificates. Choose another name.")
             raise ProviderProblem("name", text % {"name": wish.name})
@@ -269,6 +280,12 @@ def take_back(provider: Provider, before: Provider | None, *, by: User | None) -
         else:
             before.save()
             audit.record(by, "provider:changed", provider.name, before=told, after=_facts(before))
+
+
+def in_use() -> QuerySet[Provider]:
+    """The providers that certificates are ordered from: the active one, fallbacks, those of users or feature lists."""
+    chosen = ProviderChoice.objects.values("provider")
+    return Provider.objects.filter(Q(active=True) | Q(fallback__isnull=False) | Q(pk__in=chosen))
 
 
 def active(server: Server) -> tuple[Provider, Account] | None:

@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from . import audit, mail, sessions, zones
+from . import audit, mail, sessions, taken, zones
 from .models import Role, User
 
 # No letter or digit that could be read as another
@@ -70,19 +70,31 @@ def add(username: str, role: str, password: str, *, email: str = "", by: User | 
     check_role(role)
     email = email_of(email)
     person = User.objects.filter(username=username).first()
-    check_password(password, person or User(username=username, email=email))
-    if person is not None:
-        with transaction.atomic():
-            set_active(person, True, by=by)
-            set_role(person, role, by=by)
-            change_password(person, password, by=by)
-        return person, False
-    person = User(username=username, role=role, email=email)
+    if person is None:
+        return add_new(username, role, password, email=email, by=by), True
+    check_password(password, person)
+    with transaction.atomic():
+        set_active(person, True, by=by)
+        set_role(person, role, by=by)
+        change_password(person, password, by=by)
+    return person, False
+
+
+def add_new(username: str, role: str, password: str, *, email: str = "", by: User | None) -> User:
+    """Add a person whose login name nobody has; raises PersonProblem."""
+    check_username(username)
+    check_role(role)
+    person = User(username=username, role=role, email=email_of(email))
+    problem = PersonProblem("username", _("There is a person “%(username)s” already.") % {"username": username})
+    if User.objects.filter(username=username).exists():
+        raise problem
+    check_password(password, person)
     person.set_password(password)
     with transaction.atomic():
-        person.save(force_insert=True)
-        audit.record(by, "person:added", username, after={"role": role, "email": email})
-    return person, True
+        with taken.unless(problem):
+            person.save(force_insert=True)
+        audit.record(by, "person:added", username, after={"role": role, "email": person.email})
+    return person
 
 
 def set_role(person: User, role: str, *, by: User | None) -> None:

@@ -54,9 +54,7 @@ def _save(request: access.PanelRequest, provider: Provider | None) -> HttpRespon
     if provider is not None:
         values["name"] = provider.name
     try:
-        if provider is None and Provider.objects.filter(name=values["name"]).exists():
-            raise ProviderProblem("name", _("“%(name)s” is in the list already.") % {"name": values["name"]})
-        saved = heart.draft(_draft(values, provider), by=request.user)
+        saved = heart.draft(_draft(values, provider), by=request.user, new=provider is None)
     except ProviderProblem as problem:
         told = ProviderProblem(problem.field, " ".join((problem.text, _("Nothing was saved."))), problem.code)
         return _form(request, provider, values, told)

@@ -16,6 +16,7 @@ AGAIN = [
     "tests/people/test_factors.py",
     "tests/people/test_append_only.py",
     "tests/web/test_sessions.py",
+    "tests/web/test_at_once.py",
     "tests/hosting/test_users.py",
     "tests/test_every_write.py",
 ]

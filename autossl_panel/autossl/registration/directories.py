@@ -119,9 +119,8 @@ def look_again(server: Server, now: datetime) -> None:
     when a person had it checked is in use again once it does.
     """
     known = (ProviderState.READY, ProviderState.REFUSED)
-    used = Q(active=True) | Q(fallback__isnull=False)
     old = Q(checked_at__isnull=True) | Q(checked_at__lte=now - LOOKED_AT_EVERY)
-    for provider in Provider.objects.filter(used & old, state__in=known, accounts__server=server):
+    for provider in providers.in_use().filter(old, state__in=known, accounts__server=server):
         refresh(provider, now)
 
 
