@@ -244,6 +244,8 @@ class _Judged:
         reason = facts.not_wanted or ""
         if not reason and state == NameState.UNSECURED and not self.around.has_provider:
             reason = "no_provider"
+            # Whose name it is can do nothing about that
+            needs = problem is not None
         return Name(
             row.pk,
             name,

@@ -160,7 +160,8 @@ class Wishes:
         key = id(options), id(scope), user_id if user_id in self._excluded else 0
         found = self._users.get(key)
         if found is None:
-            private = options.provider is not None and options.provider.private_ca
+            # Which names a CA takes is its own to say: without a provider none is called unfit for being private.
+            private = options.provider is None or options.provider.private_ca
             excluded = self._excluded.get(user_id, ())
             found = self._users[key] = UserWishes(options, excluded, scope, private, self._serve_www)
         return found

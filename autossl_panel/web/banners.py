@@ -1,4 +1,4 @@
-"""What stands above every page while something holds AutoSSL up: a pause, a failing provider, this server's trouble."""
+"""What stands above every page while something holds AutoSSL up: no provider, a pause, a failing provider, trouble."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,10 +8,12 @@ from django.shortcuts import resolve_url
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from autossl_panel.autossl import log, offers
+from autossl_panel.autossl import census, log, offers
 from autossl_panel.autossl.models import Account, AccountStatus, Options
 from autossl_panel.hosting.models import Server
 from autossl_panel.people.models import User
+
+from . import words
 
 # Of a stranger's text
 LONGEST = 240
@@ -31,24 +33,43 @@ class Banner:
 
 @dataclass(frozen=True, slots=True)
 class Banners:
-    """All of them: the pause is everybody's, the others are root's."""
+    """All of them: that it is disabled or paused is everybody's to read, the others are root's."""
 
     paused: Options | None
     troubles: Sequence[Banner] = ()
+    disabled: Banner | None = None
 
 
 def of(person: User, server: Server, account: Account | None, row: Options | None, now: datetime) -> Banners:
     """What a person is told above a page; `account` is that of the provider in use, with its provider."""
     paused = row if row is not None and row.paused_at is not None else None
+    disabled = _disabled(person, server, now) if account is None else None
     if not person.is_root:
-        return Banners(paused)
+        return Banners(paused, disabled=disabled)
     troubles = [*_of_provider(account, now), *(_of_server(one) for one in server.trouble)]
-    return Banners(paused, troubles)
+    return Banners(paused, troubles, disabled)
 
 
 def of_plain(row: Options | None) -> Banners:
     """What everybody is told on pages that are not about AutoSSL: a pause, which they may have come to end."""
     return Banners(row if row is not None and row.paused_at is not None else None)
+
+
+def _disabled(person: User, server: Server, now: datetime) -> Banner:
+    """That no provider is in use. Root reads what lapses: one question over an index, asked only while it is so."""
+    fact, rest = _("AutoSSL is disabled on this server."), _("Nothing is ordered or renewed.")
+    if not person.is_root:
+        whom = _("Your host can change this.") if person.is_login else _("Root can change this.")
+        return Banner(fact, f"{rest} {whom}")
+    lapse = census.count(server, now).lapse
+    if lapse.certificates and lapse.first is not None:
+        lost = ngettext(
+            "%(n)s certificate will lapse, on %(day)s.",
+            "%(n)s certificates will lapse, the first on %(day)s.",
+            lapse.certificates,
+        )
+        rest += " " + lost % {"n": words.number(lapse.certificates), "day": words.day(lapse.first, now)}
+    return Banner(fact, rest, None, resolve_url("providers"), _("Choose a provider"))
 
 
 def _of_provider(account: Account | None, now: datetime) -> list[Banner]:

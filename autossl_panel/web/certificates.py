@@ -30,23 +30,25 @@ def certificates(request: access.PanelRequest) -> HttpResponse:
     # What words find is read at once, up to a limit: counting it would look at every site.
     found = list(ids[: seeking.FEW + 1]) if wish.q else None
     paging = paginate(request, ids if found is None else found[: seeking.FEW], total=_known(wish, counts, soon))
-    rows = site_table.rows(site_table.page_of(paging.rows), soon, now)
+    server = access.server(request) if request.htmx else shell.counted_server(request)
+    account = shell.account_in_use(server)
+    rows = site_table.rows(site_table.page_of(paging.rows), soon, now, disabled=account is None)
+    slot = shell.slot(request.user, server, account=account)
     if request.htmx:
-        live = shell.slot(request.user, access.server(request), account=None).live
-        return render(request, "_site_cells.html", {"rows": rows}, status=200 if live else shell.STOP_POLLING)
+        return render(request, "_site_cells.html", {"rows": rows}, status=200 if slot.live else shell.STOP_POLLING)
     context = {
         "wish": wish,
         "counts": counts,
         "tiles": _tiles(counts),
         "soon": len(soon),
-        "timeline": charts.expiry(counts.days, now.date()) if counts.days else None,
+        "timeline": charts.expiry(counts.days, now.date(), disabled=account is None) if counts.days else None,
         "paging": paging,
         "more": found is not None and len(found) > seeking.FEW,
         "rows": rows,
         "oob": False,
         "sorts": site_table.SORT_WORDS,
     }
-    return shell.page(request, "certificates.html", "certificates", context)
+    return shell.page(request, "certificates.html", "certificates", context, known=slot)
 
 
 def _known(wish: Filter, counts: Numbers, soon: set[int]) -> int | None:

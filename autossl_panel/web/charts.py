@@ -105,16 +105,19 @@ class Chart:
         return {entry.kind.pattern for entry in self.legend if entry.kind.pattern}
 
 
-def expiry(days: Iterable[tuple[date, str, int]], today: date) -> Chart:
+def expiry(days: Iterable[tuple[date, str, int]], today: date, *, disabled: bool = False) -> Chart:
     """Certificates by the week in which they expire: (day, kind, number), kinds “renews”, “held” and “foreign”.
 
-    Thirteen weeks from today, and what comes later; what has expired is not in it.
+    Thirteen weeks from today, and what comes later; what has expired is not in it. `disabled`: no provider is in use,
+    so that nothing renews.
     """
-    kinds = (
-        Kind("renews", "renews", _("Renews by itself")),
-        Kind("foreign", "fo", _("Foreign, never renewed by AutoSSL")),
-        Kind("held", "bad-o", _("Held back, needs a person"), "hatch"),
-    )
+    foreign = Kind("foreign", "fo", _("Foreign, never renewed by AutoSSL"))
+    if disabled:
+        days = [(day, kind if kind == foreign.key else "lapses", n) for day, kind, n in days]
+        kinds = (foreign, Kind("lapses", "bad-o", _("Lapses: AutoSSL is disabled"), "hatch"))
+    else:
+        renews = Kind("renews", "renews", _("Renews by itself"))
+        kinds = (renews, foreign, Kind("held", "bad-o", _("Held back, needs a person"), "hatch"))
     weeks: list[Counter[str]] = [Counter() for _week in range(WEEKS + 1)]
     for day, kind, n in days:
         if day >= today:
@@ -126,12 +129,13 @@ def expiry(days: Iterable[tuple[date, str, int]], today: date) -> Chart:
         head = _("Week from %(day)s") % {"day": label} if number < WEEKS else _("Later")
         columns.append(Column(label, week, head))
     total: Counter[str] = sum(weeks, Counter())
-    text = (
-        ngettext("%(n)d certificate:", "%(n)d certificates:", total.total()) % {"n": total.total()}
-        + " "
-        + _("%(renews)d renewing by itself, %(held)d held back, %(foreign)d foreign.")
-        % {kind.key: total[kind.key] for kind in kinds}
+    said = (
+        _("%(lapses)d lapsing, because AutoSSL is disabled, %(foreign)d foreign.")
+        if disabled
+        else _("%(renews)d renewing by itself, %(held)d held back, %(foreign)d foreign.")
     )
+    text = ngettext("%(n)d certificate:", "%(n)d certificates:", total.total()) % {"n": total.total()}
+    text += " " + said % {kind.key: total[kind.key] for kind in kinds}
     if any(week["held"] for week in weeks):
         last = max(number for number, week in enumerate(weeks) if week["held"])
         if last < WEEKS:

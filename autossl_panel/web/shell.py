@@ -119,6 +119,11 @@ class Shell:
     # Why nobody's site can be checked now; "" where that is possible
     stopped: str
 
+    @property
+    def disabled(self) -> bool:
+        """Whether AutoSSL is disabled: no provider is in use, so that nothing is ordered for anybody."""
+        return self.account is None
+
 
 def page(
     request: PanelRequest,
@@ -160,7 +165,8 @@ def _shell(request: PanelRequest, tab: str, known: Slot | LiveRun | None, server
     row: Options | None = getattr(server, "options", None)
     found = seen(server, moment)
     account = known.account if isinstance(known, Slot) else account_in_use(server)
-    next_check = None if person.is_login else _next_check(server, moment)
+    # Without a provider nothing is looked at that could be renewed: there is no next check to promise
+    next_check = None if person.is_login or account is None else _next_check(server, moment)
     return Shell(
         server=server,
         tab=tab,

@@ -51,6 +51,7 @@ def site(request: access.PanelRequest, pk: int) -> HttpResponse:
     """The page; for htmx, what opens below the site's row."""
     found = site_data.detail(_site(request.user, pk), whole=request.user.is_root)
     now = access.now()
+    account = shell.account_in_use(found.host.server)
     certificate = found.certificate
     context = {
         "detail": found,
@@ -58,7 +59,7 @@ def site(request: access.PanelRequest, pk: int) -> HttpResponse:
         "certificate": certificate,
         "expiring": certificate is not None and site_table.is_near(certificate, now),
         "expired": certificate is not None and certificate.not_after <= now,
-        "step": next_step(found.host, certificate, found.job, now),
+        "step": next_step(found.host, certificate, found.job, now, disabled=account is None),
         "issuer": certificate_words.issuer(certificate) if certificate else "",
         "key": certificate_words.key(certificate) if certificate else "",
         "serial": certificate_words.serial(certificate) if certificate else "",
@@ -69,7 +70,8 @@ def site(request: access.PanelRequest, pk: int) -> HttpResponse:
     }
     if request.htmx:
         return render(request, "_site_detail.html", context)
-    return shell.page(request, "site.html", "certificates", context)
+    slot = shell.slot(request.user, found.host.server, account=account)
+    return shell.page(request, "site.html", "certificates", context, known=slot)
 
 
 @require_POST

@@ -144,11 +144,14 @@ def _names(host: VirtualHost, certificate: Certificate | None, wrong: Sequence[P
 
 
 def _fit_for_a_private_ca(user: HostingUser, found: Sequence[Domain]) -> str:
-    """The code of what makes a name unfit elsewhere and not here, because the user's provider is a private CA."""
+    """The code of what makes a name unfit elsewhere and not here: the user's provider is a private CA, or there is none.
+
+    Which names a CA takes is its own to say: without a provider none is called unfit for being private.
+    """
     if not any(domain.unfit == sites.PUBLIC_ONLY for domain in found):
         return ""
     decided = policies.for_user(user, policies.accounts_of(user.server)).of(user.pk, user.feature_list_id)
-    return sites.PUBLIC_ONLY if decided.provider is not None and decided.provider.private_ca else ""
+    return sites.PUBLIC_ONLY if decided.provider is None or decided.provider.private_ca else ""
 
 
 def _name(

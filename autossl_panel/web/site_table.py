@@ -208,17 +208,20 @@ def page_of(ids: Sequence[int]) -> list[VirtualHost]:
     return [found[pk] for pk in ids if pk in found]
 
 
-def rows(hosts: Iterable[VirtualHost], soon: set[int], now: datetime) -> list[Row]:
-    """What the table says of the sites of one page."""
+def rows(hosts: Iterable[VirtualHost], soon: set[int], now: datetime, *, disabled: bool = False) -> list[Row]:
+    """What the table says of the sites of one page. `disabled`: no provider is in use."""
     found = list(hosts)
     ids = [host.pk for host in found]
     current = Installation.objects.filter(virtual_host__in=ids, until__isnull=True).select_related("certificate")
     certificates = {one.virtual_host_id: one.certificate for one in current.defer("certificate__pem", "evidence")}
     jobs = {job.virtual_host_id: job for job in Job.objects.filter(virtual_host__in=ids).exclude(state=JobState.ENDED)}
-    return [_row(host, certificates.get(host.pk), jobs.get(host.pk), host.pk in soon, now) for host in found]
+    steps = {
+        host.pk: next_step(host, certificates.get(host.pk), jobs.get(host.pk), now, disabled=disabled) for host in found
+    }
+    return [_row(host, certificates.get(host.pk), steps[host.pk], host.pk in soon, now) for host in found]
 
 
-def _row(host: VirtualHost, certificate: Certificate | None, job: Job | None, soon: bool, now: datetime) -> Row:
+def _row(host: VirtualHost, certificate: Certificate | None, step: Step, soon: bool, now: datetime) -> Row:
     return Row(
         host=host,
         certificate=certificate,
@@ -227,5 +230,5 @@ def _row(host: VirtualHost, certificate: Certificate | None, job: Job | None, so
         # Another's certificate and a site that is off are marked as such first
         expiring=soon and host.state in (SiteState.SECURED, SiteState.PARTLY),
         expired=certificate is not None and certificate.not_after <= now,
-        step=next_step(host, certificate, job, now),
+        step=step,
     )

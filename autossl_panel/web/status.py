@@ -54,9 +54,10 @@ def status_user(request: access.PanelRequest, pk: int) -> HttpResponse:
     if request.method == "POST":
         return _post(request, user)
     accounts_there = policies.accounts_of(user.server)
+    disabled = _disabled(accounts_there)
     sites = _sites(user, accounts_there)
     if request.htmx:
-        return _fresh(request, user, sites)
+        return _fresh(request, user, sites, disabled)
     wish = Filter.of(request)
     totals = status_table.totals(sites)
     paging = paginate(request, status_table.matching(sites, wish))
@@ -66,11 +67,14 @@ def status_user(request: access.PanelRequest, pk: int) -> HttpResponse:
         "hosting_user": user,
         "accounts": accounts if len(accounts) > 1 else [],
         "paused": _options(user).paused_at is not None,
+        "disabled": disabled,
+        # The notice on the page says it, with what it means for this user
+        "disabled_told": disabled and user.enabled and not user.suspended,
         "totals": totals,
         "wish": wish,
         "chips": _chips(totals, wish),
         "paging": paging,
-        "groups": status_table.groups(paging.rows, Reader(request.user, access.now()), selected),
+        "groups": status_table.groups(paging.rows, Reader(request.user, access.now(), disabled), selected),
         "all_matching": select == "match",
         "selected": {"page": len(paging.rows), "match": paging.total}.get(select, 0),
     }
@@ -108,6 +112,11 @@ def _sites(user: HostingUser, accounts: Sequence[Account]) -> list[Site]:
     return domains.of_user(user, policies.for_user(user, accounts), access.now(), serve_www=serve_www)
 
 
+def _disabled(accounts: Sequence[Account]) -> bool:
+    """Whether AutoSSL is disabled on the server of these accounts: none of them is of the provider in use."""
+    return not any(account.provider.active for account in accounts)
+
+
 def _options(user: HostingUser) -> Options:
     """The options of its server, which came with the user where somebody has set any."""
     return getattr(user.server, "options", None) or options.current(user.server)
@@ -129,17 +138,20 @@ def _chips(totals: status_table.Totals, wish: Filter) -> list[Chip]:
     return [Chip(state, labels[state], counts[state]) for state in shown]
 
 
-def _fresh(request: access.PanelRequest, user: HostingUser, sites: Sequence[Site]) -> HttpResponse:
+def _fresh(request: access.PanelRequest, user: HostingUser, sites: Sequence[Site], disabled: bool) -> HttpResponse:
     """The cells of the rows that the page shows, in place; for the last time when nothing works on them any more."""
     shown = set(_ids(request.GET.getlist("shown")))
-    rows = _rows(request, sites, shown)
+    rows = _rows(request, sites, shown, disabled=disabled)
     live = runs.at_work_on(HostingUser.objects.filter(pk=user.pk)).exists()
     context = {"hosting_user": user, "totals": status_table.totals(sites), "rows": rows, "oob": True}
+    context["disabled"] = disabled
     return render(request, "_status_cells.html", context, status=200 if live else shell.STOP_POLLING)
 
 
-def _rows(request: access.PanelRequest, sites: Sequence[Site], shown: set[int]) -> list[status_table.Row]:
-    reader = Reader(request.user, access.now())
+def _rows(
+    request: access.PanelRequest, sites: Sequence[Site], shown: set[int], *, disabled: bool
+) -> list[status_table.Row]:
+    reader = Reader(request.user, access.now(), disabled)
     pairs = [(site, name) for site in sites for name in site.names if name.domain_id in shown]
     return [status_table.row(site, name, reader, set()) for site, name in pairs]
 
@@ -164,10 +176,12 @@ def _post(request: access.PanelRequest, user: HostingUser) -> HttpResponse:
         toast = shell.offer_undo(request, _said(act, done, before, after), undoing)
     if request.htmx:
         shown = set(_ids(request.POST.getlist("shown")))
+        disabled = _disabled(accounts)
         context = {
             "hosting_user": user,
             "totals": status_table.totals(after),
-            "rows": _rows(request, after, shown),
+            "rows": _rows(request, after, shown, disabled=disabled),
+            "disabled": disabled,
             "toast": toast,
             "toast_next": _back(request, user),
             "oob": True,

@@ -66,10 +66,11 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Who reads, and when."""
+    """Who reads, and when. `disabled`: no provider is in use, so that nothing is ordered for anybody."""
 
     person: User
     now: datetime
+    disabled: bool = False
 
 
 def of(name: Name, site: Site, reader: Reader) -> Told:
@@ -106,8 +107,10 @@ def issuer(text: str) -> str:
     return re.sub(r"\\(.)", r"\1", found)
 
 
-def next_step(site: Site, now: datetime) -> str:
+def next_step(site: Site, now: datetime, *, disabled: bool = False) -> str:
     """What AutoSSL does next with a site, and when."""
+    if disabled:
+        return _("AutoSSL is disabled on this server, so that nothing renews it.")
     at, reason = site.next_at, site.next_reason
     if reason == "paused":
         return _("Waits until AutoSSL goes on.")
@@ -130,7 +133,7 @@ def _until(installed: Installed) -> str:
 
 def _secured(name: Name, site: Site, reader: Reader) -> Told:
     assert site.installed is not None
-    note = cause(name.problem) if name.problem else next_step(site, reader.now)
+    note = cause(name.problem) if name.problem else next_step(site, reader.now, disabled=reader.disabled)
     return Told(_until(site.installed), note)
 
 

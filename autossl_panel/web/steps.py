@@ -26,13 +26,17 @@ class Step:
     why: str
 
 
-def next_step(host: VirtualHost, certificate: Certificate | None, job: Job | None, now: datetime) -> Step:
-    """What the table says of `host`, whose certificate and live job these are."""
+def next_step(
+    host: VirtualHost, certificate: Certificate | None, job: Job | None, now: datetime, *, disabled: bool = False
+) -> Step:
+    """What the table says of `host`, whose certificate and live job these are. `disabled`: no provider is in use."""
     if job is not None:
         return Step(_working(job), _doing(job))
     if host.state == SiteState.GONE:
         text = format_html(_("Site removed on {day}"), day=day(host.gone_at)) if host.gone_at else _("Site removed")
         return Step(_("Nothing"), text)
+    if disabled and host.state not in (SiteState.OFF, SiteState.FOREIGN):
+        return Step(_("Nothing"), _("AutoSSL is disabled"))
     if host.next_at is None:
         return _without_moment(host)
     if host.next_at <= now:

@@ -112,3 +112,8 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return _("%(m)d min %(s)02d s") % {"m": whole // 60, "s": whole % 60}
     return _("%(h)d h %(m)02d min") % {"h": whole // 3600, "m": whole % 3600 // 60}
+
+
+def number(n: int) -> str:
+    """“12”, “9800”, “10,000”: from five digits on, grouped as the language does it."""
+    return str(n) if abs(n) < 10_000 else formats.number_format(n, force_grouping=True)
