@@ -229,6 +229,11 @@ class Progress:
         return sum(self.outcomes().values())
 
     @property
+    def through(self) -> int:
+        """How many were worked through: what was cancelled is left as it was."""
+        return self.done - self.cancelled
+
+    @property
     def total(self) -> int:
         return self.done + self.queued + self.running + self.staged
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Count, Q, QuerySet
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from autossl_panel.autossl import log
 from autossl_panel.autossl.models import Job, JobOutcome, JobState, Level, LogLine, Phase, Run
@@ -20,12 +21,13 @@ from .shell import Segment
 
 STEPS = (Phase.ATTACH, Phase.PROVE, Phase.ORDER, Phase.INSTALL, Phase.VERIFY)
 PUT_OFF = (JobOutcome.DEFERRED, JobOutcome.WAITING)
-DONE = (JobOutcome.SECURED, JobOutcome.KEPT, JobOutcome.SKIPPED, JobOutcome.CANCELLED)
+DONE = (JobOutcome.SECURED, JobOutcome.KEPT, JobOutcome.SKIPPED)
 GROUPS = {
     "failed": Q(outcome=JobOutcome.FAILED),
     "live": Q(state__in=[JobState.RUNNING, JobState.STAGED]),
     "put-off": Q(outcome__in=PUT_OFF),
     "done": Q(outcome__in=DONE),
+    "cancelled": Q(outcome=JobOutcome.CANCELLED),
     "queued": Q(state=JobState.QUEUED),
 }
 LEVELS = ("failure", "warn", "success")
@@ -88,14 +90,15 @@ class Site:
 
     @property
     def advice(self) -> str:
-        """What a person can do, where a name could not be proved."""
-        proof = self.job.phase in (Phase.ATTACH, Phase.PROVE) or self.job.outcome_reason == "ca_refused"
-        return log.problem_advice(self.job.problem) if self.job.problem and proof else ""
+        """What a person can do, where there are words for it."""
+        problem = self.job.problem
+        return log.problem_advice(problem) if problem and log.known(str(problem["code"])) else ""
 
     @property
     def closing_advice(self) -> str:
-        """The advice on a site that failed, where no line of its own gives any."""
-        told = self.job.outcome != JobOutcome.FAILED or any(line.advice for line in self.lines)
+        """The advice on a site that failed or waits, where no line of its own gives any."""
+        ended_badly = self.job.outcome in (JobOutcome.FAILED, JobOutcome.WAITING)
+        told = not ended_badly or any(line.advice for line in self.lines)
         return "" if told else self.advice
 
 
@@ -110,14 +113,18 @@ def own_lines(run: Run, person: User) -> QuerySet[LogLine]:
     return lines if person.is_root else lines.filter(user__in=visible.users(person))
 
 
-def phases(run: Run, groups: Sequence[tuple[str, str, str, int]], sites: int) -> list[PhaseBar]:
-    """How many of the run's `sites` are through each phase; `groups` are its jobs, as its progress counts them."""
+def phases(run: Run, groups: Sequence[tuple[str, str, str, int]], sites: int, *, waits: bool = False) -> list[PhaseBar]:
+    """How many of the run's `sites` are through each phase; `groups` are its jobs, as its progress counts them.
+
+    `waits`: no worker works on it.
+    """
     total = sum(n for *_rest, n in groups)
     surveyed = max(total, sites)
     kept = surveyed - total
-    text = _("%(n)d need nothing") % {"n": kept} if kept else ""
+    text = ngettext("%(n)d needs nothing", "%(n)d need nothing", kept) % {"n": kept} if kept else ""
     if run.surveyed_at is None:
-        text = _("going on") if run.ended_at is None else _("stopped")
+        going_on = _("waits for a worker") if waits else _("going on")
+        text = going_on if run.ended_at is None else _("stopped")
     elif not text:
         text = _("in %(n).1f s") % {"n": (run.surveyed_at - run.started_at).total_seconds()}
     bars = [PhaseBar(_("Survey"), surveyed, surveyed, (Segment("ok", 0, surveyed),), text)]
@@ -134,7 +141,7 @@ def _phase(phase: Phase, name: str, groups: Sequence[tuple[str, str, str, int]])
     place = STEPS.index(phase)
     # Attaching comes before a site can be proved; it has no bar of its own.
     here = (Phase.ATTACH, Phase.PROVE) if phase == Phase.PROVE else (phase,)
-    through = failed = in_hand = expected = 0
+    through = failed = put_off = in_hand = expected = 0
     for state, outcome, at, n in groups:
         at_place = STEPS.index(Phase(at)) if at in STEPS else -1
         if state != JobState.ENDED:
@@ -146,24 +153,33 @@ def _phase(phase: Phase, name: str, groups: Sequence[tuple[str, str, str, int]])
         elif outcome == JobOutcome.SECURED or at_place > place:
             expected += n
             through += n
-        elif at in here:
+        elif at in here and outcome == JobOutcome.FAILED:
             expected += n
-            if outcome == JobOutcome.FAILED:
-                failed += n
-            else:
-                through += n
+            failed += n
+        elif at in here and outcome == JobOutcome.WAITING:
+            # What waits before anything of it was proved has no part in proving
+            if phase != Phase.PROVE:
+                expected += n
+                put_off += n
+        elif at in here and outcome != JobOutcome.CANCELLED:
+            expected += n
+            through += n
     text = {
         Phase.PROVE: _("%(n)d in hand"),
         Phase.ORDER: _("%(n)d at the CA"),
         Phase.INSTALL: _("%(n)d wait for the reload"),
         Phase.VERIFY: _("%(n)d being shaken"),
     }[phase] % {"n": in_hand}
-    if failed:
-        text = _("%(n)d failed") % {"n": failed} + (f", {text}" if in_hand else "")
-    elif not in_hand:
-        text = _("each by a TLS handshake") if phase == Phase.VERIFY else ""
-    pieces = (Segment("ok", 0, through), Segment("bad", through, failed), Segment("run", through + failed, in_hand))
-    return PhaseBar(name, through + failed, expected, pieces, text)
+    said = [_("%(n)d failed") % {"n": failed}] if failed else []
+    said += [ngettext("%(n)d waits", "%(n)d wait", put_off) % {"n": put_off}] if put_off else []
+    said += [text] if in_hand else []
+    if not said and phase == Phase.VERIFY:
+        said = [_("each by a TLS handshake")]
+    pieces, x = [], 0
+    for kind, width in (("ok", through), ("bad", failed), ("warn", put_off), ("run", in_hand)):
+        pieces.append(Segment(kind, x, width))
+        x += width
+    return PhaseBar(name, through + failed, expected, tuple(pieces), ", ".join(said))
 
 
 def failures(run: Run, person: User, most: int = 20) -> list[Site]:

@@ -131,13 +131,13 @@ def _state(request: access.PanelRequest, found: Run, live_run: shell.LiveRun) ->
         "progress": progress,
         "row": run_table.described(request.user, found),
         "took": moment - found.started_at,
-        "phases": run_data.phases(found, progress.groups, progress.total),
+        "phases": run_data.phases(found, progress.groups, progress.total, waits=live_run.waits),
         # Read when they are shown: most polls, and pages of some lines alone, need none
         "failures": SimpleLazyObject(lambda: run_data.failures(found, request.user, MOST_FAILURES)),
         "more_failures": max(0, progress.failed - MOST_FAILURES),
         "in_hand": progress.running + progress.staged,
         "put_off": progress.deferred + progress.waiting,
-        "done": progress.secured + progress.renewed + progress.kept + progress.skipped + progress.cancelled,
+        "done": progress.secured + progress.renewed + progress.kept + progress.skipped,
         "ended": JobState.ENDED,
         "eta": progress.limited_until if progress.limited_until and progress.limited_until > access.now() else None,
     }

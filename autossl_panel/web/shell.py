@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from autossl_panel.autossl import options, runs, waiting
 from autossl_panel.autossl.log.render import scope_text
-from autossl_panel.autossl.models import Account, Beat, Options, Problem, Run
+from autossl_panel.autossl.models import Account, Beat, LogLine, Options, Problem, Run
 from autossl_panel.autossl.runs import Progress
 from autossl_panel.hosting import servers, visible
 from autossl_panel.hosting.models import HostingUser, Server
@@ -49,6 +49,8 @@ class LiveRun:
     progress: Progress
     segments: tuple[Segment, ...]
     may_cancel: bool
+    # No worker has begun with it, or none gives a sign any more
+    waits: bool = False
 
     @property
     def surveying(self) -> bool:
@@ -62,10 +64,12 @@ class LiveRun:
     def valuetext(self) -> str:
         """The progress in words, for those who do not see the bar."""
         if self.surveying:
-            return _("Looking at the sites")
-        text = _("%(done)d of %(total)d sites") % {"done": self.progress.done, "total": self.progress.total}
+            return _("Waits for a worker") if self.waits else _("Looking at the sites")
+        text = _("%(done)d of %(total)d sites") % {"done": self.progress.through, "total": self.progress.total}
         if self.progress.failed:
             text += ", " + _("%(n)d failed") % {"n": self.progress.failed}
+        if self.progress.cancelled:
+            text += ", " + _("%(n)d cancelled") % {"n": self.progress.cancelled}
         return text
 
 
@@ -198,7 +202,11 @@ def is_paused(server: Server) -> bool:
 def seen(server: Server, moment: datetime) -> Seen:
     """When the workers of a server gave their last sign."""
     beat: Beat | None = getattr(server, "beat", None)
-    return Seen(server, beat.at if beat else None, beat is None or moment - beat.at > LOST_AFTER)
+    return Seen(server, beat.at if beat else None, _lost(beat, moment))
+
+
+def _lost(beat: Beat | None, moment: datetime) -> bool:
+    return beat is None or moment - beat.at > LOST_AFTER
 
 
 def stopped(row: Options | None, account: Account | None) -> str:
@@ -268,6 +276,8 @@ def slot(
     live = [run for run in Run.objects.filter(server=server, scope__in=scopes, ended_at__isnull=True)]
     live.sort(key=lambda run: run.scope != scope)
     for run in live:
+        # With what is known of it: the workers' last sign came along
+        run.server = server
         found = counted if counted is not None and counted.run == run else live_run(person, run)
         if run.scope == scope or found.progress.queued + found.progress.running + found.progress.staged:
             return Slot(found, None, 0, scope, account, paused=paused)
@@ -312,7 +322,18 @@ def live_run(person: User, run: Run, users: QuerySet[HostingUser] | None = None)
         users = visible.users(person)
     found = runs.progress(run, users)
     may = may_cancel(person, run) and run.cancelled_at is None
-    return LiveRun(run, run_title(run, person), found, segments(found), may)
+    waits = run.ended_at is None and _waits(run)
+    if waits:
+        # While nobody works the pace says nothing, and a time left would grow for ever
+        found.seconds_left = None
+    return LiveRun(run, run_title(run, person), found, segments(found), may, waits)
+
+
+def _waits(run: Run) -> bool:
+    """Whether no worker works on a live run: none has begun with it, or they are lost."""
+    if _lost(getattr(run.server, "beat", None), now()):
+        return True
+    return run.surveyed_at is None and not LogLine.objects.filter(run=run, event="run:started").exists()
 
 
 def run_title(run: Run, person: User) -> str:
@@ -323,14 +344,15 @@ def run_title(run: Run, person: User) -> str:
 
 
 def segments(found: Progress) -> tuple[Segment, ...]:
-    """The bar: done, put off, failed, in hand."""
-    done = found.secured + found.renewed + found.kept + found.skipped + found.cancelled
+    """The bar: done, put off, failed, in hand, left as they were by a cancel."""
+    done = found.secured + found.renewed + found.kept + found.skipped
     pieces, x = [], 0
     for name, width in (
         ("ok", done),
         ("warn", found.deferred + found.waiting),
         ("bad", found.failed),
         ("run", found.running + found.staged),
+        ("rest", found.cancelled),
     ):
         pieces.append(Segment(name, x, width))
         x += width

@@ -70,7 +70,9 @@ def site(request: access.PanelRequest, pk: int) -> HttpResponse:
     }
     if request.htmx:
         return render(request, "_site_detail.html", context)
-    slot = shell.slot(request.user, found.host.server, account=account)
+    server = shell.counted_server(request)
+    # Of a site of another server the page around is still this one's
+    slot = shell.slot(request.user, server, account=account) if server == found.host.server else None
     return shell.page(request, "site.html", "certificates", context, known=slot)
 
 

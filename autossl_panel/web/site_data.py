@@ -144,7 +144,7 @@ def _names(host: VirtualHost, certificate: Certificate | None, wrong: Sequence[P
 
 
 def _fit_for_a_private_ca(user: HostingUser, found: Sequence[Domain]) -> str:
-    """The code of what makes a name unfit elsewhere and not here: the user's provider is a private CA, or there is none.
+    """The code of what makes a name unfit elsewhere, not here: the user's provider is a private CA, or there is none.
 
     Which names a CA takes is its own to say: without a provider none is called unfit for being private.
     """

@@ -32,6 +32,14 @@ FOR_OWNERS: Mapping[str, "_StrPromise"] = {
         "The CA takes no more names in one certificate. Exclude names that nobody visits, or ask your host."
     ),
     "unknown": gettext_lazy("The check could not be made from this server. Your host can look into it."),
+    **dict.fromkeys(
+        ("ca_unreachable", "ca_server", "order_stuck"),
+        gettext_lazy("Nothing is wrong with the site. AutoSSL tries again by itself."),
+    ),
+    **dict.fromkeys(
+        ("ca_order", "ca_account", "ca_terms", "ca_eab"),
+        gettext_lazy("AutoSSL tries again by itself. Your host can look into it."),
+    ),
     "clock": gettext_lazy("This server’s clock is wrong. Your host sets it right."),
     "loop": gettext_lazy("The last certificate did not mend it. Your host can look into it."),
     "no_names": gettext_lazy("The site has no name that a CA could certify. Your host can give it one."),

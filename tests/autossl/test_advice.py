@@ -13,7 +13,8 @@ LISTS = ["www_not_served", "over_limit"]
 SITES = ["foreign_defective", "foreign_expiring", "clock", "loop", "no_names", "all_excluded"]
 SERVER = ["resolver_dead", "no_route", "own_address", "local_fault", "failing_alike"]
 ACCOUNT = ["ca_paused", "ca_terms", "ca_account", "ca_eab", "rate_limited", "providers_down", "ledger"]
-CODES = [*DNS, *FETCH, *REDIRECTS, *OTHERS, *LISTS, *SITES, *SERVER, *ACCOUNT]
+CA = ["ca_unreachable", "ca_server", "ca_order", "order_stuck"]
+CODES = [*DNS, *FETCH, *REDIRECTS, *OTHERS, *LISTS, *SITES, *SERVER, *ACCOUNT, *CA]
 
 
 @pytest.mark.parametrize("code", CODES)
@@ -33,7 +34,7 @@ def test_the_codes_above_are_all_there_are() -> None:
 
 
 def test_an_unknown_code_still_says_something() -> None:
-    assert advice("brand_new", {"name": "a.example"}).startswith("a.example could not be proved.")
+    assert advice("brand_new", {"name": "a.example"}).startswith("a.example could not be secured this time.")
 
 
 @pytest.mark.parametrize(
@@ -70,6 +71,12 @@ def test_an_unknown_code_still_says_something() -> None:
             {"text": "Go to https://ca.example/unpause."},
             "too often: Go to https://ca.example/unpause. Follow",
         ),
+        (
+            "ca_unreachable",
+            {"provider": "le", "text": "refused."},
+            "le cannot be reached from this server: refused. Nothing",
+        ),
+        ("ca_server", {"text": "503"}, "The CA had an error of its own: 503. Nothing is wrong with the site."),
         ("ca_terms", {}, "until they are agreed to. Read and agree"),
         ("connect_timeout", {"reason": "answer"}, "took the connection"),
         ("dns_timeout", {"detail": "ns1.example did not answer"}, "ns1.example did not answer"),

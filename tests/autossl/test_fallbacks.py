@@ -178,13 +178,13 @@ def test_the_third_fault_in_a_row_sends_the_same_job_to_the_next_provider(
     assert installed.account.provider == second
 
 
-def test_before_that_a_fault_fails_the_job_which_is_tried_again_in_a_minute(
+def test_before_that_a_fault_makes_the_site_wait_and_it_is_tried_again_in_a_minute(
     parts: Parts, second: Provider, trouble: Trouble
 ) -> None:
     trouble.at(parts.provider, fault)
     VirtualHost.objects.filter(name=OTHER).update(gone_at=datetime.now(UTC))
     run = parts.run("user:amber")
-    assert outcome(parts.job(run, MAIN)) == (JobOutcome.FAILED, "ca_server")
+    assert outcome(parts.job(run, MAIN)) == (JobOutcome.WAITING, "ca_server")
     host = parts.site(MAIN)
     assert host.next_at is not None
     assert host.next_at < datetime.now(UTC) + 2 * MINUTE
@@ -263,7 +263,7 @@ def test_an_order_at_a_provider_that_has_gone_down_is_given_up_for_the_next(
 
     monkeypatch.setattr(ca.Client, "answer", breaks)
     run = parts.run("user:amber")
-    assert outcome(parts.job(run, MAIN)) == (JobOutcome.FAILED, "ca_server")
+    assert outcome(parts.job(run, MAIN)) == (JobOutcome.WAITING, "ca_server")
     left = Order.objects.get(virtual_host__name=MAIN)
     assert left.url
     assert left.closed_at is None
@@ -497,7 +497,7 @@ def test_an_open_order_whose_ca_wants_to_be_left_alone_for_long_is_looked_at_in_
 
     monkeypatch.setattr(ca.Client, "finalize", refuses)
     run = parts.run("user:amber")
-    assert outcome(parts.job(run, MAIN)) == (JobOutcome.FAILED, "ca_server")
+    assert outcome(parts.job(run, MAIN)) == (JobOutcome.WAITING, "ca_server")
     order = Order.objects.get(closed_at__isnull=True)
     assert order.retry_at is not None
     assert order.retry_at <= order.created_at + DAY

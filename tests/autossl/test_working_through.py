@@ -16,7 +16,7 @@ from autossl_panel.autossl import jobs, options, orders, registration, runs, sha
 from autossl_panel.autossl.jobs import ordering, proving
 from autossl_panel.autossl.jobs.runner import LOOK_EVERY
 from autossl_panel.autossl.jobs.work import Bench
-from autossl_panel.autossl.models import Installation, Job, JobOutcome, JobState, Order, Provider, Verdict
+from autossl_panel.autossl.models import Installation, Job, JobOutcome, JobState, Order, Phase, Provider, Verdict
 from autossl_panel.autossl.survey import survey
 from autossl_panel.hosting.models import SiteState, VirtualHost
 from autossl_panel.sandbox.box import Box
@@ -172,16 +172,17 @@ def _refusing(account: Any, names: Sequence[str]) -> ca.Client:
     return made
 
 
-def test_a_ca_that_cannot_be_reached_fails_the_job_once_and_says_when_it_is_tried_again(parts: Parts) -> None:
+def test_a_ca_that_cannot_be_reached_makes_the_site_wait_and_says_when_it_is_tried_again(parts: Parts) -> None:
     Provider.objects.filter(pk=parts.provider.pk).update(directory_url=f"https://{parts.box.silent}:1/dir")
     run = parts.run()
     job = parts.job(run, MAIN)
-    assert outcome(job) == (JobOutcome.FAILED, "ca_unreachable")
+    assert outcome(job) == (JobOutcome.WAITING, "ca_unreachable")
     assert job.problem is not None
     assert parts.box.silent in job.problem["data"]["text"]
     host = parts.site(MAIN)
     assert host.attempts == 1
     assert host.retry_at is not None
+    assert job.phase == Phase.ORDER, "its names were proven: nothing of it is counted there"
     assert not Order.objects.filter(closed_at__isnull=True).exists(), "the CA knows of no order"
 
 

@@ -140,6 +140,6 @@ def test_trouble_with_a_retry_after_leaves_the_whole_ca_alone(parts: Parts, rogu
     run = parts.run()
     assert len(asked_for(rogue)) == 1
     found = ends(run)
-    assert found[A] == (JobOutcome.FAILED, "ca_server")
+    assert found[A] == (JobOutcome.WAITING, "ca_server")
     assert found[B] == found[LONE] == LIMITED
     assert set(Bucket.objects.filter(blocked_until__isnull=False).values_list("kind", flat=True)) == {"requests"}

@@ -32,7 +32,8 @@ def test_every_page_says_it_to_root_with_what_lapses(url, as_root, off: Scene):
         state__in=(SiteState.SECURED, SiteState.PARTLY), gone_at__isnull=True, expires_at__gt=off.now
     )
     first = ours.order_by("expires_at").first()
-    assert first is not None and first.expires_at is not None
+    assert first is not None
+    assert first.expires_at is not None
     said = f"{ours.count()} certificates will lapse, the first on {words.day(first.expires_at, off.now)}."
     assert said in banner[1]
     assert 'href="/providers/"' in banner[1]

@@ -15,13 +15,17 @@ from autossl_panel.hosting.models import Server, VirtualHost
 
 from .. import log, policy, runs, sites, standing
 from .. import options as option_rows
+from .. import waiting as waits_for
 from ..facts import Action, Need
-from ..models import Job, JobOutcome, JobState, Level, LogLine
+from ..models import Job, JobOutcome, JobState, Level, LogLine, Phase
 from ..sites import Site
 from .claims import Claim, writing
 
 # Needs that somebody could act on at once
 ACTIONABLE = (Action.NEW, Action.RENEW, Action.EXTEND, Action.RESUME, Action.INSTALL)
+BEFORE_ORDERS = (Phase.SURVEY, Phase.ATTACH, Phase.PROVE)
+# Whom a job waits for that has nothing left to prove
+AT_A_CA = (waits_for.Kind.CA, waits_for.Kind.LIMIT)
 WITH_CAUSE = (JobOutcome.FAILED, JobOutcome.DEFERRED)
 LEVELS = {
     JobOutcome.SECURED: Level.SUCCESS,
@@ -38,6 +42,7 @@ class Ending:
 
     `held_by` is the provider whose CA holds the site until then, or (no `until`) until a person acts: at others it is
     free; None: nobody does. `problem` is {"code", "domain", "data"} of what went wrong beyond a name's own verdict.
+    `proven`: a name of it passed in this run.
     """
 
     claim: Claim | None
@@ -48,6 +53,7 @@ class Ending:
     until: datetime | None = None
     held_by: str | None = None
     extended: bool = False
+    proven: bool = False
     lines: Sequence[LogLine] = field(default_factory=list)
 
 
@@ -72,7 +78,12 @@ def _end(one: Ending, now: datetime) -> bool:
         else Job.objects.filter(pk=job.pk, state=JobState.STAGED, attempt=job.attempt)
     )
     problem = dict(one.problem) if one.problem else None
+    columns: dict[str, Any] = {}
+    if one.proven and job.phase in BEFORE_ORDERS and waits_for.kind(one.reason) in AT_A_CA:
+        # Its names are proven; what it ended of is its order
+        columns["phase"] = Phase.ORDER
     ended = rows.update(
+        **columns,
         state=JobState.ENDED,
         outcome=one.outcome,
         outcome_reason=one.reason[:32],

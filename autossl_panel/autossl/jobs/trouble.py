@@ -36,6 +36,9 @@ CODES: Mapping[str, str] = {
     "terms": "ca_terms",
     "eab": "ca_eab",
 }
+# What is the CA's own fault and passes by itself: its sites wait, nothing of theirs has failed (rules §6, “retry later”
+# and “next provider” where there is none). What a person has to act for, and an order that was refused, fails.
+PASSING = frozenset({"ca_server", "ca_unreachable"})
 
 
 def unready(bench: Bench, task: Task, account: Account, why: Unready) -> Move:
@@ -83,7 +86,7 @@ def met(
             waiting.for_a_provider(bench, task, chosen, timezone.now(), *lines)
             return None
     until, now = problem.retry_after, timezone.now()
-    outcome = JobOutcome.FAILED
+    outcome = JobOutcome.WAITING if code in PASSING else JobOutcome.FAILED
     if kind == "rate":
         # Said of something that no limit of ours is about
         outcome, until = JobOutcome.WAITING, until or now + AN_HOUR
@@ -107,7 +110,7 @@ def stuck(bench: Bench, task: Task, order: Order, text: str) -> Move:
     if other is not None:
         return Elsewhere(other, replace(chosen, choice=replace(chosen.choice, reason="order_stuck")), pinned=True)
     problem = problem_of("order_stuck", task.name, text, provider=account.provider.name)
-    bench.end(task, JobOutcome.FAILED, "order_stuck", problem=problem)
+    bench.end(task, JobOutcome.WAITING, "order_stuck", problem=problem)
     return None
 
 

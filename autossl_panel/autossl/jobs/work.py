@@ -223,6 +223,6 @@ class Bench:
         held_by: str | None = None,
     ) -> None:
         """Hand a job over to be ended. `held_by`: see Ending."""
-        self.ended.put(
-            Ending(task.claim, task.job, outcome, reason, problem, until=until, held_by=held_by, lines=lines)
-        )
+        ending = Ending(task.claim, task.job, outcome, reason, problem, until=until, held_by=held_by, lines=lines)
+        ending.proven = any(finding.outcome == dcv.Outcome.PASS for finding in task.findings.values())
+        self.ended.put(ending)

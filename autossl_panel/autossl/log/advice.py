@@ -15,8 +15,11 @@ def known(code: str) -> bool:
 
 
 def advice(code: str, data: Facts) -> str:
-    """One to three sentences for the person who can mend it; a code that is not known here gives the general one."""
+    """One to three sentences for the person who can mend it; a code that is not known here gives the general one.
+
+    That one claims nothing of what was or was not proved: most codes without words of their own come after that.
+    """
     write = _WRITERS.get(code)
     if write is None:
-        return sentences(_("%(name)s could not be proved.") % words(data), again())
+        return sentences(_("%(name)s could not be secured this time.") % words(data), again())
     return write(data, words(data))

@@ -212,6 +212,36 @@ def _providers_down(data: Facts, _words: Words) -> str:
     )
 
 
+def _reaches(data: Facts, text: str) -> str:
+    """A sentence about the CA, by its provider's name where it is known."""
+    return text % {"who": fact(data, "provider") or _("The CA")}
+
+
+def _sound() -> str:
+    """That there is nothing to mend at the site."""
+    return _("Nothing is wrong with the site.")
+
+
+def _ca_unreachable(data: Facts, _words: Words) -> str:
+    what = _reaches(data, _("%(who)s cannot be reached from this server."))
+    return _told(data, what, sentences(_sound(), again(), _("If it lasts, check this server's DNS and firewall.")))
+
+
+def _ca_server(data: Facts, _words: Words) -> str:
+    what = _reaches(data, _("%(who)s had an error of its own."))
+    return _told(data, what, sentences(_sound(), again()))
+
+
+def _order_stuck(data: Facts, _words: Words) -> str:
+    what = _reaches(data, _("%(who)s did not finish the order in time."))
+    return _told(data, what, sentences(_sound(), again()))
+
+
+def _ca_order(data: Facts, _words: Words) -> str:
+    what = _reaches(data, _("%(who)s refused the order."))
+    return _told(data, what, sentences(_("See what it says."), again()))
+
+
 def _ledger(data: Facts, _words: Words) -> str:
     what = _("What is asked of the CA is counted in a file that cannot be written, so nothing is asked.")
     return _told(data, what, _("Make room on its disk, or give the file back to the worker's user."))
@@ -220,6 +250,10 @@ def _ledger(data: Facts, _words: Words) -> str:
 WRITERS: dict[str, Callable[[Facts, Words], str]] = {
     "ca_refused": _ca_refused,
     "ca_paused": _ca_paused,
+    "ca_unreachable": _ca_unreachable,
+    "ca_server": _ca_server,
+    "ca_order": _ca_order,
+    "order_stuck": _order_stuck,
     "rate_limited": _rate_limited,
     "providers_down": _providers_down,
     "ledger": _ledger,

@@ -23,6 +23,8 @@ OFF = ("disabled", "suspended", "gone", "all_excluded", "no_names")
 # Needs that a run takes up as soon as it looks
 AT_ONCE = (Action.NEW, Action.RENEW, Action.EXTEND, Action.INSTALL)
 WITH_CAUSE = (JobOutcome.FAILED, JobOutcome.DEFERRED)
+# What a job waits for that kept a renewal from being made: the CA's own faults
+IN_VAIN = frozenset({"ca_unreachable", "ca_server"})
 # This part of its life left, a certificate that nobody renewed is in danger whatever the reason
 IN_DANGER = 10
 
@@ -109,7 +111,9 @@ def _problem(view: View) -> Mapping[str, Any] | None:
 
 def _of_last(view: View) -> Mapping[str, Any] | None:
     last = view.last
-    if last is None or last.outcome not in WITH_CAUSE:
+    if last is None:
+        return None
+    if last.outcome not in WITH_CAUSE and not (last.outcome == JobOutcome.WAITING and last.reason in IN_VAIN):
         return None
     return last.problem or {"code": last.reason, "domain": view.site.facts.main, "data": {}}
 

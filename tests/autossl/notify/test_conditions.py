@@ -118,7 +118,7 @@ CASES: dict[str, tuple[Site, LastJob | None, PolicyOptions, tuple[str, str, tupl
         site(DUE, fails={A: "caa", B: "caa"}), last("failed", "dcv_all_failed", "caa"), OPTIONS, ("expiring", "caa", ())
     ),
     "cannot renew, the CA is down": (
-        site(DUE), last("failed", "ca_unreachable", "ca_unreachable"), OPTIONS, ("expiring", "ca_unreachable", ())
+        site(DUE), last("waiting", "ca_unreachable", "ca_unreachable"), OPTIONS, ("expiring", "ca_unreachable", ())
     ),
     "renewal waits for a limit": (
         site(DUE, held_until=NOW + DAY, held_reason="rate_limited"), last("waiting", "rate_limited"), OPTIONS, None
@@ -139,7 +139,7 @@ CASES: dict[str, tuple[Site, LastJob | None, PolicyOptions, tuple[str, str, tupl
         site(PART, fails={B: "nxdomain"}), last("kept", "dcv_nothing_new"), OPTIONS, ("uncovered", "nxdomain", (B,))
     ),
     "a name is not covered, the CA is down": (
-        site(PART), last("failed", "ca_server", "ca_server"), OPTIONS, ("uncovered", "ca_server", (B,))
+        site(PART), last("waiting", "ca_server", "ca_server"), OPTIONS, ("uncovered", "ca_server", (B,))
     ),
     "a name that came a moment ago": (site(PART), None, OPTIONS, None),
     "a covered name fails long before the renewal": (site(SOUND, fails={B: "nxdomain"}), None, OPTIONS, None),

@@ -1,0 +1,91 @@
+"""What a run's page says of sites that were cancelled, of workers that are away, of a CA that is down."""
+
+import re
+from datetime import timedelta
+
+from autossl_panel.autossl import runs
+from autossl_panel.autossl.models import Beat, Job, JobState, LogLine, Run
+from autossl_panel.web import run_data
+from tests.web.scene import Scene
+from tests.web.test_pages import check
+
+
+def test_what_a_cancel_leaves_is_not_counted_as_done(as_root, scene: Scene):
+    before = runs.progress(scene.live)
+    queued, total = before.queued, before.total
+    assert queued
+    as_root.post(f"/runs/{scene.live.pk}/cancel/")
+    page = as_root.get(f"/runs/{scene.live.pk}/").content.decode()
+    check(page)
+    live = page[page.index('id="slot"') : page.index("</section>", page.index('id="slot"'))]
+    assert f'aria-valuenow="{before.through}"' in live
+    assert f"{before.through} of {total} sites" in live
+    assert f", {queued} cancelled" in live
+    grey = re.search(r'id="slot-rest" class="f-rest" x="(\d+)" width="(\d+)"', live)
+    assert grey
+    assert (int(grey[1]), int(grey[2])) == (total - queued, queued)
+    assert "You may leave this page; the run goes on." not in page
+    assert f"{queued} sites are left as they were." in page
+    assert "What is in hand finishes its step; nothing else is begun." in page
+    tiles = re.search(r'id="run-tiles".*?</div>\s*</div>', page, re.DOTALL)
+    numbers = [
+        int(n) for n in re.findall(r"<b>(\d+)</b>", page[page.index('id="run-tiles"') : page.index('id="run-phases"')])
+    ]
+    assert tiles
+    assert sum(numbers) + before.skipped == total, "each site is in one tile"
+    done = re.search(r'id="sum-done">.*?<span class="dim">(\d+) sites?</span>', page, re.DOTALL)
+    assert done
+    assert int(done[1]) == before.secured + before.renewed + before.kept + before.skipped
+    group = as_root.get(f"/runs/{scene.live.pk}/?group=cancelled", headers={"HX-Request": "true"}).content.decode()
+    assert group.count('class="site" href="/history/') == min(queued, 25)
+
+
+def test_a_run_that_no_worker_has_begun_with_waits_for_one(as_root, scene: Scene):
+    scene.live.lines.all().delete()
+    Run.objects.filter(pk=scene.live.pk).update(surveyed_at=None)
+    Job.objects.filter(run=scene.live).delete()
+    page = as_root.get(f"/runs/{scene.live.pk}/").content.decode()
+    check(page)
+    head = page[page.index('id="run-head"') :]
+    assert "Waits for a worker" in head
+    assert "Running" not in head
+    assert "going on" not in head
+    assert "waits for a worker" in head[head.index('id="run-phases"') :]
+    assert "Waits for a worker" in as_root.get("/runs/slot/").content.decode()
+    LogLine.objects.create(run=scene.live, seq=1, at=scene.now, level="out", depth=0, event="run:started", data={})
+    page = as_root.get(f"/runs/{scene.live.pk}/").content.decode()
+    assert "Waits for a worker" not in page
+    assert "going on" in page
+
+
+def test_while_the_workers_are_lost_no_time_is_promised(as_root, scene: Scene):
+    assert "left</span>" in as_root.get("/runs/slot/").content.decode()
+    Beat.objects.update(at=scene.now - timedelta(minutes=18))
+    slot = as_root.get("/runs/slot/").content.decode()
+    assert "left</span>" not in slot
+    assert "Waits for a worker" in slot
+    page = as_root.get(f"/runs/{scene.live.pk}/").content.decode()
+    check(page)
+    assert "It goes on as soon as a worker is there." in page
+
+
+def test_a_ca_that_is_down_is_no_failed_proof(as_root, scene: Scene):
+    problem = {"code": "ca_unreachable", "domain": "", "data": {"text": "Connection refused", "provider": "Pebble"}}
+    proven = Job.objects.filter(run=scene.past, outcome="secured").order_by("pk")[:3]
+    Job.objects.filter(pk__in=[job.pk for job in proven]).update(
+        state=JobState.ENDED, outcome="waiting", outcome_reason="ca_unreachable", phase="order", problem=problem
+    )
+    one = proven[0]
+    page = as_root.get(f"/runs/{scene.past.pk}/?job={one.pk}").content.decode()
+    check(page)
+    assert "Pebble cannot be reached from this server: Connection refused." in page
+    assert "could not be proved" not in page
+    bars = {bar.name: bar for bar in run_data.phases(scene.past, runs.progress(scene.past).groups, 0)}
+    assert "3 wait" in bars["Order"].text
+    assert "wait" not in bars["Prove"].text
+
+
+def test_one_site_that_needs_nothing_is_said_in_the_singular(scene: Scene):
+    groups = [(JobState.ENDED, "secured", "verify", 2)]
+    assert run_data.phases(scene.past, groups, 3)[0].text == "1 needs nothing"
+    assert run_data.phases(scene.past, groups, 4)[0].text == "2 need nothing"
