@@ -1,8 +1,9 @@
 """What keeps a site from being tried, and what of it a person's check ends."""
 
 from datetime import datetime
+from typing import TypeVar
 
-from django.db.models import QuerySet
+from django.db.models import F, Model, Q, QuerySet
 
 from autossl_panel.hosting.models import VirtualHost
 from autossl_panel.people.models import User
@@ -10,13 +11,18 @@ from autossl_panel.people.models import User
 from . import limits, policy
 from .models import Account, Verdict
 
+Row = TypeVar("Row", bound=Model)
+
 
 def clear(hosts: QuerySet[VirtualHost], rows: QuerySet[Verdict], now: datetime, *, by: User | None) -> None:
     """A person's check of `hosts`, whose names' verdicts are `rows`, ends what our own preflight and retry ladder hold,
     never what the CA holds; but where the CA waits for a person to act there, that person has come.
 
-    How often a CA refused a name is remembered, so that one that refuses once more is left alone for longer.
+    How often a CA refused a name is remembered, so that one that refuses once more is left alone for longer. Whoever
+    asks before its time climbs no rung of the ladder: where it fails again, it stands where it stood.
     """
+    _stand(hosts, Q(retry_at__gt=now) | Q(retry_at__isnull=True, next_at__gt=now))
+    _stand(rows, Q(retry_at__gt=now))
     hosts.filter(retry_at__isnull=False).update(retry_at=None)
     _end_pauses(hosts.filter(held_reason__in=policy.PERSON_ENDS), by)
     rows.filter(retry_at__isnull=False).update(retry_at=None)
@@ -25,6 +31,11 @@ def clear(hosts: QuerySet[VirtualHost], rows: QuerySet[Verdict], now: datetime, 
             name: {**one, "until": min(one["until"], now.isoformat())} for name, one in (row.refusals or {}).items()
         }
         Verdict.objects.filter(pk=row.pk).update(refusals=over)
+
+
+def _stand(rows: QuerySet[Row], waits: Q) -> None:
+    """Take back the rung that the next failure of those that wait still would climb."""
+    rows.filter(waits, attempts__gt=0).update(attempts=F("attempts") - 1)
 
 
 def end_waiting(hosts: QuerySet[VirtualHost]) -> list[int]:

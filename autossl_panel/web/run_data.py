@@ -98,7 +98,9 @@ class Site:
     def closing_advice(self) -> str:
         """The advice on a site that failed or waits, where no line of its own gives any."""
         ended_badly = self.job.outcome in (JobOutcome.FAILED, JobOutcome.WAITING)
-        told = not ended_badly or any(line.advice for line in self.lines)
+        code = str((self.job.problem or {}).get("code", ""))
+        # A www. that was left out has its own advice, which is not what the site waits for
+        told = not ended_badly or any(line.advice and line.data.get("reason") == code for line in self.lines)
         return "" if told else self.advice
 
 

@@ -15,7 +15,7 @@ from autossl_panel.hosting import visible
 from autossl_panel.hosting.models import SiteState, VirtualHost
 from autossl_panel.people.models import User
 
-from . import access, certificate_words, messages, shell, site_data, site_table
+from . import access, certificate_words, messages, revoking_words, shell, site_data, site_table
 from .steps import next_step
 
 # Those of `revocation` that a person is offered, the usual first
@@ -60,6 +60,7 @@ def site(request: access.PanelRequest, pk: int) -> HttpResponse:
         "expiring": certificate is not None and site_table.is_near(certificate, now),
         "expired": certificate is not None and certificate.not_after <= now,
         "step": next_step(found.host, certificate, found.job, now, disabled=account is None),
+        "revocation": revoking_words.of(certificate),
         "issuer": certificate_words.issuer(certificate) if certificate else "",
         "key": certificate_words.key(certificate) if certificate else "",
         "serial": certificate_words.serial(certificate) if certificate else "",
@@ -121,7 +122,7 @@ def revoke(request: access.PanelRequest, pk: int) -> HttpResponse:
     problem = ""
     if request.method == "POST":
         reason = request.POST.get("reason", "")
-        if reason not in {name for name, *_words in REASONS}:
+        if reason not in _offered(found):
             problem = _("Choose a reason. Nothing was revoked.")
         else:
             try:
@@ -137,6 +138,12 @@ def revoke(request: access.PanelRequest, pk: int) -> HttpResponse:
     if request.htmx:
         return render(request, "_revoke.html", context)
     return shell.page(request, "revoke.html", "certificates", context)
+
+
+def _offered(certificate: Certificate) -> set[str]:
+    """The reasons that may be given: those that the page offers, and the one that was given before, to send it again."""
+    before = revoking_words.of(certificate)
+    return {name for name, *_words in REASONS} | ({before.reason} if before is not None and before.reason else set())
 
 
 def _uses(person: User, certificate: Certificate) -> list[str]:

@@ -32,6 +32,8 @@ def next_step(
     """What the table says of `host`, whose certificate and live job these are. `disabled`: no provider is in use."""
     if job is not None:
         return Step(_working(job), _doing(job))
+    if certificate is not None and certificate.revoke_wish is not None and certificate.revoked_at is None:
+        return _revoking(certificate, now)
     if host.state == SiteState.GONE:
         text = format_html(_("Site removed on {day}"), day=day(host.gone_at)) if host.gone_at else _("Site removed")
         return Step(_("Nothing"), text)
@@ -71,6 +73,16 @@ def _doing(job: Job) -> str:
     if job.state == JobState.RUNNING:
         return str(job.get_phase_display())
     return str(job.get_state_display())
+
+
+def _revoking(certificate: Certificate, now: datetime) -> Step:
+    """Somebody asked for its revocation, which the CA has not heard of yet."""
+    until = (certificate.revoke_problem or {}).get("until")
+    at = datetime.fromisoformat(until) if until else now
+    why = _("Then the site gets a new one")
+    if at <= now:
+        return Step(_("Is revoked within a minute"), why)
+    return Step(format_html(_("Revocation, next try {when}"), when=moment(at)), why)
 
 
 def _without_moment(host: VirtualHost) -> Step:

@@ -4,8 +4,10 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from autossl_panel.autossl import recheck, runs, shares
+from autossl_panel import dcv
+from autossl_panel.autossl import recheck, runs, shares, verdicts
 from autossl_panel.autossl.models import DailyShare, Job, Outcome, Run, Verdict
+from autossl_panel.dcv import Finding
 from autossl_panel.hosting.models import Domain, SiteState, VirtualHost
 from autossl_panel.people.models import AuditEntry
 
@@ -115,3 +117,31 @@ def test_the_share_is_noted_once_a_day(make_user, make_site, server):
     assert (row.day, row.sites, row.secured, row.wanted, row.covered) == (date(2026, 11, 23), 4, 2, 7, 4)
     assert not shares.note(server, morning + timedelta(hours=23))
     assert shares.note(server, morning + timedelta(days=1))
+
+
+def test_a_check_before_its_time_climbs_no_rung(held, make_user, server, root, now):
+    host = held(make_user("amber"), "one.org", attempts=2)
+    Verdict.objects.update(attempts=2, retry_at=now + timedelta(minutes=10), refusals=None)
+    failed = Finding("one.org", dcv.Outcome.FAIL, "elsewhere", {}, ("192.0.2.1",), "dns", 0.1, None)
+    for minute in range(5):
+        # A person asks again and again, and it goes on failing
+        at = now + timedelta(minutes=minute)
+        recheck.ask(server, VirtualHost.objects.filter(pk=host.pk), by=root, now=at)
+        verdicts.record(host.pk, [failed], None, at, provider="pebble")
+        verdict = Verdict.objects.get()
+        assert verdict.attempts == 2
+        assert at + timedelta(minutes=10) <= verdict.retry_at <= at + timedelta(minutes=11)
+    host.refresh_from_db()
+    assert host.attempts == 1, "its next failure is the second rung again"
+    due = verdict.retry_at + timedelta(seconds=1)
+    verdicts.record(host.pk, [failed], None, due, provider="pebble")
+    assert Verdict.objects.get().attempts == 3, "at its own time it climbs"
+
+
+def test_a_check_that_comes_due_anyway_is_like_the_sweeps(held, make_user, server, root, now):
+    held(make_user("amber"), "one.org", attempts=2)
+    Verdict.objects.update(attempts=2)
+    later = now + timedelta(hours=4)
+    VirtualHost.objects.update(next_at=later - timedelta(hours=1))
+    recheck.ask(server, VirtualHost.objects.all(), by=root, now=later)
+    assert VirtualHost.objects.get().attempts == Verdict.objects.get().attempts == 2

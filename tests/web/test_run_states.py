@@ -71,7 +71,7 @@ def test_while_the_workers_are_lost_no_time_is_promised(as_root, scene: Scene):
 
 def test_a_ca_that_is_down_is_no_failed_proof(as_root, scene: Scene):
     problem = {"code": "ca_unreachable", "domain": "", "data": {"text": "Connection refused", "provider": "Pebble"}}
-    proven = Job.objects.filter(run=scene.past, outcome="secured").order_by("pk")[:3]
+    proven = list(Job.objects.filter(run=scene.past, outcome="secured").order_by("pk")[:3])
     Job.objects.filter(pk__in=[job.pk for job in proven]).update(
         state=JobState.ENDED, outcome="waiting", outcome_reason="ca_unreachable", phase="order", problem=problem
     )

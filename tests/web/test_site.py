@@ -11,7 +11,9 @@ from django_q.models import OrmQ
 from autossl_panel.autossl.models import Certificate, Installation, Run
 from autossl_panel.hosting.models import Exclusion, ExclusionPattern, SiteState, VirtualHost
 from autossl_panel.people.models import AuditEntry
+from autossl_panel.web import words
 from tests.web.scene import Scene
+from tests.web.test_pages import check as check_html
 
 
 def host(name: str) -> VirtualHost:
@@ -279,3 +281,31 @@ def test_a_reseller_does_not_read_files_of_the_server_in_what_to_do(as_root, as_
     camping.save()
     assert "secret.conf" in text(as_root, camping.name)
     assert "secret.conf" not in text(as_reseller, camping.name)
+
+
+def test_a_revocation_that_could_not_be_sent_says_so_and_is_sent_again(as_root, troubled: Scene):
+    rows = Certificate.objects.filter(pk=installed("junipershop.example").pk)
+    again = (troubled.now + timedelta(minutes=8)).isoformat()
+    rows.update(
+        revoke_wish={"reason": 3, "by": "root"},
+        revoke_problem={"code": "unreachable", "text": "127.31.238.1 refuses connections.", "until": again},
+    )
+    html = as_root.get(url("junipershop.example")).content.decode()
+    check_html(html)
+    said = " ".join(re.sub(r"<[^>]+>", "", html).split())
+    when = words.moment(troubled.now + timedelta(minutes=8), troubled.now)
+    assert f"Asked for by root, not sent yet; next try {when}." in said
+    assert "cannot be reached from this server: 127.31.238.1 refuses connections." in said
+    assert f"Revocation, next try {when}" in said
+    assert "Renews" not in said[said.index("Next step") :]
+    assert "Send the revocation now" in said
+    path = f"/certificates/issued/{rows.get().pk}/revoke/"
+    hidden = re.search(r'name="reason" value="(\w+)"><button', html)
+    assert hidden
+    assert hidden[1] == "affiliationChanged", "the reason that was given by command is kept"
+    as_root.post(path, {"reason": hidden[1]})
+    row = rows.get()
+    assert (row.revoke_wish["reason"], row.revoke_problem) == (3, None)
+    rows.update(revoke_wish=None, revoke_problem={"code": "malformed", "text": "Unknown serial.", "until": None})
+    said = text(as_root, "junipershop.example")
+    assert "Not revoked: Unknown serial. You may ask once more, below." in said
