@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from . import audit, mail, sessions, zones
+from . import audit, mail, sessions, tokens, zones
 from .models import Role, User
 
 # No letter or digit that could be read as another
@@ -86,11 +86,13 @@ def add(username: str, role: str, password: str, *, email: str = "", by: User | 
 
 
 def set_role(person: User, role: str, *, by: User | None) -> None:
-    """Give a person another role; the last active root keeps it."""
+    """Give a person another role; the last active root keeps it. API tokens were made for the old one: they go."""
     check_role(role)
     with transaction.atomic():
         if role != Role.ROOT:
             _keep_a_root(person, "role")
+        if role != person.role:
+            tokens.revoke_all(person, by=by)
         User.objects.filter(pk=person.pk).update(role=role)
         audit.record(by, "person:changed", person.username, before={"role": person.role}, after={"role": role})
     person.role = role
@@ -174,6 +176,7 @@ def remove(person: User, *, by: User | None) -> None:
     with transaction.atomic():
         _keep_a_root(person, "person")
         sessions.end_all(person, by=by)
+        tokens.revoke_all(person, by=by)
         audit.record(by, "person:removed", person.username, before={"role": person.role, "email": person.email})
         person.delete()
 

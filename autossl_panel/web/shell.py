@@ -14,6 +14,7 @@ from autossl_panel.autossl import options, runs, waiting
 from autossl_panel.autossl.log.render import scope_text
 from autossl_panel.autossl.models import Account, Beat, Options, Problem, Run
 from autossl_panel.autossl.runs import Progress
+from autossl_panel.autossl.standstill import account_in_use, stopped
 from autossl_panel.hosting import servers, visible
 from autossl_panel.hosting.models import HostingUser, Server
 from autossl_panel.people.models import User
@@ -146,11 +147,6 @@ def plain(
     return render(request, template, {**around, **(context or {})}, status=status)
 
 
-def account_in_use(server: Server) -> Account | None:
-    """The account of the provider that AutoSSL uses on a server."""
-    return Account.objects.select_related("provider").filter(server=server, provider__active=True).first()
-
-
 def _shell(request: PanelRequest, tab: str, known: Slot | None, server: Server) -> Shell:
     moment, person = now(), request.user
     row: Options | None = getattr(server, "options", None)
@@ -184,13 +180,6 @@ def seen(server: Server, moment: datetime) -> Seen:
     """When the workers of a server gave their last sign."""
     beat: Beat | None = getattr(server, "beat", None)
     return Seen(server, beat.at if beat else None, beat is None or moment - beat.at > LOST_AFTER)
-
-
-def stopped(row: Options | None, account: Account | None) -> str:
-    """Why nothing is ordered or installed now, in a sentence; "" where nothing stands in the way."""
-    if row is not None and row.paused_at is not None:
-        return _("AutoSSL is paused.")
-    return "" if account is not None else _("No provider is chosen.")
 
 
 class _Rows(Subquery):
