@@ -5,7 +5,7 @@ A function is here once it is finished; one that is not here is answered as unkn
 
 from collections.abc import Iterable, Mapping
 
-from . import checks, previews
+from . import checks, pending, previews, problems, providers, schedule
 from .functions import Function
 
 
@@ -18,11 +18,20 @@ WHM = _by_name(
         checks.start_autossl_check_for_all_users,
         checks.start_autossl_check_for_one_user,
         previews.get_autossl_preview,
+        schedule.get_autossl_check_schedule,
+        providers.get_autossl_providers,
+        problems.get_autossl_problems_for_user,
+        problems.get_autossl_problems_for_domain,
+        pending.get_autossl_pending_queue,
+        pending.get_autossl_pending_queue_for_user,
+        pending.get_autossl_pending_queue_for_domain,
     ]
 )
 SSL = _by_name(
     [
         checks.start_autossl_check,
         checks.is_autossl_check_in_progress,
+        problems.get_autossl_problems,
+        pending.own_queue,
     ]
 )

@@ -1,6 +1,6 @@
 """Starting checks: the same runs as the pages' buttons start, joined by whoever asks again."""
 
-from autossl_panel.autossl import options, preview, runs, standstill
+from autossl_panel.autossl import preview, runs, standstill
 from autossl_panel.autossl.models import Run
 from autossl_panel.hosting.models import HostingUser
 
@@ -60,8 +60,7 @@ def _start(call: Call, scope: str) -> Run:
 
 def _nothing_in_the_way(call: Call) -> None:
     """Raise Failed where nobody's site can be checked now: the page has no button then, either."""
-    row = getattr(call.server, "options", None) or options.current(call.server)
-    stopped = standstill.stopped(row, standstill.account_in_use(call.server))
+    stopped = standstill.stopped(call.options, standstill.account_in_use(call.server))
     if stopped:
         raise Failed(f"{stopped} Nothing was started.")
 

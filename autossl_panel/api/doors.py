@@ -62,8 +62,8 @@ def description(request: HttpRequest) -> HttpResponse:
         if not isinstance(getattr(request, "user", None), User):
             _any_token(request)
     except Refusal as refusal:
-        return _json(json.dumps({"reason": refusal.reason}), refusal.status, refusal.headers)
-    return _json(json.dumps(described(), indent=1))
+        return _json(_text({"reason": refusal.reason}), refusal.status, refusal.headers)
+    return _json(json.dumps(described(), ensure_ascii=False, indent=1))
 
 
 def _answered(request: HttpRequest, house: House, name: str) -> HttpResponseBase:
@@ -77,10 +77,10 @@ def _answered(request: HttpRequest, house: House, name: str) -> HttpResponseBase
             # Here, not in Django's own handler: its page is HTML, and its mail would describe the request.
             log.exception("%r failed", parameters.shown(name))
             return _refused(house, name, Refusal(500, "Something is wrong in the panel itself; its log says what."))
-    around = json.dumps(house.wrap(name, ""))
+    around = _text(house.wrap(name, ""))
     if isinstance(data, Streamed):
         return _streamed(around, data)
-    return _json(f'{around[:-1]}, "data": {json.dumps(data)}}}')
+    return _json(f'{around[:-1]}, "data": {_text(data)}}}')
 
 
 def _done(request: HttpRequest, house: House, name: str) -> Data:
@@ -168,7 +168,11 @@ def _sent(request: HttpRequest) -> dict[str, list[str]]:
 
 def _has_form(request: HttpRequest) -> bool:
     """Whether there is a form body; another one is refused: its parameters would count for nothing."""
-    if request.method != "POST" or request.META.get("CONTENT_LENGTH") in ("", "0", None):
+    if request.method != "POST":
+        return False
+    if "HTTP_TRANSFER_ENCODING" in request.META:
+        raise Refusal(411, "Send the body in one piece, with its length.")
+    if request.META.get("CONTENT_LENGTH") in ("", "0", None):
         return False
     if request.content_type != FORM:
         raise Refusal(415, f"Send parameters in the address, or in the body as {FORM}.")
@@ -180,7 +184,12 @@ def _has_form(request: HttpRequest) -> bool:
 
 def _refused(house: House, name: str, refusal: Refusal) -> HttpResponse:
     answer = {**house.wrap(parameters.shown(name), refusal.reason), **house.failed}
-    return _json(json.dumps(answer), refusal.status, refusal.headers)
+    return _json(_text(answer), refusal.status, refusal.headers)
+
+
+def _text(data: Data) -> str:
+    """As JSON, readable for who looks at it with curl."""
+    return json.dumps(data, ensure_ascii=False)
 
 
 def _json(text: str, status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:

@@ -5,8 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db.models import QuerySet
+
+from autossl_panel import names
+from autossl_panel.autossl import options
+from autossl_panel.autossl.models import Options
 from autossl_panel.hosting import visible
-from autossl_panel.hosting.models import HostingUser, Server
+from autossl_panel.hosting.models import Domain, HostingUser, Server, VirtualHost
+from autossl_panel.names import NameProblem
 from autossl_panel.people.models import Role, User
 
 from .parameters import Parameter, Value
@@ -54,6 +60,26 @@ class Call:
         assert isinstance(value, tuple)
         return value
 
+    @property
+    def options(self) -> Options:
+        """The options of the server, which came with it where somebody has set any."""
+        return getattr(self.server, "options", None) or options.current(self.server)
+
+    def domain(self, name: str) -> str:
+        """A parameter's text as a name in A-labels. Raises Wrong."""
+        try:
+            return names.normalize(self.text(name))
+        except NameProblem as problem:
+            raise Wrong(name, problem.text) from problem
+
+    def hosts_of_domain(self, name: str) -> QuerySet[VirtualHost]:
+        """The virtual hosts with the name that a parameter names. Raises Wrong: a foreign one is not there."""
+        mine = visible.virtual_hosts(self.person).filter(server=self.server, gone_at__isnull=True)
+        found = mine.filter(pk__in=Domain.objects.filter(name=self.domain(name)).values("virtual_host"))
+        if not found.exists():
+            raise Wrong(name, "there is no such name.")
+        return found
+
     def user(self, name: str) -> HostingUser:
         """The hosting user that a parameter names. Raises Wrong: a foreign one is answered as one that is not there."""
         mine = visible.users(self.person).filter(server=self.server, gone_at__isnull=True)
@@ -96,12 +122,19 @@ class Function:
 
 
 def function(
-    *roles: Role, answers: Schema, parameters: Sequence[Parameter] = (), changes: bool = False, ours: bool = False
+    *roles: Role,
+    answers: Schema,
+    parameters: Sequence[Parameter] = (),
+    changes: bool = False,
+    ours: bool = False,
+    name: str = "",
 ) -> Callable[[Work], Function]:
-    """Declare what follows as a function of the API: its name and its docstring are what the world reads."""
+    """Declare what follows as a function of the API: its docstring, and its name unless another is given, are what
+    the world reads.
+    """
 
     def declare(work: Work) -> Function:
         about = " ".join((work.__doc__ or "").split())
-        return Function(work.__name__, work, about, roles, answers, tuple(parameters), changes, ours)
+        return Function(name or work.__name__, work, about, roles, answers, tuple(parameters), changes, ours)
 
     return declare

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_variables
 
 from . import audit
 from .models import ApiToken, User
@@ -47,6 +48,7 @@ def of(person: User) -> QuerySet[ApiToken]:
     return ApiToken.objects.filter(person=person).select_related("person").order_by("-made_at", "-pk")
 
 
+@sensitive_variables("secret")
 def make(
     person: User, name: str, *, expires_at: datetime | None, read_only: bool, by: User | None, now: datetime
 ) -> tuple[ApiToken, str]:
@@ -92,6 +94,7 @@ def revoke_all(person: User, *, by: User | None) -> int:
     return len(found)
 
 
+@sensitive_variables("secret")
 def find(username: str, secret: str, now: datetime) -> ApiToken | None:
     """The token with this secret, of this person, if it opens something now. One query, whatever is wrong.
 
@@ -131,6 +134,7 @@ def _name(text: str) -> str:
     return name
 
 
+@sensitive_variables("secret")
 def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 

@@ -10,7 +10,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
-from autossl_panel.autossl import options, runs, waiting
+from autossl_panel.autossl import options, runs, schedule, waiting
 from autossl_panel.autossl.log.render import scope_text
 from autossl_panel.autossl.models import Account, Beat, Options, Problem, Run
 from autossl_panel.autossl.runs import Progress
@@ -152,7 +152,7 @@ def _shell(request: PanelRequest, tab: str, known: Slot | None, server: Server) 
     row: Options | None = getattr(server, "options", None)
     found = seen(server, moment)
     account = account_in_use(server) if known is None else known.account
-    next_check = None if person.is_login else _next_check(server, moment)
+    next_check = None if person.is_login else schedule.next_check(options_of(server), moment)
     return Shell(
         server=server,
         tab=tab,
@@ -207,18 +207,6 @@ def counted_server(request: PanelRequest) -> Server:
 def _own(rows: QuerySet[Owned], person: User) -> QuerySet[Owned]:
     """Those of a person's own users; root's are all."""
     return rows if person.is_root else rows.filter(user__in=visible.users(person))
-
-
-def _next_check(server: Server, moment: datetime) -> datetime:
-    """When the daily check begins next; it is over for today once it has begun."""
-    row = options_of(server)
-    at = datetime.combine(moment.date(), row.daily_at, tzinfo=moment.tzinfo)
-    if row.daily_done_on is not None and row.daily_done_on >= moment.date():
-        at += timedelta(days=1)
-    elif at < moment and row.daily_done_on is None:
-        # Never ran: a panel that was set up today begins tomorrow.
-        at += timedelta(days=1)
-    return at
 
 
 def slot(person: User, server: Server, *, account: Account | None, user: HostingUser | None = None) -> Slot:

@@ -268,6 +268,12 @@ def test_bodies_that_are_no_form(root):
         assert not answer.ok
 
 
+def test_a_body_without_a_length_is_not_taken_for_an_empty_one(root):
+    chunked = {"HTTP_TRANSFER_ENCODING": "chunked"}
+    answer = Answer(Client().generic("POST", f"{ONE}?api.version=1", b"", headers=root.header, **chunked))
+    assert (answer.status, answer.reason) == (411, "Send the body in one piece, with its length.")
+
+
 def test_who_is_nobody_has_no_body_read():
     answer = Answer(Client().post(ONE, "x" * 3_000_000, content_type=FORM))
     assert answer.status == 401

@@ -240,10 +240,8 @@ def object_of(name: str, scene: Scene) -> object:
         credential = {"clientExtensionResults": {"credProps": {"rk": True}}}
         kept = {"name": "Laptop", "credential": credential}
         return Authenticator.objects.create(user=scene.harborweb, type="webauthn", data=kept).pk
-    if name == "token-revoke":
-        return _token(scene)
-    if name == "session-end":
-        return _session(scene)
+    if name in ("token-revoke", "session-end"):
+        return _token(scene) if name == "token-revoke" else _session(scene)
     if name.startswith("channel-"):
         return scene.channel.pk
     if name == "pattern-remove":
