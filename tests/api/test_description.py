@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 
 from autossl_panel.api.catalogue import SSL, WHM
-from autossl_panel.api.houses import HOUSES
+from autossl_panel.api.houses import HOUSES, House
 from autossl_panel.people.models import Role
 from tests.api.schemas import faults
 
@@ -86,9 +86,19 @@ def test_the_judge_of_schemas_finds_what_is_wrong():
 # --- docs/api.md ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
-def test_every_function_is_explained_with_an_example_as_declared(function):
-    section = re.search(rf"^### `{function.name}`\n(.*?)(?=^##|\Z)", API, re.MULTILINE | re.DOTALL)
+CHAPTERS = {"whm": "For root and resellers", "cpanel": "For hosting users"}
+EACH = [(house, function) for house in HOUSES for function in house.functions.values()]
+
+
+def chapter(house: House) -> str:
+    found = re.search(rf"^## {CHAPTERS[house.scheme]}\n(.*?)(?=^## |\Z)", API, re.MULTILINE | re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+@pytest.mark.parametrize(("house", "function"), EACH, ids=lambda one: getattr(one, "name", None))
+def test_every_function_is_explained_with_an_example_as_declared(house, function):
+    section = re.search(rf"^### `{function.name}`\n(.*?)(?=^###|\Z)", chapter(house), re.MULTILINE | re.DOTALL)
     assert section is not None
     for parameter in function.parameters:
         assert f"`{parameter.name}`" in section[1], parameter.name
@@ -97,8 +107,9 @@ def test_every_function_is_explained_with_an_example_as_declared(function):
     assert list(faults(json.loads(example[1]), function.answers)) == []
 
 
-def test_no_function_is_explained_that_there_is_not():
-    assert set(re.findall(r"^### `(\w+)`$", API, re.MULTILINE)) == {function.name for function in FUNCTIONS}
+@pytest.mark.parametrize("house", HOUSES, ids=lambda house: house.scheme)
+def test_no_function_is_explained_that_there_is_not(house):
+    assert re.findall(r"^### `(\w+)`$", chapter(house), re.MULTILINE) == list(house.functions)
 
 
 def test_roles_are_known():
