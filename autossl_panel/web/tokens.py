@@ -14,7 +14,7 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_safe
 
 from autossl_panel.people import tokens as heart
-from autossl_panel.people.models import ApiToken
+from autossl_panel.people.models import ApiToken, User
 from autossl_panel.people.tokens import TokenProblem
 
 from . import access, messages, people_frame, shell
@@ -31,6 +31,8 @@ LIVES = {
 }
 USUAL = "365"
 SOON = timedelta(days=14)
+# What everybody who sees hosting users may read
+READING = "json-api/get_autossl_check_schedule?api.version=1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ def add(request: access.PanelRequest) -> HttpResponse:
         except TokenProblem as problem:
             problems = {problem.field: f"{problem.text} {NOTHING}"}
         else:
-            context = {"token": token, "secret": secret, "address": settings.AUTOSSL_URL}
+            context = {"token": token, "secret": secret, "example": _example(request.user, secret)}
             return shell.plain(request, "token_made.html", context)
     return shell.plain(request, "token_add.html", {"fields": fields(values, problems), "lives": LIVES.items()})
 
@@ -107,6 +109,14 @@ def _made(request: access.PanelRequest, *, name: str, expires: str, read_only: s
     now = access.now()
     until = now + timedelta(days=int(expires)) if expires != NEVER else None
     return heart.make(request.user, name, expires_at=until, read_only=read_only == "yes", by=request.user, now=now)
+
+
+@sensitive_variables("secret")
+def _example(person: User, secret: str) -> str:
+    """A call that changes nothing."""
+    scheme = "cpanel" if person.is_login else "whm"
+    path = "execute/SSL/is_autossl_check_in_progress" if person.is_login else READING
+    return f"curl -H 'Authorization: {scheme} {person.username}:{secret}' \\\n  '{settings.AUTOSSL_URL}/{path}'"
 
 
 def _rows(found: Iterable[ApiToken], now: datetime) -> list[Row]:
