@@ -202,6 +202,10 @@ WRITES: dict[str, tuple[Act, set[tuple[str, str]]]] = {
         lambda by, _scene: persons.add("amy", "reseller", PASSWORD, by=by),
         {("person:added", "amy")},
     ),
+    "people.persons.add_new": (
+        lambda by, _scene: persons.add_new("amy", "reseller", PASSWORD, by=by),
+        {("person:added", "amy")},
+    ),
     "people.persons.change_password": (
         lambda by, scene: persons.change_password(scene.harborweb, PASSWORD, by=by),
         {("person:password_changed", "harborweb")},

@@ -74,7 +74,7 @@ def set_directory(provider: Provider, url: str, *, by: User | None) -> None:
 
 def _is_ordered_from(url: str) -> bool:
     """Whether certificates for sites come from there, under whatever name."""
-    used = Q(active=True) | Q(fallback__isnull=False) | Q(choices__isnull=False) | Q(orders__isnull=False)
+    used = Q(pk__in=providers.in_use()) | Q(orders__isnull=False)
     found = Provider.objects.filter(used).distinct().values_list("directory_url", flat=True)
     return any(directory_urls.same(url, one) for one in found)
 

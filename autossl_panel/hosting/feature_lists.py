@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from autossl_panel.people import audit
+from autossl_panel.people import audit, taken
 from autossl_panel.people.models import User
 
 from .changes import Change, UserProblem, chunks, make_due, names_of, put_back
@@ -43,10 +43,10 @@ def rename(row: FeatureList, name: str, *, by: User | None) -> None:
         raise UserProblem(
             "name", _("“%(name)s” keeps its name: new hosting users get the list of this name.") % {"name": DEFAULT}
         )
+    problem = UserProblem("name", _("There is a feature list “%(name)s” already.") % {"name": name})
     with transaction.atomic():
-        if FeatureList.objects.exclude(pk=row.pk).filter(name=name).exists():
-            raise UserProblem("name", _("There is a feature list “%(name)s” already.") % {"name": name})
-        FeatureList.objects.filter(pk=row.pk).update(name=name)
+        with taken.unless(problem):
+            FeatureList.objects.filter(pk=row.pk).update(name=name)
         audit.record(by, "feature_list:changed", row.name, before={"name": row.name}, after={"name": name})
     row.name = name
 

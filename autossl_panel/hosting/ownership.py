@@ -81,13 +81,14 @@ def set_login(user: HostingUser, login: User | None, *, by: User | None) -> None
 
 def set_logins(person: User, users: Sequence[HostingUser], *, by: User | None) -> None:
     """Say for which hosting users a person signs in: for these, and for no others. One that has a login keeps it."""
-    taken = next((user for user in users if user.login_id not in (None, person.pk)), None)
-    if taken is not None and taken.login is not None:
-        raise UserProblem(
-            "hosting_users",
-            _("“%(user)s” has the login “%(login)s” already.") % {"user": taken.name, "login": taken.login.username},
-        )
     with transaction.atomic():
+        # Locked: of two logins that are given one user at once, the second is told of the first.
+        rows = HostingUser.objects.select_for_update().filter(pk__in=[user.pk for user in users]).order_by("pk")
+        for user in rows:
+            if user.login_id is not None and user.login_id != person.pk:
+                login = User.objects.get(pk=user.login_id).username
+                text = _("“%(user)s” has the login “%(login)s” already.")
+                raise UserProblem("hosting_users", text % {"user": user.name, "login": login})
         for user in HostingUser.objects.filter(login=person).exclude(pk__in=[user.pk for user in users]):
             set_login(user, None, by=by)
         for user in users:

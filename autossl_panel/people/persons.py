@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from . import audit, mail, sessions, tokens, zones
+from . import audit, mail, sessions, taken, tokens, zones
 from .models import Role, User
 
 # No letter or digit that could be read as another
@@ -70,19 +70,31 @@ def add(username: str, role: str, password: str, *, email: str = "", by: User | 
     check_role(role)
     email = email_of(email)
     person = User.objects.filter(username=username).first()
-    check_password(password, person or User(username=username, email=email))
-    if person is not None:
-        with transaction.atomic():
-            set_active(person, True, by=by)
-            set_role(person, role, by=by)
-            change_password(person, password, by=by)
-        return person, False
-    person = User(username=username, role=role, email=email)
+    if person is None:
+        return add_new(username, role, password, email=email, by=by), True
+    check_password(password, person)
+    with transaction.atomic():
+        set_active(person, True, by=by)
+        set_role(person, role, by=by)
+        change_password(person, password, by=by)
+    return person, False
+
+
+def add_new(username: str, role: str, password: str, *, email: str = "", by: User | None) -> User:
+    """Add a person whose login name nobody has; raises PersonProblem."""
+    check_username(username)
+    check_role(role)
+    person = User(username=username, role=role, email=email_of(email))
+    problem = PersonProblem("username", _("There is a person “%(username)s” already.") % {"username": username})
+    if User.objects.filter(username=username).exists():
+        raise problem
+    check_password(password, person)
     person.set_password(password)
     with transaction.atomic():
-        person.save(force_insert=True)
-        audit.record(by, "person:added", username, after={"role": role, "email": email})
-    return person, True
+        with taken.unless(problem):
+            person.save(force_insert=True)
+        audit.record(by, "person:added", username, after={"role": role, "email": person.email})
+    return person
 
 
 def set_role(person: User, role: str, *, by: User | None) -> None:
@@ -91,9 +103,9 @@ def set_role(person: User, role: str, *, by: User | None) -> None:
     with transaction.atomic():
         if role != Role.ROOT:
             _keep_a_root(person, "role")
-        if role != person.role:
+        # The row is locked before its tokens are looked for: who makes one meanwhile makes it for the new role.
+        if User.objects.filter(pk=person.pk).exclude(role=role).update(role=role):
             tokens.revoke_all(person, by=by)
-        User.objects.filter(pk=person.pk).update(role=role)
         audit.record(by, "person:changed", person.username, before={"role": person.role}, after={"role": role})
     person.role = role
 

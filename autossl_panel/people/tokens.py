@@ -10,12 +10,12 @@ import string
 import unicodedata
 from datetime import datetime, timedelta
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
-from . import audit
+from . import audit, taken
 from .models import ApiToken, User
 
 # Secrets that leak are found by it
@@ -66,11 +66,8 @@ def make(
         if ApiToken.objects.filter(person=person).count() >= MOST:
             text = _("There are %(n)d tokens, and more are not kept. Revoke one that no script uses.")
             raise TokenProblem("name", text % {"n": MOST})
-        try:
-            with transaction.atomic():
-                row.save(force_insert=True)
-        except IntegrityError as error:
-            raise TokenProblem("name", _("There is a token “%(name)s” already.") % {"name": name}) from error
+        with taken.unless(TokenProblem("name", _("There is a token “%(name)s” already.") % {"name": name})):
+            row.save(force_insert=True)
         after = {"name": name, "expires": _day(expires_at), "read_only": read_only}
         audit.record(by, "token:added", person.username, after=after)
     return row, secret

@@ -15,7 +15,7 @@ from autossl_panel.autossl import options as option_rows
 from autossl_panel.autossl.models import Channel, Message, MessageState, NotifyLevel, Options, Way
 from autossl_panel.autossl.notify import channels as heart
 from autossl_panel.autossl.notify import extras
-from autossl_panel.autossl.notify.channels import ChannelProblem, Wish
+from autossl_panel.autossl.notify.channels import ChannelProblem, Undelivered, Wish
 from autossl_panel.hosting import servers
 from autossl_panel.hosting.models import Server
 
@@ -51,16 +51,6 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Undelivered:
-    """An address or channel that would not take messages, and what it said last."""
-
-    to: str
-    number: int
-    text: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class Card:
     """All that the card shows."""
 
@@ -69,7 +59,7 @@ class Card:
     addresses: tuple[str, ...]
     mail: State
     rows: tuple[Row, ...]
-    undelivered: tuple[Undelivered, ...]
+    undelivered: Sequence[Undelivered]
     waiting: int
 
 
@@ -83,7 +73,7 @@ def card(server: Server, row: Options | None = None) -> Card:
         addresses=tuple((row or option_rows.current(server)).admin_addresses),
         mail=_mail(seen, None in busy),
         rows=tuple(_row(channel, channel.pk in busy) for channel in Channel.objects.filter(server=server)),
-        undelivered=_undelivered(server),
+        undelivered=heart.undelivered(server),
         waiting=getattr(seen[0], "waiting", 0) if seen else 0,
     )
 
@@ -122,20 +112,6 @@ def _mail(seen: Sequence[Message], busy: bool) -> State:
     sent = max((one.sent_at for one in mail if one.state == MessageState.SENT and one.sent_at), default=None)
     problem = f"{refused.address}: {refused.problem['text']}" if refused and refused.problem else ""
     return State(busy, sent, problem, refused.made_at if refused else None)
-
-
-def _undelivered(server: Server) -> tuple[Undelivered, ...]:
-    found: dict[str, Undelivered] = {}
-    rows = heart.failed(server).select_related("channel").order_by("-pk").defer("payload")
-    for message in rows[:1000]:
-        to = message.channel.name if message.channel else message.address
-        before = found.get(to)
-        if before is None:
-            text = str(message.problem["text"]) if message.problem else ""
-            found[to] = Undelivered(to, 1, text, message.made_at)
-        else:
-            found[to] = Undelivered(to, before.number + 1, before.text, before.at)
-    return tuple(found.values())[:SHOWN]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -87,12 +87,9 @@ def add(request: access.PanelRequest) -> HttpResponse:
 
 def _add(values: Mapping[str, str], password: str, by: User) -> User:
     username, role = values["username"], values["role"]
-    persons.check_username(username)
-    if User.objects.filter(username=username).exists():
-        raise PersonProblem("username", _("There is a person “%(username)s” already.") % {"username": username})
     users = hosting_users(values["hosting_users"]) if role == Role.USER else []
     with transaction.atomic():
-        person, _new = persons.add(username, role, password, email=values["email"], by=by)
+        person = persons.add_new(username, role, password, email=values["email"], by=by)
         ownership.set_logins(person, users, by=by)
     return person
 

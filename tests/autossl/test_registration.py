@@ -484,6 +484,26 @@ def test_directories_of_providers_in_use_are_read_once_a_day(account: Account, s
     assert (row.state, row.problem, row.checked_at) == (ProviderState.READY, None, later)
 
 
+@pytest.mark.parametrize("whose", ["user", "feature list"])
+def test_so_is_that_of_a_provider_that_only_a_user_or_a_feature_list_has(
+    account: Account, make_user: Any, whose: str
+) -> None:
+    user, row = make_user("amber"), account.provider
+    Provider.objects.update(active=False)
+    row.refresh_from_db()
+    now = row.checked_at + registration.directories.LOOKED_AT_EVERY
+    registration.look_again(user.server, now)
+    row.refresh_from_db()
+    assert row.checked_at < now, "nobody orders from it"
+    if whose == "user":
+        choices.choose_for_user(user, row, by=None, now=now)
+    else:
+        choices.choose_for_feature_list(user.feature_list, row, by=None, now=now)
+    registration.look_again(user.server, now)
+    row.refresh_from_db()
+    assert row.checked_at == now
+
+
 # --- profiles --------------------------------------------------------------------------------------------------------
 
 

@@ -126,7 +126,7 @@ class Message(models.Model):
     holder = models.CharField(max_length=64, default="", blank=True)
     lease_until = models.DateTimeField(null=True)
     sent_at = models.DateTimeField(null=True)
-    # {"code", "text"} of the newest try
+    # {"code", "text"} of the newest try, "since" when it is refused
     problem = models.JSONField(null=True)
 
     class Meta:

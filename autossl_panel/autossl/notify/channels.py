@@ -29,6 +29,8 @@ from . import digest, extras
 DELIVER = "autossl_panel.autossl.tasks.deliver"
 PREFIX = "whsec_"
 MOST_CHANNELS = 50
+# Of addresses and channels that take nothing, so many are told
+UNDELIVERED = 20
 
 
 class ChannelProblem(ValueError):
@@ -123,7 +125,13 @@ def send_again(server: Server, *, by: User | None, now: datetime) -> int:
     """Try once more what was given up, tests aside; returns how many messages that are."""
     with transaction.atomic():
         number = failed(server).update(
-            state=MessageState.QUEUED, retry_at=now, attempts=0, made_at=now, holder="", lease_until=None
+            state=MessageState.QUEUED,
+            retry_at=now,
+            attempts=0,
+            made_at=now,
+            holder="",
+            lease_until=None,
+            problem=None,
         )
         if number:
             audit.record(by, "messages:sent_again", server.name, after={"number": number})
@@ -134,6 +142,31 @@ def send_again(server: Server, *, by: User | None, now: datetime) -> int:
 def failed(server: Server) -> QuerySet[Message]:
     """The messages that were given up, tests aside."""
     return Message.objects.filter(server=server, state=MessageState.FAILED, test=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Undelivered:
+    """An address or channel that would not take messages, and what it said last."""
+
+    to: str
+    number: int
+    text: str
+    at: datetime
+
+
+def undelivered(server: Server) -> list[Undelivered]:
+    """Who would not take what was given up, the newest first: up to UNDELIVERED of them."""
+    found: dict[str, Undelivered] = {}
+    rows = failed(server).select_related("channel").order_by("-pk").defer("payload")
+    for message in rows[:1000]:
+        to = message.channel.name if message.channel else message.address
+        before = found.get(to)
+        if before is None:
+            text = str(message.problem["text"]) if message.problem else ""
+            found[to] = Undelivered(to, 1, text, message.made_at)
+        else:
+            found[to] = Undelivered(to, before.number + 1, before.text, before.at)
+    return list(found.values())[:UNDELIVERED]
 
 
 def newest_test(server: Server, channel: Channel | None) -> Message | None:

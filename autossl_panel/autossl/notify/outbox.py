@@ -4,6 +4,7 @@ A claim sets the next try before anything is sent: whoever dies at a message has
 other side's answer and our commit can a death send it twice, with the same name (Message-ID, webhook-id).
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,13 +18,19 @@ from autossl_panel.hosting.models import Server
 from .. import leases
 from ..models import Channel, Message, MessageState, Way
 
+log = logging.getLogger("autossl_panel.notify")
+
 LEASE = 120.0
 MINUTE = timedelta(minutes=1)
 # Before the second, third … try; then every hour
 LADDER = (MINUTE, 5 * MINUTE, 15 * MINUTE, 60 * MINUTE)
-# How long a channel is tried that takes nothing. Mail waits for its server as long as it takes
-GIVE_UP: Mapping[str, timedelta] = {Way.WEBHOOK: timedelta(days=3), Way.APPRISE: timedelta(days=3)}
-# The mail server itself did not take part: all mail waits for it
+# How long a message is tried after it was first refused; mail servers give up after five days (RFC 5321 §4.5.4.1)
+GIVE_UP: Mapping[str, timedelta] = {
+    Way.MAIL: timedelta(days=5),
+    Way.WEBHOOK: timedelta(days=3),
+    Way.APPRISE: timedelta(days=3),
+}
+# The mail server itself did not take part: all mail waits for it, as long as it takes
 MAIL_SERVER = "mail_server"
 
 
@@ -102,15 +109,30 @@ def sent(one: Claim) -> bool:
 def failed(one: Claim, trouble: Trouble) -> None:
     """It was not taken: tried again at the moment that the claim set, or never where that would not help."""
     message = one.message
-    limit = GIVE_UP.get(message.way)
-    over = trouble.final or message.test or (limit is not None and one.now - message.made_at >= limit)
     problem = {"code": trouble.code, "text": trouble.text}
+    since = _refused_since(one, trouble)
+    late = since is not None and one.now - since >= GIVE_UP[message.way]
+    over = trouble.final or message.test or late
     with transaction.atomic():
         state = MessageState.FAILED if over else MessageState.QUEUED
-        if not one.rows.update(state=state, holder="", lease_until=None, problem=problem):
+        said = {**problem, **({"since": since.isoformat()} if since is not None else {})}
+        if not one.rows.update(state=state, holder="", lease_until=None, problem=said):
             return
         if message.channel_id is not None:
             Channel.objects.filter(pk=message.channel_id).update(problem=problem, problem_at=one.now)
+    if over and not message.test:
+        to = message.channel.name if message.channel is not None else message.address
+        log.warning(
+            "message %s to %s is given up after %d tries: %s", message.ident, to, message.attempts, trouble.text
+        )
+
+
+def _refused_since(one: Claim, trouble: Trouble) -> datetime | None:
+    """When a message was refused for the first time; what the mail server's own trouble held up, nobody has refused."""
+    before = (one.message.problem or {}).get("since")
+    if before is not None:
+        return datetime.fromisoformat(before)
+    return None if trouble.code == MAIL_SERVER else one.now
 
 
 def hurry(server: Server, now: datetime) -> int:

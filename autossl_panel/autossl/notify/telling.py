@@ -111,7 +111,7 @@ def _find(found: Memory, server: Server, options: Options, ended: Sequence[Run],
     """Have the memory look at everything that there may be to tell."""
     now, policies = found.now, sites.policy_options(server)
     found.known.update(memory.rows(server, kind__in=[Kind.SERVER, Kind.PROVIDER, Kind.RUN]))
-    found.all_of(Kind.SERVER, troubles.of_server(server, policies.default, now))
+    found.all_of(Kind.SERVER, troubles.of_server(server, now))
     found.all_of(Kind.PROVIDER, troubles.of_providers(server, now))
     if ended:
         all_of_them = any(run.scope == runs.ALL for run in ended)

@@ -1,18 +1,15 @@
 """What is wrong beyond single sites, for the administrator: this server, its providers, runs that stopped."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Q
-
 from autossl_panel.hosting.models import Server, VirtualHost
 
-from .. import providers
-from ..facts import PolicyOptions
-from ..models import Account, AccountStatus, Job, Kind, Outcome, Run, Verdict
-from ..policy.needs import CLOCK_TOLERANCE
+from .. import providers, trouble
+from ..models import Account, AccountStatus, Job, Kind, Run
+from ..policy.trouble import ServerTrouble
+from . import channels
 from .changes import DAY, ZERO, Fact
 from .matters import HOUR, Matter
 
@@ -29,47 +26,45 @@ CODES = {
 # A person has to act on these; the others may be over at the next try
 ACT = frozenset({"ca_terms", "ca_eab", "ca_account", "profile_gone"})
 CA_CODES = ("ca_account", "ca_eab", "ca_server", "ca_terms", "ca_unreachable")
-# Our own part of “could not be checked from here”, with its subject
-UNKNOWN = ("resolver", "no_route", "own_address_timeout")
-MOST_VERDICTS = 5000
+# What keeps names from being checked here, as messages have called it since the first one
+UNKNOWN = {"resolver_dead": "resolver", "no_route": "no_route", "own_address": "own_address_timeout"}
+# Of addresses and channels that take nothing, so many are named
+NAMED = 3
 
 
-def of_server(server: Server, options: PolicyOptions, now: datetime) -> list[Matter]:
-    """Trouble of this server: its clock, resolver and routes, the web server's configuration, many failing alike."""
-    found = []
-    offset = options.clock_offset
-    if abs(offset) > CLOCK_TOLERANCE:
-        found.append(_server("clock", {"seconds": round(offset.total_seconds())}))
+def of_server(server: Server, now: datetime) -> list[Matter]:
+    """Trouble of this server: its clock, resolver and routes, the web server's configuration, many failing alike,
+    messages that nobody takes.
+    """
+    seen = trouble.look(server, now)
+    found = [_server("clock", {"seconds": int(one.data["seconds"])}) for one in seen if one.code == "clock"]
     problem = server.inventory_problem
     if problem is not None:
         found.append(_server("inventory", problem, about=str(problem.get("file") or "")))
-    found += _unknown(server, now)
+    found += _unknown(seen)
+    found += _undelivered(server)
     alike = Job.objects.filter(server=server, outcome_reason="reductions_suspended", ended_at__gt=now - DAY)
     if alike.exists():
         found.append(_server("reductions_suspended", {}))
     return found
 
 
-def _unknown(server: Server, now: datetime) -> list[Matter]:
+def _unknown(seen: Iterable[ServerTrouble]) -> Iterator[Matter]:
     """What keeps names from being checked here, by its reason."""
-    rows = Verdict.objects.filter(
-        outcome=Outcome.UNKNOWN,
-        at__gt=now - 2 * DAY,
-        domain__virtual_host__server=server,
-        domain__virtual_host__gone_at__isnull=True,
-    ).values_list("data", flat=True)
-    counts: Counter[str] = Counter()
-    first: dict[str, Mapping[str, Any]] = {}
-    for data in rows[:MOST_VERDICTS]:
-        reason = str(data.get("reason", "")).partition(":")[0]
-        if reason in UNKNOWN:
-            counts[reason] += 1
-            first.setdefault(reason, data)
-    return [
-        _server(reason, {**first[reason], "number": counts[reason]}, patience=HOUR)
-        for reason in UNKNOWN
-        if counts[reason]
-    ]
+    for code, reason in UNKNOWN.items():
+        mine = [one for one in seen if one.code == code]
+        if mine:
+            data = {**mine[0].data, "number": sum(one.names for one in mine)}
+            yield _server(reason, data, patience=HOUR)
+
+
+def _undelivered(server: Server) -> Iterator[Matter]:
+    """Messages that were given up, so that whoever else takes them hears of it."""
+    found = channels.undelivered(server)
+    if found:
+        text = "; ".join(f"{one.to}: {one.text}" for one in found[:NAMED]) + (" …" if len(found) > NAMED else "")
+        facts: frozenset[Fact] = frozenset((one.to, "undelivered") for one in found)
+        yield Matter(Kind.SERVER, "server:undelivered", facts, code="undelivered", data={"text": text})
 
 
 def _server(code: str, data: Mapping[str, Any], *, about: str = "", patience: timedelta = ZERO) -> Matter:
@@ -83,7 +78,7 @@ def of_providers(server: Server, now: datetime) -> list[Matter]:
     active = providers.active(server)
     found = []
     accounts = Account.objects.select_related("provider").filter(server=server)
-    for account in accounts.filter(Q(provider__active=True) | Q(provider__fallback__isnull=False)).order_by("pk"):
+    for account in accounts.filter(provider__in=providers.in_use()).order_by("pk"):
         codes: dict[str, str] = {}
         down = account.down_until is not None and account.down_until > now
         if down:

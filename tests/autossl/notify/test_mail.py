@@ -76,7 +76,8 @@ def test_refused_for_now_is_tried_again_later_and_then_sent(server, smtp, now):
     for _try in range(6):
         assert post.deliver(server, now=moment).failed == 1
         message.refresh_from_db()
-        assert message.problem == {"code": "recipient", "text": "451 4.7.1 Greylisted, try again later"}
+        text = "451 4.7.1 Greylisted, try again later"
+        assert message.problem == {"code": "recipient", "text": text, "since": now.isoformat()}
         assert post.deliver(server, now=message.retry_at - MINUTE / 2).failed == 0, "not before its time"
         moments.append(message.retry_at - moment)
         moment = message.retry_at
@@ -84,6 +85,40 @@ def test_refused_for_now_is_tried_again_later_and_then_sent(server, smtp, now):
     del smtp.postbox.answers[ADMIN]
     assert post.deliver(server, now=moment).sent == 1
     assert len(smtp.postbox.taken) == 1
+
+
+def test_a_mailbox_that_puts_off_for_ever_is_given_up_after_five_days(server, smtp, root, now, caplog):
+    smtp.postbox.answers["full@example.org"] = "452 4.2.2 Mailbox full"
+    message = queued(server, now, "full@example.org")
+    moment = now
+    while moment < now + 5 * DAY:
+        assert post.deliver(server, now=moment).failed == 1
+        message.refresh_from_db()
+        assert message.state == "queued"
+        moment = message.retry_at
+    assert not caplog.records
+    assert post.deliver(server, now=moment).failed == 1
+    message.refresh_from_db()
+    assert (message.state, message.problem["text"]) == ("failed", "452 4.2.2 Mailbox full")
+    assert "full@example.org is given up after" in caplog.text
+    assert [(one.to, one.number) for one in channels.undelivered(server)] == [("full@example.org", 1)]
+    assert post.deliver(server, now=moment + 30 * DAY) == post.Tally()
+    del smtp.postbox.answers["full@example.org"]
+    assert channels.send_again(server, by=root, now=moment) == 1
+    assert post.deliver(server, now=moment).sent == 1
+
+
+def test_the_five_days_begin_with_the_first_refusal_not_while_the_server_is_down(server, smtp, now):
+    smtp.postbox.answers[ADMIN] = "451 4.7.1 Greylisted, try again later"
+    smtp.stop()
+    message = queued(server, now, ADMIN)
+    post.deliver(server, now=now)
+    smtp.start()
+    post.deliver(server, now=now + 9 * DAY)
+    message.refresh_from_db()
+    assert message.state == "queued"
+    smtp.postbox.answers.clear()
+    assert post.deliver(server, now=message.retry_at).sent == 1
 
 
 @pytest.mark.parametrize(
@@ -96,7 +131,8 @@ def test_refused_for_good_is_told_on_the_row_and_not_tried_again(server, smtp, n
     tally = post.deliver(server, now=now)
     assert (tally.sent, tally.failed) == (1, 1), "one bad address holds up nobody else"
     message.refresh_from_db()
-    assert (message.state, message.problem) == ("failed", {"code": "recipient", "text": answer})
+    said = {"code": "recipient", "text": answer, "since": now.isoformat()}
+    assert (message.state, message.problem) == ("failed", said)
     assert post.deliver(server, now=now + 30 * DAY) == post.Tally()
     assert smtp.postbox.steps.count("RCPT") == 2
 
@@ -121,7 +157,7 @@ def test_what_the_administrator_can_mend_loses_nothing(server, smtp, now, step, 
     message = queued(server, now, ADMIN)
     post.deliver(server, now=now)
     message.refresh_from_db()
-    assert (message.state, message.problem) == ("queued", {"code": code, "text": answer})
+    assert (message.state, message.problem) == ("queued", {"code": code, "text": answer, "since": now.isoformat()})
     smtp.postbox.answers, smtp.postbox.mail_answer, smtp.postbox.data_answer = {}, "", ""
     assert post.deliver(server, now=message.retry_at).sent == 1
 

@@ -127,7 +127,7 @@ def test_it_says_that_it_is_told_again(stage, said):
 
 
 def test_every_cause_has_words_and_a_fix():
-    told = INSTALLING | OF_THE_CA | OF_THE_SERVER | PATIENT | set(CA_CODES) | set(UNKNOWN) | set(texts.CAUSES)
+    told = INSTALLING | OF_THE_CA | OF_THE_SERVER | PATIENT | set(CA_CODES) | set(UNKNOWN.values()) | set(texts.CAUSES)
     for code in sorted(told | {"expired", "revoked", "order_stuck"}):
         assert code in texts.CAUSES or code in REASONS, code
     for code in sorted(told):

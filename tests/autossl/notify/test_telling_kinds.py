@@ -11,13 +11,16 @@ from autossl_panel.autossl.models import (
     Account,
     AccountStatus,
     Certificate,
+    Channel,
     JobOutcome,
     Message,
+    MessageState,
     Provider,
+    ProviderChoice,
 )
 from autossl_panel.autossl.notify import telling
 from autossl_panel.hosting.models import Domain, Exclusion, Server, VirtualHost
-from tests.autossl.notify.rows import ADMIN, fail, installed
+from tests.autossl.notify.rows import ADMIN, fail, installed, queued
 
 pytestmark = pytest.mark.django_db
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -83,6 +86,22 @@ def test_trouble_of_this_server_goes_to_the_administrator_alone(server, provider
     assert mails() == [(ADMIN, {"server": 3})]
 
 
+def test_messages_that_nobody_takes_are_told_by_another_channel(server, admin, amber, mails, now):
+    Channel.objects.create(server=server, kind="webhook", name="ops", target="https://h.example/", secret="")
+    queued(server, now - 6 * DAY, "full@example.org")
+    problem = {"code": "recipient", "text": "452 4.2.2 Mailbox full"}
+    Message.objects.update(state=MessageState.FAILED, problem=problem)
+    telling.look(server, now=now)
+    made = Message.objects.get(channel__name="ops")
+    [group] = made.payload["groups"]
+    assert (group["kind"], group["code"]) == ("server", "undelivered")
+    assert group["cause"] == "messages could not be delivered: full@example.org: 452 4.2.2 Mailbox full"
+    assert "notify again" in group["fix"]
+    Message.objects.exclude(state=MessageState.FAILED).delete()
+    telling.look(server, now=now + DAY)
+    assert not Message.objects.exclude(state=MessageState.FAILED).exists(), "told once"
+
+
 def test_a_resolver_that_fails_for_an_hour_is_told(server, site, made, mails, now):
     options.change(server, {"notify_user": "none"}, by=None)
     for hours, told in ((0, 0), (0.5, 0), (2, 1), (3, 0)):
@@ -123,6 +142,15 @@ def test_what_the_ca_wants_of_a_person_is_told(server, admin, mails, now, proble
     telling.look(server, now=now)
     [group] = Message.objects.get().payload["groups"]
     assert (group["kind"], group["code"]) == ("provider", code)
+
+
+def test_trouble_with_a_provider_that_only_a_user_has_is_told(server, amber, now):
+    Provider.objects.update(active=False)
+    Account.objects.update(status=AccountStatus.REFUSED, problem={"code": "account", "text": "no"})
+    assert telling.look(server, now=now) == 0, "nobody orders from it"
+    ProviderChoice.objects.create(user=amber, provider=Provider.objects.get())
+    telling.look(server, now=now + 2 * DAY)
+    assert "provider" in Message.objects.get().payload["counts"]
 
 
 def test_a_profile_that_is_no_longer_offered_is_told(server, admin, now):
