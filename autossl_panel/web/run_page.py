@@ -125,6 +125,8 @@ def _state(request: access.PanelRequest, found: Run, live_run: shell.LiveRun) ->
     return {
         "run": found,
         "live": live_run,
+        # Of a run that has ended, what was held says so itself
+        "held_up": found.ended_at is None and shell.is_paused(access.server(request)),
         "cancel_here": live_run.may_cancel and not _in_slot(request, found),
         "progress": progress,
         "row": run_table.described(request.user, found),

@@ -73,7 +73,7 @@ class LiveRun:
 class Slot:
     """What the run slot shows: a live run, or the blue button with what the last run did.
 
-    `user` is whom the button runs, where the person signs in for hosting users.
+    `user` is whom the button runs, where the person signs in for hosting users; `paused`: nothing is ordered now.
     """
 
     live: LiveRun | None
@@ -82,6 +82,7 @@ class Slot:
     scope: str
     account: Account | None
     user: HostingUser | None = None
+    paused: bool = False
 
     @property
     def has_provider(self) -> bool:
@@ -183,6 +184,11 @@ def options_of(server: Server) -> Options:
     return getattr(server, "options", None) or options.current(server)
 
 
+def is_paused(server: Server) -> bool:
+    """Whether somebody paused AutoSSL on this server."""
+    return options_of(server).paused_at is not None
+
+
 def seen(server: Server, moment: datetime) -> Seen:
     """When the workers of a server gave their last sign."""
     beat: Beat | None = getattr(server, "beat", None)
@@ -250,6 +256,7 @@ def slot(
     """
     if person.is_login:
         return _slot_of_login(person, account, user, counted)
+    paused = is_paused(server)
     scope = own_scope(person)
     scopes = [scope] if person.is_root else [scope, runs.ALL]
     live = [run for run in Run.objects.filter(server=server, scope__in=scopes, ended_at__isnull=True)]
@@ -257,10 +264,10 @@ def slot(
     for run in live:
         found = counted if counted is not None and counted.run == run else live_run(person, run)
         if run.scope == scope or found.progress.queued + found.progress.running + found.progress.staged:
-            return Slot(found, None, 0, scope, account)
+            return Slot(found, None, 0, scope, account, paused=paused)
     last = Run.objects.filter(server=server, scope=scope, ended_at__isnull=False).order_by("-started_at").first()
     failed = last.counts.get("outcomes", {}).get("failed", 0) if last else 0
-    return Slot(None, last, failed, scope, account)
+    return Slot(None, last, failed, scope, account, paused=paused)
 
 
 def _slot_of_login(person: User, account: Account | None, user: HostingUser | None, counted: LiveRun | None) -> Slot:
