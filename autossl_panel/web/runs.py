@@ -37,8 +37,8 @@ def runs(request: access.PanelRequest) -> HttpResponse:
     )
     only_state = not (wish.q or wish.outcome or wish.scope or wish.user)
     total = counts[{"failures": "failures", "all": "wide", "person": "person"}.get(wish.state, "all")]
-    found = run_table.matching(mine, request.user, wish).order_by("-started_at", "-pk").select_related("asked_by")
-    paging = paginate(request, found, total=total if only_state else None)
+    found = run_table.matching(mine, request.user, wish).order_by("-started_at", "-pk")
+    paging = paginate(request, run_table.named(found), total=total if only_state else None)
     last = run_table.last(mine)
     both = {run.pk: run for run in (*paging.rows, *last)}
     rows = {row.run.pk: row for row in run_table.rows(request.user, list(both.values()))}
