@@ -207,8 +207,12 @@ def _problem(provider: Provider, account: Account | None, told: ProviderProblem 
     """The field that is wrong and what is: just told, else what a worker found."""
     if told is not None:
         return told.field, told.text
+    # That of a valid account of the provider in use has a card of its own, with what can be done.
+    told_here = account is not None and (
+        account.status == AccountStatus.REFUSED or (account.status == AccountStatus.VALID and not provider.active)
+    )
     for found in (
-        account.problem if account is not None and account.status == AccountStatus.REFUSED else None,
+        account.problem if account is not None and told_here else None,
         provider.problem if provider.state == ProviderState.REFUSED else None,
     ):
         if found:

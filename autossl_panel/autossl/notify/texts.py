@@ -149,7 +149,9 @@ FIXES: dict[str, "_StrPromise"] = {
     "paused": gettext_lazy("Resume AutoSSL in the panel."),
     "ca_unreachable": gettext_lazy("Check that this server reaches the CA: firewall, proxy, DNS. AutoSSL tries again."),
     "ca_server": gettext_lazy("The CA has to mend this. AutoSSL tries again by itself."),
-    "ca_terms": gettext_lazy("Read and agree to the terms on the Providers tab, or: provider use NAME --agree-tos."),
+    "ca_terms": gettext_lazy(
+        "Read and agree to the terms on the Providers tab, or: provider use NAME --agree-tos --register-only."
+    ),
     "ca_eab": gettext_lazy("Ask the CA for new external account binding and give it on the Providers tab."),
     "ca_account": gettext_lazy("Register anew on the Providers tab, or: provider register-anew NAME --agree-tos."),
     "profile_gone": gettext_lazy("Choose another profile, or none: provider profile NAME."),

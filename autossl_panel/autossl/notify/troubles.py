@@ -73,9 +73,8 @@ def _server(code: str, data: Mapping[str, Any], *, about: str = "", patience: ti
 
 
 def of_providers(server: Server, now: datetime) -> list[Matter]:
-    """Trouble with the providers in use and their accounts, with the number of sites that wait for it."""
+    """Trouble with the providers in use, whoever chose them, and their accounts; with the sites that wait for each."""
     waiting = _waiting(server)
-    active = providers.active(server)
     found = []
     accounts = Account.objects.select_related("provider").filter(server=server)
     for account in accounts.filter(provider__in=providers.in_use()).order_by("pk"):
@@ -86,11 +85,11 @@ def of_providers(server: Server, now: datetime) -> list[Matter]:
         for problem in (account.problem, account.provider.problem):
             if problem and account.status != AccountStatus.REGISTERING:
                 codes.setdefault(_code(problem), str(problem.get("text", "")))
-        if active is not None and active[1].pk == account.pk:
-            for code, (_number, text) in waiting.items():
-                codes.setdefault(code, text)
+        mine = waiting.get(account.provider.name, {})
+        for code, (_number, text) in mine.items():
+            codes.setdefault(code, text)
         if codes:
-            found.append(_provider(account, codes, waiting, at_once=down))
+            found.append(_provider(account, codes, mine, at_once=down))
     return found
 
 
@@ -117,14 +116,19 @@ def _code(problem: Mapping[str, Any] | None) -> str:
     return code if code.startswith("ca_") else CODES.get(code, "ca_server")
 
 
-def _waiting(server: Server) -> dict[str, tuple[int, str]]:
-    """By the CA's codes: how many sites they stand in the way of, and what the CA said to one of them."""
+def _waiting(server: Server) -> dict[str, dict[str, tuple[int, str]]]:
+    """By provider and the CA's code: how many sites wait for that, and what the CA said to one of them."""
     rows = VirtualHost.objects.filter(server=server, gone_at__isnull=True, problem__code__in=CA_CODES)
-    found: dict[str, tuple[int, str]] = {}
-    for problem in rows.values_list("problem", flat=True).iterator():
+    active = providers.active(server)
+    # Rows of old did not say whom they had asked.
+    unsaid = active[0].name if active is not None else ""
+    found: dict[str, dict[str, tuple[int, str]]] = {}
+    for problem in rows.order_by("pk").values_list("problem", flat=True).iterator():
         assert problem is not None
-        number, text = found.get(problem["code"], (0, str((problem.get("data") or {}).get("text", ""))))
-        found[problem["code"]] = (number + 1, text)
+        data = problem.get("data") or {}
+        mine = found.setdefault(str(data.get("provider") or unsaid), {})
+        number, text = mine.get(problem["code"], (0, str(data.get("text", ""))))
+        mine[problem["code"]] = (number + 1, text)
     return found
 
 

@@ -20,7 +20,7 @@ from autossl_panel.autossl.models import (
 )
 from autossl_panel.autossl.notify import telling
 from autossl_panel.hosting.models import Domain, Exclusion, Server, VirtualHost
-from tests.autossl.notify.rows import ADMIN, fail, installed, queued
+from tests.autossl.notify.rows import ADMIN, another_provider, fail, installed, queued
 
 pytestmark = pytest.mark.django_db
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -151,6 +151,42 @@ def test_trouble_with_a_provider_that_only_a_user_has_is_told(server, amber, now
     ProviderChoice.objects.create(user=amber, provider=Provider.objects.get())
     telling.look(server, now=now + 2 * DAY)
     assert "provider" in Message.objects.get().payload["counts"]
+
+
+@pytest.mark.parametrize("whose", ["user", "feature list"])
+def test_sites_that_wait_for_a_provider_of_their_own_are_told_of_that_one(server, site, amber, now, whose):
+    chooser = {"user": amber} if whose == "user" else {"feature_list": amber.feature_list}
+    ProviderChoice.objects.create(provider=another_provider(server), **chooser)
+    data = {"text": "Terms changed", "provider": "b-own"}
+    VirtualHost.objects.update(problem={"code": "ca_terms", "domain": site.name, "data": data})
+    telling.look(server, now=now)
+    [group] = Message.objects.get().payload["groups"]
+    [notice] = group["notices"]
+    assert (group["kind"], group["code"], notice["site"], notice["waiting"]) == ("provider", "ca_terms", "b-own", 1)
+    assert "Terms changed" in group["cause"]
+    assert "--register-only" in group["fix"], "agreeing does not make it everybody's"
+
+
+def test_two_providers_in_trouble_are_two_matters_each_with_its_own_sites(server, amber, make_site, now):
+    ProviderChoice.objects.create(provider=another_provider(server), user=amber)
+    for number, (code, provider) in enumerate([("ca_terms", "b-own"), ("ca_eab", "b-own"), ("ca_account", "pebble")]):
+        host = make_site(amber, f"s{number}.example.com")
+        data = {"text": f"{provider} says {code}", "provider": provider}
+        VirtualHost.objects.filter(pk=host.pk).update(problem={"code": code, "domain": host.name, "data": data})
+    telling.look(server, now=now)
+    payload = Message.objects.get().payload
+    assert payload["counts"] == {"provider": 2}
+    told = {
+        notice["site"]: (group["code"], notice["waiting"]) for group in payload["groups"] for notice in group["notices"]
+    }
+    assert told == {"b-own": ("ca_eab", 2), "pebble": ("ca_account", 1)}
+
+
+def test_a_provider_that_nobody_has_any_more_is_not_told_of(server, site, admin, now):
+    another_provider(server)
+    data = {"text": "Terms changed", "provider": "b-own"}
+    VirtualHost.objects.update(problem={"code": "ca_terms", "domain": site.name, "data": data})
+    assert telling.look(server, now=now) == 0
 
 
 def test_a_profile_that_is_no_longer_offered_is_told(server, admin, now):
