@@ -1,6 +1,8 @@
 """What is wrong beyond single sites, for the administrator: this server, its providers, runs that stopped."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,7 +13,7 @@ from ..models import Account, AccountStatus, Job, Kind, Run
 from ..policy.trouble import ServerTrouble
 from . import channels
 from .changes import DAY, ZERO, Fact
-from .matters import HOUR, Matter
+from .matters import HOUR, OF_THE_CA, PATIENT, Matter, family
 
 # What a CA's problem kind is called on a site; as `jobs.ordering` says it
 CODES = {
@@ -30,6 +32,16 @@ CA_CODES = ("ca_account", "ca_eab", "ca_server", "ca_terms", "ca_unreachable")
 UNKNOWN = {"resolver_dead": "resolver", "no_route": "no_route", "own_address": "own_address_timeout"}
 # Of addresses and channels that take nothing, so many are named
 NAMED = 3
+# The summary of a run remembers so many failing sites one by one; beyond, its causes alone are what may change
+ONE_BY_ONE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """A site whose newest job failed, of which nothing is told on its own: its certificate is sound all the same."""
+
+    site: str
+    code: str
 
 
 def of_server(server: Server, now: datetime) -> list[Matter]:
@@ -141,3 +153,28 @@ def of_runs(ended: Iterable[Run]) -> list[Matter]:
             data = {"text": str((run.problem or {}).get("text", "")), "scope": run.scope}
             found[code] = Matter(Kind.RUN, f"run:{code}", frozenset({("", code)}), code=code, data=data)
     return list(found.values())
+
+
+def is_summed_up(code: str) -> bool:
+    """Whether a site that failed so belongs into a run's summary: what is the CA's is told of the provider, and what
+    waits for its turn ends by itself.
+    """
+    return code not in OF_THE_CA and code not in PATIENT
+
+
+def of_failures(failing: Sequence[Failing]) -> list[Matter]:
+    """One summary of what failed in a run for all and is told nowhere else: by cause how many sites, and the first."""
+    if not failing:
+        return []
+    by_cause = Counter(one.code for one in failing)
+    facts: frozenset[Fact] = frozenset((one.site, family(one.code)) for one in failing)
+    if len(facts) > ONE_BY_ONE:
+        facts = frozenset(("", cause) for _site, cause in facts)
+    data = {
+        "failing": len(failing),
+        "causes": [
+            {"code": code, "sites": number, "named": [one.site for one in failing if one.code == code][:NAMED]}
+            for code, number in by_cause.most_common()
+        ],
+    }
+    return [Matter(Kind.RUN, "run:failures", facts, code="failures", data=data)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -18,7 +19,7 @@ from autossl_panel.autossl.models import (
     Provider,
     ProviderChoice,
 )
-from autossl_panel.autossl.notify import telling
+from autossl_panel.autossl.notify import render, telling, troubles
 from autossl_panel.hosting.models import Domain, Exclusion, Server, VirtualHost
 from tests.autossl.notify.rows import ADMIN, another_provider, fail, installed, queued
 
@@ -235,3 +236,88 @@ def test_a_run_that_stopped_is_told_on_change_only(server, admin, made, mails, n
         moment = now + 2 * n * DAY
         assert telling.after_run(made.ended(moment, scope=scope, problem=problem).pk, now=moment) == told, n
     assert {kind for _to, kinds in mails() for kind in kinds} == {"run"}
+
+
+# --- runs that ended with failures ------------------------------------------------------------------------------------
+
+
+def _failures(made, now, hosts: Sequence[VirtualHost], code: str = "internal", scope: str = "*") -> int:
+    """A run in which these sound sites failed, told; how many messages that made."""
+    run = made.ended(now, scope=scope)
+    for host in hosts:
+        made.job(run, host, JobOutcome.FAILED, code, code)
+    return telling.after_run(run.pk, now=now)
+
+
+@pytest.fixture
+def sound(amber, make_site, now) -> list[VirtualHost]:
+    """Three sites with sound certificates."""
+    hosts = [make_site(amber, f"s{n}.example.com") for n in range(3)]
+    for host in hosts:
+        installed(host, now, host.name)
+    return hosts
+
+
+def test_a_run_for_all_that_ended_with_failures_is_one_summary_by_cause(server, sound, made, now):
+    options.change(server, {"notify_admin": "failures"}, by=None)
+    run = made.ended(now, scope="*", counts={"outcomes": {"failed": 3, "kept": 5}})
+    for host, code in zip(sound, ("internal", "internal", "ca_order"), strict=True):
+        made.job(run, host, JobOutcome.FAILED, code, code)
+    assert telling.after_run(run.pk, now=now) == 1, "not to the user: it is nothing that visitors notice"
+    message = Message.objects.get()
+    payload = message.payload
+    assert (message.address, payload["counts"], payload["severity"]) == (ADMIN, {"run": 1}, "failure")
+    [group] = payload["groups"]
+    assert group["code"] == "failures"
+    told = "3 sites failed whose certificates still hold: 2 × an error in the panel itself (s0.example.com, s1."
+    assert group["cause"].startswith(told)
+    assert group["cause"].endswith(" (s2.example.com)")
+    assert payload["url"].endswith(f"/runs/{run.pk}/")
+    assert payload["run"]["outcomes"] == {"failed": 3, "kept": 5}
+    assert "Run: 3 sites failed" in render.subject(payload)
+
+
+def test_the_summary_is_told_when_other_sites_or_causes_fail_only(server, sound, made, mails, now):
+    told = [
+        _failures(made, now, sound[:1]),
+        _failures(made, now + DAY, sound[:1]),
+        _failures(made, now + 2 * DAY, sound[:2]),
+        _failures(made, now + 3 * DAY, sound[:1]),
+        _failures(made, now + 3.5 * DAY, sound[:2]),
+        _failures(made, now + 4 * DAY, sound[:1], code="ca_order"),
+        _failures(made, now + 5 * DAY, []),
+        _failures(made, now + 7 * DAY, sound[:1], code="ca_order"),
+    ]
+    assert told == [1, 0, 1, 0, 0, 1, 0, 1]
+
+
+def test_what_is_told_of_a_site_or_a_provider_is_not_told_as_a_run_too(server, site, sound, made, mails, now):
+    run = made.failed(now, site, scope="*")
+    for host, code in zip(sound, ("ca_unreachable", "rate_limited", "order_stuck"), strict=True):
+        made.job(run, host, JobOutcome.FAILED, code, code)
+    telling.after_run(run.pk, now=now)
+    assert mails() == [(ADMIN, {"unsecured": 1}), ("amber@amber.example", {"unsecured": 1})]
+
+
+def test_a_single_users_run_is_not_summed_up_and_forgets_nothing(server, sound, made, mails, now):
+    assert _failures(made, now, sound[:1], scope="user:amber") == 0
+    assert _failures(made, now, sound[:1]) == 1
+    assert _failures(made, now + HOUR, [], scope="user:amber") == 0
+    assert _failures(made, now + 3 * DAY, sound[:1]) == 0, "the run of one user did not end what the other had told"
+
+
+def test_a_site_that_was_secured_since_has_not_failed(server, sound, made, mails, now):
+    run = made.ended(now, scope="*")
+    made.job(run, sound[0], JobOutcome.FAILED, "internal", "internal")
+    made.job(made.ended(now), sound[0], JobOutcome.SECURED, "due")
+    assert telling.after_run(run.pk, now=now) == 0
+
+
+def test_of_very_many_failing_sites_only_the_causes_are_remembered():
+    failing = [troubles.Failing(f"s{n}.example.com", "internal") for n in range(troubles.ONE_BY_ONE)]
+    [one_by_one] = troubles.of_failures(failing)
+    [more] = troubles.of_failures([*failing, troubles.Failing("other.example.com", "ca_order")])
+    assert len(one_by_one.facts) == troubles.ONE_BY_ONE
+    assert more.facts == {("", "internal"), ("", "ca_order")}
+    assert more.data["causes"][0]["named"] == ["s0.example.com", "s1.example.com", "s2.example.com"]
+    assert troubles.of_failures([]) == []
