@@ -7,20 +7,23 @@ from datetime import timedelta
 
 import pytest
 
-from autossl_panel.autossl import options
+from autossl_panel.autossl import options, standing
 from autossl_panel.autossl.models import (
     Account,
     AccountStatus,
     Certificate,
     Channel,
+    Installation,
     JobOutcome,
     Message,
     MessageState,
     Provider,
     ProviderChoice,
+    UntoldRun,
 )
 from autossl_panel.autossl.notify import render, telling, troubles
-from autossl_panel.hosting.models import Domain, Exclusion, Server, VirtualHost
+from autossl_panel.hosting import exclusion_patterns
+from autossl_panel.hosting.models import Domain, Exclusion, HostingUser, Server, VirtualHost
 from tests.autossl.notify.rows import ADMIN, another_provider, fail, installed, queued
 
 pytestmark = pytest.mark.django_db
@@ -44,6 +47,70 @@ def test_a_reduced_certificate_says_which_names_it_lost(server, site, amber, mad
     mails()
     telling.look(server, now=now + DAY)
     assert mails() == []
+
+
+@pytest.mark.parametrize("level", ["server", "reseller", "feature_list", "user"])
+def test_a_reduced_certificate_does_not_name_what_a_pattern_excluded(server, root, site, amber, made, now, level):
+    for position, (name, added) in enumerate(
+        [("old.amber.example.com", False), ("dev.amber.example.com", False), ("www.dev.amber.example.com", True)], 2
+    ):
+        Domain.objects.create(virtual_host=site, name=name, position=position, added=added)
+    HostingUser.objects.filter(pk=amber.pk).update(owner=root)
+    where = {
+        "server": {},
+        "reseller": {"owner": root},
+        "feature_list": {"feature_list": amber.feature_list},
+        "user": {"user": amber},
+    }
+    for text in ("old.*", "dev.amber.*"):
+        exclusion_patterns.add_pattern(text, exclusion_patterns.Level(server, **where[level]), by=None, now=now)
+    installed(site, now, *site.domains.values_list("name", flat=True), days_left=2)
+    new = installed(site, now, "amber.example.com", days_left=90)
+    telling.after_run(made.secured(now, site, new, "reduced_coverage").pk, now=now)
+    [group] = Message.objects.get(address=ADMIN).payload["groups"]
+    assert group["notices"][0]["names"] == ["shop.amber.example.com"]
+
+
+def test_a_pattern_of_another_user_excludes_nothing_here(server, site, make_user, made, now):
+    level = exclusion_patterns.Level(server, user=make_user("birch"))
+    exclusion_patterns.add_pattern("shop.*", level, by=None, now=now)
+    installed(site, now, "amber.example.com", "shop.amber.example.com", days_left=2)
+    new = installed(site, now, "amber.example.com", days_left=90)
+    telling.after_run(made.secured(now, site, new, "reduced_coverage").pk, now=now)
+    [group] = Message.objects.get(address=ADMIN).payload["groups"]
+    assert group["notices"][0]["names"] == ["shop.amber.example.com"]
+
+
+def test_names_that_a_pattern_excludes_are_not_told_as_uncovered(server, site, amber, mails, now):
+    installed(site, now, "amber.example.com")
+    fail(site, "nxdomain", now, "shop.amber.example.com")
+    exclusion_patterns.add_pattern("shop.*", exclusion_patterns.Level(server, user=amber), by=None, now=now)
+    standing.record(server, [site.pk], now)
+    assert telling.look(server, now=now) == 0
+    exclusion_patterns.remove_pattern(amber.exclusion_patterns.get(), by=None, now=now)
+    standing.record(server, [site.pk], now)
+    telling.look(server, now=now + DAY)
+    assert mails() == [(ADMIN, {"uncovered": 1}), ("amber@amber.example", {"uncovered": 1})]
+
+
+def test_what_the_loop_breaker_holds_is_told_to_the_administrator_and_a_day_later_to_the_user(
+    server, site, made, mails, now
+):
+    certificate = installed(site, now, "amber.example.com", "shop.amber.example.com")
+    made.secured(now, site, certificate, "mismatch")
+    UntoldRun.objects.all().delete()
+    Installation.objects.filter(certificate=certificate).update(key_matches=False)
+    standing.record(server, [site.pk], now)
+    site.refresh_from_db()
+    assert site.problem["code"] == "loop", "the order for its defect did not mend it"
+    telling.look(server, now=now)
+    [group] = Message.objects.get().payload["groups"]
+    assert (group["kind"], group["code"]) == ("unsecured", "loop")
+    assert mails() == [(ADMIN, {"unsecured": 1})]
+    telling.look(server, now=now + HOUR)
+    assert mails() == []
+    telling.look(server, now=now + 25 * HOUR)
+    assert mails() == [("amber@amber.example", {"unsecured": 1})]
 
 
 @pytest.mark.parametrize(
