@@ -74,9 +74,17 @@ def _foreign(server: Server, values: Values, now: datetime) -> Point | None:
 def _www(server: Server, values: Values, _now: datetime) -> Point | None:
     if values["serve_www"] == "yes":
         return None
-    rows = Domain.objects.filter(added=True, virtual_host__server=server, virtual_host__gone_at__isnull=True)
-    n = rows.count()
-    if not n:
+    there = Domain.objects.filter(virtual_host__server=server, virtual_host__gone_at__isnull=True)
+    wild = there.filter(name__startswith="*.")
+    # A wildcard among a site's names serves its www. whatever is set here.
+    wildcards: dict[int, list[str]] = {}
+    for host, name in wild.values_list("virtual_host_id", "name"):
+        wildcards.setdefault(host, []).append(name[1:])
+    added = there.filter(added=True)
+    beside = added.filter(virtual_host__in=wild.values("virtual_host")).values_list("virtual_host_id", "name")
+    served = sum(1 for host, name in beside if name.endswith(tuple(wildcards.get(host, ()))))
+    n = added.count() - served
+    if n <= 0:
         return None
     text = ngettext(
         "%(n)d name with www. is not asked for any more.", "%(n)d names with www. are not asked for any more.", n
