@@ -205,7 +205,7 @@ def as_markdown(found: Measured) -> str:
                 "*Kept by* says what took most of the time that there was to renew what expired.",
                 _years_table(found),
                 "## Large plays",
-                "The same year with as many sites as there are here, one process each; `--large` (`make capacity "
+                "The same year, everything happening, with more sites; a process each. `--large` (`make capacity "
                 "LARGE=1`) plays the largest anew, else its figures are those of their day. The goal: 30,000 sites in "
                 "less than 60 s of one core, 1,000,000 within 2 GB.",
                 _large_table(found),
