@@ -163,6 +163,7 @@ def test_trouble_of_a_provider_that_is_not_the_active_one_is_told_where_somebody
         check(html)
         assert "Trouble with its account" in html
         assert values["problem"]["text"] in html
+        assert f'name="only-{own.pk}" checked' in html, "mending it does not make it everybody's"
 
 
 def test_what_a_worker_is_at_is_no_trouble_yet(as_root, scene: Scene):
