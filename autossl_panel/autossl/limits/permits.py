@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Self
 
 from django.db import transaction
+from django.db.models import Q
 
 from autossl_panel.people import audit
 from autossl_panel.people.models import User
@@ -85,7 +86,7 @@ class Heard:
 def look(account: Account, wish: Wish, *, now: datetime) -> Wait | None:
     """What `take` would say now, None for a permit: as near as can be told without a lock. Writes nothing."""
     found = rows.limits_of(account.provider)
-    if not _limits(found, wish) and not _refuses(account.provider):
+    if not _limits(found, wish) and not _refuses(account.provider, now):
         return None
     paper = rows.sheet(account)
     paper.read([*wish.asks, *_heeded(wish)], lock=False)
@@ -274,7 +275,7 @@ def _limits(found: Iterable[Limit], wish: Wish) -> bool:
 
 def _unlimited(account: Account, wish: Wish, now: datetime) -> Permit | Wait:
     """Where nothing that the wish spends is limited: only what the CA refused before."""
-    if not _refuses(account.provider):
+    if not _refuses(account.provider, now):
         return Permit(None)
     with transaction.atomic():
         paper = rows.sheet(account)
@@ -286,11 +287,13 @@ def _unlimited(account: Account, wish: Wish, now: datetime) -> Permit | Wait:
     return Permit(answer if answer.wish.probe else None)
 
 
-def _refuses(provider: Provider) -> bool:
+def _refuses(provider: Provider, now: datetime) -> bool:
     """Whether a refusal of the provider is known, also one that has ended and that nobody asked about since."""
     if stops.seen_free(provider.pk):
         return False
-    if Bucket.objects.filter(provider__directory_url=provider.directory_url, blocked_until__isnull=False).exists():
+    ended = Q(kind=Kind.REQUESTS, blocked_until__lte=now)
+    refused = Bucket.objects.filter(provider__directory_url=provider.directory_url, blocked_until__isnull=False)
+    if refused.exclude(ended).exists():
         return True
     stops.note_free(provider.pk)
     return False
