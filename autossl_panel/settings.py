@@ -206,6 +206,7 @@ INSTALLED_APPS = [
     "autossl_panel.simulation",
 ]
 MIDDLEWARE = [
+    "autossl_panel.web.roomy.Roomy",
     "django.middleware.security.SecurityMiddleware",
     "autossl_panel.web.static_files.StaticFiles",
     "django.middleware.gzip.GZipMiddleware",

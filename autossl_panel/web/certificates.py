@@ -43,6 +43,7 @@ def certificates(request: access.PanelRequest) -> HttpResponse:
         "paging": paging,
         "more": found is not None and len(found) > seeking.FEW,
         "rows": rows,
+        "oob": False,
         "sorts": site_table.SORT_WORDS,
     }
     return shell.page(request, "certificates.html", "certificates", context)

@@ -56,6 +56,7 @@ def users(request: access.PanelRequest) -> HttpResponse:
         "counts": counts,
         "paging": paging,
         "rows": user_table.rows(paging.rows, "root", selected),
+        "oob": False,
         "all_matching": select == "match",
         "selected": {"page": len(paging.rows), "match": paging.total}.get(select, 0),
         "feature_lists": feature_lists,

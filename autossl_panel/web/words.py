@@ -2,16 +2,27 @@
 taken in UTC: between two moments of one zone Python counts by the clock on the wall, wrong when that is put forward."""
 
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
 from django.utils import formats, timezone
+from django.utils.translation import get_language, ngettext, pgettext
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext, pgettext
+
+
+@lru_cache(maxsize=4096)
+def _written(day: date, pattern: str, _language: str | None) -> str:
+    return formats.date_format(day, pattern)
+
+
+def _date(day: date, pattern: str) -> str:
+    """A day as the language writes it. The rows of a table are of few days, and each of them is written once."""
+    return _written(day, pattern, get_language())
 
 
 def exact(at: datetime) -> str:
     """Mon 23 Nov 2026, 15:41:08 UTC, whatever zone is active."""
     at = at.astimezone(UTC)
-    text = formats.date_format(at, pgettext("date format", "D j M Y"))
+    text = _date(at.date(), pgettext("date format", "D j M Y"))
     return f"{text}, {at:%H:%M:%S} UTC"
 
 
@@ -40,7 +51,7 @@ def moment(at: datetime, now: datetime) -> str:
     if days == 1:
         return _("tomorrow, %(time)s") % {"time": time}
     if -7 < days < 7:
-        text = formats.date_format(here, pgettext("date format", "D j M"))
+        text = _date(here.date(), pgettext("date format", "D j M"))
         return f"{text}, {time}"
     return f"{day(at, now)}, {time}"
 
@@ -49,18 +60,18 @@ def day(at: datetime, now: datetime) -> str:
     """“2 Dec”, with the year where it is another one."""
     here = timezone.localtime(at)
     if here.year == timezone.localtime(now).year:
-        return formats.date_format(here, pgettext("date format", "j M"))
-    return formats.date_format(here, pgettext("date format", "j M Y"))
+        return _date(here.date(), pgettext("date format", "j M"))
+    return _date(here.date(), pgettext("date format", "j M Y"))
 
 
 def date_of(day: date) -> str:
     """“2 Dec”: a day that has no moment."""
-    return formats.date_format(day, pgettext("date format", "j M"))
+    return _date(day, pgettext("date format", "j M"))
 
 
 def whole_date(day: date) -> str:
     """“2 Dec 2026”."""
-    return formats.date_format(day, pgettext("date format", "j M Y"))
+    return _date(day, pgettext("date format", "j M Y"))
 
 
 def clock(at: datetime) -> str:

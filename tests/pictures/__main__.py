@@ -53,6 +53,11 @@ def _worked_out(page: Page) -> None:
     expect(page.locator("#preview")).to_contain_text("As of", timeout=MOST_SECONDS * 1000)
 
 
+def _rehearsal(page: Page) -> None:
+    page.locator("tbody tr").first.get_by_role("link").first.click()
+    page.wait_for_url("**/rehearsals/*/")
+
+
 PICTURES: dict[str, Picture] = {
     "users": Picture("/users/", themes=THEMES),
     "users-narrow": Picture("/users/", width=360),
@@ -62,6 +67,7 @@ PICTURES: dict[str, Picture] = {
     "run": Picture("/runs/", themes=THEMES, act=_run_of_root),
     "run-site": Picture("/runs/", act=_lines_of_a_site),
     "preview": Picture("/preview/", act=_worked_out),
+    "rehearsal": Picture("/rehearsals/", act=_rehearsal),
     "certificates": Picture("/certificates/", themes=THEMES),
     "certificate": Picture("/certificates/?q=junipershop.example", act=_site),
     "pending": Picture("/pending/", height=1150),
@@ -94,6 +100,7 @@ def main(arguments: list[str]) -> None:
         # A name, not an address: where passkeys can be had
         camera = Camera(browser, stage.open().replace("127.0.0.1", "localhost"), folder)
         run(stage, camera)
+        rehearse(stage, camera)
         afterwards(camera)
         for name in wanted:
             say(name)
@@ -120,6 +127,19 @@ def run(stage: Stage, camera: Camera) -> None:
     expect(secured).to_have_text(re.compile(r"^[1-9]\d$"), timeout=MOST_SECONDS * 1000)
     camera.take(page, LIVE, 1000)
     expect(page.locator("#run-head")).to_contain_text("Ended in", timeout=MOST_SECONDS * 1000)
+
+
+def rehearse(stage: Stage, camera: Camera) -> None:
+    """Root tries three sites at the staging directory of the CA in use."""
+    page = camera.page("root", 1280)
+    page.goto("/providers/rehearse/")
+    page.get_by_label("Staging directory").fill(stage.staging_url)
+    page.get_by_role("button", name=re.compile("^Read")).click()
+    page.get_by_label("How many sites").fill("3")
+    page.get_by_label("I agree to the").check()
+    page.get_by_role("button", name="Rehearse").click()
+    page.wait_for_url("**/rehearsals/*/")
+    expect(page.get_by_text(re.compile("of 3 issued"))).to_be_visible(timeout=MOST_SECONDS * 1000)
 
 
 def afterwards(camera: Camera) -> None:

@@ -26,7 +26,7 @@ SERVER = "web03.harbor-hosting.example"
 DAY = 86400
 # What the CA allows: a few sites fewer than there are
 ORDERS = 70
-CHOSEN, SHORT = "Pebble", "Pebble 45"
+CHOSEN, SHORT, STAGING = "Pebble", "Pebble 45", "Pebble staging"
 PEOPLE = (("root", "root"), ("harborweb", "reseller"), ("brightpeak", "reseller"), ("lindner", "user"))
 
 
@@ -45,7 +45,8 @@ class Stage:
             self.box = stack.enter_context(
                 Box(sites=list(town.settled()), pebble=PebbleOptions(slow=True), stand=self._stand)
             )
-            self._short = self._second_ca(stack)
+            self._short = self._another_ca(stack, 14100, PebbleOptions(validity_seconds=45 * DAY))
+            self._staging = self._another_ca(stack, 14200, PebbleOptions())
             self._mail = stack.enter_context(SmtpServer())
             self._mail.postbox.answers["gone@northwind.example"] = "550 5.1.1 No such user here"
             self._hook = stack.enter_context(Receiver())
@@ -93,21 +94,26 @@ class Stage:
         """More sites move in, some of them with DNS that still leads elsewhere. The panel meets them by itself."""
         self.box.add_sites(town.arriving())
 
-    def _second_ca(self, stack: ExitStack) -> Pebble:
+    @property
+    def staging_url(self) -> str:
+        """The directory where the CA in use lets one rehearse."""
+        return self._staging.directory_url
+
+    def _another_ca(self, stack: ExitStack, port: int, options: PebbleOptions) -> Pebble:
         processes = Processes()
         stack.callback(processes.stop)
-        folder = self.folder / "short"
+        folder = self.folder / f"ca-{port}"
         folder.mkdir()
         ca = Pebble(
             processes,
             folder,
             address=self.box.address,
-            port=free_port(self.box.address, 14100),
-            management_port=free_port(self.box.address, 15100),
+            port=free_port(self.box.address, port),
+            management_port=free_port(self.box.address, port + 1000),
             resolver=self.box.resolver,
             http_port=self.box.http_port,
             https_port=self.box.https_port,
-            options=PebbleOptions(validity_seconds=45 * DAY),
+            options=options,
         )
         ca.wait()
         return ca
@@ -136,15 +142,17 @@ class Stage:
         self._known |= new
 
     def _providers(self) -> None:
-        """The CA in use, a second whose certificates live shorter, for some."""
+        """The CA in use with its staging directory, a second whose certificates live shorter, for some."""
         for name, directory, bundle in (
+            (STAGING, self._staging.directory_url, self._staging.ca_bundle),
             (SHORT, self._short.directory_url, self._short.ca_bundle),
             (CHOSEN, self.box.directory_url, self.box.ca_bundle),
         ):
             self.panel.run(
                 "provider", "add", name, "--directory", directory, "--ca-bundle", str(bundle), "--private-ca"
             )
-            self.panel.run("provider", "use", name, "--agree-tos")
+            if name != STAGING:
+                self.panel.run("provider", "use", name, "--agree-tos")
         self.panel.run("provider", "limits", CHOSEN, "--set", f"orders={ORDERS}/3h")
         for one in town.HOUSEHOLDS:
             if one.short and one.name in self._known:
