@@ -141,7 +141,7 @@ def revoke(request: access.PanelRequest, pk: int) -> HttpResponse:
 
 
 def _offered(certificate: Certificate) -> set[str]:
-    """The reasons that may be given: those that the page offers, and the one that was given before, to send it again."""
+    """The reasons that may be given: those that the page offers, and the one given before, to send it again."""
     before = revoking_words.of(certificate)
     return {name for name, *_words in REASONS} | ({before.reason} if before is not None and before.reason else set())
 
