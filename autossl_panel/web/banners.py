@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.shortcuts import resolve_url
@@ -10,11 +11,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from autossl_panel.autossl import census, log, offers, providers
-from autossl_panel.autossl.models import Account, AccountStatus, Options
+from autossl_panel.autossl.models import Account, AccountStatus, Options, Provider, ProviderState
 from autossl_panel.hosting.models import Server
 from autossl_panel.people.models import User
 
-from . import words
+from . import provider_words, words
 
 # Of a stranger's text
 LONGEST = 240
@@ -98,6 +99,12 @@ def _of_provider(account: Account, now: datetime) -> list[Banner]:
         return [
             Banner(_("%(name)s fails.") % {"name": name}, rest, account.down_since, url, _("See the provider"), True)
         ]
+    unread = _unread(account.provider)
+    if unread is not None:
+        rest = " ".join((_said(unread), provider_words.to_do(unread)))
+        at = datetime.fromisoformat(unread["at"]) if unread.get("at") else account.provider.checked_at
+        fact = _("%(name)s: its directory could not be read.") % {"name": name}
+        return [Banner(fact, rest, at, url, _("See the provider"), True)]
     problem = account.problem
     if problem is None or account.status == AccountStatus.REGISTERING:
         return []
@@ -110,6 +117,14 @@ def _of_provider(account: Account, now: datetime) -> list[Banner]:
         return [Banner(fact, _("Until you agree, it may refuse orders."), None, url, _("Read and agree"))]
     fact = _("%(name)s has something against this server’s account.") % {"name": name}
     return [Banner(fact, text, None, url, _("See the account"), problem.get("field") != "contact")]
+
+
+def _unread(provider: Provider) -> Mapping[str, Any] | None:
+    """What came of asking the provider's directory last, where that was in vain: known before any order fails."""
+    if provider.state == ProviderState.REFUSED:
+        return provider.problem
+    answer: Mapping[str, Any] | None = provider.answer
+    return answer if answer is not None and answer.get("ms") is None else None
 
 
 def _said(problem: Mapping[str, object]) -> str:

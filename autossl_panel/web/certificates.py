@@ -6,6 +6,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from autossl_panel.autossl.standstill import account_in_use
 from autossl_panel.hosting import visible
 from autossl_panel.hosting.models import SiteState
 
@@ -31,7 +32,7 @@ def certificates(request: access.PanelRequest) -> HttpResponse:
     found = list(ids[: seeking.FEW + 1]) if wish.q else None
     paging = paginate(request, ids if found is None else found[: seeking.FEW], total=_known(wish, counts, soon))
     server = access.server(request) if request.htmx else shell.counted_server(request)
-    account = shell.account_in_use(server)
+    account = account_in_use(server)
     rows = site_table.rows(site_table.page_of(paging.rows), soon, now, disabled=account is None)
     slot = shell.slot(request.user, server, account=account)
     if request.htmx:

@@ -114,7 +114,7 @@ def expiry(days: Iterable[tuple[date, str, int]], today: date, *, disabled: bool
     foreign = Kind("foreign", "fo", _("Foreign, never renewed by AutoSSL"))
     if disabled:
         days = [(day, kind if kind == foreign.key else "lapses", n) for day, kind, n in days]
-        kinds = (foreign, Kind("lapses", "bad-o", _("Lapses: AutoSSL is disabled"), "hatch"))
+        kinds: tuple[Kind, ...] = (foreign, Kind("lapses", "bad-o", _("Lapses: AutoSSL is disabled"), "hatch"))
     else:
         renews = Kind("renews", "renews", _("Renews by itself"))
         kinds = (renews, foreign, Kind("held", "bad-o", _("Held back, needs a person"), "hatch"))

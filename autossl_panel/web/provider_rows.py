@@ -18,6 +18,8 @@ from autossl_panel.autossl.providers import ProviderProblem
 from autossl_panel.autossl.scoring import Needs, Offer, Score
 from autossl_panel.hosting.models import Domain, HostingUser, Server, VirtualHost
 
+from . import provider_words
+
 # What a preset notes of its CA (`ca.presets` knows no languages); a test holds the two together.
 NOTES = (
     gettext_lazy("Free, no account needed beforehand."),
@@ -98,6 +100,25 @@ class Row:
     def down(self) -> bool:
         """Whether its CA fails, so that it is left alone for a while."""
         return self.offer is not None and self.offer.down
+
+    @property
+    def happened(self) -> str:
+        """What came of asking its directory, where that was in vain; "" where it answered."""
+        problem = self._unread
+        return provider_words.happened(problem) if problem is not None else ""
+
+    @property
+    def to_do(self) -> str:
+        """What a person can do about it."""
+        problem = self._unread
+        return provider_words.to_do(problem) if problem is not None else ""
+
+    @property
+    def _unread(self) -> Mapping[str, Any] | None:
+        provider = self.provider
+        if provider.state == ProviderState.REFUSED:
+            return provider.problem or {}
+        return provider.answer if provider.answer and provider.answer["ms"] is None else None
 
     @property
     def usable(self) -> bool:

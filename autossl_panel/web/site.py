@@ -11,6 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from autossl_panel.autossl import revocation, runs, takeover
 from autossl_panel.autossl.models import Certificate, Installation
+from autossl_panel.autossl.standstill import account_in_use
 from autossl_panel.hosting import visible
 from autossl_panel.hosting.models import SiteState, VirtualHost
 from autossl_panel.people.models import User
@@ -51,7 +52,7 @@ def site(request: access.PanelRequest, pk: int) -> HttpResponse:
     """The page; for htmx, what opens below the site's row."""
     found = site_data.detail(_site(request.user, pk), whole=request.user.is_root)
     now = access.now()
-    account = shell.account_in_use(found.host.server)
+    account = account_in_use(found.host.server)
     certificate = found.certificate
     context = {
         "detail": found,

@@ -121,7 +121,7 @@ def _try_change(provider: Provider, now: datetime) -> None:
 
 def _told(problem: ca.CaProblem) -> dict[str, str]:
     field = "ca_bundle" if problem.short_type == "bundle" else "directory_url"
-    return {"field": field, "code": str(problem.kind), "text": str(problem)}
+    return {"field": field, "code": str(problem.kind), "type": problem.short_type, "text": str(problem)}
 
 
 def take_up(now: datetime) -> None:
@@ -148,7 +148,8 @@ def _ask(provider: Provider, now: datetime, *, bundle: Path | None) -> ca.Direct
         gate = pacing.pace(provider)
         facts = directory.probe(provider.directory_url, ca_bundle=bundle, now=now, gate=gate)
     except ca.CaProblem as problem:
-        provider.answer = {"at": now.isoformat(), "ms": None, "text": str(problem)}
+        said = {"text": str(problem), "code": str(problem.kind), "type": problem.short_type}
+        provider.answer = {"at": now.isoformat(), "ms": None, **said}
         raise
     provider.answer = {"at": now.isoformat(), "ms": round(1000 * (time.monotonic() - began)), "text": ""}
     return facts
