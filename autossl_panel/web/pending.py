@@ -1,11 +1,12 @@
 """The Pending tab: sites that wait, for whom, since when, until when; and a person's check where it may begin now."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import overload
 
-from django.db.models import Count, Max, Q, QuerySet
+from django.db.models import Case, Count, Max, Q, QuerySet, When
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
@@ -66,12 +67,10 @@ def pending(request: access.PanelRequest) -> HttpResponse:
     kind = request.GET.get("for", "") if request.GET.get("for") in KINDS else ""
     q = request.GET.get("q", "").strip()[:253]
     jobs = _at_work(request.user, now)
-    found = _matching(mine, Kind(kind) if kind else None, jobs)
-    if q:
-        found = seeking.by_name(found, q)
+    found = _in_order(mine, Kind(kind) if kind else None, jobs, q)
     counts = _counts(mine, jobs)
     total = None if q else counts[Kind(kind)] if kind else counts.total()
-    paging = paginate(request, found.order_by("next_at", "name").select_related("user").defer("listens"), total=total)
+    paging = paginate(request, found, total=total)
     context = {
         "rows": _rows(paging.rows, jobs, now),
         "paging": paging,
@@ -92,13 +91,50 @@ def _at_work(person: User, now: datetime) -> dict[int, Job]:
     return {job.virtual_host_id: job for job in jobs.order_by("pk")[:MOST_AT_WORK]}
 
 
-def _matching(mine: QuerySet[VirtualHost], kind: Kind | None, jobs: Mapping[int, Job]) -> QuerySet[VirtualHost]:
-    at_work = [host for host, job in jobs.items() if kind in (None, waiting.kind_of_job(job))]
-    waits = waiting.sites(mine, kind)
-    if not jobs:
-        return waits
-    # A site that is at work waits for what its job waits for, whatever it waited for before.
-    return mine.filter(Q(pk__in=waits.exclude(pk__in=list(jobs)).values("pk")) | Q(pk__in=at_work))
+def _in_order(
+    mine: QuerySet[VirtualHost], kind: Kind | None, jobs: Mapping[int, Job], q: str
+) -> QuerySet[VirtualHost] | Sequence[VirtualHost]:
+    """The sites of `mine` that wait for `kind`, with the word `q`: those that a live job has, then by their moment.
+
+    A site that is at work waits for what its job waits for, whatever it waited for before.
+    """
+    ids = [host for host, job in jobs.items() if kind in (None, waiting.kind_of_job(job))]
+    others = waiting.sites(mine, kind)
+    if jobs:
+        others = others.exclude(pk__in=list(jobs))
+    if not q:
+        return _InOrder(ids, others.order_by("next_at", "name"))
+    # Words find few: those are sorted, where all that wait are walked along their index
+    found = seeking.by_name(mine.filter(Q(pk__in=others.values("pk")) | Q(pk__in=ids)), q)
+    place = Case(When(pk__in=ids, then=0), default=1)
+    return found.order_by(place, "next_at", "name").select_related("user").defer("listens")
+
+
+class _InOrder(Sequence[VirtualHost]):
+    """The sites of live jobs by name, then the others in their order. Read slice by slice."""
+
+    def __init__(self, at_work: Sequence[int], others: QuerySet[VirtualHost]) -> None:
+        self._at_work = at_work
+        self._others = others.select_related("user").defer("listens")
+
+    def __len__(self) -> int:
+        return len(self._at_work) + self._others.count()
+
+    @overload
+    def __getitem__(self, part: int) -> VirtualHost: ...
+
+    @overload
+    def __getitem__(self, part: slice) -> list[VirtualHost]: ...
+
+    def __getitem__(self, part: int | slice) -> VirtualHost | list[VirtualHost]:
+        if isinstance(part, int):
+            return self[part : part + 1][0]
+        start, stop, before = part.start or 0, len(self) if part.stop is None else part.stop, len(self._at_work)
+        first: list[VirtualHost] = []
+        if start < before:
+            rows = VirtualHost.objects.filter(pk__in=list(self._at_work)).order_by("name", "pk")
+            first = list(rows.select_related("user").defer("listens")[start:stop])
+        return first if stop <= before else [*first, *self._others[max(start - before, 0) : stop - before]]
 
 
 def _counts(mine: QuerySet[VirtualHost], jobs: Mapping[int, Job]) -> Counter[Kind]:

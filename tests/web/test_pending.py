@@ -90,6 +90,24 @@ def test_what_comes_next_stands_first(as_root, troubled: Scene):
     assert [moments[name] for name in waits] == sorted(moments[name] for name in waits)
 
 
+def test_live_jobs_stand_above_the_rest_whatever_their_old_moment(as_root, troubled: Scene):
+    busy = Job.objects.filter(run=troubled.live, state=JobState.STAGED).select_related("virtual_host").first()
+    VirtualHost.objects.filter(pk=busy.virtual_host_id).update(
+        next_at=troubled.now + timedelta(days=60), next_reason="held_back"
+    )
+    moments = [row[3] for row in table(as_root, "size=100").values()]
+    with_runs = [place for place, until in enumerate(moments) if "Run" in until]
+    assert with_runs == list(range(len(with_runs)))
+    assert with_runs
+    # Over the edge of a page too: each site is on one page, in one order
+    VirtualHost.objects.filter(user__name="greenmile").update(
+        next_at=troubled.now + timedelta(hours=1), next_reason="held_back"
+    )
+    html = [as_root.get(f"/pending/?size=25&page={page}").content.decode() for page in (1, 2)]
+    shown = [name for one in html for name in re.findall(r'class="who" href="/certificates/(\d+)/"', one)]
+    assert len(shown) == len(set(shown)) == len(table(as_root, "size=100"))
+
+
 def test_search_by_site_name_and_user(as_root, troubled: Scene):
     assert list(table(as_root, "q=www.lindner.example")) == ["lindner.example"]
     assert list(table(as_root, "q=brandtlaw&for=limit")) == ["brandtlaw.example"]
