@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, Q
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -16,6 +16,7 @@ from autossl_panel.hosting.models import Server, SiteState, VirtualHost
 from autossl_panel.people import audit, mail
 from autossl_panel.people.models import Role, User
 
+from . import policy
 from .models import NotifyLevel, Options, SecondFactorRule
 from .models.providers import KEY_TYPES
 
@@ -121,7 +122,8 @@ def resume(server: Server, *, by: User | None, now: datetime) -> bool:
 
 def _look_again(server: Server) -> None:
     """Others' certificates may be replaced from now on: the sweep looks at them within a minute."""
-    VirtualHost.objects.filter(server=server, gone_at__isnull=True, state=SiteState.FOREIGN).update(
+    kept = Q(state=SiteState.FOREIGN) | Q(next_reason__in=policy.FOREIGN_WORSE)
+    VirtualHost.objects.filter(kept, server=server, gone_at__isnull=True).update(
         next_at=datetime.now(UTC), next_reason="changed"
     )
 

@@ -176,7 +176,9 @@ def _worse_than_they_look(run: Run) -> dict[int, tuple[int, str]]:
     No job was made for these; a check that says “secured” of the others would hide them.
     """
     rows = VirtualHost.objects.filter(
-        user__in=Job.objects.filter(run=run).values("user"), state=SiteState.FOREIGN, problem__isnull=False
+        user__in=Job.objects.filter(run=run).values("user"),
+        state__in=(SiteState.FOREIGN, SiteState.UNSECURED),
+        problem__isnull=False,
     )
     found: dict[int, list[str]] = {}
     for user_id, problem in rows.values_list("user_id", "problem").iterator():

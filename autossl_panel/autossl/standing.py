@@ -87,7 +87,9 @@ def _state(site: Site, wanted: int, covered: int) -> SiteState:
     if facts.off is not None:
         return SiteState.OFF
     installed = facts.installed
-    if installed is not None and not installed.ours and not installed.self_signed:
+    foreign = installed is not None and not installed.ours and not installed.self_signed
+    if foreign and (covered or not wanted):
+        # What a visitor meets counts: another's certificate that secures no name of it leaves the site unsecured
         return SiteState.FOREIGN
     if wanted and covered == wanted:
         return SiteState.SECURED

@@ -156,7 +156,8 @@ def _clara() -> Iterator[Case]:
         covered = names if existing is Existing.EXPIRING else ()
         yield Case(
             Site("clara", names, existing=existing),
-            End("foreign", covered, problem, "bought"),
+            # One that secures nothing leaves the site unsecured, whoever put it there
+            End("foreign" if covered else "unsecured", covered, problem, "bought"),
             f"{why}: kept with a warning unless AutoSSL may replace",
             end_replacing=_secured(*names),
         )

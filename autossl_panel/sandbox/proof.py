@@ -90,7 +90,7 @@ def _handshake_differences(case: Case, end: End, seen: Iterable[Shown]) -> list[
         if each.name in end.covered and not (each.issuer == end.issuer and each.covers):
             shows = each.issuer if each.issuer != end.issuer else "a certificate without this name"
             found.append(f"{each.name} shows {shows} instead of {end.issuer}")
-        elif end.state == "foreign" and each.issuer != "bought":
+        elif end.issuer == "bought" and each.issuer != "bought":
             found.append(f"{each.name} shows {each.issuer} instead of bought")
         elif end.issuer is None and each.issuer != "nothing":
             # Nobody's name may show another customer's certificate.

@@ -32,7 +32,7 @@ def count(server: Server, now: datetime) -> Foreign:
         until__isnull=True,
         virtual_host__server=server,
         virtual_host__gone_at__isnull=True,
-        virtual_host__state=SiteState.FOREIGN,
+        virtual_host__state__in=(SiteState.FOREIGN, SiteState.UNSECURED),
         certificate__ours=False,
         certificate__self_signed=False,
     ).values_list(

@@ -130,7 +130,7 @@ def _page(
         "key_types": KEY_TYPES,
         "levels": NotifyLevel.choices,
         "card": channels.card(server, row),
-        "foreign": foreign.count(server, access.now()) if counted.foreign else foreign.Foreign(),
+        "foreign": foreign.count(server, access.now()),
         "foreign_total": counted.foreign,
         "installed_keys": ", ".join(f"{n} {KEY_WORDS.get(name, name)}" for name, n in counted.keys.items()),
         "others": others,

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy
 from autossl_panel.autossl import log, preview_told
 from autossl_panel.autossl.log.words import REASONS
 from autossl_panel.autossl.models import Preview, PreviewAction, PreviewSite, Provider
+from autossl_panel.hosting.models import VirtualHost
 from autossl_panel.names import sought, to_unicode
 from autossl_panel.people.models import User
 
@@ -40,6 +41,7 @@ WITHOUT_A_MOMENT: Mapping[str, object] = {
     PreviewAction.FAIL: gettext_lazy("again later"),
     PreviewAction.KEEP: gettext_lazy("not now"),
 }
+TRIED_AGAIN = (PreviewAction.WAIT, PreviewAction.FAIL)
 AT_ONCE = (PreviewAction.INSTALL, PreviewAction.RESUME, PreviewAction.BUSY)
 # What is done within a minute is done now
 SOON = timedelta(minutes=1)
@@ -140,10 +142,15 @@ def narrowed(rows: QuerySet[PreviewSite], wish: Wish) -> QuerySet[PreviewSite]:
 def rows(found: Iterable[PreviewSite], of: Preview) -> list[Row]:
     """What the table says of the sites of one page."""
     called = {one.name: str(one) for one in Provider.objects.only("name", "display_name")}
-    return [_row(site, called, of) for site in found]
+    sites = list(found)
+    open_ended = [site.virtual_host_id for site in sites if site.action in TRIED_AGAIN and site.until is None]
+    # When it is tried again the site knows, as Pending tells it
+    ahead = VirtualHost.objects.filter(pk__in=open_ended, next_at__gt=of.at or of.asked_at) if open_ended else None
+    next_at = dict(ahead.values_list("pk", "next_at")) if ahead is not None else {}
+    return [_row(site, called, of, next_at.get(site.virtual_host_id)) for site in sites]
 
 
-def _row(site: PreviewSite, called: Mapping[str, str], of_preview: Preview) -> Row:
+def _row(site: PreviewSite, called: Mapping[str, str], of_preview: Preview, next_at: datetime | None) -> Row:
     sign, css = ACTIONS[site.action]
     if site.urgent and site.provider:
         sign, css = "bad", "is-bad"
@@ -161,7 +168,7 @@ def _row(site: PreviewSite, called: Mapping[str, str], of_preview: Preview) -> R
         names=tuple(_names(site)),
         why=preview_told.why(site, called),
         provider=called.get(site.provider, site.provider),
-        at=site.until if site.until is not None else site.done_at if site.provider else None,
+        at=site.until or (site.done_at if site.provider else None) or next_at,
         about=bool(site.provider) and site.until is None,
         now=bool(soon) or site.action in AT_ONCE,
         when=str(WITHOUT_A_MOMENT.get(site.action, _("never"))),

@@ -149,8 +149,9 @@ class Board:
 
     @property
     def more_fallbacks(self) -> list[Row]:
-        """Those that could be."""
-        return [row for row in self.rows if row.usable and row.provider.fallback is None]
+        """Those that could be; the one in use is asked first anyway."""
+        usable = (row for row in self.rows if row.usable and row.provider.fallback is None)
+        return [row for row in usable if not row.provider.active]
 
 
 def board(

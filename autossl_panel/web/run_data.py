@@ -13,7 +13,7 @@ from autossl_panel.autossl import log
 from autossl_panel.autossl.models import Job, JobOutcome, JobState, Level, LogLine, Phase, Run
 from autossl_panel.hosting import visible
 from autossl_panel.hosting.models import Domain, HostingUser
-from autossl_panel.names import sought
+from autossl_panel.names import sought, to_unicode
 from autossl_panel.people.models import User
 
 from .run_table import jobs_of
@@ -83,10 +83,12 @@ class Site:
         """What failed, in one sentence, with the name where it is not the site's own."""
         problem = self.job.problem
         if not problem:
-            return self.outcome_reason
+            return _first_up(self.outcome_reason)
         text = log.problem_text(problem) if self.whole else log.reason_text(problem["code"])
         domain = problem.get("domain")
-        return f"{domain}: {text}" if domain and domain != self.job.virtual_host.name else text
+        # A name is written as it is: only a sentence begins with a capital
+        other = domain and domain != self.job.virtual_host.name
+        return f"{to_unicode(domain)}: {text}" if other else _first_up(text)
 
     @property
     def advice(self) -> str:
@@ -102,6 +104,10 @@ class Site:
         # A www. that was left out has its own advice, which is not what the site waits for
         told = not ended_badly or any(line.advice and line.data.get("reason") == code for line in self.lines)
         return "" if told else self.advice
+
+
+def _first_up(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def of_run(run: Run, person: User) -> QuerySet[Job]:

@@ -67,7 +67,7 @@ def site(request: access.PanelRequest, pk: int) -> HttpResponse:
         "serial": certificate_words.serial(certificate) if certificate else "",
         "in_a_row": site_data.IN_A_ROW,
         "may_check": found.host.state not in (SiteState.GONE, SiteState.OFF),
-        "may_take_over": found.host.state == SiteState.FOREIGN or found.host.takeover,
+        "may_take_over": found.host.takeover or _is_anothers(certificate),
         "may_revoke": certificate is not None and certificate.ours and certificate.revoked_at is None,
     }
     if request.htmx:
@@ -76,6 +76,11 @@ def site(request: access.PanelRequest, pk: int) -> HttpResponse:
     # Of a site of another server the page around is still this one's
     slot = shell.slot(request.user, server, account=account) if server == found.host.server else None
     return shell.page(request, "site.html", "certificates", context, known=slot)
+
+
+def _is_anothers(certificate: Certificate | None) -> bool:
+    """Whether somebody else put it there; a self-signed one is nobody's purchase."""
+    return certificate is not None and not certificate.ours and not certificate.self_signed
 
 
 @require_POST

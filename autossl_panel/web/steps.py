@@ -14,6 +14,8 @@ from autossl_panel.hosting.models import SiteState, VirtualHost
 
 from .templatetags.panel import day, moment
 
+# Why another's certificate is kept
+ANOTHERS = ("foreign", "foreign_expiring", "foreign_defective")
 # Renewals nearer than this are said by the hour
 SOON = timedelta(days=2)
 
@@ -37,13 +39,14 @@ def next_step(
     if host.state == SiteState.GONE:
         text = format_html(_("Site removed on {day}"), day=day(host.gone_at)) if host.gone_at else _("Site removed")
         return Step(_("Nothing"), text)
-    if disabled and host.state not in (SiteState.OFF, SiteState.FOREIGN):
+    anothers = host.state == SiteState.FOREIGN or host.next_reason in ANOTHERS
+    if disabled and host.state != SiteState.OFF and not anothers:
         return Step(_("Nothing"), _("AutoSSL is disabled"))
     if host.next_at is None:
         return _without_moment(host)
     if host.next_at <= now:
         return Step(_("Within a minute"), _why(host))
-    if host.next_reason in ("foreign", "foreign_expiring", "foreign_defective"):
+    if host.next_reason in ANOTHERS:
         return Step(_("Kept"), _problem(host) or _("Not by AutoSSL"))
     if host.next_reason == "renew":
         return Step(format_html(_("Renews {when}"), when=_when(host.next_at, now)), _renewal(certificate, host.next_at))
@@ -89,7 +92,7 @@ def _without_moment(host: VirtualHost) -> Step:
     if host.state == SiteState.OFF or host.next_reason in ("disabled", "suspended"):
         why = _("the user is suspended") if host.next_reason == "suspended" else _("AutoSSL is disabled")
         return Step(_("Nothing"), _first_up(why))
-    if host.state == SiteState.FOREIGN:
+    if host.state == SiteState.FOREIGN or host.next_reason in ANOTHERS:
         return Step(_("Kept"), _problem(host) or _("Not by AutoSSL"))
     return Step(_("With the next daily check"), _why(host))
 

@@ -6,7 +6,7 @@ import pytest
 
 from autossl_panel.autossl import standing
 from autossl_panel.autossl.models import Outcome, Problem, Verdict
-from autossl_panel.hosting.models import Domain, Exclusion, Setting, Severity, VirtualHost
+from autossl_panel.hosting.models import Domain, Exclusion, Setting, Severity, SiteState, VirtualHost
 
 pytestmark = pytest.mark.django_db
 MOVED = {"from": ["198.51.100.7"], "to": ["203.0.113.10"], "record": "A", "address": "198.51.100.7"}
@@ -162,7 +162,12 @@ def test_anothers_certificate(site, make_installed, look, now):
     certificate.save()
     host = look(site)
     assert told(host) == [("amber.org", "foreign_defective", False, False)]
-    assert host.severity == Severity.FOREIGN_WORSE
+    assert (host.state, host.severity) == (SiteState.UNSECURED, Severity.UNSECURED), "what a visitor meets counts"
+    certificate.not_before, certificate.not_after = now - timedelta(days=360), now + timedelta(days=2)
+    certificate.save()
+    host = look(site)
+    assert told(host) == [("amber.org", "foreign_expiring", True, False)]
+    assert (host.state, host.severity) == (SiteState.FOREIGN, Severity.FOREIGN_WORSE)
     assert host.problems.get().domain is None
 
 

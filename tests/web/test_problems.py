@@ -57,7 +57,7 @@ def test_the_first_card_is_open_and_spelled_out(as_root, troubled: Scene):
     assert "198.51.100.7 answers 404, the challenge file is not there (oldhost)" in said
     assert "14 names stay unsecured" in said
     assert "without your doing" in said
-    assert "Names, 14 of 1 user" in said
+    assert "14 names of 1 user" in said
     assert "10 more" in said
     found = lines(card)
     assert found[:2] == [

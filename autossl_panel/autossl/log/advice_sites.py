@@ -10,12 +10,11 @@ from .facts import text as fact
 from .words import LIMITS
 
 
-def _let_replace(words: Words) -> str:
-    text = _(
+def _let_replace() -> str:
+    return _(
         "Renew it where it comes from, or have AutoSSL replace it: whoever runs this server lets it take over this "
-        "site, on the site's page under Certificates (or takeover %(name)s on), or all such sites, on the Options tab."
+        "site, on the site's page under Certificates, or all such sites, on the Options tab."
     )
-    return text % words
 
 
 def _foreign_defective(data: Facts, words: Words) -> str:
@@ -34,7 +33,7 @@ def _foreign_defective(data: Facts, words: Words) -> str:
             ),
         }
         text = texts.get(defect) or _("%(name)s has a certificate from elsewhere, which is defective.")
-    return sentences(text % words, _let_replace(words))
+    return sentences(text % words, _let_replace())
 
 
 def _foreign_expiring(_data: Facts, words: Words) -> str:
@@ -42,7 +41,7 @@ def _foreign_expiring(_data: Facts, words: Words) -> str:
         text = _("%(name)s has a certificate from elsewhere, which expires on %(day)s.")
     else:
         text = _("%(name)s has a certificate from elsewhere, which expires soon.")
-    return sentences(text % words, _let_replace(words))
+    return sentences(text % words, _let_replace())
 
 
 def _ca_refused(data: Facts, words: Words) -> str:

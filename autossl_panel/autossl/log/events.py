@@ -108,3 +108,9 @@ EVENTS: dict[str, "_StrPromise"] = {
     "check:secured": _("%(number)s secured"),
     "check:renewed": _("%(number)s renewed"),
 }
+
+# Lines that are said otherwise of one: what is counted, and the words
+COUNTED: dict[str, tuple[str, "_StrPromise"]] = {
+    "user:begins": ("todo", _("%(user)s: %(todo)s of %(sites)s sites needs work")),
+    "user:waits": ("waiting", _("%(user)s: %(waiting)s of %(sites)s sites waits for its next try, %(kept)s are kept")),
+}

@@ -1,9 +1,12 @@
 """Facts of a problem as words for its sentences, in the language that is active."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 Facts = Mapping[str, Any]
 # What the sentences name, with words in place of what is not known
@@ -43,8 +46,17 @@ def words(data: Facts) -> Words:
         "url": _url(data),
         "answered": _answered(data),
         "asked": _asked(data),
-        "day": text(data, "not_after")[:10],
+        "day": _day(text(data, "not_after")),
     }
+
+
+def _day(moment: str) -> str:
+    """The day of an ISO moment as the language writes it: “16 Nov 2026”; "" where it is none."""
+    try:
+        at = datetime.fromisoformat(moment)
+    except ValueError:
+        return ""
+    return date_format(at.date(), pgettext("date format", "j M Y"))
 
 
 def _url(data: Facts) -> str:

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy
 
 from ..models import Level, LogLine
 from .advice import advice, known
-from .events import EVENTS
+from .events import COUNTED, EVENTS
 from .words import LIMITS, REASONS
 
 # Problems whose words come from the CA, the helper or the web server
@@ -98,6 +98,9 @@ def render(event: str, data: Mapping[str, Any]) -> str:
     if "summary" in data:
         values["summary"] = _summary(str(data["summary"]))
     template = EVENTS.get(event)
+    counted = COUNTED.get(event)
+    if counted is not None and data.get(counted[0]) == 1:
+        template = counted[1]
     if template is None:
         return f"{event} {dict(data)}"
     return str(template) % values

@@ -68,6 +68,12 @@ def iso(text: str) -> datetime:
 
 
 @register.filter
+def number(n: int) -> str:
+    """A number as people read it: from five digits on it is grouped."""
+    return words.number(int(n)) if n else "0"
+
+
+@register.filter
 def day(at: datetime | None) -> SafeString:
     """The day of a moment: 2 Dec."""
     return _time(at, words.day(at, timezone.now())) if at else EMPTY
