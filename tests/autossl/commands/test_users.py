@@ -1,36 +1,13 @@
-"""Commands about options, hosting users and their sites: what they print, what they refuse with status 2."""
+"""Commands about hosting users and their sites: what they print, what they refuse with status 2."""
 
 import pytest
 
-from autossl_panel.autossl.models import Options, Provider, ProviderChoice
+from autossl_panel.autossl.models import Provider, ProviderChoice
 from autossl_panel.hosting.models import Exclusion, ExclusionPattern, FeatureList, HostingUser, VirtualHost
 from autossl_panel.people.models import Role, User
 from tests.autossl.commands.calls import refused, run
 
 pytestmark = pytest.mark.django_db
-
-
-def test_options_are_set_together_and_shown(server):
-    said = run("options", "set", "resolvers=192.0.2.53,127.0.0.1:8053", "daily_at=04:05")
-    assert said == "resolvers=192.0.2.53,127.0.0.1:8053\ndaily_at=04:05\n"
-    assert "key_type=p256" in run("options", "get")
-    assert run("options", "get", "log_days") == "log_days=30\n"
-
-
-@pytest.mark.parametrize(
-    ("argv", "says"),
-    [
-        (("set", "log_days=3", "resolvers=x"), "resolvers: “x” is not a resolver"),
-        (("set", "log_days"), "“log_days” is not KEY=VALUE"),
-        (("set", "log_days=3", "colour=red"), "There is no option “colour”"),
-        (("get", "colour"), "There is no such option"),
-    ],
-)
-def test_a_wrong_option_is_usage_and_saves_nothing(server, argv, says):
-    status, text = refused("options", *argv)
-    assert status == 2
-    assert says in text
-    assert not Options.objects.filter(log_days=3).exists()
 
 
 def test_a_user_is_set(make_user):
