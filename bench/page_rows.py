@@ -55,7 +55,7 @@ from autossl_panel.hosting.models import (
     SiteState,
     VirtualHost,
 )
-from autossl_panel.people import factors
+from autossl_panel.people import factors, tokens
 from autossl_panel.people.models import AuditEntry, Role, User
 from autossl_panel.sandbox.crowd import crowd
 from autossl_panel.sandbox.sites import Site
@@ -95,6 +95,7 @@ def fill(users: int, each: int, jobs: int, now: datetime) -> None:
     _patterns(server, hosted, now)
     _runs(server, provider, hosts, jobs, now)
     _audit(now)
+    _tokens(now)
     _previews(server, now)
     _rehearsals(server, provider, now)
     if connection.vendor == "postgresql":
@@ -115,6 +116,12 @@ def _previews(server: Server, now: datetime) -> None:
     for scope in (runs.ALL, "owner:reseller00", "user:u00000"):
         made = preview.ask(scope, asked_by=None, server=server, ring=False)
         previewing.work_out(made.pk, cast(Client, _Unchanged()), now=now)
+
+
+def _tokens(now: datetime) -> None:
+    """Each person has one."""
+    for person in User.objects.all():
+        tokens.make(person, "monitoring", expires_at=now + timedelta(days=90), read_only=True, by=None, now=now)
 
 
 def _rehearsals(server: Server, provider: Provider, now: datetime) -> None:

@@ -155,6 +155,7 @@ class Orders(Choosing, Hearing):
         if isinstance(placed, Refusal):
             self.hold(host, account, "rate_limited", self.moment + timedelta(hours=1))
             return
+        account.ledger.taken(granted)
         if replaces:
             self.rows.replaced[host] = 1
         task.orders[account.facts.name] += 1

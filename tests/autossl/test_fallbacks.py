@@ -6,11 +6,13 @@ One real CA stands for two providers, with an account each; what one of them doe
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db.models import F
 
 from autossl_panel import ca, dcv
 from autossl_panel.autossl import (
@@ -438,8 +440,84 @@ def test_a_refusal_that_outlasts_the_certificate_is_tried_at_half_of_what_is_lef
     assert until > now + 30 * HOUR
     # And when it lets it pass, the site is renewed.
     trouble.at(None, None)
+    an_hour_passes()
     VirtualHost.objects.filter(name=MAIN).update(held_until=now - MINUTE, retry_at=None)
     assert outcome(parts.job(parts.run("user:amber"), MAIN)) == (JobOutcome.SECURED, "due")
+
+
+def an_hour_passes() -> None:
+    """Since somebody last asked whether a refusal still holds."""
+    Bucket.objects.filter(blocked_asked__isnull=False).update(blocked_asked=F("blocked_asked") - 3600)
+
+
+def slowly(problem: Callable[[], ca.CaProblem]) -> Callable[[], ca.CaProblem]:
+    """The CA takes its time to say so: whoever is to come beside the first has come by then."""
+
+    def said() -> ca.CaProblem:
+        time.sleep(1)
+        return problem()
+
+    return said
+
+
+def moments_come(now: datetime) -> None:
+    """Of all sites that wait for something."""
+    VirtualHost.objects.update(held_until=now - MINUTE, retry_at=None)
+
+
+@pytest.mark.parametrize("limits_known", [True, False])
+def test_of_sites_whose_moment_to_find_out_is_the_same_one_asks_and_the_others_hear_of_it(
+    parts: Parts, trouble: Trouble, limits_known: bool
+) -> None:
+    if limits_known:
+        limited(parts.provider, {"kind": "orders", "number": 300, "seconds": 10800})
+    parts.run()
+    now = datetime.now(UTC)
+    trouble.at(parts.provider, slowly(limit("No.", hours=24 * 20)))
+    Certificate.objects.update(not_before=now - 87 * DAY, not_after=now + 3 * DAY, renewal_at=now - HOUR)
+    parts.run()
+    moments_come(now)
+    asked = len(trouble.met)
+    run = parts.run()
+    assert len(trouble.met) == asked + 1
+    assert [outcome(parts.job(run, name)) for name in (MAIN, OTHER)] == [(JobOutcome.WAITING, "rate_limited")] * 2
+    moments_come(now)
+    parts.run()
+    assert len(trouble.met) == asked + 1, "it is less than an hour since somebody asked"
+    # An hour later the CA takes one, and with that all.
+    trouble.at(None, None)
+    an_hour_passes()
+    moments_come(now)
+    parts.run("user:birch")
+    assert not Bucket.objects.filter(blocked_until__isnull=False).exists()
+    moments_come(now)
+    run = parts.run("user:amber")
+    assert outcome(parts.job(run, MAIN)) == (JobOutcome.SECURED, "due")
+    assert lines(run, MAIN, "provider:asked") == []
+
+
+@pytest.mark.parametrize("limits_known", [True, False])
+def test_when_what_a_ca_asked_for_is_over_one_order_goes_first(
+    parts: Parts, trouble: Trouble, limits_known: bool
+) -> None:
+    if limits_known:
+        limited(parts.provider, {"kind": "orders", "number": 300, "seconds": 10800})
+    trouble.at(parts.provider, slowly(limit("No.")))
+    parts.run("user:amber")
+    now = datetime.now(UTC)
+    for hours in (1, 2):
+        Bucket.objects.filter(blocked_until__isnull=False).update(blocked_until=now - MINUTE, blocked_asked=None)
+        moments_come(now)
+        run = parts.run()
+        assert len(trouble.met) == 1 + hours, "one asks, and hears no; the other waits for that"
+        assert [outcome(parts.job(run, name)) for name in (MAIN, OTHER)] == [(JobOutcome.WAITING, "rate_limited")] * 2
+    trouble.at(None, None)
+    Bucket.objects.filter(blocked_until__isnull=False).update(blocked_until=now - MINUTE, blocked_asked=None)
+    for _ in range(2):
+        moments_come(now)
+        parts.run()
+    assert {parts.site(name).state for name in (MAIN, OTHER)} == {SiteState.SECURED}
+    assert not Bucket.objects.filter(blocked_until__isnull=False).exists()
 
 
 def busy() -> ca.CaProblem:
@@ -481,6 +559,7 @@ def test_a_ca_that_wants_to_be_left_alone_for_longer_than_the_certificate_lasts_
     assert outcome(parts.job(parts.run("user:birch"), OTHER)) == (JobOutcome.WAITING, "rate_limited")
     assert len(trouble.met) == 2
     trouble.at(None, None)
+    an_hour_passes()
     VirtualHost.objects.filter(name=MAIN).update(held_until=now - MINUTE, retry_at=None)
     assert outcome(parts.job(parts.run("user:amber"), MAIN)) == (JobOutcome.SECURED, "due")
 
