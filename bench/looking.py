@@ -65,11 +65,12 @@ def main(users: int, each: int, jobs: int, rounds: int, most: int) -> dict[str, 
 
 
 def look(
-    username: str, most: int, led_to: set[str], together: int = TOGETHER
+    username: str, most: int, led_to: set[str], together: int = TOGETHER, values: int = VALUES
 ) -> Iterator[tuple[Client, dict[str, Any]]]:
     """Each page that this person gets to and how often it asks the database, with the browser that has just been there.
 
-    Combines at most `together` filters; adds to `led_to` the names of the URLs.
+    At most `together` filters are combined; of one alone, `values` times `most` values are looked at. Adds to `led_to`
+    the names of the URLs.
     """
     from django.db import connection, reset_queries
     from django.test.utils import CaptureQueriesContext
@@ -80,7 +81,7 @@ def look(
     while waiting:
         url = waiting.popleft()
         kind = kind_of(url, together)
-        if url in seen or kind is None or alike[kind] >= (VALUES * most if len(kind.chosen) == 1 else most):
+        if url in seen or kind is None or alike[kind] >= (values * most if len(kind.chosen) == 1 else most):
             continue
         seen.add(url)
         reset_queries()

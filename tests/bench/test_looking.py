@@ -33,7 +33,7 @@ def looked_at() -> Asked:
     """By every person; with one filter at a time, since two ask what each of them does."""
     found: Asked = {}
     for who in PERSONS:
-        for _client, page in looking.look(who, 1, set(), together=1):
+        for _client, page in looking.look(who, 1, set(), together=1, values=1):
             kind = kind_of(page["url"])
             assert kind is not None
             found[who, kind] = max(found.get((who, kind), 0), page["queries"])
