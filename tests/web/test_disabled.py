@@ -9,8 +9,8 @@ from autossl_panel.hosting.models import Domain, HostingUser, SiteState, Virtual
 from autossl_panel.web import words
 from tests.web import own_scene
 from tests.web.scene import Scene
+from tests.web.status.world import rows, text
 from tests.web.test_pages import check
-from tests.web.test_status import rows, text
 
 PAGES = ("/certificates/", "/pending/", "/problems/", "/users/", "/runs/", "/options/", "/providers/")
 
