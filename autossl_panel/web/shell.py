@@ -247,7 +247,7 @@ def slot(
     the person may see is counted already.
     """
     if person.is_login:
-        return _slot_of_login(person, account, user, counted)
+        return _slot_of_login(person, server, account, user, counted)
     paused = is_paused(server)
     scope = own_scope(person)
     scopes = [scope] if person.is_root else [scope, runs.ALL]
@@ -264,7 +264,9 @@ def slot(
     return Slot(None, last, failed, scope, account, paused=paused)
 
 
-def _slot_of_login(person: User, account: Account | None, user: HostingUser | None, counted: LiveRun | None) -> Slot:
+def _slot_of_login(
+    person: User, server: Server, account: Account | None, user: HostingUser | None, counted: LiveRun | None
+) -> Slot:
     users = visible.users(person)
     if user is None:
         # The button needs to know for whom; of several users, their own pages do.
@@ -275,6 +277,9 @@ def _slot_of_login(person: User, account: Account | None, user: HostingUser | No
     run = runs.at_work_on(users).first()
     if run is not None and counted is not None and counted.run == run:
         return Slot(counted, None, 0, "", account, user)
+    if run is not None and run.server_id == server.pk:
+        # With what is known of it: the workers' last sign came along
+        run.server = server
     live = live_run(person, run, users) if run is not None else None
     return Slot(live, None, 0, "", account, user)
 

@@ -206,7 +206,7 @@ def test_a_kept_site_is_found_by_its_name_with_what_to_do(as_root, scene: Scene)
     )
     page = f"/runs/{scene.past.pk}/"
     html = as_root.get(page, {"q": "Grüne-Küche.example"}).content.decode().split('<ol class="log">')[1]
-    assert "which has expired on 2026-11-13. Renew it" in html
+    assert "which has expired on 13 Nov 2026. Renew it" in html
     assert "other.example" not in html
     text = b"".join(as_root.get(f"{page}log.txt").streaming_content).decode()
     assert "→ other.example has a certificate from elsewhere" in text
