@@ -12,7 +12,7 @@ now and then. `fork` is a copy to try things on. Rows and locks are in `limits`.
 """
 
 from .book import FOREVER, Block, Book, Failures, Loss
-from .hearing import Asked, Problem, Scope, scopes
+from .hearing import Asked, Problem, Scope, named, scopes
 from .ledger import Granted, Ledger, Use, Wait
 from .limit import COUNTED, PROVIDER_WIDE, Kind, Limit
 from .queue import Queue
@@ -42,6 +42,7 @@ __all__ = [
     "Wait",
     "Wish",
     "digest",
+    "named",
     "order",
     "order_kind",
     "registration",
