@@ -73,11 +73,6 @@ class Orders(Choosing, Hearing):
         self.orders: dict[int, Order] = {}  # open ones, by host
         self.key_type = KEY_TYPES[0]
 
-    def new_round(self) -> None:
-        """Another runner takes over."""
-        super().new_round()
-        self.prover.new_round()
-
     def work(self, host: int, site: SiteFacts, wanted: Need, account: Account, rank: int) -> None:
         """Take up a claimed job."""
         if wanted.action == Action.RESUME:
@@ -112,13 +107,13 @@ class Orders(Choosing, Hearing):
     def _planned(self, task: Task) -> Plan:
         host, prover, site = task.host, self.prover, task.site
         found = prover.ask(host, task.wanted.names, self.agenda.now)
-        if prover.record(host, found, site.installed, self.moment, self.draw(host, 2)):
+        if prover.record(host, found, site.installed, self.moment, self.draw(host, 2), self.agenda.now):
             task.site = site = self.rows.facts(host, self.moment)
-            suspended = prover.suspended
-        else:
-            suspended = False
-        options = task.account.options
-        return policy.plan(task.wanted, found, site, options, self.moment, reductions_suspended=suspended)
+        given = task.wanted, found, site, task.account.options, self.moment
+        plan = policy.plan(*given)
+        if plan.reason != policy.REDUCED or not prover.suspended(self.agenda.now, self.moment):
+            return plan
+        return policy.plan(*given, reductions_suspended=True)
 
     # --- order -------------------------------------------------------------------------------------------------------
 
@@ -407,5 +402,4 @@ class Orders(Choosing, Hearing):
     def start(self) -> None:
         """The panel is back: what is queued goes on, what is due is surveyed with the next minute."""
         self.on = True
-        self.new_round()
         self.pump()

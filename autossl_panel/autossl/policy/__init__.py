@@ -18,7 +18,7 @@ from autossl_panel.autossl.facts import (
 )
 from autossl_panel.autossl.policy.failures import Refusal, Remedy, accept_issued, remedy
 from autossl_panel.autossl.policy.needs import FOREIGN_WORSE, PERSON_ENDS, need
-from autossl_panel.autossl.policy.plans import Finding, plan
+from autossl_panel.autossl.policy.plans import REDUCED, Finding, plan
 from autossl_panel.autossl.policy.providers import (
     Candidate,
     Choice,
@@ -37,6 +37,7 @@ from autossl_panel.autossl.policy.wishes import cleared_by_person, not_wanted, w
 __all__ = [
     "FOREIGN_WORSE",
     "PERSON_ENDS",
+    "REDUCED",
     "Action",
     "Candidate",
     "Choice",
