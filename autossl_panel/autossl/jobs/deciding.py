@@ -24,8 +24,6 @@ from .probing import may_probe
 from .proving import ENDS, withdrawn
 from .work import Bench, Task
 
-# Needs that an order answers which is open or was issued already
-OPENED = (Action.RESUME, Action.INSTALL)
 PLANNED = {
     Action.KEEP: (JobOutcome.KEPT, Level.OUT),
     Action.DEFER: (JobOutcome.DEFERRED, Level.WARN),
@@ -195,7 +193,7 @@ def again(bench: Bench, task: Task, code: str) -> Move:
     before = bench.settings_for(task.provider)
     task.site, task.need, task.chosen, task.pinned = decision.site, decision.need, decision.chosen, False
     task.looked_at = now
-    if task.need.action in OPENED:
+    if task.takes_up:
         return TakeUp()
     return _go_on(bench, task, before, now, code=code)
 

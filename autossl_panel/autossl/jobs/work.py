@@ -19,7 +19,7 @@ from autossl_panel.hosting.models import Server
 from .. import options as option_rows
 from .. import sites, trouble
 from ..choosing import Chosen, Outlook
-from ..facts import Need, ProviderFacts
+from ..facts import Action, Need, ProviderFacts
 from ..models import Account, Job, JobOutcome, JobState, Level, LogLine, Options, Run
 from ..policies import Policies
 from ..policy import ProviderHealth
@@ -74,6 +74,11 @@ class Task:
         provider = self.site.options.provider
         assert provider is not None
         return provider
+
+    @property
+    def takes_up(self) -> bool:
+        """Whether there is an order that it goes on with: no name need be asked."""
+        return self.need.action in (Action.RESUME, Action.INSTALL) or self.need.finishes
 
     def line(self, event: str, level: Level = Level.OUT, *, depth: int = 3, **data: Any) -> LogLine:
         """A line of its log, not yet written."""
