@@ -176,6 +176,33 @@ def test_many_alike_failures_suspend_reductions_until_time_is_up() -> None:
     assert decided.reason == "reduced_coverage"
 
 
+def test_the_cut_keeps_main_domain_and_coverage_and_leaves_service_names_out_first() -> None:
+    passed = ["mail.a.com", "b.com", "www.b.com", "old.a.com", "x.y.a.com", "www.a.com", MAIN, "webmail.a.com"]
+    facts = site(
+        name(MAIN),
+        *names(*(one for one in passed if one != MAIN)),
+        installed=installed("old.a.com", age=70 * DAY),
+    )
+    found, few = {one: Found("pass") for one in passed}, options(max_names=5)
+    decided = plan(need(facts, few, NOW), found, facts, few, NOW)
+    assert decided.names == (MAIN, "www.a.com", "old.a.com", "b.com", "www.b.com")
+    assert decided.left_out == tuple((one, "over_limit") for one in ("x.y.a.com", "mail.a.com", "webmail.a.com"))
+
+
+@settings(deadline=None)
+@given(st.permutations([MAIN, WWW, BLOG, "b.com", "mail.b.com", "c.net"]), st.integers(1, 9))
+def test_a_cut_loses_no_name_and_depends_on_no_order(passed: list[str], limit: int) -> None:
+    few, found = options(max_names=limit), {one: Found("pass") for one in passed}
+    facts = site(*(name(one) for one in passed), installed=None)
+    decided = plan(need(facts, few, NOW), found, facts, few, NOW)
+    over = [one for one, code in decided.left_out if code == "over_limit"]
+    assert sorted([*decided.names, *over]) == sorted(passed)
+    assert len(decided.names) == min(limit, len(passed))
+    alike = site(*(name(one) for one in sorted(passed)), installed=None)
+    assert plan(need(alike, few, NOW), found, alike, few, NOW).names == decided.names
+    assert decided.names[0] == MAIN
+
+
 def test_the_cut_comes_after_dcv_and_what_it_displaces_does_not_block() -> None:
     facts, settings = site(*THREE, installed=installed(MAIN, BLOG, age=70 * DAY)), options(max_names=2)
     decided = plan(need(facts, settings, NOW), findings(main="pass", www="pass", blog="pass"), facts, settings, NOW)

@@ -32,11 +32,12 @@ from autossl_panel.autossl.policy.providers import (
     stuck_at,
 )
 from autossl_panel.autossl.policy.times import defer_until, refused_until, renew_at, retry_at
-from autossl_panel.autossl.policy.wishes import cleared_by_person, not_wanted, wished_names
+from autossl_panel.autossl.policy.wishes import PUBLIC_ONLY, cleared_by_person, not_wanted, wished_names
 
 __all__ = [
     "FOREIGN_WORSE",
     "PERSON_ENDS",
+    "PUBLIC_ONLY",
     "REDUCED",
     "Action",
     "Candidate",
