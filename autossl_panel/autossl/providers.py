@@ -1,6 +1,5 @@
 """Providers as rows: drafts, choice, terms, profiles. What needs the network is in `registration`, run by workers."""
 
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from autossl_panel.hosting.models import Server, SiteState, VirtualHost
 from autossl_panel.people import audit, taken
 from autossl_panel.people.models import User
 
-from . import directory_urls
+from . import directory_urls, drafts
 from .models import Account, AccountStatus, Provider, ProviderChoice, ProviderState
 
 CHECK = "autossl_panel.autossl.tasks.check_provider"
@@ -74,25 +73,15 @@ class Draft:
             raise ProviderProblem("max_names", text % {"n": self.max_names})
 
 
-def _facts(provider: Provider) -> dict[str, object]:
-    """What the audit trail says of a provider: of an HMAC key only that there is one."""
-    bundle = provider.ca_bundle.encode()
-    return {
-        "directory_url": provider.directory_url,
-        "ca_bundle": f"SHA-256 {hashlib.sha256(bundle).hexdigest()[:16]}" if bundle else "",
-        "private_ca": provider.private_ca,
-        "max_names": provider.max_names,
-        "eab_kid": provider.eab_kid,
-        "eab_hmac_key": "kept for the next registration" if provider.eab_hmac_key else "",
-    }
-
-
 def draft(wish: Draft, *, by: User | None, ring: bool = True, new: bool = False) -> Provider:
     """Make or replace the draft of a provider, checked by a worker (`ring`) or by who calls `registration.probe`.
 
-    `new`: nothing is replaced; raises ProviderProblem where the name is taken.
+    What a provider in force has stays in force until that was done and went well. `new`: nothing is replaced; raises
+    ProviderProblem where the name is taken.
     """
     wish.check()
+    settings = {name: getattr(wish, name) for name in drafts.SETTINGS}
+    binding = {name: getattr(wish, name) for name in drafts.BINDING}
     problem = ProviderProblem("name", _("“%(name)s” is in the list already.") % {"name": wish.name})
     with transaction.atomic():
         known = Provider.objects.select_for_update().filter(name=wish.name).first()
@@ -105,40 +94,40 @@ def draft(wish: Draft, *, by: User | None, ring: bool = True, new: bool = False)
         if known is not None and known.orders.exists() and known.directory_url != wish.directory_url:
             text = _("“%(name)s” is another provider already, with certificates. Choose another name.")
             raise ProviderProblem("name", text % {"name": wish.name})
-        provider, _made = Provider.objects.update_or_create(
-            name=wish.name,
-            defaults={
-                "directory_url": wish.directory_url,
-                "ca_bundle": wish.ca_bundle,
-                "private_ca": wish.private_ca,
-                **({} if wish.keep_binding else {"eab_kid": wish.eab_kid, "eab_hmac_key": wish.eab_hmac_key}),
-                "max_names": wish.max_names,
-                "state": ProviderState.CHECKING,
-                "problem": None,
-                "asked_at": timezone.now(),
-            },
-        )
-        if known is not None and known.directory_url != wish.directory_url:
-            # An account of another CA: this one has to be registered with, and agreed to, first.
-            Account.objects.filter(provider=provider).delete()
-            Provider.objects.filter(pk=provider.pk).update(active=False)
-            provider.active = False
-        _record_draft(known, provider, by)
+        provider = Provider.objects.get(name=wish.name)
+        held = known is not None and drafts.in_force(known)
+        if held:
+            drafts.hold(provider, settings, None if wish.keep_binding else binding)
+        else:
+            for name, value in {**settings, **({} if wish.keep_binding else binding)}.items():
+                setattr(provider, name, value)
+            provider.state, provider.problem, provider.draft = ProviderState.CHECKING, None, None
+            if known is not None and known.directory_url != wish.directory_url:
+                # An account of another CA: this one has to be registered with, and agreed to, first.
+                Account.objects.filter(provider=provider).delete()
+                provider.active = False
+        provider.asked_at = timezone.now()
+        provider.save()
+        _record_draft(known, drafts.wished(provider), by, held=held)
         if ring:
             async_task(CHECK, provider.pk)
     return provider
 
 
-def _record_draft(known: Provider | None, provider: Provider, by: User | None) -> None:
-    after = _facts(provider)
+def _record_draft(known: Provider | None, wished: Provider, by: User | None, *, held: bool) -> None:
+    after = drafts.facts(wished)
     if known is None:
-        audit.record(by, "provider:added", provider.name, after=after)
+        audit.record(by, "provider:added", wished.name, after=after)
         return
-    if known.eab_hmac_key and provider.eab_hmac_key not in ("", known.eab_hmac_key):
+    before = drafts.facts(known)
+    if known.eab_hmac_key and wished.eab_hmac_key not in ("", known.eab_hmac_key):
         after["eab_hmac_key"] = "another is kept for the next registration"
-    if _facts(known) == after:
-        audit.record(by, "provider:check_asked", provider.name)
-    audit.record(by, "provider:changed", provider.name, before=_facts(known), after=after)
+    if before == after:
+        audit.record(by, "provider:check_asked", wished.name)
+    elif held:
+        audit.record(by, "provider:change_asked", wished.name, before=before, after=after)
+    else:
+        audit.record(by, "provider:changed", wished.name, before=before, after=after)
 
 
 def _check_eab(kid: str, hmac_key: str) -> None:
@@ -266,20 +255,20 @@ def remove(provider: Provider, *, by: User | None) -> None:
         text = _("“%(name)s” has issued certificates here; it stays in the list.")
         raise ProviderProblem("provider", text % {"name": provider}, "orders")
     with transaction.atomic():
-        audit.record(by, "provider:removed", provider.name, before=_facts(provider))
+        audit.record(by, "provider:removed", provider.name, before=drafts.facts(provider))
         provider.delete()
 
 
 def take_back(provider: Provider, before: Provider | None, *, by: User | None) -> None:
     """Undo a draft whose directory was refused: put the row back as it was `before`, or take out what was added."""
     with transaction.atomic():
-        told = _facts(provider)
+        told = drafts.facts(drafts.wished(provider))
         if before is None:
             audit.record(by, "provider:removed", provider.name, before=told)
             provider.delete()
         else:
             before.save()
-            audit.record(by, "provider:changed", provider.name, before=told, after=_facts(before))
+            audit.record(by, "provider:changed", provider.name, before=told, after=drafts.facts(before))
 
 
 def in_use() -> QuerySet[Provider]:

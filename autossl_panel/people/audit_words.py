@@ -22,6 +22,7 @@ EVENTS: dict[str, Promise] = {
     "options:changed": _("changed options"),
     "provider:added": _("added a provider"),
     "provider:changed": _("changed a provider"),
+    "provider:change_asked": _("asked for a change of a provider, to be tried first"),
     "provider:bound": _("gave an EAB key"),
     "provider:check_asked": _("had a directory read"),
     "provider:chosen": _("chose a provider"),

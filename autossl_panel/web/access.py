@@ -97,10 +97,10 @@ def fresh_where(concerned: Callable[[PanelRequest], bool]) -> Callable[[PanelVie
 
 
 def server(request: PanelRequest) -> Server:
-    """This machine's row with its options, asked for once a request."""
+    """This machine's row with its options and the workers' last sign, asked for once a request."""
     found: Server | None = getattr(request, "panel_server", None)
     if found is None:
-        found = servers.this(Server.objects.select_related("options__paused_by"))
+        found = servers.this(Server.objects.select_related("options__paused_by", "beat"))
         request.panel_server = found
     return found
 

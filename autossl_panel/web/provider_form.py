@@ -7,8 +7,9 @@ from django.shortcuts import get_object_or_404, redirect, resolve_url
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
+from autossl_panel.autossl import drafts
 from autossl_panel.autossl import providers as heart
-from autossl_panel.autossl.models import Provider, ProviderState
+from autossl_panel.autossl.models import Provider
 from autossl_panel.autossl.providers import Draft, ProviderProblem
 
 from . import access, shell
@@ -35,17 +36,17 @@ def edit(request: access.PanelRequest, pk: int) -> HttpResponse:
     provider = get_object_or_404(Provider, pk=pk)
     if request.method == "POST":
         return _save(request, provider)
+    typed = drafts.wished(provider)
     values = {
-        "name": provider.name,
-        "directory_url": provider.directory_url,
-        "ca_bundle": provider.ca_bundle,
-        "private_ca": "yes" if provider.private_ca else "",
-        "eab_kid": provider.eab_kid,
-        "max_names": str(provider.max_names),
+        "name": typed.name,
+        "directory_url": typed.directory_url,
+        "ca_bundle": typed.ca_bundle,
+        "private_ca": "yes" if typed.private_ca else "",
+        "eab_kid": typed.eab_kid,
+        "max_names": str(typed.max_names),
     }
-    problem = None
-    if provider.state == ProviderState.REFUSED and provider.problem:
-        problem = ProviderProblem(provider.problem["field"], provider.problem["text"], provider.problem["code"])
+    told = drafts.problem(provider)
+    problem = ProviderProblem(told["field"], told["text"], told["code"]) if told is not None else None
     return _form(request, provider, values, problem)
 
 
@@ -66,7 +67,8 @@ def _draft(values: Mapping[str, str], provider: Provider | None) -> Draft:
         raise ProviderProblem("max_names", _("“%(text)s” is not a number.") % {"text": values["max_names"]})
     bundle = values["ca_bundle"].replace("\r\n", "\n")
     # An HMAC key is never shown: left empty it stays, for the same key id at the same CA.
-    same = provider is not None and (provider.directory_url, provider.eab_kid) == (
+    before = drafts.wished(provider) if provider is not None else None
+    same = before is not None and (before.directory_url, before.eab_kid) == (
         values["directory_url"],
         values["eab_kid"],
     )

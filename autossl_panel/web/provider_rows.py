@@ -8,9 +8,10 @@ from typing import Any
 from django.db import connection
 from django.db.models import Count, Exists, F, Func, OuterRef, QuerySet, Subquery
 from django.utils import translation
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from autossl_panel.autossl import census, offers, scoring
+from autossl_panel.autossl import census, drafts, offers, scoring
 from autossl_panel.autossl.census import Census
 from autossl_panel.autossl.models import Account, AccountStatus, Provider, ProviderChoice, ProviderState
 from autossl_panel.autossl.providers import ProviderProblem
@@ -60,7 +61,7 @@ class Row:
     def doing(self) -> str:
         """What a worker does with it now: checking, registering, roll, anew, agree, or nothing."""
         account = self.account
-        if self.provider.state == ProviderState.CHECKING:
+        if self.provider.state == ProviderState.CHECKING or drafts.pending(self.provider):
             return "checking"
         if account is None:
             return ""
@@ -207,6 +208,9 @@ def _problem(provider: Provider, account: Account | None, told: ProviderProblem 
     """The field that is wrong and what is: just told, else what a worker found."""
     if told is not None:
         return told.field, told.text
+    if provider.draft is not None and provider.draft["problem"] is not None:
+        text = _("The change of its settings was refused, and what was set before is in force: %(text)s")
+        return "draft", text % {"text": provider.draft["problem"]["text"]}
     for found in (
         account.problem if account is not None and account.status == AccountStatus.REFUSED else None,
         provider.problem if provider.state == ProviderState.REFUSED else None,

@@ -154,7 +154,7 @@ def state(request: access.PanelRequest, pk: int) -> HttpResponse:
         return render(request, "_provider_busy.html", {"row": row})
     _tell(request, row, request.GET)
     url = there(pk)
-    if provider.state == ProviderState.REFUSED and "note" not in provider.stated:
+    if provider.draft is not None or (provider.state == ProviderState.REFUSED and "note" not in provider.stated):
         url = resolve_url("provider-edit", pk)
     return HttpResponse(status=204, headers={"HX-Redirect": url})
 

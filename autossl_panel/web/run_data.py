@@ -251,11 +251,12 @@ def quiet_lines(
     if q:
         rows = rows.filter(Q(user__name__icontains=q) | Q(data__site__icontains=sought(q)))
     # Whose they are is asked first: its number leads to few lines, where a nested question walks through the run's.
-    if user:
-        rows = rows.filter(user__in=list(HostingUser.objects.filter(name=user).values_list("pk", flat=True)))
-    if domain:
-        owners = Domain.objects.filter(name=sought(domain)).order_by().values_list("virtual_host__user", flat=True)
-        rows = rows.filter(user__in=list(owners), data__site=sought(domain))
+    if user or domain:
+        whose = HostingUser.objects.filter(name=user) if user else HostingUser.objects.all()
+        if domain:
+            whose = whose.filter(virtual_hosts__domains__name=sought(domain))
+            rows = rows.filter(data__site=sought(domain))
+        rows = rows.filter(user__in=list(whose.order_by().values_list("pk", flat=True)))
     return rows.order_by("seq")
 
 

@@ -21,11 +21,12 @@ MOST_FAILURES = 20
 @access.person
 def run(request: access.PanelRequest, pk: int) -> HttpResponse:
     """The page; with a filter, the lines of what matches; for htmx, those lines alone."""
-    found = get_object_or_404(heart.visible(request.user).select_related("asked_by", "server"), pk=pk)
+    found = get_object_or_404(run_table.named(heart.visible(request.user)), pk=pk)
     narrowed = _narrowed(request)
     if request.htmx:
         return render(request, "_log.html", _log(request, found, narrowed))
-    context = _state(request, found, whole=not any(narrowed.values()))
+    live_run = shell.live_run(request.user, found)
+    context = _state(request, found, live_run)
     # While a run lives, its counts would be old as soon as they are shown.
     levels = run_data.level_counts(found, request.user) if found.ended_at else {}
     shown = {name: value for name, value in narrowed.items() if name != "user"}
@@ -39,14 +40,14 @@ def run(request: access.PanelRequest, pk: int) -> HttpResponse:
         if found.ended_at is None:
             sites = run_data.sites(run_data.followed(found, request.user, moment), request.user)
             context |= {"sites": sites, "cursor": cursor_of(sites, run_lines)}
-    return shell.page(request, "run.html", "logs", context)
+    return shell.page(request, "run.html", "logs", context, known=live_run)
 
 
 @require_GET
 @access.person
 def live(request: access.PanelRequest, pk: int) -> HttpResponse:
     """What has changed since the cursor: the numbers in place, new lines to append. 286 once the run has ended."""
-    found = get_object_or_404(heart.visible(request.user).select_related("asked_by", "server"), pk=pk)
+    found = get_object_or_404(run_table.named(heart.visible(request.user)), pk=pk)
     cursor = read_cursor(request.GET.get("cursor", ""))
     jobs = {job.pk: job for job in run_data.followed(found, request.user, access.now())}
     gone = [job_id for job_id in cursor if job_id and job_id not in jobs]
@@ -56,7 +57,7 @@ def live(request: access.PanelRequest, pk: int) -> HttpResponse:
         jobs = {job.pk: job for job in rest} | jobs
     sites = run_data.sites(jobs.values(), request.user, cursor)
     run_lines = run_data.run_lines(found, request.user, after=cursor.get(0, 0))
-    context = _state(request, found)
+    context = _state(request, found, shell.live_run(request.user, found))
     context |= {"sites": sites, "run_lines": run_lines, "oob": True}
     context["failed_before"] = request.GET.get("failed", "")
     context["cursor"] = cursor_of([site for site in sites if site.job.pk not in gone], run_lines, cursor)
@@ -117,14 +118,15 @@ def _log(request: access.PanelRequest, found: Run, narrowed: Mapping[str, str]) 
     return context
 
 
-def _state(request: access.PanelRequest, found: Run, *, whole: bool = True) -> dict[str, object]:
-    """The numbers of a run and, where the `whole` of it is shown, its failures."""
-    live_run = shell.live_run(request.user, found)
+def _state(request: access.PanelRequest, found: Run, live_run: shell.LiveRun) -> dict[str, object]:
+    """The numbers of a run and, where they are shown, its failures."""
     progress = live_run.progress
     moment = found.ended_at or access.now()
     return {
         "run": found,
         "live": live_run,
+        # Of a run that has ended, what was held says so itself
+        "held_up": found.ended_at is None and shell.is_paused(access.server(request)),
         "cancel_here": live_run.may_cancel and not _in_slot(request, found),
         "progress": progress,
         "row": run_table.described(request.user, found),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.shortcuts import resolve_url
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -190,9 +190,16 @@ def rows(person: User, found: Sequence[Run]) -> list[Row]:
     return [_row(person, run, numbers.get(run.pk, {}), called) for run in found]
 
 
+def named(found: QuerySet[Run]) -> QuerySet[Run]:
+    """Runs with all that `described` says of them."""
+    providers = Provider.objects.filter(name=OuterRef("provider_name")).values("display_name")
+    return found.select_related("asked_by", "server").annotate(called=Subquery(providers))
+
+
 def described(person: User, run: Run) -> Row:
-    """A run with who asked for it and whose certificates it brings; not counted."""
-    return _row(person, run, {}, _called())
+    """A run, one of `named`, with who asked for it and whose certificates it brings; not counted."""
+    called: str | None = getattr(run, "called", None)
+    return _row(person, run, {}, {run.provider_name: called} if called else {})
 
 
 def _called() -> dict[str, str]:

@@ -73,7 +73,7 @@ class LiveRun:
 class Slot:
     """What the run slot shows: a live run, or the blue button with what the last run did.
 
-    `user` is whom the button runs, where the person signs in for hosting users.
+    `user` is whom the button runs, where the person signs in for hosting users; `paused`: nothing is ordered now.
     """
 
     live: LiveRun | None
@@ -82,6 +82,7 @@ class Slot:
     scope: str
     account: Account | None
     user: HostingUser | None = None
+    paused: bool = False
 
     @property
     def has_provider(self) -> bool:
@@ -126,10 +127,13 @@ def page(
     context: Mapping[str, object] | None = None,
     status: int = 200,
     *,
-    known: Slot | None = None,
+    known: Slot | LiveRun | None = None,
     server: Server | None = None,
 ) -> HttpResponse:
-    """Render a full page with its shell; `known` is the run slot, where the page has it; `server` that of a login."""
+    """Render a full page with its shell; `server` is that of a login.
+
+    `known` is the run slot, where the page has it; or a run that the page has counted, which may be the slot's.
+    """
     person = request.user
     around = _shell(
         request, tab, known, (server or access.server(request)) if person.is_login else counted_server(request)
@@ -151,11 +155,11 @@ def account_in_use(server: Server) -> Account | None:
     return Account.objects.select_related("provider").filter(server=server, provider__active=True).first()
 
 
-def _shell(request: PanelRequest, tab: str, known: Slot | None, server: Server) -> Shell:
+def _shell(request: PanelRequest, tab: str, known: Slot | LiveRun | None, server: Server) -> Shell:
     moment, person = now(), request.user
     row: Options | None = getattr(server, "options", None)
     found = seen(server, moment)
-    account = account_in_use(server) if known is None else known.account
+    account = known.account if isinstance(known, Slot) else account_in_use(server)
     next_check = None if person.is_login else _next_check(server, moment)
     return Shell(
         server=server,
@@ -163,7 +167,7 @@ def _shell(request: PanelRequest, tab: str, known: Slot | None, server: Server) 
         account=account,
         next_check=next_check,
         check_is_due=next_check is not None and next_check <= moment,
-        slot=known or slot(person, server, account=account),
+        slot=known if isinstance(known, Slot) else slot(person, server, account=account, counted=known),
         workers_seen=found.workers_seen,
         workers_lost=found.workers_lost,
         inventory_problem=server.inventory_problem if person.is_root else None,
@@ -178,6 +182,11 @@ def _shell(request: PanelRequest, tab: str, known: Slot | None, server: Server) 
 def options_of(server: Server) -> Options:
     """The options of a server, without another question where they came with it."""
     return getattr(server, "options", None) or options.current(server)
+
+
+def is_paused(server: Server) -> bool:
+    """Whether somebody paused AutoSSL on this server."""
+    return options_of(server).paused_at is not None
 
 
 def seen(server: Server, moment: datetime) -> Seen:
@@ -232,27 +241,36 @@ def _next_check(server: Server, moment: datetime) -> datetime:
     return at
 
 
-def slot(person: User, server: Server, *, account: Account | None, user: HostingUser | None = None) -> Slot:
+def slot(
+    person: User,
+    server: Server,
+    *,
+    account: Account | None,
+    user: HostingUser | None = None,
+    counted: LiveRun | None = None,
+) -> Slot:
     """The run slot of a person: root sees the run for all, a reseller own run, else own part of the run for all.
 
-    A login sees what works on own sites, or on those of `user`, one of its own.
+    A login sees what works on own sites, or on those of `user`, one of its own. `counted` is a run of which all that
+    the person may see is counted already.
     """
     if person.is_login:
-        return _slot_of_login(person, account, user)
+        return _slot_of_login(person, account, user, counted)
+    paused = is_paused(server)
     scope = own_scope(person)
     scopes = [scope] if person.is_root else [scope, runs.ALL]
     live = [run for run in Run.objects.filter(server=server, scope__in=scopes, ended_at__isnull=True)]
     live.sort(key=lambda run: run.scope != scope)
     for run in live:
-        found = live_run(person, run)
+        found = counted if counted is not None and counted.run == run else live_run(person, run)
         if run.scope == scope or found.progress.queued + found.progress.running + found.progress.staged:
-            return Slot(found, None, 0, scope, account)
+            return Slot(found, None, 0, scope, account, paused=paused)
     last = Run.objects.filter(server=server, scope=scope, ended_at__isnull=False).order_by("-started_at").first()
     failed = last.counts.get("outcomes", {}).get("failed", 0) if last else 0
-    return Slot(None, last, failed, scope, account)
+    return Slot(None, last, failed, scope, account, paused=paused)
 
 
-def _slot_of_login(person: User, account: Account | None, user: HostingUser | None) -> Slot:
+def _slot_of_login(person: User, account: Account | None, user: HostingUser | None, counted: LiveRun | None) -> Slot:
     users = visible.users(person)
     if user is None:
         # The button needs to know for whom; of several users, their own pages do.
@@ -261,6 +279,8 @@ def _slot_of_login(person: User, account: Account | None, user: HostingUser | No
     if user is not None:
         users = users.filter(pk=user.pk)
     run = runs.at_work_on(users).first()
+    if run is not None and counted is not None and counted.run == run:
+        return Slot(counted, None, 0, "", account, user)
     live = live_run(person, run, users) if run is not None else None
     return Slot(live, None, 0, "", account, user)
 

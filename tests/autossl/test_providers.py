@@ -1,34 +1,95 @@
 """Providers as rows: what a changed draft means for the account that it had, and which profile is ordered."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
+from django.utils import timezone
 
-from autossl_panel.autossl import providers, registration
-from autossl_panel.autossl.models import Account, Provider
+from autossl_panel.autossl import drafts, providers, registration, sites
+from autossl_panel.autossl.models import Account, Provider, ProviderState
 from autossl_panel.autossl.providers import ProviderProblem
+from autossl_panel.autossl.registration.directories import LOST_AFTER
 from autossl_panel.hosting.models import SiteState
 from autossl_panel.people.models import AuditEntry
+from tests.ca.authority import MiniCa
+from tests.ca.rogue import RogueCa
 
 pytestmark = pytest.mark.django_db
 
 SAME = providers.Draft(name="pebble", directory_url="https://127.0.0.1:1/dir", private_ca=True)
 
 
-def test_a_draft_of_the_same_directory_keeps_account_and_use(server, provider):
-    providers.draft(replace(SAME, max_names=5), by=None, ring=False)
+@pytest.fixture
+def rogue(tmp_path: Path) -> Iterator[RogueCa]:
+    with RogueCa(MiniCa(tmp_path)) as running:
+        yield running
+
+
+def change_of(rogue: RogueCa, tmp_path: Path, **more: Any) -> providers.Draft:
+    """What somebody types who has the provider lead to this CA."""
+    bundle = (tmp_path / "bundle.pem").read_text()
+    return replace(SAME, directory_url=f"{rogue.url}/dir", ca_bundle=bundle, **more)
+
+
+def test_what_was_set_before_holds_until_a_change_was_tried(server, provider, root, rogue, tmp_path):
+    Provider.objects.update(directory_url=f"{rogue.url}/dir", ca_bundle=(tmp_path / "bundle.pem").read_text())
+    (tmp_path / "other").mkdir()
+    other = MiniCa(tmp_path / "other").bundle.read_text()
+    asked = providers.draft(replace(change_of(rogue, tmp_path, max_names=5), ca_bundle=other), by=root, ring=False)
+    before = providers.active(server)
+    assert before is not None
+    assert (before[0].state, before[0].max_names) == (ProviderState.READY, 100)
+    assert sites.policy_options(server).provider is not None, "orders go on by what is in force"
+    tried = registration.probe(asked)
+    assert (tried.state, tried.max_names, tried.ca_bundle) == (ProviderState.READY, 100, before[0].ca_bundle)
+    told = drafts.problem(tried)
+    assert told is not None
+    assert told["field"] == "directory_url"
+    assert drafts.wished(tried).ca_bundle == other, "what was typed stays"
+    assert registration.probe(tried).problem is None, "what is in force is asked as ever"
+    mended = providers.draft(change_of(rogue, tmp_path, max_names=5), by=root, ring=False)
+    assert registration.probe(mended).max_names == 5
+    assert (mended.draft, mended.state) == (None, ProviderState.READY)
     found = providers.active(server)
     assert found is not None
-    assert (found[0].max_names, found[1].url) == (5, "https://127.0.0.1:1/account/1")
+    assert found[1].url == "https://127.0.0.1:1/account/1", "it keeps account and use"
+    events = list(AuditEntry.objects.order_by("pk").values_list("event", "person__username"))
+    assert events == [("provider:change_asked", "root")] * 2 + [("provider:changed", None)]
 
 
-def test_with_another_directory_it_is_another_ca_and_has_no_account_yet(server, provider):
-    again = providers.draft(replace(SAME, directory_url="https://127.0.0.2:1/dir"), by=None, ring=False)
+def test_with_another_directory_it_is_another_ca_and_has_no_account_yet(server, provider, rogue, tmp_path):
+    again = providers.draft(change_of(rogue, tmp_path), by=None, ring=False)
     assert again.pk == provider.pk
-    assert not again.active
+    assert providers.active(server) is not None, "until that one has answered"
+    registration.probe(again)
+    assert (again.active, again.directory_url) == (False, f"{rogue.url}/dir")
     assert not Account.objects.exists()
     assert providers.active(server) is None
+
+
+def test_a_change_whose_worker_died_is_tried_by_the_next_and_a_newer_one_wins(server, provider, rogue, tmp_path):
+    first = providers.draft(change_of(rogue, tmp_path, max_names=5), by=None, ring=False)
+    Provider.objects.update(asked_at=timezone.now() - LOST_AFTER)
+    newer = providers.draft(change_of(rogue, tmp_path, max_names=7), by=None, ring=False)
+    registration.probe(first)
+    assert drafts.pending(first), "another was typed meanwhile, which nobody has tried yet"
+    registration.directories.take_up(timezone.now() + LOST_AFTER + timedelta(seconds=1))
+    newer.refresh_from_db()
+    assert (newer.max_names, newer.draft) == (7, None)
+
+
+def test_what_binds_the_account_goes_with_the_change(server, provider, rogue, tmp_path):
+    key = "c2VjcmV0"
+    asked = providers.draft(change_of(rogue, tmp_path, eab_kid="kid", eab_hmac_key=key), by=None, ring=False)
+    assert (asked.eab_kid, asked.eab_hmac_key) == ("", "")
+    again = providers.draft(change_of(rogue, tmp_path, eab_kid="kid", keep_binding=True), by=None, ring=False)
+    registration.probe(again)
+    assert (again.eab_kid, again.eab_hmac_key) == ("kid", key)
+    assert key not in str(list(AuditEntry.objects.values_list("before", "after")))
 
 
 @pytest.fixture

@@ -9,10 +9,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from autossl_panel import ca, dcv
-from autossl_panel.autossl import jobs, orders, registration, runs, shaking
+from autossl_panel.autossl import jobs, options, orders, registration, runs, shaking
 from autossl_panel.autossl.jobs import ordering, proving
+from autossl_panel.autossl.jobs.runner import LOOK_EVERY
 from autossl_panel.autossl.jobs.work import Bench
 from autossl_panel.autossl.models import Installation, Job, JobOutcome, JobState, Order, Provider, Verdict
 from autossl_panel.autossl.survey import survey
@@ -278,6 +280,36 @@ def test_a_cancelled_run_ends_and_orders_nothing(parts: Parts) -> None:
     run.refresh_from_db()
     assert run.ended_at is not None
     assert parts.issued(MAIN, WWW) == issued
+
+
+def test_paused_in_the_middle_of_an_order_it_stops_there_and_goes_on_with_that_order(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts.discover()
+    issued = parts.issued(MAIN, WWW)
+    new_order = ca.Client.new_order
+
+    def paused_meanwhile(client: ca.Client, *given: Any, **more: Any) -> ca.OrderState:
+        found = new_order(client, *given, **more)
+        options.pause(parts.server, by=None, now=timezone.now())
+        time.sleep(2 * LOOK_EVERY)
+        return found
+
+    monkeypatch.setattr(ca.Client, "new_order", paused_meanwhile)
+    run = parts.run()
+    job = parts.job(run, MAIN)
+    assert outcome(job) == (JobOutcome.WAITING, "paused")
+    order = Order.objects.get(virtual_host=parts.site(MAIN), closed_at__isnull=True)
+    assert order.url
+    assert (parts.site(MAIN).next_at, parts.site(MAIN).next_reason) == (None, "paused")
+    assert parts.issued(MAIN, WWW) == issued
+    monkeypatch.undo()
+    options.resume(parts.server, by=None, now=timezone.now())
+    again = parts.run()
+    assert outcome(parts.job(again, MAIN)) == (JobOutcome.SECURED, "missing")
+    order.refresh_from_db()
+    assert order.closed_as == "installed", "it was this one that went on"
+    assert parts.issued(MAIN, WWW) == issued + 1
 
 
 def test_a_runner_that_is_told_to_stop_gives_its_jobs_back(parts: Parts) -> None:

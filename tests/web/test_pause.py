@@ -70,6 +70,23 @@ def test_going_on_makes_what_was_held_due(as_root, scene: Scene):
     assert "AutoSSL was not paused." in as_root.post("/pause/resume/", follow=True).content.decode()
 
 
+def test_while_a_run_lives_it_can_be_paused_and_says_what_becomes_of_it(as_root, as_reseller, scene: Scene):
+    for url in ("/users/", "/runs/slot/", f"/runs/{scene.live.pk}/"):
+        assert text(as_root, url).count('href="/pause/"') == 1, url
+        assert "/pause/" not in text(as_reseller, url)
+    as_root.post("/pause/")
+    for url in ("/users/", "/runs/slot/"):
+        assert 'id="pause"' not in text(as_root, url)
+    page, poll = (text(as_root, f"/runs/{scene.live.pk}/{end}") for end in ("", "live/"))
+    check(page)
+    for html in (page, poll):
+        assert "what is in hand finishes its step" in html
+        assert "Pausing, " in html
+        assert "the run goes on" not in html
+    Run.objects.update(ended_at=scene.now)
+    assert "what is in hand finishes" not in text(as_root, f"/runs/{scene.live.pk}/")
+
+
 def test_the_button_stands_beside_the_run_and_only_root_has_it(as_root, as_reseller, scene: Scene):
     Run.objects.update(ended_at=scene.now)
     assert 'id="pause"' in text(as_root)

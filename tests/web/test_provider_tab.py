@@ -8,7 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import translation
 
-from autossl_panel.autossl import choices, options
+from autossl_panel.autossl import choices, drafts, options
 from autossl_panel.autossl.models import Account, AccountStatus, Bucket, Provider, ProviderState, Run
 from autossl_panel.ca import presets
 from autossl_panel.hosting.models import Domain, VirtualHost
@@ -410,7 +410,8 @@ def test_what_binds_an_account_stays_where_the_form_leaves_it_alone(as_root, key
     form = {"directory_url": made.directory_url, "eab_kid": "kid-1", "eab_hmac_key": "", "max_names": "7"}
     assert as_root.post(f"/providers/{made.pk}/edit/", form).status_code == 302
     made.refresh_from_db()
-    assert (made.max_names, made.eab_kid, made.eab_hmac_key) == (7, "kid-1", key)
+    typed = drafts.wished(made)
+    assert (typed.max_names, typed.eab_kid, typed.eab_hmac_key) == (7, "kid-1", key)
     # For another CA, or another key id, both are needed.
     for changed in ({"directory_url": "https://other.example/dir"}, {"eab_kid": "kid-2"}):
         refused = as_root.post(f"/providers/{made.pk}/edit/", {**form, **changed})

@@ -6,6 +6,7 @@ from django_q.models import OrmQ
 
 from autossl_panel.autossl.models import Account, AccountStatus, Provider, ProviderState
 from tests.web.scene import Scene
+from tests.web.test_pages import check
 
 DRAFT = {"name": "Pebble", "directory_url": "https://127.0.0.1:14000/dir", "max_names": "100"}
 
@@ -54,6 +55,36 @@ def test_a_refused_draft_reopens_the_form_with_the_problem_at_its_field(as_root)
     as_root.post(f"/providers/{row.pk}/edit/", {**DRAFT, "name": "ignored"})
     row.refresh_from_db()
     assert (row.name, row.state, row.directory_url) == ("Our own CA", ProviderState.CHECKING, DRAFT["directory_url"])
+
+
+def test_a_change_of_a_provider_in_use_is_tried_first_and_a_refused_one_reopens_the_form(as_root, scene: Scene):
+    row, url = scene.provider, "https://127.0.0.1:14000/dir"
+    before = row.directory_url
+    answer = as_root.post(f"/providers/{row.pk}/edit/", {**DRAFT, "name": "ignored", "directory_url": url})
+    row.refresh_from_db()
+    assert (row.state, row.active, row.directory_url) == (ProviderState.READY, True, before)
+    html = as_root.get(answer["Location"]).content.decode()
+    check(html)
+    assert "The directory is being read." in html
+    assert "What was set before stays in force until then." in html
+    html = as_root.get(f"/providers/{row.pk}/edit/").content.decode()
+    check(html)
+    assert "This change is being tried." in html
+    assert f'value="{url}"' in html
+
+    problem = {"field": "directory_url", "code": "unreachable", "text": "It does not answer."}
+    Provider.objects.filter(pk=row.pk).update(draft={**row.draft, "problem": problem})
+    answer = as_root.get(f"/providers/{row.pk}/state/?doing=checking")
+    assert (answer.status_code, answer["HX-Redirect"]) == (204, f"/providers/{row.pk}/edit/")
+    html = as_root.get(f"/providers/{row.pk}/edit/").content.decode()
+    check(html)
+    assert "This change was refused and is not in force" in html
+    assert 'aria-describedby="directory_url-e" autofocus' in html
+    assert "It does not answer." in html
+    assert f'value="{url}"' in html
+    html = as_root.get("/providers/").content.decode()
+    check(html)
+    assert "what was set before is in force: It does not answer." in html
 
 
 def test_a_preset_is_contacted_when_it_is_chosen(as_root):

@@ -179,9 +179,13 @@ class Orderer(threading.Thread):
             case State.STAGED:
                 trouble.good(bench, order.account)
                 bench.to_installer(task)
+            case State.STOPPED if bench.stopping.is_set():
+                return None  # it is given back
+            case State.STOPPED if task.job.run_id in bench.cancelled:
+                bench.end(task, JobOutcome.CANCELLED, "cancelled")
             case State.STOPPED:
-                if task.job.run_id in bench.cancelled and not bench.stopping.is_set():
-                    bench.end(task, JobOutcome.CANCELLED, "cancelled")
+                # Somebody paused AutoSSL, and may have had it go on by now: the open order is resumed then.
+                bench.end(task, JobOutcome.WAITING, "paused")
             case State.WAITS:
                 bench.end(task, JobOutcome.WAITING, progress.code, until=progress.until)
             case State.REFUSED:

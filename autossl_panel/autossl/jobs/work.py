@@ -179,8 +179,8 @@ class Bench:
         )
 
     def stopped(self, task: Task) -> bool:
-        """Whether this job shall not take another step."""
-        return self.stopping.is_set() or task.job.run_id in self.cancelled
+        """Whether this job shall not take another step: the runner ends, the run was cancelled, AutoSSL is paused."""
+        return self.stopping.is_set() or task.job.run_id in self.cancelled or self.options.paused_at is not None
 
     def began(self, claims: list[Claim]) -> None:
         """Note jobs that are in hand now."""

@@ -37,6 +37,9 @@ class Provider(models.Model):
     # Kept only until the registration has used it
     eab_hmac_key = models.CharField(max_length=500, default="", blank=True)
     state = models.CharField(max_length=16, choices=ProviderState, default=ProviderState.CHECKING)
+    # What the settings are to be once the directory was read with them: names of `drafts`, and "problem" as below where
+    # it was not. What stands on the row is in force meanwhile
+    draft = models.JSONField(null=True)
     # {"field", "code", "text"} while refused, or of the field “profile” while ready: it is no longer offered
     problem = models.JSONField(null=True)
     terms_url = models.CharField(max_length=500, default="", blank=True)

@@ -4,8 +4,10 @@ import logging
 import time
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -13,7 +15,7 @@ from autossl_panel import ca
 from autossl_panel.ca import directory, presets
 from autossl_panel.hosting.models import Server
 
-from .. import pacing, providers
+from .. import drafts, pacing, providers
 from ..models import Account, AccountStatus, Provider, ProviderState
 from ..policy.needs import CLOCK_TOLERANCE
 from . import keys
@@ -77,14 +79,20 @@ def _stated(preset: ca.Preset) -> dict[str, Any]:
 
 
 def probe(provider: Provider) -> Provider:
-    """Read the provider's directory; the row says ready with what was read, or refused with the problem."""
+    """Read the provider's directory; the row says ready with what was read, or refused with the problem.
+
+    Where a change of its settings waits, it is tried first, and holds where the directory could be read with it.
+    """
     now = timezone.now()
+    if drafts.pending(provider):
+        _try_change(provider, now)
+        if provider.state != ProviderState.CHECKING:
+            return provider
     try:
         facts = _read(provider, now)
     except ca.CaProblem as problem:
         provider.state = ProviderState.REFUSED
-        field = "ca_bundle" if problem.short_type == "bundle" else "directory_url"
-        provider.problem = {"field": field, "code": str(problem.kind), "text": str(problem)}
+        provider.problem = _told(problem)
         provider.checked_at = now
         provider.save(update_fields=["state", "problem", "checked_at"])
         return provider
@@ -92,21 +100,55 @@ def probe(provider: Provider) -> Provider:
     return provider
 
 
+def _try_change(provider: Provider, now: datetime) -> None:
+    """Read the directory with the settings that are to be; the row is then as one finds it."""
+    draft = provider.draft
+    assert draft is not None
+    wished = drafts.wished(provider)
+    try:
+        facts = _ask(wished, now, bundle=keys.bundle(wished, draft=True))
+    except ca.CaProblem as problem:
+        with transaction.atomic():
+            drafts.refuse(provider, draft, _told(problem))
+    else:
+        with transaction.atomic():
+            row = drafts.take_over(provider, draft)
+            if row is not None:
+                row.answer = wished.answer
+                _take_in(row, facts, now)
+    provider.refresh_from_db()
+
+
+def _told(problem: ca.CaProblem) -> dict[str, str]:
+    field = "ca_bundle" if problem.short_type == "bundle" else "directory_url"
+    return {"field": field, "code": str(problem.kind), "text": str(problem)}
+
+
 def take_up(now: datetime) -> None:
     """Read the directories whose task was lost with the worker that had it."""
-    for provider in Provider.objects.filter(state=ProviderState.CHECKING, asked_at__lte=now - LOST_AFTER):
-        probe(provider)
+    waiting = Q(state=ProviderState.CHECKING) | Q(draft__isnull=False)
+    for provider in Provider.objects.filter(waiting, asked_at__lte=now - LOST_AFTER):
+        if provider.state == ProviderState.CHECKING or drafts.pending(provider):
+            probe(provider)
 
 
 def _read(provider: Provider, now: datetime) -> ca.DirectoryFacts:
     """Read the directory, and note on the row whether and how fast it answered. Raises CaProblem."""
+    try:
+        return _ask(provider, now, bundle=keys.bundle(provider))
+    except ca.CaProblem:
+        Provider.objects.filter(pk=provider.pk).update(answer=provider.answer)
+        raise
+
+
+def _ask(provider: Provider, now: datetime, *, bundle: Path | None) -> ca.DirectoryFacts:
+    """Read the directory; `provider.answer`, unsaved, says whether and how fast it answered. Raises CaProblem."""
     began = time.monotonic()
     try:
         gate = pacing.pace(provider)
-        facts = directory.probe(provider.directory_url, ca_bundle=keys.bundle(provider), now=now, gate=gate)
+        facts = directory.probe(provider.directory_url, ca_bundle=bundle, now=now, gate=gate)
     except ca.CaProblem as problem:
         provider.answer = {"at": now.isoformat(), "ms": None, "text": str(problem)}
-        Provider.objects.filter(pk=provider.pk).update(answer=provider.answer)
         raise
     provider.answer = {"at": now.isoformat(), "ms": round(1000 * (time.monotonic() - began)), "text": ""}
     return facts

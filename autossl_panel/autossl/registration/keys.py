@@ -50,16 +50,19 @@ def stamp(account: Account) -> tuple[int, int] | None:
     return found.st_ino, found.st_mtime_ns
 
 
-def bundle(provider: Provider) -> Path | None:
-    """A file with the provider's CA bundle, kept in step with the row; None where the system's roots serve."""
+def bundle(provider: Provider, *, draft: bool = False) -> Path | None:
+    """A file with the provider's CA bundle, kept in step with the row; None where the system's roots serve.
+
+    `draft`: another file, for a provider as a change would have it.
+    """
     if not provider.ca_bundle:
         return None
-    file = folder() / f"{provider.pk}-bundle.pem"
+    file = folder() / f"{provider.pk}-bundle{'.draft' if draft else ''}.pem"
     wanted = provider.ca_bundle.encode()
     if not file.exists() or file.read_bytes() != wanted:
-        draft = file.with_suffix(f".{os.getpid()}")
-        draft.write_bytes(wanted)
-        draft.replace(file)
+        fresh = file.with_suffix(f".{os.getpid()}")
+        fresh.write_bytes(wanted)
+        fresh.replace(file)
     return file
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from autossl_panel.autossl import choices, limits, providers, registration, renewing
+from autossl_panel.autossl import choices, drafts, limits, providers, registration, renewing
 from autossl_panel.autossl.limits import changing
 from autossl_panel.autossl.management.base import Command as Base
 from autossl_panel.autossl.management.base import failed, plural, provider_named, table, usage
@@ -108,9 +108,10 @@ class Command(Base):
             max_names=options["max_names"],
         )
         provider = registration.probe(providers.draft(wish, by=None, ring=False))
-        if provider.state != ProviderState.READY:
+        problem = drafts.problem(provider)
+        if problem is not None:
             providers.take_back(provider, before, by=None)
-            failed(f"{directory}: {_text(provider.problem)}")
+            failed(f"{directory}: {_text(problem)}")
         self.stdout.write(f"{provider.name}: ready{self._notes(provider)}")
         return 0
 
