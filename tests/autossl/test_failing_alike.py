@@ -73,7 +73,7 @@ def test_a_resolver_that_has_just_begun_to_lie_is_outnumbered_by_the_day_but_not
     asked(4, now - HOUR)
     asked(12, now - HOUR, code="elsewhere")
     assert suspended(server, now)
-    asked(9, now - HOUR)
+    asked(20, now - HOUR)
     assert not suspended(server, now)
 
 

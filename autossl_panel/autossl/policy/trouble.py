@@ -9,9 +9,10 @@ from datetime import timedelta
 
 from autossl_panel.autossl.policy.needs import CLOCK_TOLERANCE
 
-# Of names that passed before: so many and such a part failing alike is our trouble, not theirs
+# Of names that passed before: so many and more than such a part failing alike is our trouble, not theirs. Less than
+# half: most sites are a domain and its www, and what fails at one of the two everywhere is no site's own.
 ALIKE = 10
-ALIKE_PART = 0.5
+ALIKE_PART = 1 / 3
 FAILING_ALIKE = "failing_alike"
 # Verdicts older than this say nothing of today: whatever is unknown or fails is asked again within a day
 LATELY = timedelta(hours=25)
