@@ -253,7 +253,7 @@ class _Portion:
                     server_id=self.run.server_id,
                     virtual_host_id=one.site.row["pk"],
                     user_id=user_id,
-                    action=one.need.action,
+                    action=Action.RESUME if one.need.finishes else one.need.action,
                     reason=one.need.reason,
                     job_class=one.job_class,
                     turn=one.turn,
