@@ -25,12 +25,14 @@ def give_up_unsigned(hosts: Iterable[int], now: datetime) -> int:
 
 
 def look(server: Server, now: datetime) -> None:
-    """Of sites that AutoSSL is off for: close what is of no use, and make those due whose order is signed."""
-    mine = _open().filter(hosting_users.off("virtual_host__"), virtual_host__server=server)
-    unstaged = mine.filter(staged_at__isnull=True)
+    """Close what is staged and serves nobody any more. Of sites that AutoSSL is off for also what is not signed or was
+    forgotten, and make those due whose order is signed.
+    """
+    mine = _open().filter(virtual_host__server=server)
+    _close(mine.filter(staged_at__isnull=False).filter(_useless(now)), now)
+    unstaged = mine.filter(hosting_users.off("virtual_host__"), staged_at__isnull=True)
     forgotten = Q(expires__lte=now) | Q(expires__isnull=True, created_at__lte=now - FORGOTTEN_AFTER)
     _close(unstaged.filter(Q(status__in=UNSIGNED) | forgotten), now)
-    _close(mine.filter(staged_at__isnull=False).filter(_useless(now)), now)
     signed = unstaged.filter(Q(retry_at__isnull=True) | Q(retry_at__lte=now), status__in=SIGNED)
     hosts = list(signed.filter(virtual_host__gone_at__isnull=True).values_list("virtual_host_id", flat=True)[:MOST])
     if hosts:

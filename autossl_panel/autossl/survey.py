@@ -180,9 +180,9 @@ class _Portion:
                 counts["busy"] += 1
                 said.append(self._line("site:busy", user_id, Level.OUT, 2, site, run=self.busy[site.row["pk"]]))
                 continue
-            rest = REST.get(need.action)
             if need.detail == GIVE_UP:
                 self.given_up.append(site.row["pk"])
+            rest = REST.get(need.action)
             if rest is None or need.finishes:
                 todo.append((site, need))
                 continue

@@ -125,6 +125,18 @@ def test_a_staged_certificate_that_has_expired_is_closed_and_its_key_removed(sig
     assert not folder.exists()
 
 
+def test_what_is_signed_for_a_site_without_a_wanted_name_is_staged_and_closed_in_the_end(parts: Parts) -> None:
+    interrupted(parts, lambda: None, then_breaks=True)
+    users.exclude([MAIN], by=None, now=datetime.now(UTC))
+    run = parts.run()
+    assert (parts.job(run, MAIN).outcome, parts.job(run, MAIN).outcome_reason) == (JobOutcome.SKIPPED, "all_excluded")
+    assert Order.objects.get().staged_at is not None
+    assert parts.shown(MAIN) is None
+    Certificate.objects.update(not_after=datetime.now(UTC))
+    due(parts, datetime.now(UTC))
+    assert Order.objects.get().closed_as == "given_up"
+
+
 def test_a_ca_that_is_down_is_asked_again_later_and_nobody_in_its_place(signed: Parts) -> None:
     parts, now = signed, datetime.now(UTC)
     url = Order.objects.get().url
