@@ -81,15 +81,16 @@ def read(
         pk = row["pk"]
         if row["user_id"] != user_id:
             user_id, user = row["user_id"], wishes.of(row)
-        mine = verdicts.get(pk, {})
+        mine, named = verdicts.get(pk, {}), domains.get(pk, [])
+        wildcards = () if serve_www else [name for name, _added, _unfit in named if name.startswith("*.")]
         certificate_id, certificate = certificates.get(pk, (0, None))
         status, staged = open_orders.get(pk, (None, False))
         facts = SiteFacts(
             off="gone" if pk in gone else _off(row),
             names=tuple(
                 [
-                    name_facts(user, name, added, unfit, position == 0, mine.get(name))
-                    for position, (name, added, unfit) in enumerate(domains.get(pk, ()))
+                    name_facts(user, name, added, unfit, position == 0, mine.get(name), wildcards)
+                    for position, (name, added, unfit) in enumerate(named)
                 ]
             ),
             installed=certificate,
@@ -209,12 +210,22 @@ def _off(row: Mapping[str, Any]) -> str | None:
     return None if on else "disabled"
 
 
-def name_facts(user: UserWishes, name: str, added: bool, unfit: str, main: bool, verdict: Verdict | None) -> NameFacts:
-    """One name with what is known of it: why it cannot be asked for now, and what happened to it."""
+def name_facts(
+    user: UserWishes,
+    name: str,
+    added: bool,
+    unfit: str,
+    main: bool,
+    verdict: Verdict | None,
+    wildcards: Collection[str] = (),
+) -> NameFacts:
+    """One name with what is known of it: why it cannot be asked for now, and what happened to it.
+
+    `wildcards` are those among the site's names: they have its blocks answer for an added www., whatever the options.
+    """
     ended, by = user.ended(name, added) if user.excluded or user.scope is not None else (False, None)
-    code = policy.not_wanted(
-        name, unfit, added=added, excluded=ended, private_ca=user.private, serve_www=user.serve_www
-    )
+    served = user.serve_www or (added and any(name.endswith(one[1:]) for one in wildcards))
+    code = policy.not_wanted(name, unfit, added=added, excluded=ended, private_ca=user.private, serve_www=served)
     if verdict is None:
         return NameFacts(name, main, added, code, ended=ended, excluded_by=by)
     return NameFacts(

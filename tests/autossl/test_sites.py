@@ -157,7 +157,7 @@ def test_which_names_are_wanted_is_asked_with_the_providers_rules_and_the_option
     server: Server, provider: Provider, make_user: Make, make_site: Make, now: datetime, private: bool, serve_www: bool
 ) -> None:
     """What the survey, jobs and previews decide by: the table itself is in test_policy_names_and_failures."""
-    host = make_site(make_user("anna"), "anna.example.com", "printer.local", "a_b.example.com", "*.example.com")
+    host = make_site(make_user("anna"), "anna.example.com", "printer.local", "a_b.example.com", "*.example.org")
     host.domains.create(name="www.anna.example.com", added=True, position=4)
     for row in host.domains.all():
         host.domains.filter(pk=row.pk).update(unfit=names.not_public(row.name) or "")
@@ -167,7 +167,7 @@ def test_which_names_are_wanted_is_asked_with_the_providers_rules_and_the_option
         "anna.example.com": None,
         "printer.local": None if private else "not_public",
         "a_b.example.com": "bad_name",
-        "*.example.com": "wildcard_unsupported",
+        "*.example.org": "wildcard_unsupported",
         "www.anna.example.com": None if serve_www else "www_not_served",
     }
     wanted = policy.need(site.facts, site.options, now).names
