@@ -26,6 +26,7 @@ from autossl_panel.autossl import (
     holds,
     limits,
     options,
+    profiles,
     providers,
     recheck,
     rehearsal,
@@ -462,8 +463,8 @@ WRITES: dict[str, tuple[Act, set[tuple[str, str]]]] = {
         lambda by, scene: providers.ask_to_use(scene.provider, scene.server, agree_terms=True, by=by),
         {("provider:chosen", "letsencrypt")},
     ),
-    "autossl.providers.set_profile": (
-        lambda by, scene: providers.set_profile(scene.provider, "shortlived", by=by),
+    "autossl.profiles.set_profile": (
+        lambda by, scene: profiles.set_profile(scene.provider, "shortlived", by=by),
         {("provider:profile", "letsencrypt")},
     ),
     "autossl.providers.ask_to_roll": (

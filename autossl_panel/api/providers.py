@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from autossl_panel.autossl import providers
+from autossl_panel.autossl import profiles
 from autossl_panel.autossl.ledger import Kind
 from autossl_panel.autossl.limits import limits_of
 from autossl_panel.autossl.models import Account, Provider
@@ -77,7 +77,7 @@ def _agreed(provider: Provider, account: Account) -> bool:
 
 def _specs(provider: Provider, account: Account | None) -> Mapping[str, Any]:
     seconds = ((account.measured if account is not None else None) or {}).get("seconds")
-    lives = providers.expected_lifetime(provider)
+    lives = profiles.expected_lifetime(provider)
     return {
         "AVERAGE_DELIVERY_TIME": round(seconds) if seconds is not None else None,
         "DCV_METHODS": ["http"],

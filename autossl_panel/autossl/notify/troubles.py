@@ -32,6 +32,8 @@ CA_CODES = ("ca_account", "ca_eab", "ca_server", "ca_terms", "ca_unreachable")
 UNKNOWN = {"resolver_dead": "resolver", "no_route": "no_route", "own_address": "own_address_timeout"}
 # Of addresses and channels that take nothing, so many are named
 NAMED = 3
+# What the summary of a run is called; see `texts`
+FAILURES = "failures"
 # The summary of a run remembers so many failing sites one by one; beyond, its causes alone are what may change
 ONE_BY_ONE = 500
 
@@ -177,4 +179,4 @@ def of_failures(failing: Sequence[Failing]) -> list[Matter]:
             for code, number in by_cause.most_common()
         ],
     }
-    return [Matter(Kind.RUN, "run:failures", facts, code="failures", data=data)]
+    return [Matter(Kind.RUN, f"run:{FAILURES}", facts, code=FAILURES, data=data)]
