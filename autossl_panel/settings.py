@@ -224,7 +224,7 @@ MIDDLEWARE = [
     "autossl_panel.web.requirement.SecondFactorRequired",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "django_htmx.middleware.HtmxMiddleware",
+    "autossl_panel.web.middleware.Htmx",
     "allauth.account.middleware.AccountMiddleware",
 ]
 ROOT_URLCONF = "autossl_panel.urls"

@@ -18,7 +18,7 @@ from autossl_panel.hosting import servers, visible
 from autossl_panel.hosting.models import HostingUser, Server
 from autossl_panel.people.models import User
 
-from . import access, banners
+from . import access, banners, toasts
 from .access import PanelRequest, now
 from .banners import Banners
 
@@ -26,7 +26,6 @@ from .banners import Banners
 STOP_POLLING = 286
 # The workers give a sign every five seconds.
 LOST_AFTER = timedelta(seconds=30)
-UNDO_FOR = timedelta(seconds=60)
 MONTH = timedelta(days=30)
 Owned = TypeVar("Owned", bound=Model)
 
@@ -172,7 +171,7 @@ def _shell(request: PanelRequest, tab: str, known: Slot | LiveRun | None, server
         workers_lost=found.workers_lost,
         inventory_problem=server.inventory_problem if person.is_root else None,
         banners=banners.of(person, server, account, row, moment),
-        toast=toast_of(request, moment),
+        toast=toasts.of(request, moment),
         pending=getattr(server, "pending_sites", 0),
         problems=getattr(server, "problem_causes", 0),
         stopped="" if person.is_login else stopped(row, account),
@@ -329,21 +328,3 @@ def segments(found: Progress) -> tuple[Segment, ...]:
         pieces.append(Segment(name, x, width))
         x += width
     return tuple(pieces)
-
-
-def offer_undo(request: PanelRequest, text: str, undo: Mapping[str, object] | None) -> dict[str, object]:
-    """Keep what the next page's toast says, with what undo needs; it is offered for a minute."""
-    toast: dict[str, object] = {"text": text, "until": (now() + UNDO_FOR).timestamp(), "undo": undo}
-    request.session["toast"] = toast
-    return toast
-
-
-def toast_of(request: PanelRequest, moment: datetime) -> Mapping[str, object] | None:
-    """What is said at the foot of the page, as long as it is offered to undo."""
-    toast = request.session.get("toast")
-    if toast is None:
-        return None
-    if toast["until"] < moment.timestamp() or not toast["undo"]:
-        # A toast without undo is told once.
-        del request.session["toast"]
-    return toast if toast["until"] >= moment.timestamp() else None

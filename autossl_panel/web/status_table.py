@@ -116,8 +116,8 @@ def matching(sites: Iterable[Site], wish: Filter) -> list[tuple[Site, Name]]:
     return [(site, name) for site in sites for name in site.names if wish.takes(name, site)]
 
 
-def groups(found: Sequence[tuple[Site, Name]], reader: Reader, selected: set[int] | None) -> list[Group]:
-    """What the table says of the names of one page; `selected` None means all of them."""
+def groups(found: Sequence[tuple[Site, Name]], reader: Reader, selected: frozenset[int]) -> list[Group]:
+    """What the table says of the names of one page."""
     shown = []
     for _pk, pairs in groupby(found, key=lambda pair: pair[0].pk):
         rows = [row(site, name, reader, selected) for site, name in pairs]
@@ -128,10 +128,10 @@ def groups(found: Sequence[tuple[Site, Name]], reader: Reader, selected: set[int
     return shown
 
 
-def row(site: Site, name: Name, reader: Reader, selected: set[int] | None) -> Row:
+def row(site: Site, name: Name, reader: Reader, selected: frozenset[int]) -> Row:
     """What the table says of one name."""
     told = status_words.of(name, site, reader)
-    return Row(name, site, told, selected is None or name.domain_id in selected)
+    return Row(name, site, told, name.domain_id in selected)
 
 
 def totals(sites: Sequence[Site]) -> Totals:

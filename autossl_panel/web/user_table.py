@@ -161,8 +161,8 @@ def ordered(users: QuerySet[HostingUser], sort: str) -> QuerySet[HostingUser]:
     return users.order_by("-name" if down else "name")
 
 
-def rows(users: Sequence[HostingUser], root_name: str, selected: set[int] | None) -> list[Row]:
-    """What the table says of the users of one page; `selected` None means all of them."""
+def rows(users: Sequence[HostingUser], root_name: str, selected: frozenset[int]) -> list[Row]:
+    """What the table says of the users of one page."""
     sites: dict[int, dict[str, int]] = {}
     secured: Counter[int] = Counter()
     # Another's certificate secures a site as long as it is sound: an expired one does not.
@@ -179,7 +179,7 @@ def rows(users: Sequence[HostingUser], root_name: str, selected: set[int] | None
     return [_row(user, sites.get(user.pk, {}), secured[user.pk], root_name, selected) for user in users]
 
 
-def _row(user: HostingUser, states: dict[str, int], secured: int, root_name: str, selected: set[int] | None) -> Row:
+def _row(user: HostingUser, states: dict[str, int], secured: int, root_name: str, selected: frozenset[int]) -> Row:
     check = user.last_check or {}
     event = check.get("event", "")
     sign, css = RESULT_ICONS.get(event, ("ok", "is-ok"))
@@ -192,7 +192,7 @@ def _row(user: HostingUser, states: dict[str, int], secured: int, root_name: str
         result=_result(event, check.get("data", {})) if event else "",
         result_icon=sign,
         result_css=css,
-        selected=selected is None or user.pk in selected,
+        selected=user.pk in selected,
     )
 
 

@@ -19,6 +19,7 @@ from tests.web import own_scene
 from tests.web.own_scene import Own
 from tests.web.scene import Scene, person
 from tests.web.test_pages import check as check_html
+from tests.web.undoing import undo
 
 STRANGERS = ("amberfield", "hallsteadt", "junipershop", "northwind", "harborweb", "brightpeak")
 
@@ -182,25 +183,25 @@ def test_a_name_is_excluded_and_included_again_by_its_button(client_of, own: Own
 
 def test_undo_puts_it_back(client_of, own: Own, url):
     client_of.post(url, {"exclude": pk("mail.lindner.example")})
-    answer = client_of.post(f"{url}undo/", {"next": f"{url}?state=needs"})
+    answer = undo(client_of, f"{url}undo/", next=f"{url}?state=needs")
     assert answer["Location"] == f"{url}?state=needs"
     assert "mail.lindner.example" not in excluded()
     assert "1 name is as before." in client_of.get(url).content.decode()
     client_of.post(url, {"include": pk("intern.lindner.example")})
     assert "intern.lindner.example" not in excluded()
-    client_of.post(f"{url}undo/")
+    undo(client_of, f"{url}undo/")
     assert "intern.lindner.example" in excluded()
-    client_of.post(f"{url}undo/")
+    undo(client_of, f"{url}undo/")
     assert "Undo was offered for a minute" in client_of.get(url).content.decode()
 
 
 def test_an_undo_of_another_page_does_nothing_here(as_root, own: Own, url):
     other = HostingUser.objects.get(name="amberfield")
     as_root.post(f"/status/{other.pk}/", {"exclude": pk("amberfield.example")})
-    as_root.post(f"{url}undo/")
+    undo(as_root, f"{url}undo/")
     assert "amberfield.example" in excluded()
     as_root.post(f"/users/{other.pk}/autossl/", {f"autossl-{other.pk}": "off"})
-    as_root.post(f"/status/{other.pk}/undo/")
+    undo(as_root, f"/status/{other.pk}/undo/")
     other.refresh_from_db()
     assert other.autossl == Setting.OFF
 
@@ -224,7 +225,7 @@ def test_bulk_excludes_what_is_selected(client_of, url):
     assert set(names) <= excluded()
     html = text(client_of.get(url).content.decode())
     assert re.search(r"2 names are excluded\. No name is left of its site: the certificate expires on \d+ \w+", html)
-    client_of.post(f"{url}undo/")
+    undo(client_of, f"{url}undo/")
     assert not set(names) & excluded()
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
+from typing import cast
 from urllib.parse import unquote, urlencode
 
 from django import template
@@ -22,7 +23,8 @@ from autossl_panel import names
 from autossl_panel.autossl.models import Job, JobOutcome, Run
 from autossl_panel.hosting.models import SiteState
 
-from .. import fixed, words
+from .. import fixed, picking, places, words
+from ..access import PanelRequest
 
 register = template.Library()
 EMPTY = SafeString("")
@@ -229,9 +231,19 @@ def level_icon(level: str) -> SafeString:
 
 
 @register.simple_tag(takes_context=True)
+def here(context: RequestContext) -> str:
+    """The address of the page that a person looks at, also in a fragment of it."""
+    return places.here(cast(PanelRequest, context.request))
+
+
+@register.simple_tag(takes_context=True)
 def here_with(context: RequestContext, **changes: object) -> str:
     """This page's address with other parameters; None takes one out, and every change goes back to the first page."""
-    query = {name: values for name, values in context.request.GET.lists() if name not in ("page", "select")}
+    given = context.request.GET
+    # Turning pages or sorting leaves all that match ticked, with the exceptions; anything else begins anew.
+    keeps = given.get(picking.SELECT) == picking.MATCH and changes.keys() <= {"page", "sort", "size"}
+    begins = {"page"} if keeps else {"page", picking.SELECT, picking.LEFT_OUT}
+    query = {name: values for name, values in given.lists() if name not in begins}
     for name, value in changes.items():
         if value in (None, ""):
             query.pop(name, None)
