@@ -2,7 +2,7 @@
 
 from django.db.models import Count, Q
 from django.http import Http404, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, redirect, render, resolve_url
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
@@ -10,7 +10,7 @@ from autossl_panel.autossl import runs as heart
 from autossl_panel.autossl.models import JobOutcome
 from autossl_panel.hosting import visible
 
-from . import access, history, messages, run_table, shell
+from . import access, history, messages, places, run_table, shell
 from .paging import paginate
 
 
@@ -78,13 +78,15 @@ def cancel(request: access.PanelRequest, pk: int) -> HttpResponse:
     found = get_object_or_404(heart.visible(request.user), pk=pk)
     if not shell.may_cancel(request.user, found):
         raise Http404
+    back = places.back(request, resolve_url("run", found.pk))
     if request.method == "POST":
         if not heart.cancel(found, by=request.user):
             messages.info(request, _("The run had ended already."))
-        return redirect("run", found.pk)
+        return redirect(back)
     if found.ended_at is not None or found.cancelled_at is not None:
-        return redirect("run", found.pk)
-    context = {"run": found, "title": shell.run_title(found, request.user), "live": shell.live_run(request.user, found)}
+        return redirect(back)
+    live = shell.live_run(request.user, found)
+    context = {"run": found, "title": shell.run_title(found, request.user), "live": live, "back": back}
     if request.htmx:
         return render(request, "_cancel.html", context)
     return shell.page(request, "cancel.html", "logs", context)

@@ -204,13 +204,13 @@ def test_an_undo_that_another_tab_overtook_is_told_in_place(visit, scene: Scene)
     expect(page.locator("#undo")).to_be_visible()
     other = page.context.new_page()
     other.goto("/users/?q=amber")
-    other.locator(".three input[value=on]").click()
+    other.locator(".three [type=radio][value=on]").click()
     expect(other.locator("#toast")).to_contain_text("AutoSSL is on")
     page.locator("#undo").click()
     said = page.locator(".said")
     expect(said).to_contain_text("This was not undone")
     expect(said).to_be_focused()
-    expect(page.locator(".three input[value=on]")).to_be_checked()
+    expect(page.locator(".three [type=radio][value=on]")).to_be_checked()
     assert setting("amberfield") == "on"
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import cast
-from urllib.parse import unquote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 from django import template
 from django.contrib.staticfiles import finders
@@ -234,6 +234,12 @@ def level_icon(level: str) -> SafeString:
 def here(context: RequestContext) -> str:
     """The address of the page that a person looks at, also in a fragment of it."""
     return places.here(cast(PanelRequest, context.request))
+
+
+@register.simple_tag(takes_context=True)
+def here_quoted(context: RequestContext) -> str:
+    """The same as a value in the query of an address."""
+    return quote(here(context), safe="/")
 
 
 @register.simple_tag(takes_context=True)
