@@ -5,11 +5,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Case, Count, F, Q, QuerySet, When
 from django.utils.translation import gettext as _
 
 from autossl_panel.autossl import log
-from autossl_panel.autossl.models import Job, JobOutcome, JobState, Level, LogLine, Phase, Run
+from autossl_panel.autossl.models import Job, JobOutcome, JobState, Level, LogLine, Phase, Problem, Run
 from autossl_panel.hosting import visible
 from autossl_panel.hosting.models import Domain, HostingUser
 from autossl_panel.names import sought
@@ -67,6 +67,8 @@ class Site:
     lines: list[log.Line] = field(default_factory=list)
     last_seq: int = 0
     new_user: bool = False
+    # Of a site that failed: the cause whose page says what to do; "" where nothing keeps it from a certificate now
+    cause: str = ""
 
     @property
     def reason(self) -> str:
@@ -169,7 +171,12 @@ def _phase(phase: Phase, name: str, groups: Sequence[tuple[str, str, str, int]])
 def failures(run: Run, person: User, most: int = 20) -> list[Site]:
     """The first sites that failed, in the order in which they did, so that none moves when another fails."""
     jobs = of_run(run, person).filter(outcome=JobOutcome.FAILED).select_related("user", "virtual_host").defer(*UNSEEN)
-    return [Site(job, person.is_root) for job in jobs.order_by("ended_at", "pk")[:most]]
+    found = list(jobs.order_by("ended_at", "pk")[:most])
+    # The main name's own comes last, and so stands: what is said of the site is mostly of it.
+    rows = Problem.objects.filter(virtual_host__in=[job.virtual_host_id for job in found], quiet=False)
+    rows = rows.order_by(Case(When(name=F("virtual_host__name"), then=1), default=0), "-pk")
+    causes = dict(rows.values_list("virtual_host", "cause"))
+    return [Site(job, person.is_root, cause=causes.get(job.virtual_host_id, "")) for job in found]
 
 
 def matching(

@@ -67,8 +67,14 @@ def slot(request: access.PanelRequest) -> HttpResponse:
         users = visible.users(request.user).select_related("feature_list")
         user = get_object_or_404(users, pk=int(asked) if asked.isdecimal() and len(asked) < 19 else 0)
     found = shell.slot(request.user, server, account=shell.account_in_use(server), user=user)
-    status = 200 if found.live else shell.STOP_POLLING
-    return render(request, "_slot.html", {"slot": found}, status=status)
+    if found.live:
+        return render(request, "_slot.html", {"slot": found})
+    # With the end of a run, what stands around the slot has changed, too.
+    context: dict[str, object] = {"slot": found}
+    if not request.user.is_login:
+        next_check = shell.next_check(shell.counted_server(request), access.now())
+        context |= {"tabs": shell.tab_counts(request), "next": next_check}
+    return render(request, "_slot_end.html", context, status=shell.STOP_POLLING)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from django.db.models import IntegerField, Model, QuerySet, Subquery
 from django.http import HttpResponse
-from django.shortcuts import render
+from django.shortcuts import render, resolve_url
 from django.utils.translation import gettext as _
 
 from autossl_panel.autossl import options, runs, waiting
@@ -18,7 +18,7 @@ from autossl_panel.hosting import servers, visible
 from autossl_panel.hosting.models import HostingUser, Server
 from autossl_panel.people.models import User
 
-from . import access, banners, toasts
+from . import access, banners, places, toasts
 from .access import PanelRequest, now
 from .banners import Banners
 
@@ -98,14 +98,21 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
+class NextCheck:
+    """When all users are checked next."""
+
+    at: datetime
+    is_due: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Shell:
     """The facts around a page. A login reads nothing of the next check of all users."""
 
     server: Server
     tab: str
     account: Account | None
-    next_check: datetime | None
-    check_is_due: bool
+    next: NextCheck | None
     slot: Slot
     workers_seen: datetime | None
     workers_lost: bool
@@ -117,6 +124,10 @@ class Shell:
     problems: int
     # Why nobody's site can be checked now; "" where that is possible
     stopped: str
+
+    @property
+    def next_check(self) -> datetime | None:
+        return self.next.at if self.next is not None else None
 
 
 def page(
@@ -159,13 +170,11 @@ def _shell(request: PanelRequest, tab: str, known: Slot | LiveRun | None, server
     row: Options | None = getattr(server, "options", None)
     found = seen(server, moment)
     account = known.account if isinstance(known, Slot) else account_in_use(server)
-    next_check = None if person.is_login else _next_check(server, moment)
     return Shell(
         server=server,
         tab=tab,
         account=account,
-        next_check=next_check,
-        check_is_due=next_check is not None and next_check <= moment,
+        next=None if person.is_login else next_check(server, moment),
         slot=known if isinstance(known, Slot) else slot(person, server, account=account, counted=known),
         workers_seen=found.workers_seen,
         workers_lost=found.workers_lost,
@@ -223,12 +232,20 @@ def counted_server(request: PanelRequest) -> Server:
     return request.panel_server
 
 
+def tab_counts(request: PanelRequest) -> dict[str, int]:
+    """What the tabs of a page that stays open count now; that of the page itself agrees with what it lists."""
+    found = counted_server(request)
+    counts = {"pending": getattr(found, "pending_sites", 0), "problems": getattr(found, "problem_causes", 0)}
+    at = places.path_of(places.here(request))
+    return {tab: n for tab, n in counts.items() if at != resolve_url(tab)}
+
+
 def _own(rows: QuerySet[Owned], person: User) -> QuerySet[Owned]:
     """Those of a person's own users; root's are all."""
     return rows if person.is_root else rows.filter(user__in=visible.users(person))
 
 
-def _next_check(server: Server, moment: datetime) -> datetime:
+def next_check(server: Server, moment: datetime) -> NextCheck:
     """When the daily check begins next; it is over for today once it has begun."""
     row = options_of(server)
     at = datetime.combine(moment.date(), row.daily_at, tzinfo=moment.tzinfo)
@@ -237,7 +254,7 @@ def _next_check(server: Server, moment: datetime) -> datetime:
     elif at < moment and row.daily_done_on is None:
         # Never ran: a panel that was set up today begins tomorrow.
         at += timedelta(days=1)
-    return at
+    return NextCheck(at, at <= moment)
 
 
 def slot(

@@ -80,7 +80,8 @@ def status_user(request: access.PanelRequest, pk: int) -> HttpResponse:
         followed = slot.live.run if slot.live else None
         context |= {"at_work": slot.live, "follow": followed is not None, **_log_of(request, user, followed)}
     else:
-        context["at_work"] = runs.at_work_on(HostingUser.objects.filter(pk=user.pk)).first()
+        context["at_work"] = _at_work(user)
+    context["follows"] = bool(context["at_work"]) or status_table.due(sites, access.now())
     tab = "status" if request.user.is_login else "users"
     return shell.page(request, "status.html", tab, context, known=slot, server=user.server)
 
@@ -120,22 +121,42 @@ class Chip:
     state: str
     label: str
     n: int
+    shown: bool
+
+    @property
+    def apart(self) -> bool:
+        """Whether it is no state, and counts again names that have theirs."""
+        return self.state == status_table.NEEDS
 
 
 def _chips(totals: status_table.Totals, wish: Filter) -> list[Chip]:
     counts = totals.by_chip
     labels = {state.value: str(state.label) for state in NameState} | {status_table.NEEDS: _("Needs you")}
-    shown = [*status_table.CHIPS, *(state for state in status_table.RARE if counts[state] or wish.state == state)]
-    return [Chip(state, labels[state], counts[state]) for state in shown]
+    states = (*status_table.CHIPS, *status_table.RARE)
+    return [
+        Chip(state, labels[state], n, n > 0 or state in status_table.CHIPS or wish.state == state)
+        for state, n in ((state, counts[state]) for state in states)
+    ]
 
 
 def _fresh(request: access.PanelRequest, user: HostingUser, sites: Sequence[Site]) -> HttpResponse:
     """The cells of the rows that the page shows, in place; for the last time when nothing works on them any more."""
     shown = set(picking.ids(request.GET.getlist("shown")))
     rows = _rows(request, sites, shown)
-    live = runs.at_work_on(HostingUser.objects.filter(pk=user.pk)).exists()
-    context = {"hosting_user": user, "totals": status_table.totals(sites), "rows": rows, "oob": True}
-    return render(request, "_status_cells.html", context, status=200 if live else shell.STOP_POLLING)
+    totals = status_table.totals(sites)
+    context = {
+        "hosting_user": user,
+        "totals": totals,
+        "chips": _chips(totals, Filter.of(request)),
+        "rows": rows,
+        "oob": True,
+    }
+    changes = _at_work(user) is not None or status_table.due(sites, access.now())
+    return render(request, "_status_cells.html", context, status=200 if changes else shell.STOP_POLLING)
+
+
+def _at_work(user: HostingUser) -> Run | None:
+    return runs.at_work_on(HostingUser.objects.filter(pk=user.pk)).first()
 
 
 def _rows(request: access.PanelRequest, sites: Sequence[Site], shown: set[int]) -> list[status_table.Row]:
@@ -165,9 +186,12 @@ def _post(request: access.PanelRequest, user: HostingUser) -> HttpResponse:
         toast = toasts.offer(request, said, undoing, page=page, focus=[f"b-{pk}" for pk in ids])
     if request.htmx:
         shown = set(picking.ids(request.POST.getlist("shown")))
+        totals = status_table.totals(after)
         context = {
             "hosting_user": user,
-            "totals": status_table.totals(after),
+            "totals": totals,
+            "chips": _chips(totals, Filter.of(request)),
+            "follows": bool(done),
             "rows": _rows(request, after, shown),
             "toast": toast,
             "oob": True,

@@ -13,9 +13,16 @@ from .access import PanelRequest
 from .status_words import Reader, Told
 
 NEEDS = "needs"
-# What the chips filter by, in their order; those of the second row show only where there is something behind them
-CHIPS: tuple[str, ...] = (NameState.SECURED, NEEDS, NameState.FOREIGN, NameState.EXCLUDED)
-RARE: tuple[str, ...] = (NameState.WAITING, NameState.LEFT_OUT, NameState.OFF)
+# What the chips filter by, in their order: first what needs somebody, whatever its state; then each state once, so that
+# these add up to all. Those of the second row show only where there is something behind them.
+CHIPS: tuple[str, ...] = (NEEDS, NameState.SECURED, NameState.FOREIGN, NameState.EXCLUDED)
+RARE: tuple[str, ...] = (
+    NameState.AT_RISK,
+    NameState.UNSECURED,
+    NameState.WAITING,
+    NameState.LEFT_OUT,
+    NameState.OFF,
+)
 # Shape beside the word: CSS class and sign of the badge
 BADGES = {
     NameState.SECURED: ("ok", "ok"),
@@ -132,6 +139,11 @@ def row(site: Site, name: Name, reader: Reader, selected: frozenset[int]) -> Row
     """What the table says of one name."""
     told = status_words.of(name, site, reader)
     return Row(name, site, told, name.domain_id in selected)
+
+
+def due(sites: Iterable[Site], now: datetime) -> bool:
+    """Whether any site is said to be looked at within a minute: what the page shows of it changes by itself."""
+    return any(status_words.is_due(site, now) for site in sites)
 
 
 def totals(sites: Sequence[Site]) -> Totals:

@@ -11,8 +11,10 @@ from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
 from autossl_panel.autossl import log
+from autossl_panel.hosting import visible
 from autossl_panel.hosting.models import Domain, HostingUser, Setting, Severity, SiteState, VirtualHost
 from autossl_panel.names import sought
+from autossl_panel.people.models import User
 
 from . import site_table
 from .access import PanelRequest
@@ -145,6 +147,11 @@ def counts(users: QuerySet[HostingUser], attention: Attention) -> dict[str, int]
         "problems": len(attention.problems),
         "expiring": len(attention.expiring),
     }
+
+
+def counts_of(person: User, now: datetime) -> dict[str, int]:
+    """The same for all users that a person may see."""
+    return counts(present(visible.users(person)), Attention.of(visible.virtual_hosts(person), now))
 
 
 def ordered(users: QuerySet[HostingUser], sort: str) -> QuerySet[HostingUser]:

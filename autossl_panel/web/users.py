@@ -50,7 +50,7 @@ def users(request: access.PanelRequest) -> HttpResponse:
     only_state = not (wish.q or wish.feature_list or wish.owner)
     paging = paginate(request, listed, total=counts[wish.state or "all"] if only_state else None)
     if request.htmx:
-        return _fresh(request, user_table.rows(paging.rows, "root", frozenset()))
+        return _fresh(request, user_table.rows(paging.rows, "root", frozenset()), counts)
     unticked = matching.filter(pk__in=off).values_list("pk", flat=True) if (off := picking.left_out(request)) else ()
     picked = picking.picked(request, [user.pk for user in paging.rows], paging.total, unticked)
     context = {
@@ -66,10 +66,10 @@ def users(request: access.PanelRequest) -> HttpResponse:
     return shell.page(request, "users.html", "users", context)
 
 
-def _fresh(request: access.PanelRequest, rows: list[user_table.Row]) -> HttpResponse:
-    """The cells that a run changes, in place; for the last time when no run is live any more."""
+def _fresh(request: access.PanelRequest, rows: list[user_table.Row], counts: dict[str, int]) -> HttpResponse:
+    """The cells and numbers that a run changes, in place; for the last time when no run is live any more."""
     live = shell.slot(request.user, servers.this(), account=None).live
-    return render(request, "_user_cells.html", {"rows": rows}, status=200 if live else STOP_POLLING)
+    return render(request, "_user_cells.html", {"rows": rows, "counts": counts}, status=200 if live else STOP_POLLING)
 
 
 def _post(request: access.PanelRequest) -> HttpResponse:
@@ -136,7 +136,8 @@ def set_one(request: access.PanelRequest, pk: int) -> HttpResponse:
         toast = _offer_undo(request, changes)
     if not request.htmx:
         return redirect("users")
-    context = {"toast": toast, "oob": True, "pk": pk, "value": value}
+    counts = user_table.counts_of(request.user, access.now()) if changes else None
+    context = {"toast": toast, "oob": True, "pk": pk, "value": value, "counts": counts}
     return render(request, "_saved.html", context)
 
 

@@ -231,3 +231,39 @@ def test_what_was_unticked_of_all_that_match_stays_so_on_the_next_page(visit, sc
     expect(page.locator("#toast")).to_contain_text("26 users")
     assert HostingUser.objects.exclude(autossl="off").count() == 2
     expect(page.locator("[data-n]").first).to_have_text("0")
+
+
+def test_a_page_is_not_shown_in_the_zone_that_the_browser_has_left(visit, scene: Scene):
+    no_run(scene)
+    page = visit(timezone_id="Asia/Tokyo")
+    expect(page.locator(".foot")).to_contain_text("UTC+9")
+    page.context.add_cookies([{"name": "autossl_zone", "value": "Europe/Berlin", "url": page.url}])
+    page.goto("/users/?q=amber")
+    expect(page.locator(".foot")).to_contain_text("UTC+9")
+    assert page.url.endswith("/users/?q=amber")
+
+
+def test_back_shows_what_its_address_says(visit, scene: Scene):
+    no_run(scene)
+    page = visit(path="/users/?q=amber")
+    radio(page, "amberfield", "Disabled").click()
+    expect(page.locator("#undo")).to_be_visible()
+    page.get_by_label("Select amberfield").check()
+    page.get_by_label("Search users and sites").fill("pixel")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name="pixelforge")).to_be_visible()
+    page.get_by_role("link", name=re.compile("^Disabled")).click()
+    expect(page).to_have_url(re.compile("state=disabled"))
+    HostingUser.objects.filter(name="amberfield").update(autossl="on")
+    page.go_back()
+    expect(page).to_have_url(re.compile(r"\?q=pixel$"))
+    expect(page.get_by_label("Search users and sites")).to_have_value("pixel")
+    page.go_back()
+    expect(page).to_have_url(re.compile(r"\?q=amber$"))
+    expect(page.get_by_label("Search users and sites")).to_have_value("amber")
+    expect(page.get_by_role("link", name="amberfield")).to_be_visible()
+    expect(page.locator(".three [type=radio][value=on]")).to_be_checked()
+    expect(page.get_by_label("Select amberfield")).not_to_be_checked()
+    expect(page.locator("[data-n]").first).to_have_text("0")
+    page.go_forward()
+    expect(page.get_by_role("link", name="pixelforge")).to_be_visible()

@@ -150,10 +150,16 @@ def test_filters_search_and_chips(client_of, url):
     assert shown(client_of, f"{url}?state=foreign") == ["pay.lindner.example"]
     assert shown(client_of, f"{url}?q=FARM3") == ["farm3.lindner.example", "www.farm3.lindner.example"]
     html = client_of.get(url).content.decode()
-    chips = dict(re.findall(r'class="chip"[^>]*>(\w[\w ]*?) <span class="n">(\d+)<', html))
+    chips = dict(re.findall(r'class="chip"[^>]*>(\w[\w ]*?) <span class="n"[^>]*>(\d+)<', html))
     assert chips == {
-        "All": "14", "Secured": "8", "Needs you": "2", "Foreign": "1", "Excluded": "1", "Waiting": "1", "Left out": "1",
+        "All": "14", "Secured": "8", "Foreign": "1", "Excluded": "1",
+        "At risk": "1", "Unsecured": "1", "Waiting": "1", "Left out": "1",
     }  # fmt: skip
+    assert sum(map(int, chips.values())) == 2 * int(chips["All"]), "each name stands in one of them"
+    assert re.findall(r'class="chip apart"[^>]*>(\w[\w ]*?) <span class="n"[^>]*>(\d+)<', html) == [("Needs you", "2")]
+    assert re.findall(r'class="n none" id="n-([\w-]+)"', html) == ["off"], "shown once there is something behind it"
+    assert shown(client_of, f"{url}?state=at-risk") == ["mail.lindner.example"]
+    assert shown(client_of, f"{url}?state=unsecured") == ["shop.lindner.example"]
     assert "Nothing matches “nowhere”" in client_of.get(f"{url}?q=nowhere").content.decode()
     assert len(shown(client_of, f"{url}?state=nonsense")) == 14
 
@@ -384,7 +390,31 @@ def test_the_cells_are_kept_fresh_until_the_work_is_done(client_of, own: Own, ur
     assert answer.status_code == 200
     assert re.findall(r'id="st-(\d+)"', answer.content.decode()) == [str(pk("farm3.lindner.example"))]
     Job.objects.filter(run=scene.live, user=own.user).update(state=JobState.ENDED, outcome="secured")
-    assert client_of.get(url, asked, headers={"HX-Request": "true"}).status_code == 286
+    assert client_of.get(url, asked, headers={"HX-Request": "true"}).status_code == 200, "a site is looked at soon"
+    VirtualHost.objects.filter(user=own.user).update(next_at=scene.now + timedelta(days=1))
+    HostingUser.objects.filter(pk=own.user.pk).update(last_check_at=timezone.now())
+    last = client_of.get(url, asked, headers={"HX-Request": "true"})
+    assert last.status_code == 286
+    html = last.content.decode()
+    assert 'id="last-check" hx-swap-oob="true"><time' in html
+    assert "just now" in html.split('id="last-check"')[1].split("</dd>")[0]
+    assert 'id="n-secured" hx-swap-oob="true">' in html
+    page = client_of.get(url).content.decode()
+    assert 'id="fresh"></div>' in page
+    assert 'id="last-check"' in page
+
+
+def test_the_numbers_follow_what_is_excluded_and_the_page_its_next_check(client_of, url):
+    VirtualHost.objects.update(next_at=timezone.now() + timedelta(days=1))
+    page = client_of.get(url).content.decode()
+    assert 'id="fresh"></div>' in page
+    pks = [pk("mail.lindner.example")]
+    headers = {"HX-Request": "true"}
+    html = client_of.post(url, {"exclude": pks[0], "shown": pks}, headers=headers).content.decode()
+    for state, n in (("excluded", 2), ("at-risk", 0), ("needs", 1)):
+        assert re.search(rf'class="n[^"]*" id="n-{state}"', page), "a place for it"
+        assert re.search(rf'id="n-{state}" hx-swap-oob="true">{n}<', html), state
+    assert re.search(r'id="fresh" hx-swap-oob="true" hx-get="[^"]+"[^>]*hx-trigger="every 5s"', html)
 
 
 def test_a_login_of_several_accounts_chooses_at_the_top(client_of, own: Own, url):
