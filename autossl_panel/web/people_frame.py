@@ -20,7 +20,7 @@ from autossl_panel.people.persons import PersonProblem
 
 from . import access, shell, toasts, undo
 
-PERSONS, USERS, LISTS, TRAIL = "people", "people-users", "feature-lists", "audit"
+PERSONS, USERS, LISTS, TOKENS, TRAIL = "people", "people-users", "feature-lists", "people-tokens", "audit"
 
 
 def page(
