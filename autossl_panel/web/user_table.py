@@ -151,7 +151,7 @@ def counts(groups: Sequence["Group"], attention: Attention) -> dict[str, int]:
 
 def counts_of(person: User, now: datetime) -> dict[str, int]:
     """The same for all users that a person may see."""
-    return counts(present(visible.users(person)), Attention.of(visible.virtual_hosts(person), now))
+    return counts(groups(present(visible.users(person))), Attention.of(visible.virtual_hosts(person), now))
 
 
 def ordered(users: QuerySet[HostingUser], sort: str) -> QuerySet[HostingUser]:

@@ -33,7 +33,7 @@ def test_a_name_is_excluded_and_included_again_by_its_button(client_of, own: Own
 
 def test_undo_puts_it_back(client_of, own: Own, url):
     client_of.post(url, {"exclude": pk("mail.lindner.example")})
-    answer = client_of.post(f"{url}undo/", {"next": f"{url}?state=needs"})
+    answer = undo(client_of, f"{url}undo/", next=f"{url}?state=needs")
     assert answer["Location"] == f"{url}?state=needs"
     assert "mail.lindner.example" not in excluded()
     assert "1 name is as before." in client_of.get(url).content.decode()
