@@ -178,6 +178,8 @@
     place.focus();
   }
   document.addEventListener("htmx:afterSettle", (event) => { if (event.detail.elt.id === "main") { ready(); refocus(); } });
+  // Where the page was loaded instead, too
+  if (document.querySelector("#toast [data-focus]:not([data-focus=''])")) refocus();
 
   document.addEventListener("htmx:beforeSwap", beforeLines);
   document.addEventListener("htmx:afterSettle", () => { afterLines(); toast(); });
