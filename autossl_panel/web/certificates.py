@@ -33,7 +33,8 @@ def certificates(request: access.PanelRequest) -> HttpResponse:
     rows = site_table.rows(site_table.page_of(paging.rows), soon, now)
     if request.htmx:
         live = shell.slot(request.user, access.server(request), account=None).live
-        return render(request, "_site_cells.html", {"rows": rows}, status=200 if live else shell.STOP_POLLING)
+        cells = {"rows": rows, "tiles": _tiles(counts)}
+        return render(request, "_site_cells.html", cells, status=200 if live else shell.STOP_POLLING)
     context = {
         "wish": wish,
         "counts": counts,
