@@ -6,6 +6,7 @@ with its package).
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Collection, Iterable
 from functools import cache, lru_cache
 
@@ -83,7 +84,7 @@ def _why_bad(text: str, base: str) -> str:
 
 
 def sought(text: str) -> str:
-    """What somebody typed to find names by, in the form that names have here; any part of a name will do."""
+    """What somebody typed as a whole name, label by label in the form that names have here."""
     return ".".join(map(_label_sought, text.strip().lower().split(".")))
 
 
@@ -94,6 +95,24 @@ def _label_sought(label: str) -> str:
         return idna.encode(label, uts46=True, transitional=False).decode("ascii")
     except (idna.IDNAError, UnicodeError):
         return label
+
+
+@lru_cache(maxsize=64)
+def part_sought(text: str) -> str:
+    """A part of a name that somebody typed, in the form in which names are read (UTS 46): lower case, composed."""
+    text = text.strip()
+    if text.isascii():
+        return text.lower()
+    try:
+        return idna.uts46_remap(text, std3_rules=False, transitional=False)
+    except (idna.IDNAError, UnicodeError):
+        return unicodedata.normalize("NFC", text.lower())
+
+
+def has_part(name: str, text: str) -> bool:
+    """Whether what somebody typed is a part of the name, as it is read or as it is written."""
+    part = part_sought(text)
+    return part in name or part in to_unicode(name)
 
 
 def to_unicode(name: str) -> str:

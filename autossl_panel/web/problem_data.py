@@ -18,8 +18,8 @@ from autossl_panel.autossl.log import cards, causes
 from autossl_panel.autossl.log.records import Change, change
 from autossl_panel.autossl.log.words import REASONS
 from autossl_panel.autossl.models import Problem
-from autossl_panel.hosting import visible
-from autossl_panel.names import sought, to_unicode
+from autossl_panel.hosting import name_search, visible
+from autossl_panel.names import to_unicode
 from autossl_panel.people.models import User
 
 from . import words
@@ -75,7 +75,7 @@ def matching(rows: QuerySet[Problem], wish: Filter) -> QuerySet[Problem]:
         rows = rows.filter(user__name=wish.user)
     if wish.q:
         codes = [code for code, text in REASONS.items() if wish.q.lower() in f"{code} {text}".lower()]
-        rows = rows.filter(Q(name__contains=sought(wish.q)) | Q(user__name__icontains=wish.q) | Q(code__in=codes))
+        rows = rows.filter(name_search.has("name", wish.q) | Q(user__name__icontains=wish.q) | Q(code__in=codes))
     return rows
 
 

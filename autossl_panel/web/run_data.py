@@ -10,9 +10,9 @@ from django.utils.translation import gettext as _
 
 from autossl_panel.autossl import log
 from autossl_panel.autossl.models import Job, JobOutcome, JobState, Level, LogLine, Phase, Run
-from autossl_panel.hosting import visible
+from autossl_panel.hosting import name_search, visible
 from autossl_panel.hosting.models import Domain, HostingUser
-from autossl_panel.names import sought
+from autossl_panel.names import part_sought, sought
 from autossl_panel.people.models import User
 
 from .run_table import jobs_of
@@ -31,6 +31,8 @@ GROUPS = {
 LEVELS = ("failure", "warn", "success")
 # The live log follows this many sites at once; the groups below it have them all.
 FOLLOWED = 40
+# Sites whose name is read otherwise than written that a search looks for among lines
+MOST_READ_AS = 1000
 JUST_ENDED = timedelta(seconds=10)
 # What a run page shows nothing of, and what is large
 UNSEEN = (
@@ -190,9 +192,8 @@ def matching(
     if level in LEVELS:
         jobs = jobs.filter(pk__in=LogLine.objects.filter(run=run, level=level, job__isnull=False).values("job"))
     if q:
-        name = sought(q)
-        wanted = Q(user__name__icontains=q) | Q(virtual_host__name__contains=name) | Q(virtual_host__domains__name=name)
-        jobs = jobs.filter(wanted).distinct()
+        hosts = Domain.objects.filter(name_search.has("name", q)).order_by().values("virtual_host")
+        jobs = jobs.filter(Q(user__name__icontains=q) | Q(virtual_host__in=hosts))
     if user:
         jobs = jobs.filter(user__name=user)
     if domain:
@@ -249,7 +250,9 @@ def quiet_lines(
     if level in LEVELS:
         rows = rows.filter(level=level)
     if q:
-        rows = rows.filter(Q(user__name__icontains=q) | Q(data__site__icontains=sought(q)))
+        sites = list(name_search.read_as(q).values_list("virtual_host__name", flat=True).distinct()[:MOST_READ_AS])
+        said = Q(data__site__icontains=part_sought(q)) | Q(data__site__in=sites)
+        rows = rows.filter(Q(user__name__icontains=q) | said)
     # Whose they are is asked first: its number leads to few lines, where a nested question walks through the run's.
     if user or domain:
         whose = HostingUser.objects.filter(name=user) if user else HostingUser.objects.all()

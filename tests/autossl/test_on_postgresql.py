@@ -31,6 +31,7 @@ AGAIN = [
     "test_preview.py",
     "../hosting/test_exclusion_patterns.py",
     "../hosting/test_excluded_names.py",
+    "../hosting/test_name_search.py",
     "notify/test_telling.py",
     "notify/test_telling_kinds.py",
 ]
