@@ -6,15 +6,25 @@ from autossl_panel.names import part_sought
 
 from .models import Domain
 
+# So many names are found first; of more, the database is asked once for all
+FEW = 1000
+
 
 def has(field: str, text: str) -> Q:
-    """Of rows that keep a name in `field`: those with `text` in it.
+    """Of rows that keep a name in `field`: those with `text` in it. May ask which names are read otherwise.
 
     What has other than ASCII letters is in no written name: only the few that are read otherwise are looked through.
     """
     part = part_sought(text)
-    read = Q(**{f"{field}__in": read_as(text).values("name")})
-    return Q(**{f"{field}__contains": part}) | read if part.isascii() else read
+    if not part.isascii():
+        return Q(**{f"{field}__in": read_as(text).values("name")})
+    written = Q(**{f"{field}__contains": part})
+    # They are few: mostly none, and then nothing more is asked of every row
+    only_read = read_as(text).exclude(name__contains=part)
+    few = list(only_read.values_list("name", flat=True).distinct()[: FEW + 1])
+    if not few:
+        return written
+    return written | Q(**{f"{field}__in": few if len(few) <= FEW else only_read.values("name")})
 
 
 def read_as(text: str) -> QuerySet[Domain]:
