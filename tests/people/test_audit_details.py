@@ -27,7 +27,10 @@ def said(**after: object) -> str:
         ({"factors": ["passkey", "recovery codes"]}, "Zweite Faktoren: Passkey, Wiederherstellungscodes"),
         ({"level": "user quarrybank"}, "Stufe: Benutzer quarrybank"),
         ({"level": "server"}, "Stufe: der ganze Server"),
-        ({"eab_hmac_key": "kept for the next registration"}, "EAB-HMAC-Schlüssel: für die nächste Registrierung bereit"),
+        (
+            {"eab_hmac_key": "kept for the next registration"},
+            "EAB-HMAC-Schlüssel: für die nächste Registrierung bereit",
+        ),
         ({"autossl": "on"}, "AutoSSL: Eingeschaltet"),
         ({"replace_foreign": "yes"}, "fremde Zertifikate ersetzen: ja"),
         ({"orders": "none"}, "neue Aufträge: keine Grenze"),

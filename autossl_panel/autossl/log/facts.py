@@ -5,6 +5,8 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from .spoken import spoken
+
 Facts = Mapping[str, Any]
 # What the sentences name, with words in place of what is not known
 Words = dict[str, str]
@@ -25,7 +27,7 @@ def text(data: Facts, key: str) -> str:
     value = data.get(key)
     if isinstance(value, list | tuple):
         return _(" or ").join(str(item) for item in value)
-    return "" if value is None else str(value)
+    return "" if value is None else spoken(str(value))
 
 
 def words(data: Facts) -> Words:

@@ -19,6 +19,7 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from autossl_panel import names
+from autossl_panel.autossl import log
 from autossl_panel.autossl.models import Job, JobOutcome, Run
 from autossl_panel.hosting.models import SiteState
 
@@ -53,6 +54,12 @@ register.tag("icon", fixed.sign(icon, register.tags["icon"]))
 register.tag("trans", fixed.translate)
 register.tag("blocktrans", fixed.block_translate)
 register.tag("url", fixed.address)
+
+
+@register.filter
+def spoken(text: object) -> str:
+    """What a row keeps as it was said: the panel's own sentences in the reader's language."""
+    return log.spoken(str(text or ""))
 
 
 @register.filter
