@@ -6,6 +6,7 @@ with its package).
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Collection, Iterable
 from functools import cache, lru_cache
@@ -129,6 +130,22 @@ def _label_to_unicode(label: str) -> str:
         return idna.decode(label)
     except (idna.IDNAError, UnicodeError):
         return label
+
+
+# A name with an A-label in it, in the midst of a sentence
+A_NAME = re.compile(r"(?<![\w.-])(?:\*\.)?(?:[a-z0-9_-]+\.)*xn--[a-z0-9-]+(?:\.[a-z0-9-]+)*")
+
+
+def spelled(text: str) -> str:
+    """A sentence where each name is as people read it, with its A-labels behind: “grüne.example (xn--….example)”."""
+    if "xn--" not in text:
+        return text
+    return A_NAME.sub(lambda found: _both(found[0]), text)
+
+
+def _both(name: str) -> str:
+    read = to_unicode(name)
+    return name if read == name else f"{read} ({name})"
 
 
 @lru_cache(maxsize=65536)

@@ -14,7 +14,8 @@ from autossl_panel.ca.transport import Transport
 
 FACTS = {
     "host": "ca.example:14000", "port": "14000", "reason": "certificate has expired (10): it's late", "connect": "0.5",
-    "answer": "30", "url": "https://ca.example/dir?x=1", "path": "/etc/ca bundle.pem", "status": "503 Service Unavailable",
+    "answer": "30", "url": "https://ca.example/dir?x=1", "path": "/etc/ca bundle.pem",
+    "status": "503 Service Unavailable",
     "onward": "https://other.example/", "kind": "text/html; charset=utf-8", "names": "newNonce, newOrder",
 }  # fmt: skip
 

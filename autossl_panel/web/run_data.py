@@ -12,7 +12,7 @@ from autossl_panel.autossl import log
 from autossl_panel.autossl.models import Job, JobOutcome, JobState, Level, LogLine, Phase, Run
 from autossl_panel.hosting import name_search, visible
 from autossl_panel.hosting.models import Domain, HostingUser
-from autossl_panel.names import part_sought, sought
+from autossl_panel.names import part_sought, sought, spelled
 from autossl_panel.people.models import User
 
 from .run_table import jobs_of
@@ -251,7 +251,9 @@ def quiet_lines(
         rows = rows.filter(level=level)
     if q:
         sites = list(name_search.read_as(q).values_list("virtual_host__name", flat=True).distinct()[:MOST_READ_AS])
-        said = Q(data__site__icontains=part_sought(q)) | Q(data__site__in=sites)
+        # Lines of a site that is no more are found by whole labels
+        written = Q(data__site__icontains=part_sought(q)) | Q(data__site__icontains=sought(q))
+        said = written | Q(data__site__in=sites)
         rows = rows.filter(Q(user__name__icontains=q) | said)
     # Whose they are is asked first: its number leads to few lines, where a nested question walks through the run's.
     if user or domain:
@@ -283,7 +285,7 @@ def as_text(run: Run, person: User, title: str) -> Iterable[str]:
                 user = site.job.user_id
                 yield f"\n{site.job.user.name}\n"
             state = site.job.outcome or site.job.state
-            yield f"  {site.job.virtual_host.name}: {state} ({site.reason})\n"
+            yield f"  {spelled(site.job.virtual_host.name)}: {state} ({site.reason})\n"
             yield from map(_text, site.lines)
 
 
@@ -320,5 +322,5 @@ def _json(run: Run, one: log.Line, user: str, site: str) -> str:
 def _text(one: log.Line) -> str:
     level = {Level.WARN: "WARNING", Level.SUCCESS: "success", Level.FAILURE: "FAILURE"}.get(one.level, "")
     indent = "  " * one.depth
-    advice = f"{'':31}{indent}→ {one.advice}\n" if one.advice else ""
-    return f"{one.at:%Y-%m-%d %H:%M:%S}Z  {level:7}  {indent}{one.text}\n{advice}"
+    advice = f"{'':31}{indent}→ {spelled(one.advice)}\n" if one.advice else ""
+    return f"{one.at:%Y-%m-%d %H:%M:%S}Z  {level:7}  {indent}{spelled(one.text)}\n{advice}"

@@ -72,6 +72,9 @@ def test_an_unknown_code_still_says_something() -> None:
         ),
         ("ca_terms", {}, "until they are agreed to. Read and agree"),
         ("connect_timeout", {"reason": "answer"}, "took the connection"),
+        ("connect_timeout", {"address": "192.0.2.9"}, "192.0.2.9 does not answer at all. Open port 80"),
+        ("redirect_loop", {"name": "a.org"}, "The redirects of a.org do not end. Exempt"),
+        ("redirect_refused", {"name": "a.org", "reason": "scheme"}, "a.org redirects to something other"),
         ("dns_timeout", {"detail": "ns1.example did not answer"}, "ns1.example did not answer"),
     ],
 )

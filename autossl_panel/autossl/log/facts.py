@@ -42,17 +42,17 @@ def words(data: Facts) -> Words:
         "record": text(data, "record") or "A",
         "server": text(data, "server") or _("The web server"),
         "status": text(data, "status") or _("an error"),
-        "url": _url(data),
+        "url": url(data) or _("the file that the CA asks for"),
         "answered": _answered(data),
         "asked": _asked(data),
         "day": text(data, "not_after")[:10],
     }
 
 
-def _url(data: Facts) -> str:
-    """The URL, without the random token: the file is gone when somebody reads this."""
+def url(data: Facts) -> str:
+    """The URL, without the random token: the file is gone when somebody reads this; "" where it is not known."""
     before, path, _rest = text(data, "url").partition("/.well-known/acme-challenge/")
-    return before + path or _("the file that the CA asks for")
+    return before + path
 
 
 def _answered(data: Facts) -> str:
