@@ -47,8 +47,8 @@ bench: .setup-bench  ## speed and memory, side by side with other clients; write
 simulate: .setup-demo  ## a year of 30,000 virtual hosts in simulated time; one line of JSON, 1 where anything expired or was refused
 	@AUTOSSL_STATE_DIR="$(CURDIR)/.sandbox/state" $(PY) manage.py simulate --brief $(if $(HOSTS),--hosts $(HOSTS)) $(if $(DAYS),--days $(DAYS))
 
-capacity: .setup-demo  ## what one account carries, found by playing it; writes docs/capacity.md, minutes
-	@AUTOSSL_STATE_DIR="$(CURDIR)/.sandbox/state" $(PY) manage.py simulate --capacity docs/capacity.md
+capacity: .setup-demo  ## what one account carries, found by playing it; writes docs/capacity.md, minutes (LARGE=1: the year of 1,000,000 sites too)
+	@AUTOSSL_STATE_DIR="$(CURDIR)/.sandbox/state" $(PY) manage.py simulate --capacity docs/capacity.md $(if $(LARGE),--large)
 
 screenshots: .setup-test  ## the pictures of the documents, of a panel at work; writes docs/screenshots
 	$(PY) -m tests.pictures docs/screenshots

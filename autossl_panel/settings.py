@@ -201,6 +201,7 @@ INSTALLED_APPS = [
     "autossl_panel.hosting",
     "autossl_panel.autossl",
     "autossl_panel.web",
+    "autossl_panel.api",
     # For their commands alone: the demo, the simulation.
     "autossl_panel.sandbox",
     "autossl_panel.simulation",
@@ -211,6 +212,8 @@ MIDDLEWARE = [
     "autossl_panel.web.static_files.StaticFiles",
     "django.middleware.gzip.GZipMiddleware",
     "autossl_panel.web.middleware.ContentSecurityPolicy",
+    # Before all that is for browsers: a call of the API has no session, no cookie, no language
+    "autossl_panel.api.middleware.Calls",
     "autossl_panel.web.middleware.SignInAgain",
     "autossl_panel.web.middleware.InWords",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -284,7 +287,13 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 # Mail addresses are no business of allauth's here.
 ACCOUNT_USER_MODEL_EMAIL_FIELD = None
 # Passwords are counted in the database (people.sign_in); these hold per address, and for codes per person.
-ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "20/m/ip,5/5m/key"}
+# Wrong tokens of the API are counted, too; one in ten minutes and address is told in the audit trail.
+ACCOUNT_RATE_LIMITS = {
+    "login": "30/m/ip",
+    "login_failed": "20/m/ip,5/5m/key",
+    "api_token": "20/m/ip",
+    "api_token_told": "1/10m/ip",
+}
 MFA_ADAPTER = "autossl_panel.people.adapter.FactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True

@@ -14,8 +14,9 @@ import logging
 import re
 import sys
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -26,25 +27,35 @@ import django
 
 if TYPE_CHECKING:
     from django.test import Client
+    from django.test.utils import CaptureQueriesContext
 
-# Filters are combined in pairs.
-TOGETHER = 2
+# Filters are combined in pairs; of one alone, more values are looked at than of a pair.
+TOGETHER, VALUES = 2, 4
+# Beside a filter, a table is looked at as it comes and at its longest
+LONGEST = "100"
 PERSONS = ("root", "reseller00", "u00000")
 LINKED = re.compile(r'(?:href|hx-get)="([^"]+)"')
 PARTS = re.compile(r'(?:<link rel="(?:stylesheet|icon)"|<script src=|<use) ?(?:href=)?"(/static/[^"#]+)')
+NO_QUESTION = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", 'UPDATE "people_session"')
 # What a run's page sends with its polls
 SENT = re.compile(r'id="(cursor|failed)" name="\1" value="([^"]*)"')
 
 
 def main(users: int, each: int, jobs: int, rounds: int, most: int) -> dict[str, Any]:
-    """Fill the empty database and look at it; `most` of the pages that differ by what stands in the address only."""
+    """Fill the empty database and look at it; `most` of the pages that differ by what stands in the address only, and
+    four times as many of those with one filter.
+    """
     from autossl_panel.autossl.models import Run
     from bench import page_rows
 
     page_rows.fill(users, each, jobs, datetime.now(UTC))
     live = Run.objects.get(ended_at__isnull=True)
     led_to: set[str] = set()
-    pages = [page for person in PERSONS for page in look(person, rounds, most, led_to)]
+    pages = [
+        {**page, "ms": median(timed(client, page["url"]) for _round in range(rounds))}
+        for person in PERSONS
+        for client, page in look(person, most, led_to)
+    ]
     return {
         "pages": pages,
         "poll_ms": poll(live.pk, 3 * rounds),
@@ -53,40 +64,44 @@ def main(users: int, each: int, jobs: int, rounds: int, most: int) -> dict[str, 
     }
 
 
-def look(username: str, rounds: int, most: int, led_to: set[str]) -> Iterator[dict[str, Any]]:
-    """Each page that this person gets to: its middle time, and how often it asks the database."""
-    from django.db import connection
+def look(
+    username: str, most: int, led_to: set[str], together: int = TOGETHER, values: int = VALUES
+) -> Iterator[tuple[Client, dict[str, Any]]]:
+    """Each page that this person gets to and how often it asks the database, with the browser that has just been there.
+
+    At most `together` filters are combined; of one alone, `values` times `most` values are looked at. Adds to `led_to`
+    the names of the URLs.
+    """
+    from django.db import connection, reset_queries
     from django.test.utils import CaptureQueriesContext
 
     client = client_of(username)
     waiting, seen = deque(_without_arguments()), set[str]()
-    alike: dict[tuple[str, tuple[str, ...]], int] = {}
+    alike: Counter[Kind] = Counter()
     while waiting:
         url = waiting.popleft()
-        kind = _kind(url)
-        if url in seen or kind is None or alike.get(kind, 0) >= most:
+        kind = kind_of(url, together)
+        if url in seen or kind is None or alike[kind] >= (values * most if len(kind.chosen) == 1 else most):
             continue
         seen.add(url)
+        reset_queries()
         with CaptureQueriesContext(connection) as asked:
             answer = client.get(url)
-        queries = len(asked)
         if answer.status_code < 400:
-            led_to.add(kind[0])
+            led_to.add(kind.name)
         if answer.status_code == 302:
             waiting.append(urljoin(url, answer["Location"]))
         if answer.status_code not in (200, 286) or answer.streaming:
             continue
-        alike[kind] = alike.get(kind, 0) + 1
+        alike[kind] += 1
         waiting.extend(urljoin(url, html.unescape(found)).partition("#")[0] for found in LINKED.findall(plain(answer)))
-        ms = median(timed(client, url) for _round in range(rounds))
-        yield {
-            "name": kind[0],
-            "who": username,
-            "url": url,
-            "ms": ms,
-            "queries": queries,
-            "kb": len(answer.content) / 1000,
-        }
+        kb = len(answer.content) / 1000
+        yield client, {"name": kind.name, "who": username, "url": url, "queries": _number(asked), "kb": kb}
+
+
+def _number(asked: CaptureQueriesContext) -> int:
+    """How many questions they are: not where a transaction begins and ends, nor what a session notes each minute."""
+    return sum(not query["sql"].startswith(NO_QUESTION) for query in asked)
 
 
 def _without_arguments() -> Sequence[str]:
@@ -96,8 +111,20 @@ def _without_arguments() -> Sequence[str]:
     return sorted({"/" + found[name][0][0][0] for name in found if isinstance(name, str) and not found[name][0][0][1]})
 
 
-def _kind(url: str) -> tuple[str, tuple[str, ...]] | None:
-    """The URL's name and what its address chooses by; None for what is no page of the panel."""
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What makes an address another page: the URL's name, what it chooses by, and whether the table is at its longest.
+
+    The page of a table counts for nothing.
+    """
+
+    name: str
+    chosen: tuple[str, ...]
+    size: str
+
+
+def kind_of(url: str, together: int = TOGETHER) -> Kind | None:
+    """None for what is no page of the panel, and for combinations that are not looked at."""
     from django.http import Http404
     from django.urls import resolve
 
@@ -108,8 +135,12 @@ def _kind(url: str) -> tuple[str, tuple[str, ...]] | None:
         name = resolve(parts.path).url_name
     except Http404:
         return None
-    chosen = {key for key, _value in parse_qsl(parts.query)} - {"page"}
-    return (name or "", tuple(sorted(chosen))) if len(chosen) <= TOGETHER else None
+    query = dict(parse_qsl(parts.query))
+    size = query.pop("size", "")
+    query.pop("page", None)
+    if len(query) > together or (query and size not in ("", LONGEST)):
+        return None
+    return Kind(name or "", tuple(sorted(query)), size)
 
 
 def poll(run: int, rounds: int) -> float:
@@ -143,7 +174,8 @@ def not_led_to(led_to: set[str]) -> list[str]:
     for name in sorted({key for key in found if isinstance(key, str)} - led_to):
         pattern, arguments = found[name][0][0]
         values = {argument: UUID(int=1) if argument == "ident" else 1 for argument in arguments}
-        if client.get("/" + pattern % values).status_code != 405:
+        # What takes posts only, and what scripts call with a token, is no page.
+        if client.get("/" + pattern % values).status_code not in (401, 405):
             missing.append(name)
     return missing
 
@@ -154,12 +186,15 @@ def client_of(username: str) -> Client:
 
     from autossl_panel.people.adapter import PROVED_AT
     from autossl_panel.people.models import User
+    from autossl_panel.web.requirement import LOOKED
 
     client = Client(SERVER_NAME="localhost", headers={"Accept-Encoding": "gzip"})
     client.force_login(User.objects.get(username=username))
     # Who has just proved who it is is not asked again before each page that leads to a dangerous act.
     session = client.session
     session[PROVED_AT] = time.time()
+    # Asked once a minute for a session
+    session[LOOKED] = time.time() + 86400
     session.save()
     return client
 

@@ -55,7 +55,7 @@ from autossl_panel.hosting.models import (
     SiteState,
     VirtualHost,
 )
-from autossl_panel.people import factors
+from autossl_panel.people import factors, tokens
 from autossl_panel.people.models import AuditEntry, Role, User
 from autossl_panel.sandbox.crowd import crowd
 from autossl_panel.sandbox.sites import Site
@@ -67,7 +67,15 @@ SEVERITIES = {
     SiteState.PARTLY: Severity.PARTLY,
     SiteState.FOREIGN: Severity.FOREIGN,
 }
+# What the failing ones wait for
+WAITS = ("held_back", "rate_limited", "deferred", "order_open")
 STATES = {0: SiteState.UNSECURED, 1: SiteState.PARTLY, 2: SiteState.FOREIGN}
+# How some of the jobs end, and why; all others bring a certificate
+OUTCOMES = {
+    0: (JobOutcome.FAILED, "elsewhere"),
+    1: (JobOutcome.WAITING, "rate_limited"),
+    2: (JobOutcome.DEFERRED, "deferred"),
+}
 Row = TypeVar("Row", bound=Model)
 
 
@@ -87,6 +95,7 @@ def fill(users: int, each: int, jobs: int, now: datetime) -> None:
     _patterns(server, hosted, now)
     _runs(server, provider, hosts, jobs, now)
     _audit(now)
+    _tokens(now)
     _previews(server, now)
     _rehearsals(server, provider, now)
     if connection.vendor == "postgresql":
@@ -107,6 +116,12 @@ def _previews(server: Server, now: datetime) -> None:
     for scope in (runs.ALL, "owner:reseller00", "user:u00000"):
         made = preview.ask(scope, asked_by=None, server=server, ring=False)
         previewing.work_out(made.pk, cast(Client, _Unchanged()), now=now)
+
+
+def _tokens(now: datetime) -> None:
+    """Each person has one."""
+    for person in User.objects.all():
+        tokens.make(person, "monitoring", expires_at=now + timedelta(days=90), read_only=True, by=None, now=now)
 
 
 def _rehearsals(server: Server, provider: Provider, now: datetime) -> None:
@@ -188,6 +203,8 @@ def _host(server: Server, user: HostingUser, n: int, site: Site, now: datetime) 
     failing = state in (SiteState.UNSECURED, SiteState.PARTLY)
     name = site.names[0]
     code = CODES[n // 100 % len(CODES)]
+    waits = WAITS[n // 100 % len(WAITS)]
+    held = failing and waits == "rate_limited"
     expires_at: datetime | None = now + timedelta(days=89 - n % 60)
     if state == SiteState.UNSECURED:
         # Every second one never had a certificate, the others let theirs expire.
@@ -205,7 +222,9 @@ def _host(server: Server, user: HostingUser, n: int, site: Site, now: datetime) 
         names_wanted=2,
         names_covered={SiteState.UNSECURED: 0, SiteState.PARTLY: 1}.get(state, 2),
         next_at=now + timedelta(minutes=n % 80_000),
-        next_reason="held_back" if failing else "renew",
+        next_reason=waits if failing else "renew",
+        held_until=now + timedelta(hours=1) if held else None,
+        held_reason=waits if held else "",
         problem={"code": code, "domain": name, "data": _facts(code)} if failing else None,
         severity=SEVERITIES.get(state, Severity.SECURED),
         expires_at=expires_at,
@@ -350,9 +369,14 @@ def _work(run: Run, hosts: list[VirtualHost], at: datetime, *, live: bool) -> No
 
 
 def _job(run: Run, host: VirtualHost, n: int, queued: int, at: datetime, *, live: bool) -> Job:
-    state = JobState.QUEUED if n >= queued else JobState.RUNNING if live and n >= queued - 30 else JobState.ENDED
-    failed = n % 200 == 0
+    state, phase = JobState.ENDED, Phase.VERIFY
+    if n >= queued:
+        state, phase = JobState.QUEUED, Phase.ATTACH
+    elif live and n >= queued - 30:
+        state, phase = (JobState.RUNNING, Phase.ORDER) if n % 3 else (JobState.STAGED, Phase.INSTALL)
     ended = state == JobState.ENDED
+    outcome, reason = OUTCOMES.get(n % 200, (JobOutcome.SECURED, "")) if ended else ("", "")
+    failed = outcome == JobOutcome.FAILED
     return Job(
         run=run,
         server=run.server,
@@ -363,10 +387,11 @@ def _job(run: Run, host: VirtualHost, n: int, queued: int, at: datetime, *, live
         job_class=4,
         turn=n,
         state=state,
-        phase=Phase.PROVE if failed else Phase.VERIFY if ended else Phase.ORDER,
-        outcome=(JobOutcome.FAILED if failed else JobOutcome.SECURED) if ended else "",
-        outcome_reason="elsewhere" if failed and ended else "",
-        problem={"code": "elsewhere", "domain": host.name, "data": _facts("elsewhere")} if failed and ended else None,
+        phase=Phase.PROVE if failed else phase,
+        outcome=outcome,
+        outcome_reason=reason,
+        until=at + timedelta(hours=1) if reason == "rate_limited" else None,
+        problem={"code": reason, "domain": host.name, "data": _facts(reason)} if failed else None,
         queued_at=at,
         started_at=None if state == JobState.QUEUED else at,
         ended_at=at - timedelta(minutes=1) if ended else None,

@@ -214,9 +214,10 @@ def _pages(found: Sequence[Pages]) -> list[str]:
         rows.append((f"`{name}`", *times, str(most), f"{largest:.0f}", f"`{_short(here[0].url)}`"))
     parts = [
         f"## Pages: {first.users:,} users, {first.sites:,} virtual hosts",
-        f"Every page that root or a reseller gets to by links, {first.repetitions} times each, in the process that "
-        "serves it: the median of the server's time, compression included, for the address that takes longest; the "
-        "most queries and the most kB (gzip) of any address.",
+        f"Every page that root, a reseller or the login of a hosting user gets to by links, {first.repetitions} times "
+        "each, in the process that serves it; with each filter and with pairs of them, a table as it comes and with "
+        "100 rows a page: the median of the server's time, compression included, for the address that takes longest; "
+        "the most queries and the most kB (gzip) of any address.",
         _table(("Page", *(f"{pages.database}, ms" for pages in found), "queries", "kB", "slowest"), rows),
     ]
     unseen = sorted({name for pages in found for name in pages.not_led_to})

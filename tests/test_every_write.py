@@ -26,6 +26,7 @@ from autossl_panel.autossl import (
     holds,
     limits,
     options,
+    profiles,
     providers,
     recheck,
     rehearsal,
@@ -53,17 +54,17 @@ from autossl_panel.autossl.rehearsal import Wish
 from autossl_panel.hosting import editing, excluded_names, exclusion_patterns, feature_lists, ownership, users
 from autossl_panel.hosting.exclusion_patterns import Level
 from autossl_panel.hosting.models import ExclusionPattern, FeatureList, HostingUser, VirtualHost
-from autossl_panel.people import audit, audit_details, audit_words, factors, persons, sessions
+from autossl_panel.people import audit, audit_details, audit_words, factors, persons, sessions, tokens
 from autossl_panel.people.factors import hotp_value, yield_hotp_counters_from_time
-from autossl_panel.people.models import AuditEntry, Role, Session, User
+from autossl_panel.people.models import ApiToken, AuditEntry, Role, Session, User
 from tests.web.scene import Scene, build, person
 
 ROOMS = (autossl_panel.people, autossl_panel.hosting, autossl_panel.autossl)
 SOURCE = Path(autossl_panel.__path__[0])
 # What events are about
 SUBJECTS = (
-    "person", "session", "second_factor", "provider", "account", "limits", "options", "run", "site", "certificate",
-    "user", "feature_list", "name", "pattern", "autossl", "channel", "messages", "rehearsal",
+    "person", "session", "second_factor", "token", "provider", "account", "limits", "options", "run", "site",
+    "certificate", "user", "feature_list", "name", "pattern", "autossl", "channel", "messages", "rehearsal",
 )  # fmt: skip
 # What no entry may hold
 PASSWORD, HMAC_KEY = "a password that nobody guesses", "c2VjcmV0LWhtYWMta2V5"
@@ -107,6 +108,13 @@ def session_of(whose: User) -> Session:
     return Session.objects.create(
         session_key="k" * 32, session_data="", person=whose, began_at=now, seen_at=now, expire_date=now, address="::1"
     )
+
+
+def a_token(whose: User, by: User | None = None) -> ApiToken:
+    now = timezone.now()
+    made, secret = tokens.make(whose, "monitoring", expires_at=None, read_only=False, by=by, now=now)
+    assert secret not in json.dumps(list(AuditEntry.objects.values()), default=str)
+    return made
 
 
 def paused(scene: Scene) -> Account:
@@ -210,6 +218,15 @@ WRITES: dict[str, tuple[Act, set[tuple[str, str]]]] = {
     "people.sessions.end_all": (
         lambda by, scene: (session_of(scene.harborweb), sessions.end_all(scene.harborweb, by=by)),
         {("session:ended", "harborweb")},
+    ),
+    "people.tokens.make": (lambda by, scene: a_token(scene.harborweb, by), {("token:added", "harborweb")}),
+    "people.tokens.revoke": (
+        lambda by, scene: tokens.revoke(a_token(scene.harborweb), by=by),
+        {("token:revoked", "harborweb")},
+    ),
+    "people.tokens.revoke_all": (
+        lambda by, scene: (a_token(scene.harborweb), tokens.revoke_all(scene.harborweb, by=by)),
+        {("token:revoked", "harborweb")},
     ),
     "hosting.users.set_autossl": (
         lambda by, scene: users.set_autossl(users_named("amberfield", "ateliermo"), "off", by=by, now=scene.now),
@@ -446,8 +463,8 @@ WRITES: dict[str, tuple[Act, set[tuple[str, str]]]] = {
         lambda by, scene: providers.ask_to_use(scene.provider, scene.server, agree_terms=True, by=by),
         {("provider:chosen", "letsencrypt")},
     ),
-    "autossl.providers.set_profile": (
-        lambda by, scene: providers.set_profile(scene.provider, "shortlived", by=by),
+    "autossl.profiles.set_profile": (
+        lambda by, scene: profiles.set_profile(scene.provider, "shortlived", by=by),
         {("provider:profile", "letsencrypt")},
     ),
     "autossl.providers.ask_to_roll": (

@@ -288,7 +288,7 @@ def _name(options: PolicyOptions) -> str:
 
 def _probe_is_due(site: Site, wait: Wait, now: datetime) -> bool:
     """Whether a CA's refusal that outlasts the certificate is to be tried: the moment for it was set, and has come."""
-    return wait.refused and wait.until is not None and urgency.probe_is_due(site.facts, wait.until, now)
+    return wait.refused and wait.until is not None and urgency.probe_is_due(site.facts, wait.until, wait.asked, now)
 
 
 def purpose_of(need: Need, site: Site, now: datetime) -> Purpose:

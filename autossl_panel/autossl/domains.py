@@ -199,11 +199,14 @@ class _Judged:
     installed: Installed | None
     verdicts: Mapping[str, Verdict]
     failing: Mapping[str, Failing]
+    wildcards: Sequence[str]
 
     @classmethod
     def of(cls, around: _Surroundings, rows: Sequence[Domain], installed: Installed | None) -> "_Judged":
         verdicts = {row.name: row.verdict for row in rows if hasattr(row, "verdict")}
-        return cls(around, rows, installed, verdicts, sites.failing_of(verdicts, around.decided.options, around.now))
+        failing = sites.failing_of(verdicts, around.decided.options, around.now)
+        wildcards = [row.name for row in rows if row.name.startswith("*.")]
+        return cls(around, rows, installed, verdicts, failing, wildcards)
 
     def site(self) -> Site:
         host = self.rows[0].virtual_host
@@ -234,7 +237,8 @@ class _Judged:
 
     def _name(self, row: Domain, *, main: bool) -> Name:
         name, installed = row.name, self.installed
-        facts = sites.name_facts(self.around.decided, name, row.added, row.unfit, main, self.verdicts.get(name))
+        verdict = self.verdicts.get(name)
+        facts = sites.name_facts(self.around.decided, name, row.added, row.unfit, main, verdict, self.wildcards)
         covered = installed is not None and installed.sound and domain_names.covers(installed.names, name)
         problem = self._problem(row, facts.not_wanted)
         state = self._state(row, facts.not_wanted, covered, problem)

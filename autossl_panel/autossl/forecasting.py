@@ -1,10 +1,13 @@
 """When the last of many re-issues could be placed, by what holds now: to decide by, never a promise. Reads only."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from autossl_panel.hosting.models import Server
+from django.db.models import Count, F, QuerySet
 
-from . import limits, providers
+from autossl_panel.hosting.models import Server, SiteState, VirtualHost
+
+from . import limits, policies
 from .ledger import HEADROOM, Kind, Ledger, OrderKind, Purpose, Wait, Wish
 from .limits import limits_of, rows
 from .models import Account, Installation, Provider
@@ -17,23 +20,91 @@ USUAL = 5.0
 TRIED = 5000
 
 
-def reissue_until(server: Server, number: int, now: datetime) -> datetime | None:
-    """When the last of `number` certificates would be issued anew, at the earliest; None without a provider in use.
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one account is asked for: so many certificates, and how many of them another CA has issued."""
 
-    Those of the CA in use are renewals of the same names, which only its pace holds; the others are new to it.
+    account: Account
+    certificates: int
+    strange: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reissue:
+    """What a re-issue means: so many certificates, the last of them at `until`, if it is known who would be asked."""
+
+    certificates: int
+    until: datetime | None
+
+
+def reissue(server: Server, key_type: str, now: datetime) -> Reissue:
+    """How many certificates have another key type than this one, and when the last of them would be issued anew, at
+    the earliest: each from the provider that its user, feature list or server has.
     """
-    found = providers.active(server)
-    if found is None or not number:
-        return None
-    provider, account = found
-    until = now + timedelta(seconds=number / _pace(provider, account))
-    strange = min(number, _of_other_cas(server, provider))
-    if strange:
-        ca_time = now + timedelta(seconds=provider.clock_offset)
-        ledger = limits.forecast(account, now=ca_time)
-        last = _last_of(ledger, strange, rows.seconds(ca_time)) - provider.clock_offset
-        until = max(until, rows.moment(last))
-    return until
+    sites = _sites(server, key_type)
+    number = sites.count()
+    ends = [until(share, now) for share in _shares(server, sites)] if number else []
+    return Reissue(number, max(ends, default=None))
+
+
+def until(share: Share, now: datetime) -> datetime:
+    """When one account would have issued the last of its share.
+
+    Those of its own CA are renewals of the same names, which only its pace holds; the others are new to it.
+    """
+    account, provider = share.account, share.account.provider
+    paced = now + timedelta(seconds=share.certificates / _pace(provider, account))
+    if not share.strange:
+        return paced
+    ca_time = now + timedelta(seconds=provider.clock_offset)
+    ledger = limits.forecast(account, now=ca_time)
+    last = _last_of(ledger, share.strange, rows.seconds(ca_time)) - provider.clock_offset
+    return max(paced, rows.moment(last))
+
+
+def _sites(server: Server, key_type: str) -> QuerySet[VirtualHost]:
+    """The sites that the census counts as having another key type."""
+    there = VirtualHost.objects.filter(server=server, gone_at__isnull=True)
+    return there.exclude(state=SiteState.OFF).exclude(key_type__in=("", key_type))
+
+
+def _shares(server: Server, sites: QuerySet[VirtualHost]) -> list[Share]:
+    """The sites by who is asked, as `policies` has it: the user's provider, else the list's, else the active one."""
+    accounts = {account.provider_id: account for account in policies.accounts_of(server)}
+    active = next((account for account in accounts.values() if account.provider.active), None)
+    if active is None:
+        return []
+
+    def asked(own: int | None, of_list: int | None) -> Account:
+        return accounts.get(own or 0) or accounts.get(of_list or 0) or active
+
+    numbers: dict[int, int] = {}
+    for own, of_list, number in _by_choice(sites):
+        pk = asked(own, of_list).provider_id
+        numbers[pk] = numbers.get(pk, 0) + number
+    strange: dict[int, int] = {}
+    issuers = {pk for pk, account in accounts.items() if account.measured and account.measured["issued"]}
+    if any(issuers - {pk} for pk in numbers):  # else there is no other CA's certificate
+        for own, of_list, issuer, number in _by_choice_and_issuer(sites):
+            pk = asked(own, of_list).provider_id
+            strange[pk] = strange.get(pk, 0) + (number if issuer != pk else 0)
+    return [Share(accounts[pk], number, strange.get(pk, 0)) for pk, number in numbers.items()]
+
+
+CHOICES = ("user__provider_choice__provider", "user__feature_list__provider_choice__provider")
+
+
+def _by_choice(sites: QuerySet[VirtualHost]) -> list[tuple[int | None, int | None, int]]:
+    """Sites by their user's and their feature list's choice of a provider."""
+    return list(sites.order_by().values_list(*CHOICES).annotate(n=Count("pk")))
+
+
+def _by_choice_and_issuer(sites: QuerySet[VirtualHost]) -> list[tuple[int | None, int | None, int | None, int]]:
+    """Their certificates of ours, also by the provider that issued them."""
+    ours = Installation.objects.filter(until__isnull=True, certificate__ours=True, virtual_host__in=sites)
+    own, of_list = (F(f"virtual_host__{choice}") for choice in CHOICES)
+    counted = ours.order_by().values_list(own, of_list, "certificate__provider").annotate(n=Count("pk"))
+    return list(counted)
 
 
 def _pace(provider: Provider, account: Account) -> float:
@@ -42,15 +113,6 @@ def _pace(provider: Provider, account: Account) -> float:
     pace = provider.max_in_flight / max(took, 0.1)
     limit = next((one for one in limits_of(provider) if one.kind is Kind.REQUESTS), None)
     return pace if limit is None else min(pace, limit.allowed / limit.span / REQUESTS)
-
-
-def _of_other_cas(server: Server, provider: Provider) -> int:
-    """How many of our certificates another CA has issued; asked only where one ever did."""
-    others = Account.objects.filter(server=server).exclude(provider=provider).exclude(measured=None)
-    if not any(account.measured and account.measured["issued"] for account in others):
-        return 0
-    ours = Installation.objects.filter(until__isnull=True, virtual_host__server=server, certificate__ours=True)
-    return ours.exclude(certificate__provider=provider).count()
 
 
 def _last_of(ledger: Ledger, number: int, at: float) -> float:

@@ -76,7 +76,9 @@ def extra_names(hosts: Iterable[VirtualHost]) -> dict[str, tuple[str, ...]]:
     if not option_rows.current(server).serve_www:
         return {}
     users = {host.user_id for host in by_id.values()}
-    excluded = set(Exclusion.objects.filter(user__in=users).values_list("user_id", "name"))
+    excluded: dict[int, set[str]] = {}
+    for user_id, name in Exclusion.objects.filter(user__in=users).values_list("user_id", "name"):
+        excluded.setdefault(user_id, set()).add(name)
     by_pattern = exclusion_patterns.load(server)
     found: dict[str, list[str]] = {}
     rows = Domain.objects.filter(virtual_host__in=by_id, added=True).order_by("virtual_host_id", "position")
@@ -84,7 +86,8 @@ def extra_names(hosts: Iterable[VirtualHost]) -> dict[str, tuple[str, ...]]:
     for pk, name, owner, feature_list in rows.values_list("virtual_host_id", "name", *whose):
         host = by_id[pk]
         scope = by_pattern.scope(owner, feature_list, host.user_id)
-        if (host.user_id, name) not in excluded and (scope is None or scope.of(name, added=True) is None):
+        ended = exclusion_patterns.Ended(frozenset(excluded.get(host.user_id, ())), scope)
+        if not ended.by_name(name, added=True) and ended.by_pattern(name, added=True) is None:
             found.setdefault(host.key, []).append(name)
     return {key: tuple(names) for key, names in found.items()}
 

@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from ipaddress import ip_address
 from typing import Any
@@ -17,7 +16,6 @@ from autossl_panel.hosting.models import Server, SiteState, VirtualHost
 from autossl_panel.people import audit, mail
 from autossl_panel.people.models import Role, User
 
-from . import census
 from .models import NotifyLevel, Options, SecondFactorRule
 from .models.providers import KEY_TYPES
 
@@ -70,13 +68,7 @@ def change(server: Server, values: Mapping[str, Any], *, by: User | None) -> Opt
 
     Another key type ends an earlier `reissue`: what was confirmed was the re-issue with that one.
     """
-    clean = {}
-    for field, value in values.items():
-        reader = READERS.get(field)
-        if reader is None:
-            text = _("There is no option “%(name)s”. There are: %(names)s.")
-            raise OptionProblem(field, text % {"name": field, "names": ", ".join(READERS)})
-        clean[field] = reader(field, value)
+    clean = check(values)
     with transaction.atomic():
         current(server)
         row = Options.objects.select_for_update().get(server=server)
@@ -90,6 +82,18 @@ def change(server: Server, values: Mapping[str, Any], *, by: User | None) -> Opt
             _look_again(server)
         audit.record(by, "options:changed", server.name, before=before, after=texts(row))
     return row
+
+
+def check(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values as they would be saved. Raises OptionProblem for the first that cannot be taken."""
+    clean = {}
+    for field, value in values.items():
+        reader = READERS.get(field)
+        if reader is None:
+            text = _("There is no option “%(name)s”. There are: %(names)s.")
+            raise OptionProblem(field, text % {"name": field, "names": ", ".join(READERS)})
+        clean[field] = reader(field, value)
+    return clean
 
 
 def pause(server: Server, *, by: User | None, now: datetime) -> bool:
@@ -113,25 +117,6 @@ def resume(server: Server, *, by: User | None, now: datetime) -> bool:
         hosting_users.make_due(VirtualHost.objects.filter(server=server, next_reason="paused"), now)
         audit.record(by, "autossl:resumed", server.name, before={"paused": row.paused_at.isoformat()})
     return True
-
-
-@dataclass(frozen=True, slots=True)
-class Consequences:
-    """What a re-issue with another key type would mean: so many certificates, the last of them at `until` if known."""
-
-    certificates: int
-    until: datetime | None
-
-
-def key_type_consequences(
-    server: Server, key_type: str, *, forecast: Callable[[Server, int], datetime] | None = None
-) -> Consequences:
-    """How many of our certificates have another key type than this one, and until when they would be issued anew.
-
-    `forecast` says when the CA's limits allow the last of a number of new orders. Raises OptionProblem.
-    """
-    number = census.count(server, datetime.now(UTC)).others(_key_type("key_type", key_type))
-    return Consequences(number, forecast(server, number) if forecast is not None and number else None)
 
 
 def _look_again(server: Server) -> None:

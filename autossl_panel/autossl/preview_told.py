@@ -1,9 +1,11 @@
 """What a preview says: in words for people, as data for programs. Reads nothing but the rows that it is given."""
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -12,6 +14,8 @@ from autossl_panel.names import to_unicode
 from . import log
 from .models import Preview, PreviewAction, PreviewSite
 
+# Rows that are fetched at once for other programs
+CHUNK = 2000
 # Left-out names that are spelled out; the rest are counted
 SPELLED_OUT = 3
 NO_NAMES: Mapping[str, str] = {}
@@ -94,6 +98,16 @@ def covered(row: PreviewSite) -> tuple[int, int]:
 def as_data(found: Preview, rows: Iterable[PreviewSite]) -> dict[str, Any]:
     """All of a preview for other programs; `rows` with their users."""
     return {**head(found), "sites": [site(row) for row in rows]}
+
+
+def pieces(found: Preview, rows: QuerySet[PreviewSite]) -> Iterator[str]:
+    """The same as one JSON document, a site a line, never whole in memory; `rows` with their users."""
+    yield json.dumps(head(found))[:-1] + ', "sites": ['
+    comma = ""
+    for row in rows.iterator(CHUNK):
+        yield f"{comma}\n{json.dumps(site(row))}"
+        comma = ","
+    yield "\n]}"
 
 
 def head(found: Preview) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from autossl_panel.helper.client import Client as Helper
 from autossl_panel.helper.client import HelperGone, HelperProblem
 from autossl_panel.hosting.models import VirtualHost
 
-from . import changeover, install, leases, orders, policies, policy, providers, registration, rehearsal, sites
+from . import changeover, install, leases, orders, policies, policy, profiles, registration, rehearsal, sites
 from . import options as option_rows
 from .facts import Action, Need, Plan, PolicyOptions
 from .ledger import Purpose
@@ -197,7 +197,7 @@ class _Work:
 def _options(found: Rehearsal, account: Account) -> PolicyOptions:
     """What sites are decided with here: the staging provider's facts, and the key type of this server."""
     provider = found.provider
-    profile = providers.profile_in_use(provider)
+    profile = profiles.profile_in_use(provider)
     if profile in account.provider.profiles:
         # As the orders to come would ask for it
         account.provider.profile = profile

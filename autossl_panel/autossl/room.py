@@ -15,7 +15,7 @@ from autossl_panel.hosting.models import VirtualHost
 
 from . import limits, priority, runs
 from .facts import ProviderFacts
-from .ledger import Kind, Ledger, Purpose, Queue, Wish
+from .ledger import Granted, Kind, Ledger, Purpose, Queue, Wish
 from .limits import Wait
 from .models import Account
 
@@ -69,7 +69,7 @@ class Room:
                 rank = priority.rank(CLASSES[purpose], line.users[user])
                 turn = line.queue.turn(turn, headroom=wish.headroom, rank=rank)
         until = found.until + timedelta(seconds=turn - found.until.timestamp()) - offset
-        return replace(found, until=until, rank=rank)
+        return replace(found, until=until, rank=rank, asked=found.asked and found.asked - offset)
 
     def promise(self, provider: ProviderFacts, wait: Wait, now: datetime, *, user: int = 0) -> None:
         """A site of `user` waits for the turn that `wait` names."""
@@ -110,7 +110,10 @@ class Forecast(Room):
         if account is None:
             return
         now += timedelta(seconds=account.provider.clock_offset)
-        self._ledger(account, now).ask(wish, now.timestamp())
+        book = self._ledger(account, now)
+        answer = book.ask(wish, now.timestamp())
+        if isinstance(answer, Granted):
+            book.taken(answer)
         for kind, subject in wish.spends:
             known = self._lines.get((account.pk, kind, subject))
             if known is not None and known.queue is not None:

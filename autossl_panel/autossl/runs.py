@@ -276,16 +276,17 @@ def _limited(run: Run, jobs: QuerySet[Job], users: QuerySet[HostingUser] | None)
     run lives, those that had waited before and needed no job.
     """
     found = jobs.filter(outcome=JobOutcome.WAITING, outcome_reason=LIMITED, until__isnull=False)
-    number, last = found.aggregate(n=Count("pk"), last=Max("until")).values()
+    # Both are counted by one question
+    asked = found.order_by().values("run").annotate(n=Count("pk"), last=Max("until")).values_list("n", "last")
     if run.ended_at is None:
         held = VirtualHost.objects.filter(**hosts_of(run), held_reason=LIMITED, held_until__gt=timezone.now())
         if users is not None:
             held = held.filter(user__in=users)
         held = held.exclude(pk__in=found.values("virtual_host"))
-        more, latest = held.aggregate(n=Count("pk"), last=Max("held_until")).values()
-        number += more
-        last = max(filter(None, (last, latest)), default=None)
-    return number, last
+        more = held.order_by().values("server").annotate(n=Count("pk"), last=Max("held_until"))
+        asked = asked.union(more.values_list("n", "last"), all=True)
+    counted: list[tuple[int, datetime]] = list(asked)
+    return sum(n for n, _last in counted), max((last for _n, last in counted), default=None)
 
 
 def _rest_of(run: Run, users: QuerySet[HostingUser]) -> Counter[str]:

@@ -83,15 +83,16 @@ def read(
         pk = row["pk"]
         if row["user_id"] != user_id:
             user_id, user = row["user_id"], wishes.of(row)
-        mine = verdicts.get(pk, {})
+        mine, named = verdicts.get(pk, {}), domains.get(pk, [])
+        wildcards = () if serve_www else [name for name, _added, _unfit in named if name.startswith("*.")]
         certificate_id, certificate = certificates.get(pk, (0, None))
         status, staged = open_orders.get(pk, (None, False))
         facts = SiteFacts(
             off="gone" if pk in gone else _off(row),
             names=tuple(
                 [
-                    name_facts(user, name, added, unfit, position == 0, mine.get(name))
-                    for position, (name, added, unfit) in enumerate(domains.get(pk, ()))
+                    name_facts(user, name, added, unfit, position == 0, mine.get(name), wildcards)
+                    for position, (name, added, unfit) in enumerate(named)
                 ]
             ),
             installed=certificate,
@@ -211,8 +212,19 @@ def _off(row: Mapping[str, Any]) -> str | None:
     return None if on else "disabled"
 
 
-def name_facts(user: UserWishes, name: str, added: bool, unfit: str, main: bool, verdict: Verdict | None) -> NameFacts:
-    """One name with what is known of it: why it cannot be asked for now, and what happened to it."""
+def name_facts(
+    user: UserWishes,
+    name: str,
+    added: bool,
+    unfit: str,
+    main: bool,
+    verdict: Verdict | None,
+    wildcards: Collection[str] = (),
+) -> NameFacts:
+    """One name with what is known of it: why it cannot be asked for now, and what happened to it.
+
+    `wildcards` are those among the site's names: they have its blocks answer for an added www., whatever the options.
+    """
     ended, by = user.ended(name, added) if user.excluded or user.scope is not None else (False, None)
     code = None
     if ended:
@@ -222,7 +234,7 @@ def name_facts(user: UserWishes, name: str, added: bool, unfit: str, main: bool,
     elif name.startswith("*."):
         # None is proven by http-01 (RFC 8555 §7.1.3), whatever the provider takes: no DNS is at hand.
         code = "wildcard_unsupported"
-    elif added and not user.serve_www:
+    elif added and not user.serve_www and not any(name.endswith(one[1:]) for one in wildcards):
         code = "www_not_served"
     if verdict is None:
         return NameFacts(name, main, added, code, ended=ended, excluded_by=by)

@@ -5,14 +5,17 @@ Between the decisions, which know nothing of limits, and the ledger, which knows
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from . import policy, priority
 from .facts import Action, Need, ProviderFacts, SiteFacts
+from .ledger import ANSWERED as ANSWERED_WITHIN
+from .ledger import APART as PROBES_APART
 from .ledger import Purpose
 
 # Why a site is held that its CA wants to be left alone by: a limit, or trouble of its own
 REFUSALS = frozenset({"rate_limited", "ca_server"})
+ANSWERED, APART = timedelta(seconds=ANSWERED_WITHIN), timedelta(seconds=PROBES_APART)
 
 
 def late(site: SiteFacts, now: datetime) -> bool:
@@ -53,7 +56,12 @@ def despite(site: SiteFacts, now: datetime) -> datetime | None:
     return None if installed is None or installed.unprotected(now) else installed.not_after
 
 
-def probe_is_due(site: SiteFacts, refused_until: datetime, now: datetime) -> bool:
-    """Whether a CA's refusal that outlasts the certificate is to be tried."""
+def probe_is_due(site: SiteFacts, refused_until: datetime, asked: datetime | None, now: datetime) -> bool:
+    """Whether a CA's refusal that outlasts the certificate is to be tried; `asked`: when somebody last did.
+
+    Not within an hour of that, but while the answer is awaited: the ledger says until when.
+    """
     limit = despite(site, now)
-    return limit is not None and refused_until >= limit
+    if limit is None or refused_until < limit:
+        return False
+    return asked is None or now >= asked + APART or now < asked + ANSWERED

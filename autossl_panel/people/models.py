@@ -118,3 +118,26 @@ class SignInTries(models.Model):
     class Meta:
         constraints = [models.UniqueConstraint(fields=["username", "address"], name="people_sign_in_tries_unique")]
         indexes = [models.Index(fields=["last_at"], name="people_sign_in_tries_last")]
+
+
+class ApiToken(models.Model):
+    """What a script signs in with in a person's name. The secret is shown once; only its SHA-256 is kept."""
+
+    person = models.ForeignKey(User, models.CASCADE, related_name="api_tokens")
+    name = models.CharField(max_length=64)
+    digest = models.CharField(max_length=64, unique=True)
+    made_at = models.DateTimeField()
+    # NULL: never used. Written once a minute at most.
+    used_at = models.DateTimeField(null=True)
+    # Where from, the last time
+    address = models.CharField(max_length=64, default="", blank=True)
+    # NULL: it never expires
+    expires_at = models.DateTimeField(null=True)
+    # Functions that change something refuse it
+    read_only = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["person", "name"], name="people_api_token_unique")]
+
+    def __str__(self) -> str:
+        return f"token “{self.name}” of {self.person_id}"

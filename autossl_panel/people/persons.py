@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from . import audit, mail, sessions, taken, zones
+from . import audit, mail, sessions, taken, tokens, zones
 from .models import Role, User
 
 # No letter or digit that could be read as another
@@ -98,12 +98,14 @@ def add_new(username: str, role: str, password: str, *, email: str = "", by: Use
 
 
 def set_role(person: User, role: str, *, by: User | None) -> None:
-    """Give a person another role; the last active root keeps it."""
+    """Give a person another role; the last active root keeps it. API tokens were made for the old one: they go."""
     check_role(role)
     with transaction.atomic():
         if role != Role.ROOT:
             _keep_a_root(person, "role")
-        User.objects.filter(pk=person.pk).update(role=role)
+        # The row is locked before its tokens are looked for: who makes one meanwhile makes it for the new role.
+        if User.objects.filter(pk=person.pk).exclude(role=role).update(role=role):
+            tokens.revoke_all(person, by=by)
         audit.record(by, "person:changed", person.username, before={"role": person.role}, after={"role": role})
     person.role = role
 
@@ -186,6 +188,7 @@ def remove(person: User, *, by: User | None) -> None:
     with transaction.atomic():
         _keep_a_root(person, "person")
         sessions.end_all(person, by=by)
+        tokens.revoke_all(person, by=by)
         audit.record(by, "person:removed", person.username, before={"role": person.role, "email": person.email})
         person.delete()
 

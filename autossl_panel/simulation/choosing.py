@@ -79,12 +79,16 @@ class Choosing(Panel):
         """Whether a CA's refusal outlasts the certificate, so that it is found out now whether it still holds."""
         if not held.detail or held.until is None:
             return False
-        return urgency.probe_is_due(site, self._told(held), self.moment)
+        asked = None if held.asked is None else self._ours(held.asked)
+        return urgency.probe_is_due(site, self._told(held), asked, self.moment)
 
     def _told(self, held: Wait) -> datetime:
         """The moment of a wait by the panel's clock."""
         assert held.until is not None
-        return moment(-int(-(held.until - POSIX) // 1) + self.agenda.ahead)
+        return self._ours(held.until)
+
+    def _ours(self, at: float) -> datetime:
+        return moment(-int(-(at - POSIX) // 1) + self.agenda.ahead)
 
     def _choose(self, task: Task, names: tuple[str, ...]) -> bool:
         """Whom to ask for a certificate for these names; False where the job has ended, for nobody can be."""

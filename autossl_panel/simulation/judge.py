@@ -24,6 +24,16 @@ CLOCK = 300
 NOTICED = DAY
 
 
+# What keeps a certificate from being renewed in time, as people are told
+CAUSES = {
+    "names": "names failing",
+    "ca": "all CAs failing",
+    "off": "the panel off",
+    "resolver": "the resolver dead or lying",
+    "short": "revoked or due too late",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """Something that must not be: what, at which host, when."""
@@ -49,12 +59,17 @@ class Tally:
     waited: dict[str, int] = field(default_factory=dict)
     expired: int = 0  # while it could have been renewed
     beyond_limits: int = 0  # expired because a CA's limits left no room for all
-    unrenewable: int = 0  # expired, its names or all CAs having failed
+    unrenewable_by: Counter[str] = field(default_factory=Counter)  # expired for want of time, by what took most of it
     reduced: int = 0
     reduced_early: int = 0
     failing_ordered: int = 0
     refused: int = 0
     faults: list[Fault] = field(default_factory=list)
+
+    @property
+    def unrenewable(self) -> int:
+        """Expired without anybody's fault: names or all CAs failing, the panel off, its resolver dead."""
+        return self.unrenewable_by.total()
 
 
 class Judge:
@@ -77,7 +92,12 @@ class Judge:
         self.tally = Tally()
         self.off = off
         outages = [list(ca.outages) for ca in (cas[0], *fallbacks)]
-        self.nobody = [*off, *weather.dead, *weather.lying, *_all_at_once(outages)]
+        self.keeping = {
+            "ca": Stretches(_all_at_once(outages)),
+            "off": off,
+            "resolver": Stretches([*weather.dead, *weather.lying]),
+        }
+        self.nobody = [stretch for stretches in self.keeping.values() for stretch in stretches]
         self.waiting: dict[int, tuple[int, str]] = {}
         self._counted = (
             array("I"),
@@ -172,12 +192,18 @@ class Judge:
         all_well = Stretches([*self.nobody, *some]).longest_gap(due, ended)
         some_well = Stretches([*self.nobody, *none]).longest_gap(late, ended) if late < ended else 0
         if max(all_well, some_well) < enough:
-            self.tally.unrenewable += 1
+            self.tally.unrenewable_by[self._kept_by(some, due, ended)] += 1
         elif self._no_room(host, late - HOUR, ended):
             self.tally.beyond_limits += 1
         else:
             self.tally.expired += 1
             self._fault("expired though it could be renewed", host, ended)
+
+    def _kept_by(self, names: Stretches, due: int, ended: int) -> str:
+        """What took most of the time that there was to renew; “short” where nothing took any."""
+        took = {cause: held.within(due, ended) for cause, held in {"names": names, **self.keeping}.items()}
+        cause = max(took, key=lambda one: took[one])
+        return cause if took[cause] else "short"
 
     def _no_room(self, host: int, urgent_since: int, ended: int) -> bool:
         """Whether its certificate would have been new to the CA, whose limit was used up by hosts more urgent still."""

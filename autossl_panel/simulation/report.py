@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from .judge import CAUSES
 from .play import Result
 from .scenarios import Setting
 from .times import DAY, HOUR, MINUTE, START
@@ -85,7 +86,10 @@ def _zero(number: int) -> str:
 def _figures(result: Result) -> Iterator[tuple[str, str]]:
     tally, setting = result.tally, result.setting
     yield "expired, limits leave no room for all", f"{tally.beyond_limits:,}"
-    yield "expired, names or all CAs failing", f"{tally.unrenewable:,}"
+    yield "expired, nobody could renew it in time", f"{tally.unrenewable:,}"
+    for cause, text in CAUSES.items():
+        if tally.unrenewable_by[cause]:
+            yield f"  {text}", f"{tally.unrenewable_by[cause]:,}"
     yield "coverage reduced in its time", f"{tally.reduced - tally.reduced_early:,}"
     day, most = max(tally.by_day.items(), key=lambda one: one[1], default=(0, 0))
     yield "orders", f"{tally.orders:,}"

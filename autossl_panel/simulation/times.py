@@ -71,6 +71,10 @@ class Stretches:
         place = bisect_right(self._starts, at) - 1
         return self._ends[place] if place >= 0 and at < self._ends[place] else 0
 
+    def within(self, start: int, end: int) -> int:
+        """For how many seconds of a span it holds."""
+        return sum(max(0, min(last, end) - max(first, start)) for first, last in self)
+
     def longest_gap(self, start: int, end: int) -> int:
         """The longest time within a span in which it does not hold, in seconds."""
         longest, at = 0, start

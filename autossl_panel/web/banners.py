@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import Q, QuerySet
 from django.shortcuts import resolve_url
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from autossl_panel.autossl import log, offers
+from autossl_panel.autossl import log, offers, providers
 from autossl_panel.autossl.models import Account, AccountStatus, Options
 from autossl_panel.hosting.models import Server
 from autossl_panel.people.models import User
@@ -38,12 +39,16 @@ class Banners:
 
 
 def of(person: User, server: Server, account: Account | None, row: Options | None, now: datetime) -> Banners:
-    """What a person is told above a page; `account` is that of the provider in use, with its provider."""
+    """What a person is told above a page; `account` is that of the provider in use, with its provider.
+
+    Root also hears of those that only users, feature lists or the fallback order have.
+    """
     paused = row if row is not None and row.paused_at is not None else None
     if not person.is_root:
         return Banners(paused)
-    troubles = [*_of_provider(account, now), *(_of_server(one) for one in server.trouble)]
-    return Banners(paused, troubles)
+    accounts = [*([account] if account is not None else ()), *_others_in_trouble(server)]
+    of_providers = [banner for one in accounts for banner in _of_provider(one, now)]
+    return Banners(paused, [*of_providers, *(_of_server(one) for one in server.trouble)])
 
 
 def of_plain(row: Options | None) -> Banners:
@@ -51,11 +56,20 @@ def of_plain(row: Options | None) -> Banners:
     return Banners(row if row is not None and row.paused_at is not None else None)
 
 
-def _of_provider(account: Account | None, now: datetime) -> list[Banner]:
-    """Trouble with the provider in use: it fails, refuses the account, or wants a person to act."""
-    if account is None:
-        return []
+def _others_in_trouble(server: Server) -> QuerySet[Account]:
+    """The accounts of which there may be something to say, of providers that are in use beside the active one."""
+    mine = Account.objects.select_related("provider").filter(server=server, provider__in=providers.in_use())
+    in_trouble = mine.filter(Q(problem__isnull=False) | Q(down_until__isnull=False))
+    return in_trouble.filter(provider__active=False).order_by("provider__name")
+
+
+def _of_provider(account: Account, now: datetime) -> list[Banner]:
+    """Trouble with a provider that certificates are ordered from: it fails, refuses the account, or wants a person to
+    act.
+    """
     name, url = str(account.provider), resolve_url("providers")
+    if not account.provider.active:
+        url = f"{url}?choose={account.provider_id}"
     if offers.is_down(account, now):
         text = _said(account.down_problem or {})
         others = _("Meanwhile orders go to the fallback providers; where there are none, sites wait.")

@@ -23,7 +23,7 @@ def certificates(request: access.PanelRequest) -> HttpResponse:
     wish = Filter.of(request)
     counts = site_table.numbers(mine, now)
     soon = site_table.expiring(mine, now)
-    matching = site_table.narrowed(mine, wish, soon, now)
+    matching = site_table.narrowed(mine, wish, counts, soon, now)
     if wish.q:
         matching = seeking.by_anything(matching, wish.q)
     ids = site_table.ordered(matching, wish.sort).values_list("pk", flat=True)

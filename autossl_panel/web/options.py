@@ -125,7 +125,7 @@ def _page(
     under_way = row.reissue and row.key_type == values["key_type"]
     context = {
         "fields": fields,
-        "reissue_until": forecasting.reissue_until(server, others, access.now()) if under_way else None,
+        "reissue_until": forecasting.reissue(server, values["key_type"], access.now()).until if under_way else None,
         "under_way": under_way,
         "key_types": KEY_TYPES,
         "levels": NotifyLevel.choices,

@@ -46,9 +46,9 @@ def cost(server: Server, before: Values, values: Values, census: Census, now: da
         others = census.others(values["key_type"])
         if others and "key_type" in changed:
             points[f"key_type:{values['key_type']}"] = _other_keys(others)
-            choice = _reissue(server, others, now)
+            choice = _reissue(server, values["key_type"], others, now)
         elif others and values["reissue"] == "yes":
-            points["reissue"] = _anew(server, others, now)
+            points["reissue"] = _anew(server, values["key_type"], others, now)
     return Cost(points, choice)
 
 
@@ -74,9 +74,17 @@ def _foreign(server: Server, values: Values, now: datetime) -> Point | None:
 def _www(server: Server, values: Values, _now: datetime) -> Point | None:
     if values["serve_www"] == "yes":
         return None
-    rows = Domain.objects.filter(added=True, virtual_host__server=server, virtual_host__gone_at__isnull=True)
-    n = rows.count()
-    if not n:
+    there = Domain.objects.filter(virtual_host__server=server, virtual_host__gone_at__isnull=True)
+    wild = there.filter(name__startswith="*.")
+    # A wildcard among a site's names serves its www. whatever is set here.
+    wildcards: dict[int, list[str]] = {}
+    for host, name in wild.values_list("virtual_host_id", "name"):
+        wildcards.setdefault(host, []).append(name[1:])
+    added = there.filter(added=True)
+    beside = added.filter(virtual_host__in=wild.values("virtual_host")).values_list("virtual_host_id", "name")
+    served = sum(1 for host, name in beside if name.endswith(tuple(wildcards.get(host, ()))))
+    n = added.count() - served
+    if n <= 0:
         return None
     text = ngettext(
         "%(n)d name with www. is not asked for any more.", "%(n)d names with www. are not asked for any more.", n
@@ -121,29 +129,29 @@ def _other_keys(others: int) -> Point:
     return Point(text % {"n": others}, "", "key", "")
 
 
-def _reissue(server: Server, others: int, now: datetime) -> Choice:
+def _reissue(server: Server, key_type: str, others: int, now: datetime) -> Choice:
     anew = ngettext("Re-issue it now", "Re-issue all %(n)d now", others) % {"n": others}
     return Choice(
         "reissue",
         _("What shall become of them?"),
         [
             Option("", _("Keep each until it is renewed anyway")),
-            Option("on", anew, f"{_after()} {_until(server, others, now)}".strip()),
+            Option("on", anew, f"{_after()} {_until(server, key_type, now)}".strip()),
         ],
     )
 
 
-def _anew(server: Server, others: int, now: datetime) -> Point:
+def _anew(server: Server, key_type: str, others: int, now: datetime) -> Point:
     text = ngettext("%(n)d certificate is issued anew.", "%(n)d certificates are issued anew.", others) % {"n": others}
-    return Point(text, f"{_after()} {_until(server, others, now)}".strip(), "again")
+    return Point(text, f"{_after()} {_until(server, key_type, now)}".strip(), "again")
 
 
 def _after() -> str:
     return _("After everything that is due, within the CA’s limits.")
 
 
-def _until(server: Server, others: int, now: datetime) -> str:
-    until = forecasting.reissue_until(server, others, now)
+def _until(server: Server, key_type: str, now: datetime) -> str:
+    until = forecasting.reissue(server, key_type, now).until
     if until is None:
         return ""
     return _("The last one not before %(at)s.") % {"at": moment(timezone.localtime(until), timezone.localtime(now))}

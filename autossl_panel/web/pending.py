@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
-from autossl_panel.autossl import log, options, recheck, waiting
+from autossl_panel.autossl import log, options, recheck, standstill, waiting
 from autossl_panel.autossl.models import Job, Problem, Verdict
 from autossl_panel.autossl.waiting import Kind
 from autossl_panel.hosting import visible
@@ -189,7 +189,7 @@ def try_now(request: access.PanelRequest, pk: int) -> HttpResponse:
 
 def refused(request: access.PanelRequest, server: Server) -> bool:
     """Whether no check can begin on this server now; the next page says why."""
-    stopped = shell.stopped(options.current(server), shell.account_in_use(server))
+    stopped = standstill.stopped(options.current(server), standstill.account_in_use(server))
     if stopped:
         messages.bad(request, " ".join((stopped, _("Nothing was tried."))))
     return bool(stopped)

@@ -22,7 +22,7 @@ from autossl_panel.people.persons import PersonProblem
 
 from . import access, messages, shell, undo
 
-PERSONS, USERS, LISTS, TRAIL = "people", "people-users", "feature-lists", "audit"
+PERSONS, USERS, LISTS, TOKENS, TRAIL = "people", "people-users", "feature-lists", "people-tokens", "audit"
 
 
 def page(

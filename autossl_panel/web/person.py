@@ -16,7 +16,7 @@ from autossl_panel.hosting.changes import UserProblem
 from autossl_panel.hosting.models import ExclusionPattern, HostingUser
 from autossl_panel.hosting.ownership import Held
 from autossl_panel.people import factors as second_factors
-from autossl_panel.people import persons
+from autossl_panel.people import persons, tokens
 from autossl_panel.people.models import Role, User
 from autossl_panel.people.persons import PersonProblem
 
@@ -53,6 +53,7 @@ def person(request: access.PanelRequest, pk: int) -> HttpResponse:
         "held": ownership.held_by(row),
         "owned": list(HostingUser.objects.filter(owner=row).order_by("name")[:NAMED]),
         "factors": person_table.called(second_factors.kinds_of([row.pk]).get(row.pk, [])),
+        "tokens": tokens.of(row).count(),
         "self": row.pk == request.user.pk,
     }
     return people_frame.page(request, "person.html", people_frame.PERSONS, context)
@@ -70,14 +71,22 @@ def _save(request: access.PanelRequest, row: User, values: Mapping[str, str]) ->
         context = {"person": row, "values": values, "lost": lost, "role": Role(role).label}
         return people_frame.page(request, "person_role.html", people_frame.PERSONS, context)
     users = hosting_users(values["hosting_users"]) if role == Role.USER else []
+    revoked = tokens.of(row).count() if role != row.role else 0
     with transaction.atomic():
         if role != row.role:
             ownership.change_role(row, role, by=request.user)
         if role == Role.USER:
             ownership.set_logins(row, users, by=request.user)
         persons.set_email(row, values["email"], by=request.user)
-    messages.ok(request, _("“%(name)s” is saved.") % {"name": row.username})
+    messages.ok(request, _("“%(name)s” is saved.") % {"name": row.username} + _revoked(revoked))
     return redirect("person", row.pk)
+
+
+def _revoked(n: int) -> str:
+    """“ 2 API tokens are revoked.”: they were made for what the person might before."""
+    if not n:
+        return ""
+    return " " + ngettext("%(n)d API token is revoked.", "%(n)d API tokens are revoked.", n) % {"n": n}
 
 
 @sensitive_post_parameters("password")

@@ -1,9 +1,5 @@
 """The Preview page: what a run for all, for one user or for a reseller's users would do; asked for by a post."""
 
-import json
-from collections.abc import Iterator
-
-from django.db.models import QuerySet
 from django.http import Http404, HttpResponse, QueryDict, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render, resolve_url
@@ -12,14 +8,11 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from autossl_panel.autossl import preview as heart
 from autossl_panel.autossl import preview_told as told
-from autossl_panel.autossl.models import Preview, PreviewSite
+from autossl_panel.autossl.models import Preview
 from autossl_panel.people.models import Role, User
 
 from . import access, preview_table, shell
 from .paging import paginate
-
-# Rows that are fetched at once for other programs
-CHUNK = 2000
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -50,19 +43,9 @@ def as_json(request: access.PanelRequest) -> HttpResponseBase:
     if found is None:
         raise Http404
     rows = heart.sites(found, request.user).select_related("user")
-    answer = StreamingHttpResponse(_pieces(found, rows), content_type="application/json")
+    answer = StreamingHttpResponse(told.pieces(found, rows), content_type="application/json")
     answer["Content-Disposition"] = f'attachment; filename="autossl-preview-{found.pk}.json"'
     return answer
-
-
-def _pieces(found: Preview, rows: QuerySet[PreviewSite]) -> Iterator[str]:
-    """One document, a site a line, never whole in memory."""
-    yield json.dumps(told.head(found))[:-1] + ', "sites": ['
-    comma = ""
-    for row in rows.iterator(CHUNK):
-        yield f"{comma}\n{json.dumps(told.site(row))}"
-        comma = ","
-    yield "\n]}\n"
 
 
 def _ask(request: access.PanelRequest) -> HttpResponse:

@@ -18,7 +18,9 @@ from autossl_panel.autossl.log import cards, causes
 from autossl_panel.autossl.log.records import Change, change
 from autossl_panel.autossl.log.words import REASONS
 from autossl_panel.autossl.models import Problem
-from autossl_panel.hosting import name_search, visible
+from autossl_panel.autossl.problem_facts import facts
+from autossl_panel.autossl.problem_facts import visible as mine
+from autossl_panel.hosting import name_search
 from autossl_panel.names import to_unicode
 from autossl_panel.people.models import User
 
@@ -28,8 +30,6 @@ from .access import PanelRequest
 QUIET = "quiet"
 # Records that a card shows; the cause's own page has all of them
 SHOWN = 20
-# What the helper and the CA said may name files of others, or the whole server's account
-TOLD_TO_ROOT = ("text", "file", "line", "where")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +58,6 @@ class Filter:
         return bool(self.q or self.kind or self.code or self.user)
 
 
-def mine(person: User) -> QuerySet[Problem]:
-    """The problems that a person may see."""
-    rows = Problem.objects.all()
-    return rows if person.is_root else rows.filter(user__in=visible.users(person))
-
-
 def matching(rows: QuerySet[Problem], wish: Filter) -> QuerySet[Problem]:
     """Those that a filter finds; what is left out quietly only where it is asked for."""
     rows = rows.filter(quiet=wish.kind == QUIET)
@@ -75,7 +69,7 @@ def matching(rows: QuerySet[Problem], wish: Filter) -> QuerySet[Problem]:
         rows = rows.filter(user__name=wish.user)
     if wish.q:
         codes = [code for code, text in REASONS.items() if wish.q.lower() in f"{code} {text}".lower()]
-        rows = rows.filter(name_search.has("name", wish.q) | Q(user__name__icontains=wish.q) | Q(code__in=codes))
+        rows = rows.filter(name_search.of_few("name", wish.q) | Q(user__name__icontains=wish.q) | Q(code__in=codes))
     return rows
 
 
@@ -262,14 +256,6 @@ def whole(
         mail=_mail(to, title, todo, fixed, rows) if to else "",
         mail_to=rows[0].user.name if to else "",
     )
-
-
-def facts(row: Problem, person: User) -> dict[str, Any]:
-    """What a person may know of a problem."""
-    told = {"name": row.name, **row.data}
-    if not person.is_root and causes.kind(row.code) in ("server", "ca") and row.code != "ca_refused":
-        told = {name: value for name, value in told.items() if name not in TOLD_TO_ROOT}
-    return told
 
 
 def fixes(rows: Sequence[Problem], here: Sequence[str], person: User) -> list[Fix]:

@@ -9,7 +9,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
-from autossl_panel.autossl import options, recheck
+from autossl_panel.autossl import options, problem_facts, recheck
 from autossl_panel.autossl.log import causes
 from autossl_panel.autossl.models import Problem
 from autossl_panel.hosting import visible
@@ -36,7 +36,7 @@ class Chip:
 def problems(request: access.PanelRequest) -> HttpResponse:
     """The cards, closed but for the first one."""
     now, wish = access.now(), Filter.of(request)
-    mine = problem_data.mine(request.user)
+    mine = problem_facts.visible(request.user)
     matching = problem_data.matching(mine, wish)
     found = problem_data.groups(matching, now)
     paging = paginate(request, found)
@@ -93,7 +93,7 @@ def problem(request: access.PanelRequest, cause: str) -> HttpResponse:
 
 
 def _of(request: access.PanelRequest, cause: str) -> QuerySet[Problem]:
-    return problem_data.mine(request.user).filter(cause=cause)
+    return problem_facts.visible(request.user).filter(cause=cause)
 
 
 def _addresses(request: access.PanelRequest) -> Sequence[str]:
@@ -106,7 +106,7 @@ def _addresses(request: access.PanelRequest) -> Sequence[str]:
 @access.operator
 def recheck_all(request: access.PanelRequest) -> HttpResponse:
     """Check every name that the filter finds."""
-    found = problem_data.matching(problem_data.mine(request.user), Filter.of(request))
+    found = problem_data.matching(problem_facts.visible(request.user), Filter.of(request))
     return _recheck(request, found)
 
 

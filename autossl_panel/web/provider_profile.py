@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods
 
-from autossl_panel.autossl import census, providers, renewing
+from autossl_panel.autossl import census, profiles, renewing
 from autossl_panel.autossl.census import Census
 from autossl_panel.autossl.models import Provider
 from autossl_panel.autossl.providers import ProviderProblem
@@ -44,9 +44,9 @@ def profile(request: access.PanelRequest, pk: int) -> HttpResponse:
     counted = census.count(access.server(request), access.now())
     if request.method != "POST":
         left = renewing.percent(provider)
-        return _page(request, provider, counted, providers.profile_in_use(provider), str(left or ""), None)
+        return _page(request, provider, counted, profiles.profile_in_use(provider), str(left or ""), None)
     wanted, percent = request.POST.get("profile", ""), request.POST.get("renew", "").strip()
-    limit = providers.names_of_profile(provider, wanted)
+    limit = profiles.names_of_profile(provider, wanted)
     over = counted.over(limit) if limit is not None and limit < provider.max_names else 0
     try:
         if over and request.POST.get("sure") != wanted and wanted in ("", *provider.profiles):
@@ -54,7 +54,7 @@ def profile(request: access.PanelRequest, pk: int) -> HttpResponse:
         with transaction.atomic():
             renewing.set_percent(provider, percent, by=request.user, now=access.now())
             if wanted != provider.profile:
-                providers.set_profile(provider, wanted, by=request.user)
+                profiles.set_profile(provider, wanted, by=request.user)
     except ProviderProblem as problem:
         return _page(request, provider, counted, wanted, percent, problem)
     messages.ok(request, _("Saved. It holds from the next order on; installed certificates stay."))
@@ -105,7 +105,7 @@ def _page(
 ) -> HttpResponse:
     renews = problem is not None and problem.field == "renew"
     text = " ".join((problem.text, _("Nothing was saved."))) if problem is not None else ""
-    expected = providers.expected_lifetime(provider)
+    expected = profiles.expected_lifetime(provider)
     context = {
         "provider": provider,
         "profiles": _profiles(provider, counted, chosen),
@@ -127,7 +127,7 @@ def _profiles(provider: Provider, counted: Census, chosen: str) -> Sequence[Prof
     ]
     found = []
     for name, label, about in offered:
-        limit = providers.names_of_profile(provider, name)
+        limit = profiles.names_of_profile(provider, name)
         seconds = _seconds(provider, name)
         over = counted.over(limit) if limit is not None else 0
         found.append(Profile(name, label, about, limit, lifetime(seconds) if seconds else "", over, name == chosen))

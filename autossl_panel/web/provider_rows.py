@@ -211,8 +211,12 @@ def _problem(provider: Provider, account: Account | None, told: ProviderProblem 
     if provider.draft is not None and provider.draft["problem"] is not None:
         text = _("The change of its settings was refused, and what was set before is in force: %(text)s")
         return "draft", text % {"text": log.spoken(provider.draft["problem"]["text"])}
+    # That of a valid account of the provider in use has a card of its own, with what can be done.
+    told_here = account is not None and (
+        account.status == AccountStatus.REFUSED or (account.status == AccountStatus.VALID and not provider.active)
+    )
     for found in (
-        account.problem if account is not None and account.status == AccountStatus.REFUSED else None,
+        account.problem if account is not None and told_here else None,
         provider.problem if provider.state == ProviderState.REFUSED else None,
     ):
         if found:

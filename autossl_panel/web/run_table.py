@@ -143,7 +143,7 @@ def ended_in(person: User, outcome: str) -> Q:
 def last(mine: QuerySet[Run]) -> list[Run]:
     """The runs that the chart of outcomes shows, the newest first."""
     ended = mine.filter(ended_at__isnull=False).order_by("-started_at", "-pk")
-    return list(ended.select_related("asked_by")[:CHARTED])
+    return list(named(ended)[:CHARTED])
 
 
 def drawn(shown: Sequence[Row], server: Server | None) -> dict[str, charts.Chart]:
@@ -168,7 +168,9 @@ def _column(row: Row, *, label: bool) -> charts.Column:
 
 
 def rows(person: User, found: Sequence[Run]) -> list[Row]:
-    """What the list says of some runs. Ended runs carry their counts; what lives, or is read in part, is counted."""
+    """What the list says of some runs, of `named`. Ended ones carry their counts; what lives, or is read in part, is
+    counted.
+    """
     counted = [run.pk for run in found if run.ended_at is None or not person.is_root]
     numbers: dict[int, dict[str, int]] = {}
     groups = (
@@ -185,28 +187,21 @@ def rows(person: User, found: Sequence[Run]) -> list[Row]:
     for run in found:
         if run.pk not in counted:
             numbers[run.pk] = run.counts.get("outcomes", {})
-    called = _called()
-    return [_row(person, run, numbers.get(run.pk, {}), called) for run in found]
+    return [_row(person, run, numbers.get(run.pk, {})) for run in found]
 
 
 def named(found: QuerySet[Run]) -> QuerySet[Run]:
-    """Runs with all that `described` says of them."""
-    providers = Provider.objects.filter(name=OuterRef("provider_name")).values("display_name")
-    return found.select_related("asked_by", "server").annotate(called=Subquery(providers))
+    """Runs with whom a row names: who asked for it, and what the provider is called."""
+    providers = Provider.objects.filter(name=OuterRef("provider_name")).order_by().values("display_name")
+    return found.select_related("asked_by").annotate(called=Subquery(providers))
 
 
 def described(person: User, run: Run) -> Row:
     """A run, one of `named`, with who asked for it and whose certificates it brings; not counted."""
-    called: str | None = getattr(run, "called", None)
-    return _row(person, run, {}, {run.provider_name: called} if called else {})
+    return _row(person, run, {})
 
 
-def _called() -> dict[str, str]:
-    """What each provider is called, by its name."""
-    return {provider.name: str(provider) for provider in Provider.objects.only("name", "display_name")}
-
-
-def _row(person: User, run: Run, numbers: Mapping[str, int], called: Mapping[str, str]) -> Row:
+def _row(person: User, run: Run, numbers: Mapping[str, int]) -> Row:
     kind, _colon, name = run.scope.partition(":")
     return Row(
         run=run,
@@ -214,7 +209,7 @@ def _row(person: User, run: Run, numbers: Mapping[str, int], called: Mapping[str
         user=name if kind == "user" and not person.is_login else "",
         wide=run.scope == heart.ALL,
         by=_by(person, run),
-        provider=called.get(run.provider_name, run.provider_name),
+        provider=getattr(run, "called", None) or run.provider_name,
         source=str(SOURCES.get(run.asked_from, run.asked_from)),
         secured=numbers.get("secured", 0),
         renewed=numbers.get("renewed", 0),

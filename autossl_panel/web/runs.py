@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
 from autossl_panel.autossl import runs as heart
+from autossl_panel.autossl import standstill
 from autossl_panel.autossl.models import JobOutcome
 from autossl_panel.hosting import visible
 
@@ -36,8 +37,8 @@ def runs(request: access.PanelRequest) -> HttpResponse:
     )
     only_state = not (wish.q or wish.outcome or wish.scope or wish.user)
     total = counts[{"failures": "failures", "all": "wide", "person": "person"}.get(wish.state, "all")]
-    found = run_table.matching(mine, request.user, wish).order_by("-started_at", "-pk").select_related("asked_by")
-    paging = paginate(request, found, total=total if only_state else None)
+    found = run_table.matching(mine, request.user, wish).order_by("-started_at", "-pk")
+    paging = paginate(request, run_table.named(found), total=total if only_state else None)
     last = run_table.last(mine)
     both = {run.pk: run for run in (*paging.rows, *last)}
     rows = {row.run.pk: row for row in run_table.rows(request.user, list(both.values()))}
@@ -66,7 +67,7 @@ def slot(request: access.PanelRequest) -> HttpResponse:
         asked = request.GET["user"]
         users = visible.users(request.user).select_related("feature_list")
         user = get_object_or_404(users, pk=int(asked) if asked.isdecimal() and len(asked) < 19 else 0)
-    found = shell.slot(request.user, server, account=shell.account_in_use(server), user=user)
+    found = shell.slot(request.user, server, account=standstill.account_in_use(server), user=user)
     status = 200 if found.live else shell.STOP_POLLING
     return render(request, "_slot.html", {"slot": found}, status=status)
 

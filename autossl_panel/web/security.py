@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from autossl_panel.people import factors, persons, sessions
+from autossl_panel.people import factors, persons, sessions, tokens
 from autossl_panel.people.persons import PersonProblem
 
 from . import access, gate, messages, requirement, shell
@@ -22,6 +22,7 @@ def security(request: access.PanelRequest) -> HttpResponse:
         "factors": factors.of(request.user),
         "required": requirement.holds_for(request.user),
         "sessions": sessions.of(request.user, access.now()).count(),
+        "tokens": tokens.of(request.user).count(),
         "passkeys_possible": gate.passkeys_possible(request),
     }
     return shell.plain(request, "security.html", context)

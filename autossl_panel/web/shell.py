@@ -10,10 +10,11 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
-from autossl_panel.autossl import options, runs, waiting
+from autossl_panel.autossl import options, runs, schedule, waiting
 from autossl_panel.autossl.log.render import scope_text
 from autossl_panel.autossl.models import Account, Beat, Options, Problem, Run
 from autossl_panel.autossl.runs import Progress
+from autossl_panel.autossl.standstill import account_in_use, stopped
 from autossl_panel.hosting import servers, visible
 from autossl_panel.hosting.models import HostingUser, Server
 from autossl_panel.people.models import User
@@ -150,17 +151,12 @@ def plain(
     return render(request, template, {**around, **(context or {})}, status=status)
 
 
-def account_in_use(server: Server) -> Account | None:
-    """The account of the provider that AutoSSL uses on a server."""
-    return Account.objects.select_related("provider").filter(server=server, provider__active=True).first()
-
-
 def _shell(request: PanelRequest, tab: str, known: Slot | LiveRun | None, server: Server) -> Shell:
     moment, person = now(), request.user
     row: Options | None = getattr(server, "options", None)
     found = seen(server, moment)
     account = known.account if isinstance(known, Slot) else account_in_use(server)
-    next_check = None if person.is_login else _next_check(server, moment)
+    next_check = None if person.is_login else schedule.next_check(options_of(server), moment)
     return Shell(
         server=server,
         tab=tab,
@@ -195,13 +191,6 @@ def seen(server: Server, moment: datetime) -> Seen:
     return Seen(server, beat.at if beat else None, beat is None or moment - beat.at > LOST_AFTER)
 
 
-def stopped(row: Options | None, account: Account | None) -> str:
-    """Why nothing is ordered or installed now, in a sentence; "" where nothing stands in the way."""
-    if row is not None and row.paused_at is not None:
-        return _("AutoSSL is paused.")
-    return "" if account is not None else _("No provider is chosen.")
-
-
 class _Rows(Subquery):
     """How many rows a query has, as a value of another one."""
 
@@ -227,18 +216,6 @@ def counted_server(request: PanelRequest) -> Server:
 def _own(rows: QuerySet[Owned], person: User) -> QuerySet[Owned]:
     """Those of a person's own users; root's are all."""
     return rows if person.is_root else rows.filter(user__in=visible.users(person))
-
-
-def _next_check(server: Server, moment: datetime) -> datetime:
-    """When the daily check begins next; it is over for today once it has begun."""
-    row = options_of(server)
-    at = datetime.combine(moment.date(), row.daily_at, tzinfo=moment.tzinfo)
-    if row.daily_done_on is not None and row.daily_done_on >= moment.date():
-        at += timedelta(days=1)
-    elif at < moment and row.daily_done_on is None:
-        # Never ran: a panel that was set up today begins tomorrow.
-        at += timedelta(days=1)
-    return at
 
 
 def slot(

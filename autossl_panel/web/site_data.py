@@ -13,13 +13,13 @@ from django.utils.translation import ngettext
 from autossl_panel import pki
 from autossl_panel.autossl import log, policies, sites
 from autossl_panel.autossl.models import Certificate, Installation, Job, JobOutcome, JobState, Order, Problem
+from autossl_panel.autossl.problem_facts import TOLD_TO_ROOT
 from autossl_panel.hosting import exclusion_patterns
 from autossl_panel.hosting.exclusion_patterns import Ended
 from autossl_panel.hosting.models import Domain, HostingUser, VirtualHost
 from autossl_panel.names import covers, to_unicode
 
 from . import certificate_words
-from .problem_data import TOLD_TO_ROOT
 
 # Of a site's history; the log has the rest
 MOST = 12

@@ -38,6 +38,7 @@ from . import (
     sign_in,
     site,
     status,
+    tokens,
     users,
 )
 
@@ -65,6 +66,10 @@ urlpatterns = [
     path("security/sessions/", sessions.sessions, name="sessions"),
     path("security/sessions/end-others/", sessions.end_others, name="sessions-end-others"),
     path("security/sessions/<uuid:ident>/end/", sessions.end, name="session-end"),
+    path("security/tokens/", tokens.tokens, name="tokens"),
+    path("security/tokens/add/", tokens.add, name="token-add"),
+    path("security/tokens/<int:pk>/revoke/", tokens.revoke, name="token-revoke"),
+    path("people/tokens/", tokens.everybodys, name="people-tokens"),
     path("people/audit/", audit.audit, name="audit"),
     path("people/audit.csv", audit.as_csv, name="audit-csv"),
     path("people/audit.ndjson", audit.as_ndjson, name="audit-ndjson"),

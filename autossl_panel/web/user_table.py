@@ -135,13 +135,13 @@ def narrowed(users: QuerySet[HostingUser], wish: Filter, attention: Attention) -
     return users
 
 
-def counts(users: QuerySet[HostingUser], attention: Attention) -> dict[str, int]:
+def counts(groups: Sequence["Group"], attention: Attention) -> dict[str, int]:
     """How many users each filter chip stands for."""
-    enabled = Q(suspended=False) & ON
-    found = users.aggregate(all=Count("pk"), enabled=Count("pk", filter=enabled))
+    total, enabled = sum(group.users for group in groups), sum(group.switched_on for group in groups)
     return {
-        **found,
-        "disabled": found["all"] - found["enabled"],
+        "all": total,
+        "enabled": enabled,
+        "disabled": total - enabled,
         "problems": len(attention.problems),
         "expiring": len(attention.expiring),
     }
@@ -210,13 +210,30 @@ class Choice:
     users: int
 
 
-def menus(users: QuerySet[HostingUser]) -> tuple[list[Choice], list[Choice]]:
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The users with one feature list and one owner (None: root), and how many of them AutoSSL is on for."""
+
+    feature_list: int
+    list_name: str
+    owner: str | None
+    users: int
+    switched_on: int
+
+
+def groups(users: QuerySet[HostingUser]) -> list[Group]:
+    """All that chips and menus say of these users, counted by one question."""
+    by = users.order_by().values_list("feature_list", "feature_list__name", "owner__username")
+    found = by.annotate(n=Count("pk"), switched_on=Count("pk", filter=Q(suspended=False) & ON))
+    return [Group(*row) for row in found]
+
+
+def menus(groups: Sequence[Group]) -> tuple[list[Choice], list[Choice]]:
     """The feature lists and the owners of these users, for the two menus."""
     lists: Counter[tuple[str, int]] = Counter()
     owned: Counter[str] = Counter()
-    groups = users.values_list("feature_list", "feature_list__name", "owner__username").annotate(n=Count("pk"))
-    for pk, name, owner, n in groups.order_by():
-        lists[name, pk] += n
-        owned[owner or ""] += n
+    for group in groups:
+        lists[group.list_name, group.feature_list] += group.users
+        owned[group.owner or ""] += group.users
     owners = [Choice(name or "root", name or "root", n) for name, n in sorted(owned.items())]
     return [Choice(str(pk), name, n) for (name, pk), n in sorted(lists.items())], owners

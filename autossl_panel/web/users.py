@@ -43,8 +43,9 @@ def users(request: access.PanelRequest) -> HttpResponse:
     wish = Filter.of(request)
     matching = user_table.narrowed(mine, wish, attention)
     listed = user_table.ordered(matching, wish.sort).select_related("owner", "feature_list")
-    counts = user_table.counts(mine, attention)
-    feature_lists, owners = user_table.menus(mine)
+    groups = user_table.groups(mine)
+    counts = user_table.counts(groups, attention)
+    feature_lists, owners = user_table.menus(groups)
     only_state = not (wish.q or wish.feature_list or wish.owner)
     paging = paginate(request, listed, total=counts[wish.state or "all"] if only_state else None)
     if request.htmx:

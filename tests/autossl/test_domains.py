@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from autossl_panel.autossl import domains, lapse, options, policies, standing
+from autossl_panel.autossl import domains, lapse, options, policies, sites, standing
 from autossl_panel.autossl.domains import NameState
 from autossl_panel.autossl.models import (
     Account,
@@ -208,6 +208,23 @@ def test_an_added_www_goes_with_its_name_and_is_left_out_quietly(amber, make_sit
     Exclusion.objects.create(user=amber, name=MAIN, at=now)
     found = name_of(amber, "www.amber.example", now=now)
     assert (found.state, found.exclusion) == (NameState.EXCLUDED, None)
+
+
+def test_an_added_www_that_a_wildcard_of_the_site_serves_is_wished_whatever_is_set(amber, make_site, now):
+    make_site(amber, MAIN, "www.amber.example", "www.shop.amber.example", "*.amber.example")
+    make_site(amber, "other.example", "www.other.example")
+    Domain.objects.filter(name__startswith="www.").update(added=True)
+    for name, state in (
+        ("www.amber.example", NameState.WAITING),
+        ("www.shop.amber.example", NameState.WAITING),
+        ("www.other.example", NameState.LEFT_OUT),
+    ):
+        assert name_of(amber, name, now=now, serve_www=False).state == state, name
+    found = sites.read({"user": amber}, sites.policy_options(amber.server), now, serve_www=False)
+    left_out = {name.name: name.not_wanted for site in found.values() for name in site.facts.names if name.added}
+    assert left_out == {
+        "www.amber.example": None, "www.shop.amber.example": None, "www.other.example": "www_not_served",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

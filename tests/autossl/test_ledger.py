@@ -11,7 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autossl_panel.autossl.ledger import (
+    ANSWERED,
+    APART,
     FOREVER,
+    REMEMBERED,
     Block,
     Granted,
     Kind,
@@ -179,6 +182,63 @@ def test_a_probe_heeds_pauses_and_counts() -> None:
     assert isinstance(ledger.ask(order(OrderKind.NEW, ["a.com"], probe=True), NOW), Wait)
     ledger.block(Kind.CONSECUTIVE, "b.com", Block(FOREVER))
     assert isinstance(ledger.ask(order(OrderKind.ARI, ["b.com"], probe=True), NOW), Wait)
+
+
+REFUSED = [(Kind.ORDERS, ""), (Kind.DOMAIN, "a.com"), (Kind.ACCOUNT, ""), (Kind.REQUESTS, "")]
+
+
+@pytest.mark.parametrize(("kind", "subject"), REFUSED)
+def test_of_those_who_find_out_whether_a_refusal_still_holds_one_asks_in_an_hour(kind: Kind, subject: str) -> None:
+    def probe(name: str, now: float) -> Granted | Wait:
+        return ledger.ask(order(OrderKind.NEW, [name], probe=True), now)
+
+    ledger, until = Ledger(LETS_ENCRYPT), NOW + 9 * HOUR
+    ledger.block(kind, subject, Block(until, "no"))
+    first = probe("a.com", NOW)
+    assert isinstance(first, Granted)
+    held = probe("www.a.com", NOW + 1)
+    assert isinstance(held, Wait), "the first has not been answered yet"
+    assert (held.until, held.detail, held.asked) == (NOW + ANSWERED, "no", NOW)
+    # The CA has said no again, or nothing at all.
+    ledger.block(kind, subject, Block(until, "still no"))
+    held = probe("www.a.com", NOW + ANSWERED)
+    assert isinstance(held, Wait)
+    assert (held.until, held.detail) == (until, "still no")
+    second = probe("www.a.com", NOW + APART)
+    assert isinstance(second, Granted)
+    ledger.taken(first)
+    assert isinstance(probe("www.a.com", NOW + APART + 1), Wait), "what was taken was another one"
+    # The CA has taken it: it refuses no longer, and nobody has to find out any more.
+    ledger.taken(second)
+    answer = ledger.ask(order(OrderKind.NEW, ["blog.a.com"]), NOW + APART + 2)
+    assert isinstance(answer, Granted)
+    assert not answer.wish.probe
+
+
+@pytest.mark.parametrize(("kind", "subject"), REFUSED[:3])
+def test_when_a_refusal_ends_one_goes_first_and_the_others_hear_what_it_was_told(kind: Kind, subject: str) -> None:
+    def ask(name: str, now: float) -> Granted | Wait:
+        return ledger.ask(order(OrderKind.NEW, [name]), now)
+
+    ledger, until = Ledger(LETS_ENCRYPT), NOW + 60
+    ledger.block(kind, subject, Block(until, "no"))
+    first = ask("a.com", until)
+    assert isinstance(first, Granted)
+    assert first.wish.probe
+    held = ask("www.a.com", until + 1)
+    assert isinstance(held, Wait)
+    assert (held.until, held.detail) == (until + ANSWERED, "no")
+    assert ledger.use(kind, subject, until + 1).block is None, "it is over by the CA's own words"
+    for end in ("taken", "refused", "silent"):
+        twin = ledger.fork()
+        if end == "taken":
+            twin.taken(first)
+        elif end == "refused":
+            twin.block(kind, subject, Block(until + HOUR, "no, no"))
+        answer = twin.ask(order(OrderKind.NEW, ["www.a.com"]), until + ANSWERED)
+        assert isinstance(answer, Wait) == (end == "refused"), end
+    ledger.prune(until + REMEMBERED)
+    assert not ledger.books[kind].blocks
 
 
 def test_of_several_reasons_the_longest_wait_is_told() -> None:

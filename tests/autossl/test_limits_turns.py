@@ -104,13 +104,16 @@ def test_one_may_ask_in_spite_of_a_refusal_which_holds_for_all_others(account: A
 def test_what_is_counted_and_a_paused_name_hold_whoever_asks(account: Account) -> None:
     refused(account)
     wish = order(OrderKind.NEW, ["a.com"])
-    for _ in range(4):
-        limits.take(account, replace(wish, probe=True), now=NOW)
-    wait = limits.take(account, replace(wish, probe=True), now=NOW)
+    for hours in range(4):
+        assert isinstance(limits.take(account, replace(wish, probe=True), now=NOW + hours * HOUR), Permit)
+        early = limits.take(account, replace(wish, probe=True), now=NOW + hours * HOUR + 30 * MINUTE)
+        assert isinstance(early, Wait)
+        assert early.refused == (hours < 3), "somebody asks once an hour"
+    wait = limits.take(account, replace(wish, probe=True), now=NOW + 4 * HOUR)
     assert isinstance(wait, Wait)
     assert (wait.kind, wait.refused) == (Kind.SET, False)
     refused(account, "Your account is temporarily prevented from requesting certificates for b.com and possibly others")
-    paused = limits.take(account, order(OrderKind.NEW, ["a.com", "b.com"], probe=True), now=NOW)
+    paused = limits.take(account, order(OrderKind.NEW, ["a.com", "b.com"], probe=True), now=NOW + 4 * HOUR)
     assert isinstance(paused, Wait)
     assert (paused.kind, paused.until) == (Kind.CONSECUTIVE, None)
 

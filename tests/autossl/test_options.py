@@ -4,9 +4,9 @@ from datetime import time, timedelta
 
 import pytest
 
-from autossl_panel.autossl import options, sites, standing
-from autossl_panel.autossl.models import Certificate, Options
-from autossl_panel.hosting.models import Setting, SiteState, VirtualHost
+from autossl_panel.autossl import options, sites
+from autossl_panel.autossl.models import Options
+from autossl_panel.hosting.models import SiteState
 from autossl_panel.people.models import AuditEntry
 
 pytestmark = pytest.mark.django_db
@@ -124,34 +124,6 @@ def test_pausing_and_going_on(server, root, make_user, make_site, now):
     other.refresh_from_db()
     assert (held.next_at, other.next_at) == (later, None)
     assert [entry.event for entry in AuditEntry.objects.order_by("pk")] == ["autossl:paused", "autossl:resumed"]
-
-
-def test_what_another_key_type_means_is_counted(server, make_user, make_site, make_installed, now):
-    amber, birch = make_user("amber"), make_user("birch", autossl=Setting.OFF)
-    for number, (kind, bits) in enumerate([("ec", 256), ("ec", 256), ("rsa", 2048), ("rsa", 3072)]):
-        host = make_site(amber, f"{number}.example")
-        Certificate.objects.filter(pk=make_installed(host, host.name).pk).update(key_kind=kind, key_bits=bits)
-    make_installed(make_site(amber, "foreign.example"), "foreign.example", ours=False)
-    make_installed(make_site(birch, "off.example"), "off.example")
-    gone = make_site(amber, "gone.example", gone_at=now)
-    make_installed(gone, "gone.example")
-    standing.record(server, VirtualHost.objects.values_list("pk", flat=True), now)
-    # The one of a kind that has no name here is left alone, as the decision does.
-    found = [options.key_type_consequences(server, key).certificates for key in ("p256", "rsa2048", "p384")]
-    assert found == [1, 2, 3]
-    asked = []
-
-    def forecast(of, number):
-        asked.append((of, number))
-        return now + timedelta(days=number)
-
-    told = options.key_type_consequences(server, "p384", forecast=forecast)
-    assert (told.certificates, told.until, asked) == (3, now + timedelta(days=3), [(server, 3)])
-    Certificate.objects.all().update(key_kind="ec", key_bits=384)
-    standing.record(server, VirtualHost.objects.values_list("pk", flat=True), now)
-    assert options.key_type_consequences(server, "p384", forecast=forecast) == options.Consequences(0, None)
-    with pytest.raises(options.OptionProblem, match="is not a key type"):
-        options.key_type_consequences(server, "dsa")
 
 
 def test_what_texts_gives_change_takes(server):

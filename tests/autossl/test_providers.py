@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from autossl_panel.autossl import drafts, providers, registration, sites
+from autossl_panel.autossl import drafts, profiles, providers, registration, sites
 from autossl_panel.autossl.models import Account, Provider, ProviderState
 from autossl_panel.autossl.providers import ProviderProblem
 from autossl_panel.autossl.registration.directories import LOST_AFTER
@@ -103,14 +103,14 @@ def encrypt(db):
 
 
 def test_a_profile_brings_its_number_of_names_and_lifetime(encrypt, root):
-    assert (encrypt.max_names, providers.expected_lifetime(encrypt)) == (100, timedelta(days=90))
+    assert (encrypt.max_names, profiles.expected_lifetime(encrypt)) == (100, timedelta(days=90))
     encrypt.issued_lifetime = 64 * 86400
     encrypt.save()
-    assert providers.expected_lifetime(encrypt) == timedelta(days=64)
-    row = providers.set_profile(encrypt, "shortlived", by=root)
+    assert profiles.expected_lifetime(encrypt) == timedelta(days=64)
+    row = profiles.set_profile(encrypt, "shortlived", by=root)
     assert (row.profile, row.max_names, row.issued_lifetime) == ("shortlived", 25, None)
-    assert providers.expected_lifetime(row) == timedelta(hours=160)
-    row = providers.set_profile(row, "", by=root)
+    assert profiles.expected_lifetime(row) == timedelta(hours=160)
+    row = profiles.set_profile(row, "", by=root)
     assert (row.profile, row.max_names) == ("", 100)
     entries = AuditEntry.objects.filter(event="provider:profile").order_by("pk")
     assert [(entry.subject, entry.before, entry.after) for entry in entries] == [
@@ -120,22 +120,22 @@ def test_a_profile_brings_its_number_of_names_and_lifetime(encrypt, root):
 
 
 def test_what_is_not_known_beforehand_of_a_profile_stays_as_it_was(encrypt, provider):
-    row = providers.set_profile(encrypt, "gold", by=None)
+    row = profiles.set_profile(encrypt, "gold", by=None)
     assert (row.profile, row.max_names) == ("gold", 100)
-    assert providers.expected_lifetime(row) == timedelta(days=90)
-    assert providers.names_of_profile(encrypt, "gold") is None
-    assert providers.names_of_profile(encrypt, "tlsserver") == 25
-    assert providers.expected_lifetime(provider) is None
+    assert profiles.expected_lifetime(row) == timedelta(days=90)
+    assert profiles.names_of_profile(encrypt, "gold") is None
+    assert profiles.names_of_profile(encrypt, "tlsserver") == 25
+    assert profiles.expected_lifetime(provider) is None
     provider.profiles = {"any": ""}
     provider.max_names = 7
     provider.save()
-    assert providers.set_profile(provider, "any", by=None).max_names == 7
+    assert profiles.set_profile(provider, "any", by=None).max_names == 7
 
 
 def test_only_a_profile_of_the_directory_is_taken(encrypt, provider):
     for row, says in ((encrypt, "It offers: classic, tlsserver, shortlived, gold."), (provider, "It offers: none.")):
         with pytest.raises(ProviderProblem) as caught:
-            providers.set_profile(row, "platinum", by=None)
+            profiles.set_profile(row, "platinum", by=None)
         assert caught.value.field == "profile"
         assert says in caught.value.text
     assert not AuditEntry.objects.exists()
@@ -148,9 +148,9 @@ def test_sites_that_would_lose_names_are_counted(make_user, make_site, now):
     ):
         make_site(user, f"s{number}.example", names_covered=covered, state=SiteState(state))
     make_site(user, "gone.example", names_covered=99, state=SiteState.SECURED, gone_at=now)
-    assert providers.sites_over(25) == 2
-    assert providers.sites_over(23) == 4
-    assert providers.sites_over(100) == 0
+    assert profiles.sites_over(25) == 2
+    assert profiles.sites_over(23) == 4
+    assert profiles.sites_over(100) == 0
 
 
 def test_sites_that_nobody_could_be_asked_for_are_due_with_the_provider(provider, make_user, make_site, now):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 from autossl_panel.autossl.models import Account, Channel, Installation, Problem, Provider, Rehearsal
 from autossl_panel.hosting.models import ExclusionPattern, FeatureList, HostingUser, VirtualHost
-from autossl_panel.people import factors
-from autossl_panel.people.models import User
+from autossl_panel.people import factors, tokens
+from autossl_panel.people.models import ApiToken, User
 from tests.autossl.notify.rows import queued
 from tests.web import foreseen, own_scene, provider_scene, rehearsed, troubles
 from tests.web import scene as scenes
@@ -120,6 +121,12 @@ PAGES: dict[str, Place] = {
     "recovery-codes": Place("/security/recovery-codes/", ROOT),
     "sessions": Place("/security/sessions/", EVERYBODY),
     "sessions-everybody": Place("/security/sessions/?whose=everybody", ROOT),
+    "tokens": Place("/security/tokens/", EVERYBODY),
+    "token-add": Place("/security/tokens/add/", ROOT),
+    "token-revoke": Place("/security/tokens/{token}/revoke/", ("root", "harborweb")),
+    "people-tokens": Place("/people/tokens/", ROOT),
+    "people-tokens-none": Place("/people/tokens/?q=zzz", ROOT),
+    "people-token-revoke": Place("/security/tokens/{token}/revoke/?whose=everybody", ROOT),
     "confirm": Place("/confirm/?next=/providers/disable/", EVERYBODY),
 }
 OPTIONS = {
@@ -184,6 +191,8 @@ STATES: dict[str, Place] = {
     "person-factors": Place("/people/{with_app}/second-factor/", ROOT),
     "list-wrong": Place("/people/lists/add/", ROOT, {"name": ""}),
     "people-user-wrong": Place("/people/users/{user}/", ROOT, {"owner": "nobody", "email": "x", "login": "nosuch"}),
+    "token-wrong": Place("/security/tokens/add/", LOGIN, {"name": "", "expires": "7"}),
+    "token-made": Place("/security/tokens/add/", ("harborweb", "lindner"), {"name": "deploy script", "expires": "90"}),
     "password-wrong": Place("/security/password/", EVERYBODY, {"password": "a", "again": "b"}),
     "provider-terms": Place("/providers/", ROOT, before=lambda: _account(terms_url="https://ca.example/old-terms")),
     "provider-problem": Place("/providers/", ROOT, before=lambda: _account(problem=REFUSED)),
@@ -194,6 +203,7 @@ REFUSALS = ("400", "403", "403_csrf", "404", "405", "413", "500")
 NO_PAGES = {
     *("home", "seen", "patterns-counts", "run-slot", "run-live", "provider-state", "channel-state", "mail-state"),
     *("run-text", "audit-csv", "audit-ndjson", "recovery-codes-text", "run-ndjson", "issued-pem", "preview-json"),
+    *("json-api", "uapi", "openapi"),
 }
 
 
@@ -215,9 +225,25 @@ def build() -> Scene:
     foreseen.add(made)
     rehearsed.add(made)
     factors.add_passkey(made.harborweb, "Phone", {}, by=made.root)
+    _tokens(made)
     wrong = {"code": "status", "text": "it answered 500."}
     Channel.objects.filter(pk=made.channel.pk).update(problem=wrong, problem_at=made.now)
     return made
+
+
+def _tokens(made: Scene) -> None:
+    """Used, never used, about to expire, expired, one that only reads."""
+
+    def token(whose: User, name: str, ago: int, days: int | None, *, read_only: bool = False) -> ApiToken:
+        at = made.now - timedelta(days=ago)
+        until = at + timedelta(days=days) if days else None
+        return tokens.make(whose, name, expires_at=until, read_only=read_only, by=None, now=at)[0]
+
+    token(made.root, "billing", 200, None)
+    token(made.root, "restore test", 40, 30)
+    monitor = token(made.harborweb, "monitoring", 25, 30, read_only=True)
+    tokens.used(monitor, "2001:db8:4::17", made.now - timedelta(minutes=4))
+    token(made.brightpeak, "nightly", 3, 365)
 
 
 def ids(made: Scene) -> dict[str, object]:
@@ -247,5 +273,6 @@ def ids(made: Scene) -> dict[str, object]:
         "suspended": HostingUser.objects.get(name="amberfield").pk,
         "person": User.objects.get(username="brightpeak").pk,
         "with_app": made.harborweb.pk,
+        "token": ApiToken.objects.get(name="monitoring").pk,
         "list": FeatureList.objects.get(name="parked").pk,
     }

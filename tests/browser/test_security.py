@@ -189,3 +189,37 @@ def test_the_trail_is_filtered_and_taken_along(open_page, scene: Scene):
     with page.expect_download() as download:
         page.get_by_role("link", name="CSV").click()
     assert download.value.suggested_filename == "audit.csv"
+
+
+@pytest.mark.parametrize("scripted", [True, False])
+def test_a_token_is_made_taken_along_and_revoked(open_page, live_server, scripted):
+    """By script into the clipboard; without, a click on it selects all of it."""
+    page = open_page(permissions=["clipboard-read", "clipboard-write"], java_script_enabled=scripted)
+    sign_in(page)
+    page.wait_for_url("**/users/")
+    page.goto("/security/tokens/")
+    page.get_by_role("link", name="Make a token").click()
+    page.get_by_label("Name").fill("monitoring")
+    page.get_by_role("button", name="Make the token").click()
+    secret = page.locator("#secret").inner_text()
+    if scripted:
+        page.get_by_role("button", name="Copy the token").click()
+        expect(page.locator(".rec")).to_contain_text("Copied")
+        assert page.evaluate("navigator.clipboard.readText()") == secret
+    else:
+        expect(page.get_by_role("button", name="Copy the token")).to_be_hidden()
+        page.locator("#secret").click()
+        page.keyboard.press("Control+C")
+    call = page.request.get(
+        "/json-api/get_autossl_check_schedule?api.version=1", headers={"Authorization": f"whm root:{secret}"}
+    )
+    assert call.json()["metadata"]["reason"] == "OK"
+    page.get_by_role("link", name="I have kept it").click()
+    expect(page.locator("tbody tr")).to_contain_text("127.0.0.1")
+    page.get_by_role("link", name="Revoke monitoring of root").click()
+    page.get_by_role("button", name="Revoke the token").click()
+    expect(page.get_by_text("No token yet")).to_be_visible()
+    gone = page.request.get(
+        "/json-api/get_autossl_check_schedule?api.version=1", headers={"Authorization": f"whm root:{secret}"}
+    )
+    assert gone.status == 401

@@ -1,4 +1,4 @@
-"""People, sessions, second factors, the trail once more, over PostgreSQL: the same tests in a process of their own."""
+"""People, sessions, second factors, tokens, the trail, the API once more, over PostgreSQL, in a process of its own."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ ROOT = Path(__file__).resolve().parents[2]
 AGAIN = [
     "tests/people/test_factors.py",
     "tests/people/test_append_only.py",
+    "tests/people/test_tokens.py",
+    "tests/api/test_calls.py",
+    "tests/api/test_reading.py",
+    "tests/api/test_previews.py",
     "tests/web/test_sessions.py",
     "tests/web/test_at_once.py",
     "tests/hosting/test_users.py",
@@ -34,7 +38,7 @@ def test_the_same_holds_over_postgresql(postgresql: PostgreSQL) -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-6000:]

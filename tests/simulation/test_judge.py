@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from autossl_panel.autossl.ledger import Ledger
 from autossl_panel.simulation.authorities import Move
 from autossl_panel.simulation.play import Result
 from autossl_panel.simulation.scenarios import Setting
-from autossl_panel.simulation.times import DAY, HOUR, START
+from autossl_panel.simulation.times import DAY, HOUR, START, Stretches
 from autossl_panel.simulation.weather import for_good
 from autossl_panel.simulation.world import World
 
@@ -44,6 +46,43 @@ def test_what_expires_because_its_names_fail_is_nobodys_fault() -> None:
     world.weather.spells.update({host: (for_good((1 << 60) - 1),) for host in range(20)})
     live(world)
     assert (world.judge.tally.expired, world.judge.tally.unrenewable) == (0, 20)
+
+
+@pytest.mark.parametrize(
+    ("cause", "held"),
+    [
+        ("off", lambda world: {"off": Stretches([(0, 2**32 - 1)])}),
+        ("resolver", lambda world: {"resolver": Stretches([(0, 2**32 - 1)])}),
+        ("ca", lambda world: {"ca": Stretches([(0, 2**32 - 1)])}),
+        # Most of the time counts: the last four days of a renewal that is due for fifteen are not it.
+        (
+            "ca",
+            lambda world: {
+                "off": Stretches([(world.rows.not_after[0] - 4 * DAY, 2**32 - 1)]),
+                "ca": Stretches([(0, world.rows.not_after[0] - 4 * DAY)]),
+            },
+        ),
+    ],
+)
+def test_what_nobody_could_renew_is_told_by_what_took_most_of_the_time(cause: str, held: Any) -> None:
+    world = world_of("settled", hosts=1)
+    world.panel.slots = 0
+    world.judge.keeping |= held(world)
+    world.judge.nobody = [stretch for one in world.judge.keeping.values() for stretch in one]
+    live(world)
+    tally = world.judge.tally
+    assert (tally.expired, tally.unrenewable_by) == (0, {cause: 1})
+
+
+def test_names_that_fail_are_a_cause_of_their_own_and_so_is_too_little_time() -> None:
+    world = world_of("settled", hosts=2)
+    world.panel.slots = 0
+    world.weather.spells[0] = (for_good((1 << 60) - 1),)
+    live(world)
+    assert world.judge.tally.unrenewable_by == {"names": 1}
+    world.rows.not_after[1] = START + 40 * DAY
+    world.judge.issued(1, 3, START + DAY + 20 * HOUR, START + HOUR)
+    assert world.judge.tally.unrenewable_by == {"names": 1, "short": 1}, "nineteen hours from a revocation that is seen"
 
 
 @pytest.mark.parametrize(("gap", "expired"), [(20 * HOUR, 0), (40 * HOUR, 1)])

@@ -8,7 +8,7 @@ from django.test import Client
 
 from autossl_panel.autossl import options
 from autossl_panel.autossl.models import Installation, Options, Run
-from autossl_panel.hosting.models import SiteState, VirtualHost
+from autossl_panel.hosting.models import Domain, SiteState, VirtualHost
 from autossl_panel.web.question import Question
 from tests.web import provider_scene
 from tests.web.scene import Scene
@@ -82,6 +82,24 @@ def test_another_key_type_is_saved_after_how_many_and_until_when_was_read(as_roo
     as_root.post("/options/", {**dict(asked.hidden), "sure": asked.sure, "reissue": "on"})
     row = options.current(scene.server)
     assert (row.key_type, row.reissue, row.serve_www) == ("p384", True, True)
+
+
+def test_not_serving_www_counts_those_alone_that_no_wildcard_serves(as_root, scene: Scene):
+    hosts = VirtualHost.objects.filter(gone_at__isnull=True).order_by("pk")[:2]
+    Domain.objects.all().update(added=False)
+    for host in hosts:
+        Domain.objects.update_or_create(
+            name=f"www.{host.name}", virtual_host=host, defaults={"added": True, "position": 90}
+        )
+    values = {**GOOD, "key_type": "p256"}
+    facts = [point.fact for point in question_of(as_root, values).points]
+    assert "2 names with www. are not asked for any more." in facts
+    Domain.objects.create(name=f"*.{hosts[0].name}", virtual_host=hosts[0], position=91)
+    facts = [point.fact for point in question_of(as_root, values).points]
+    assert "1 name with www. is not asked for any more." in facts
+    Domain.objects.create(name=f"*.{hosts[1].name}", virtual_host=hosts[1], position=91)
+    saved(as_root, values)
+    assert not options.current(scene.server).serve_www, "it costs nothing, so nothing is asked"
 
 
 def test_an_answer_to_another_question_asks_again(as_root, scene: Scene):

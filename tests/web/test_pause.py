@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from autossl_panel.autossl import options
-from autossl_panel.autossl.models import Account, AccountStatus, JobState, Run
+from autossl_panel.autossl.models import Account, AccountStatus, JobState, Provider, ProviderChoice, ProviderState, Run
 from autossl_panel.hosting.models import HostingUser, VirtualHost
 from autossl_panel.people.models import AuditEntry, Role
 from tests.web.scene import Scene, person
@@ -133,6 +133,37 @@ def test_trouble_of_the_provider_is_told_to_root(fields, fact, rest, as_root, as
     assert fact in html
     assert rest in html
     assert fact not in text(as_reseller)
+
+
+@pytest.mark.parametrize(("fields", "fact", "rest"), TROUBLES)
+@pytest.mark.parametrize("had_by", ["a user", "the fallback order"])
+def test_trouble_of_a_provider_that_is_not_the_active_one_is_told_where_somebody_has_it(
+    fields, fact, rest, had_by, as_root, as_reseller, scene: Scene
+):
+    own = Provider.objects.create(name="b-own", directory_url="https://b.example/dir", state=ProviderState.READY)
+    values = {"status": AccountStatus.VALID, "url": "https://b.example/1", **fields}
+    if "down_until" in values:
+        values |= {"down_until": scene.now + values["down_until"], "down_since": scene.now}
+    Account.objects.create(provider=own, server=scene.server, **values)
+    fact = fact.replace("Let’s Encrypt", "b-own")
+    assert fact not in text(as_root), "nobody has it"
+    if had_by == "a user":
+        ProviderChoice.objects.create(provider=own, user=HostingUser.objects.get(name="amberfield"))
+    else:
+        Provider.objects.filter(pk=own.pk).update(fallback=1)
+    html = text(as_root)
+    check(html)
+    assert fact in html
+    assert rest in html
+    assert f'href="/providers/?choose={own.pk}"' in html
+    assert "Let’s Encrypt fails" not in html
+    assert fact not in text(as_reseller)
+    if values.get("problem") and values["status"] == AccountStatus.VALID:
+        html = text(as_root, f"/providers/?choose={own.pk}")
+        check(html)
+        assert "Trouble with its account" in html
+        assert values["problem"]["text"] in html
+        assert f'name="only-{own.pk}" checked' in html, "mending it does not make it everybody's"
 
 
 def test_what_a_worker_is_at_is_no_trouble_yet(as_root, scene: Scene):

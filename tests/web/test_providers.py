@@ -85,6 +85,8 @@ def test_a_change_of_a_provider_in_use_is_tried_first_and_a_refused_one_reopens_
     html = as_root.get("/providers/").content.decode()
     check(html)
     assert "what was set before is in force: It does not answer." in html
+    assert "A change was refused" in html
+    assert "Not registered" not in html
 
 
 def test_a_preset_is_contacted_when_it_is_chosen(as_root):

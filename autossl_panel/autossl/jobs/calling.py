@@ -106,7 +106,8 @@ class Caller:
         offset = (line.client.date_offset if line is not None else None) or timedelta(0)
         if held.until is None:
             return held
-        return replace(held, until=max(held.until - offset, timezone.now() + timedelta(seconds=1)))
+        until = max(held.until - offset, timezone.now() + timedelta(seconds=1))
+        return replace(held, until=until, asked=held.asked and held.asked - offset)
 
     def close(self) -> None:
         """End all connections, and note each CA's time where this host's differs."""

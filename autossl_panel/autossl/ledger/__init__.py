@@ -4,6 +4,7 @@
     answer = ledger.ask(order(kind, names, purpose=…), now)  # all of it is spent, or nothing
     if isinstance(answer, Wait): …                           # until, kind, subject, used, allowed
     answer = ledger.keep(answer, now)                        # before each later step: a Wait is possible here too
+    ledger.taken(answer)                                     # the CA took the order: see Granted.wish.probe
     ledger.settle(answer, now, issued=True)                  # or proven=…, failed=…; unknown ends stay spent
     ledger.block(scope.kind, scope.subject, scope.block)     # for each of scopes(problem, …): refused all the same
 
@@ -11,18 +12,21 @@ Moments are POSIX seconds by the CA's clock; a ledger's time never runs back. Wh
 now and then. `fork` is a copy to try things on. Rows and locks are in `limits`.
 """
 
-from .book import FOREVER, Block, Book, Failures, Loss
+from .book import ANSWERED, APART, FOREVER, REMEMBERED, Block, Book, Failures, Loss
 from .hearing import Asked, Problem, Scope, scopes
 from .ledger import Granted, Ledger, Use, Wait
 from .limit import COUNTED, PROVIDER_WIDE, Kind, Limit
 from .queue import Queue
-from .wish import HEADROOM, Key, OrderKind, Purpose, Wish, digest, order, order_kind, registration
+from .wish import HEADROOM, Key, OrderKind, Purpose, Wish, digest, heeded, order, order_kind, registration
 
 __all__ = [
+    "ANSWERED",
+    "APART",
     "COUNTED",
     "FOREVER",
     "HEADROOM",
     "PROVIDER_WIDE",
+    "REMEMBERED",
     "Asked",
     "Block",
     "Book",
@@ -42,6 +46,7 @@ __all__ = [
     "Wait",
     "Wish",
     "digest",
+    "heeded",
     "order",
     "order_kind",
     "registration",

@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Self
 
@@ -18,6 +18,12 @@ from .limit import Kind, Limit
 
 # A refusal that ends when a person acts
 FOREVER = inf
+# Who finds out whether a refusal still holds is answered within this; nobody else asks meanwhile
+ANSWERED = 120.0
+# Those who find it out before it has ended come so far apart, of all sites together
+APART = 3600.0
+# A refusal that has ended and that nobody asked about since says nothing any more
+REMEMBERED = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +36,31 @@ class Loss:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A CA's refusal: its subject waits until then; infinite: until a person acts. `detail` and `url` are the CA's."""
+    """A CA's refusal: its subject waits until then; infinite: until a person acts. `detail` and `url` are the CA's.
+
+    `asked`: when somebody was last let through, alone, to find out whether it still holds.
+    """
 
     until: float
     detail: str = ""
     url: str = ""
+    asked: float | None = None
+
+    def stops(self, now: float, *, probe: bool) -> float | None:
+        """Until when it stops somebody who comes now; None: this one goes, and finds out for all.
+
+        Before it has ended only a `probe` goes; after that one goes first, and what the CA says then is everybody's.
+        """
+        asked = self.asked
+        if now < self.until:
+            if not probe or self.until == FOREVER:
+                return self.until
+            if asked is None or now >= asked + APART:
+                return None
+            return asked + ANSWERED if now < asked + ANSWERED else self.until
+        if asked is not None and asked >= self.until and now < asked + ANSWERED:
+            return asked + ANSWERED
+        return None
 
 
 class Book:
@@ -130,17 +156,44 @@ class Book:
     def blocked(self, subject: str, now: float) -> Block | None:
         """The refusal that holds for `subject` now."""
         block = self.blocks.get(subject)
-        if block is not None and block.until <= now:
+        return block if block is not None and block.until > now else None
+
+    def stopped(self, subject: str, now: float, *, probe: bool) -> Block | None:
+        """What stops somebody who comes for `subject` now, until when that lasts for this one."""
+        block = self.blocks.get(subject)
+        if block is None:
+            return None
+        if self.over(block, now):
             del self.blocks[subject]
             return None
-        return block
+        until = block.stops(now, probe=probe)
+        return None if until is None else block if until == block.until else replace(block, until=until)
+
+    def over(self, block: Block, now: float) -> bool:
+        """Whether a refusal says nothing any more. Requests come back by themselves: their pace is kept elsewhere."""
+        return now >= block.until + (0.0 if self.kind is Kind.REQUESTS else REMEMBERED)
 
     def block(self, subject: str, block: Block) -> Block:
         """Note a refusal; of two the longer one stays. What then holds."""
         known = self.blocks.get(subject)
         if known is None or known.until <= block.until:
-            self.blocks[subject] = known = block
+            asked = block.asked if known is None else known.asked
+            self.blocks[subject] = known = replace(block, asked=asked)
         return known
+
+    def ask_about(self, subject: str, now: float) -> bool:
+        """Somebody was let through whom its refusal would stop, or did: this one finds out. False: no refusal."""
+        block = self.blocks.get(subject)
+        if block is None or block.until == FOREVER:
+            return False
+        self.blocks[subject] = replace(block, asked=now)
+        return True
+
+    def taken(self, subject: str, asked: float) -> None:
+        """The CA has taken what was let through at that moment: the refusal is over, unless it has said so anew."""
+        block = self.blocks.get(subject)
+        if block is not None and block.asked == asked:
+            del self.blocks[subject]
 
     def copy(self) -> Self:
         """A book of its own with the same in it."""
@@ -154,7 +207,7 @@ class Book:
         edge = now - self.span
         for subject in [subject for subject, log in self.logs.items() if log[0] <= edge]:
             self.forget(subject, self.logs[subject], now)
-        for subject in [subject for subject, block in self.blocks.items() if block.until <= now]:
+        for subject in [subject for subject, block in self.blocks.items() if self.over(block, now)]:
             del self.blocks[subject]
 
 

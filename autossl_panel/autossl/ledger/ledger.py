@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from .book import FOREVER, Block, Book, Failures, Loss
 from .limit import CERTIFICATES, DIVIDED, PROVIDER_WIDE, Kind, Limit
-from .wish import Key, Wish
+from .wish import Key, Wish, heeded
 
 
 class Granted(NamedTuple):
@@ -23,7 +23,7 @@ class Granted(NamedTuple):
 class Wait:
     """Why not now: `used` of `allowed` by `subject`. `until`: when to ask again; None: when a person has acted.
 
-    `detail` and `url` are the CA's own words where it refused.
+    `detail` and `url` are the CA's own words where it refused, `asked` when somebody last found out whether it holds.
     """
 
     until: float | None
@@ -33,6 +33,7 @@ class Wait:
     allowed: int
     detail: str = ""
     url: str = ""
+    asked: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,10 @@ class Ledger:
     # --- asking ------------------------------------------------------------------------------------------------------
 
     def ask(self, wish: Wish, now: float) -> Granted | Wait:
-        """Spend all that the wish needs, or nothing: then the wait that lasts longest."""
+        """Spend all that the wish needs, or nothing: then the wait that lasts longest.
+
+        The wish that was granted is a `probe` where it finds out for all whether the CA still refuses: see `taken`.
+        """
         if now < self.mark:
             now = self.mark
         else:
@@ -90,7 +94,25 @@ class Ledger:
         if held is not None:
             return held
         self._spend(wish.spends, now)
+        finds_out = self._find_out(wish, now)
+        if finds_out != wish.probe:
+            wish = replace(wish, probe=finds_out)
         return Granted(wish, now, now + self._lag / 2)
+
+    def _find_out(self, wish: Wish, now: float) -> bool:
+        """Note of the refusals that would stop others who finds out; whether there are any."""
+        books, found = self.books, False
+        for kind, subject in heeded(wish):
+            book = books[kind]
+            if book.blocks and book.ask_about(subject, now):
+                found = True
+        return found
+
+    def taken(self, granted: Granted) -> None:
+        """The CA has taken the order that was to find out: what it refused before, it does not any more."""
+        if granted.wish.probe:
+            for kind, subject in heeded(granted.wish):
+                self.books[kind].taken(subject, granted.at)
 
     def look(self, wish: Wish, now: float) -> Wait | None:
         """What `ask` would say now, None where it would grant; nothing is spent."""
@@ -104,7 +126,7 @@ class Ledger:
         books = self.books
         for kind, subject in asks:
             book = books[kind]
-            if book.blocks and not probe and (block := book.blocked(subject, now)) is not None:
+            if book.blocks and (block := book.stopped(subject, now, probe=probe)) is not None:
                 held = _longer(held, self._refused(kind, subject, block))
             log = book.logs.get(subject)
             if log is None or log[0] <= now - book.span:
@@ -141,11 +163,11 @@ class Ledger:
     def _held(self, wish: Wish, now: float) -> Wait | None:
         """What holds every wish, whatever it is free of: refusals of all requests or of the account, paused names."""
         held: Wait | None = None
-        if self._requests.blocks and not wish.probe and (block := self._requests.blocked("", now)) is not None:
+        if self._requests.blocks and (block := self._requests.stopped("", now, probe=wish.probe)) is not None:
             held = self._refused(Kind.REQUESTS, "", block)
         if not wish.names:
             return held
-        if self._account.blocks and not wish.probe and (block := self._account.blocked("", now)) is not None:
+        if self._account.blocks and (block := self._account.stopped("", now, probe=wish.probe)) is not None:
             held = _longer(held, self._refused(Kind.ACCOUNT, "", block))
         paused, failures = self.books[Kind.CONSECUTIVE], self.failures
         if paused.blocks:
@@ -162,7 +184,7 @@ class Ledger:
         until = None if block.until == FOREVER else block.until
         book = self.books[kind]
         used = len(book.logs.get(subject, ()))
-        return Wait(until, kind, subject, used, book.allowed, block.detail, block.url)
+        return Wait(until, kind, subject, used, book.allowed, block.detail, block.url, block.asked)
 
     # --- what became of it -------------------------------------------------------------------------------------------
 
@@ -176,7 +198,8 @@ class Ledger:
         now = self.mark = max(self.mark, now)
         late = [key for key in granted.wish.spends if self.books[key[0]].lag]
         known = [key for key in late if self._take_out(key, granted.at)]
-        held = self._room([key for key in late if key not in known and key in granted.wish.asks], 0.0, now, None)
+        asks = [key for key in late if key not in known and key in granted.wish.asks]
+        held = self._room(asks, 0.0, now, None, probe=granted.wish.probe)
         if held is None:
             self._spend(late, now)
             return Granted(granted.wish, now, now + self._lag / 2)

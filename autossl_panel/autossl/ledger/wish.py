@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -95,6 +95,14 @@ def order(
         return Wish(kind, ours, (), (*counted, whole, *failures), 0.0, probe)
     spends = ((Kind.ORDERS, ""), *counted, whole, *failures)
     return Wish(kind, ours, spends, spends, HEADROOM[purpose], probe)
+
+
+def heeded(wish: Wish) -> Iterator[Key]:
+    """Where refusals may stand that stop a wish, also of what it is free of; names that the CA has paused aside."""
+    yield Kind.REQUESTS, ""
+    if wish.names:
+        yield Kind.ACCOUNT, ""
+    yield from wish.asks
 
 
 _REGISTRATION = ((Kind.REGISTRATIONS, ""),)

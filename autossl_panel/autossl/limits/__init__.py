@@ -11,6 +11,7 @@ this host's clock alone; a client that has heard nothing yet asks for the direct
         Permit → order.permit = answer.as_json(); save
     …newOrder is sent after the commit. Sent once more (the answer was lost, `replaces` was refused): another permit.
     permit = Permit.of(order.permit, order.names)        also after a crash, by any worker
+    taken(account, permit)                               when the CA has taken it: what it refused before is over
     keep(account, permit, now=…)                         before challenges are answered and before finalize
     settle(account, permit, now=…, proven= failed= | issued=True)      with what saves the outcome
     give_back(account, permit)                           where surely nothing was sent; sent=True: it was, in vain
@@ -24,7 +25,7 @@ taking, `queue` when the turn of who waits would come. Previews: `forecast`. The
 """
 
 from .changing import LimitProblem
-from .permits import NO_SKEW, Heard, Permit, Wait, give_back, heard, keep, look, settle, take, told, unpause
+from .permits import NO_SKEW, Heard, Permit, Wait, give_back, heard, keep, look, settle, take, taken, told, unpause
 from .rows import limits_of
 from .stamps import StampProblem, start_spent
 from .turns import queue
@@ -52,6 +53,7 @@ __all__ = [
     "settle",
     "start_spent",
     "take",
+    "taken",
     "told",
     "unpause",
     "usage",

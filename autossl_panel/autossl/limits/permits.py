@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Self
 
 from django.db import transaction
+from django.db.models import Q
 
 from autossl_panel.people import audit
 from autossl_panel.people.models import User
@@ -32,7 +33,8 @@ class Permit:
         if given is None or given.wish.kind is None:
             return None
         until = None if given.until == FOREVER else given.until
-        return {"kind": str(given.wish.kind), "at": given.at, "until": until}
+        probe = {"probe": True} if given.wish.probe else {}
+        return {"kind": str(given.wish.kind), "at": given.at, "until": until, **probe}
 
     @classmethod
     def of(cls, said: Mapping[str, Any] | None, names: Sequence[str]) -> Self:
@@ -40,7 +42,8 @@ class Permit:
         if said is None:
             return cls(None)
         until = FOREVER if said["until"] is None else said["until"]
-        return cls(Granted(ledger.order(OrderKind(said["kind"]), names), said["at"], until))
+        wish = ledger.order(OrderKind(said["kind"]), names, probe=said.get("probe", False))
+        return cls(Granted(wish, said["at"], until))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,8 @@ class Wait:
     """Why not now: `used` of `allowed` by `subject`. `until`: when to ask again; None: when a person has acted.
 
     `label` is what people call the subject; `detail` and `url` are the CA's own words where it refused. `rank`: whose
-    turn comes first among all that wait, the lowest (`priority.rank`).
+    turn comes first among all that wait, the lowest (`priority.rank`). `asked`: when somebody last found out whether it
+    still refuses.
     """
 
     until: datetime | None
@@ -60,6 +64,7 @@ class Wait:
     detail: str = ""
     url: str = ""
     rank: int = 0
+    asked: datetime | None = None
 
     @property
     def refused(self) -> bool:
@@ -81,9 +86,8 @@ class Heard:
 def look(account: Account, wish: Wish, *, now: datetime) -> Wait | None:
     """What `take` would say now, None for a permit: as near as can be told without a lock. Writes nothing."""
     found = rows.limits_of(account.provider)
-    if not _limits(found, wish):
-        answer = _unlimited(account, wish, now)
-        return answer if isinstance(answer, Wait) else None
+    if not _limits(found, wish) and not _refuses(account.provider, now):
+        return None
     paper = rows.sheet(account)
     paper.read([*wish.asks, *_heeded(wish)], lock=False)
     held = paper.ledger.look(wish, rows.seconds(now))
@@ -94,7 +98,8 @@ def told(held: ledger.Wait, wish: Wish) -> Wait:
     """What the ledger says to a wish, as people and rows have it."""
     until = None if held.until is None else rows.moment(held.until)
     label = _labels(wish).get((held.kind, held.subject), held.subject)
-    return Wait(until, held.kind, held.subject, held.used, held.allowed, label, held.detail, held.url)
+    asked = None if held.asked is None else rows.moment(held.asked)
+    return Wait(until, held.kind, held.subject, held.used, held.allowed, label, held.detail, held.url, asked=asked)
 
 
 def take(account: Account, wish: Wish, *, now: datetime) -> Permit | Wait:
@@ -120,12 +125,26 @@ def take(account: Account, wish: Wish, *, now: datetime) -> Permit | Wait:
         if isinstance(answer, ledger.Wait):
             _save_stamp(row)
             return told(answer, wish)
-        paper.write(counted, labels)
+        paper.write([*counted, *_found_out(answer)], labels)
         row.ledger_count += 1
         _save_stamp(row)
         path, stamp, count = stamps.path_of(row), row.ledger_stamp, row.ledger_count
         transaction.on_commit(partial(stamps.note, path, stamp, count, sync=bool(wish.asks)))
     return Permit(answer)
+
+
+def taken(account: Account, permit: Permit) -> None:
+    """The CA has taken the order: where that was to find out whether it still refuses, everybody goes on."""
+    given = permit.granted
+    if given is None or not given.wish.probe:
+        return
+    keys = _found_out(given)
+    with transaction.atomic():
+        paper = rows.sheet(account)
+        paper.read(keys, lock=True)
+        paper.ledger.taken(given)
+        paper.write(keys, {})
+    stops.lift(paper.shared_owner)
 
 
 def keep(account: Account, permit: Permit, *, now: datetime) -> Permit | Wait:
@@ -256,17 +275,33 @@ def _limits(found: Iterable[Limit], wish: Wish) -> bool:
 
 def _unlimited(account: Account, wish: Wish, now: datetime) -> Permit | Wait:
     """Where nothing that the wish spends is limited: only what the CA refused before."""
-    provider = account.provider
+    if not _refuses(account.provider, now):
+        return Permit(None)
+    with transaction.atomic():
+        paper = rows.sheet(account)
+        paper.read([*wish.asks, *_heeded(wish)], lock=True)
+        answer = paper.ledger.ask(wish, rows.seconds(now))
+        if isinstance(answer, ledger.Wait):
+            return told(answer, wish)
+        paper.write(_found_out(answer), {})
+    return Permit(answer if answer.wish.probe else None)
+
+
+def _refuses(provider: Provider, now: datetime) -> bool:
+    """Whether a refusal of the provider is known, also one that has ended and that nobody asked about since."""
     if stops.seen_free(provider.pk):
-        return Permit(None)
-    refused = Bucket.objects.filter(provider__directory_url=provider.directory_url, blocked_until__gt=now)
-    if not refused.exists():
-        stops.note_free(provider.pk)
-        return Permit(None)
-    paper = rows.sheet(account)
-    paper.read([*wish.asks, *_heeded(wish)], lock=False)
-    answer = paper.ledger.ask(wish, rows.seconds(now))
-    return told(answer, wish) if isinstance(answer, ledger.Wait) else Permit(None)
+        return False
+    ended = Q(kind=Kind.REQUESTS, blocked_until__lte=now)
+    refused = Bucket.objects.filter(provider__directory_url=provider.directory_url, blocked_until__isnull=False)
+    if refused.exclude(ended).exists():
+        return True
+    stops.note_free(provider.pk)
+    return False
+
+
+def _found_out(granted: Granted) -> list[Key]:
+    """Where the refusals stand that a granted wish finds out about."""
+    return list(ledger.heeded(granted.wish)) if granted.wish.probe else []
 
 
 def _locked(account: Account, now: datetime, span: timedelta) -> Account:

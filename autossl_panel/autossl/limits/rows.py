@@ -26,6 +26,7 @@ WRITTEN = (
     "blocked_until",
     "blocked_detail",
     "blocked_url",
+    "blocked_asked",
 )
 
 
@@ -81,7 +82,7 @@ class Sheet:
             self.ledger.failures.rows[subject] = row.in_a_row
         if row.blocked_until is not None:
             until = FOREVER if row.blocked_until >= NEVER else row.blocked_until.timestamp()
-            book.blocks[subject] = Block(until, row.blocked_detail, row.blocked_url)
+            book.blocks[subject] = Block(until, row.blocked_detail, row.blocked_url, row.blocked_asked)
 
     def read(self, keys: Iterable[Key], *, lock: bool) -> None:
         """Read the rows of `keys`; locked, always in the same order, until the transaction ends."""
@@ -140,6 +141,7 @@ class Sheet:
         row.blocked_until = None if block is None else moment(block.until)
         row.blocked_detail = block.detail[:500] if block else ""
         row.blocked_url = block.url[:2000] if block else ""
+        row.blocked_asked = block.asked if block else None
 
 
 def sheet(account: Account) -> Sheet:

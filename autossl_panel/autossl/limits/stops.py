@@ -13,6 +13,11 @@ def stop(owner: str, seconds: float) -> None:
     _stops[owner] = max(_stops.get(owner, 0.0), time.monotonic() + seconds)
 
 
+def lift(owner: str) -> None:
+    """It takes requests again."""
+    _stops.pop(owner, None)
+
+
 def left(owner: str) -> float:
     """Seconds that a stop still lasts; 0 where there is none."""
     if not _stops:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Count, F, Func, IntegerField, Q, QuerySet, Subquery
 
-from ..ledger import PROVIDER_WIDE, Kind, Ledger, Limit, Use
+from ..ledger import PROVIDER_WIDE, REMEMBERED, Kind, Ledger, Limit, Use
 from ..models import Account, Bucket
 from . import rows
 
@@ -149,7 +149,7 @@ def forecast(account: Account, *, now: datetime) -> Ledger:
     Ask it with `ledger.order(…)` and POSIX seconds by the CA's clock.
     """
     paper = rows.sheet(account)
-    live = Q(empty_at__gt=now, used__gt=0) | Q(in_a_row__gt=0) | Q(blocked_until__gt=now)
+    live = Q(empty_at__gt=now, used__gt=0) | Q(in_a_row__gt=0) | Q(blocked_until__isnull=False)
     for row in _of(paper).filter(live).exclude(kind=Kind.REQUESTS, blocked_until=None).iterator(chunk_size=5000):
         paper.take_in(row)
     paper.rows.clear()
@@ -161,10 +161,16 @@ def prune(*, now: datetime, most: int = 5000) -> int:
 
     Failures that nobody ever learnt the end of join the row of failures of their name before they are forgotten.
     """
-    empty = Q(empty_at__lte=now) & (Q(blocked_until=None) | Q(blocked_until__lte=now))
+    over = Q(blocked_until=None) | Q(blocked_until__lte=now - timedelta(seconds=REMEMBERED))
+    empty = Q(empty_at__lte=now) & over
     failures = Bucket.objects.filter(empty, kind=Kind.FAILURES)
     failures.filter(used__gt=0).update(
-        in_a_row=F("in_a_row") + F("used"), used=0, entries=[], blocked_until=None, blocked_detail=""
+        in_a_row=F("in_a_row") + F("used"),
+        used=0,
+        entries=[],
+        blocked_until=None,
+        blocked_detail="",
+        blocked_asked=None,
     )
     old = (Q(in_a_row=0) | Q(empty_at__lte=now - FAILURES_KEPT)) & empty
     gone = list(Bucket.objects.filter(old).order_by("empty_at").values_list("pk", flat=True)[:most])

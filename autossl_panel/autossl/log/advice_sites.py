@@ -1,5 +1,6 @@
 """What is wrong with a site, its certificate, the CA or this server, and what to change: a writer for each code."""
 
+import shlex
 from collections.abc import Callable
 
 from django.utils.translation import gettext as _
@@ -173,17 +174,24 @@ def _ca_paused(data: Facts, words: Words) -> str:
 
 
 def _ca_terms(data: Facts, _words: Words) -> str:
+    who = fact(data, "provider")
+    words = {"who": who, "name": shlex.quote(who) if who else "NAME"}
     what = _("The CA's terms of service have changed, and it takes no order until they are agreed to.")
-    return _told(data, what, _("Read and agree on the tab Providers, or with: provider use NAME --agree-tos."))
+    if who:
+        what = _("%(who)s has changed its terms of service, and takes no order until they are agreed to.") % words
+    fix = _("Read and agree on the tab Providers, or with: provider use %(name)s --agree-tos --register-only.")
+    return _told(data, what, fix % words)
 
 
 def _ca_account(data: Facts, _words: Words) -> str:
-    what = _("The CA does not take orders of this account.")
+    who = fact(data, "provider")
+    what = _("%(who)s does not take orders of this account.") % {"who": who or _("The CA")}
     return _told(data, what, _("Register again on the tab Providers, or choose another provider."))
 
 
 def _ca_eab(data: Facts, _words: Words) -> str:
-    what = _("The CA does not take the external account binding.")
+    who = fact(data, "provider")
+    what = _("%(who)s does not take the external account binding.") % {"who": who or _("The CA")}
     return _told(data, what, _("Get a fresh key id and HMAC key from the CA and register again."))
 
 

@@ -1,6 +1,5 @@
 """A preview on the terminal: asked of the workers, or worked out here where none are; as a table or as JSON."""
 
-import json
 import time
 from datetime import datetime
 
@@ -62,12 +61,9 @@ def _sentence(problem: dict[str, str]) -> str:
 
 def _json(out: OutputWrapper, found: Preview, rows: QuerySet[PreviewSite]) -> None:
     """One document, a site a line: readable by programs as a whole, by people line by line."""
-    out.write(json.dumps(preview_told.head(found))[:-1] + ', "sites": [', ending="")
-    comma = ""
-    for row in rows.iterator(CHUNK):
-        out.write(f"{comma}\n{json.dumps(preview_told.site(row))}", ending="")
-        comma = ","
-    out.write("\n]}")
+    for piece in preview_told.pieces(found, rows):
+        out.write(piece, ending="")
+    out.write("")
 
 
 def _text(out: OutputWrapper, found: Preview, rows: QuerySet[PreviewSite]) -> None:

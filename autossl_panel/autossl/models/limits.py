@@ -29,6 +29,8 @@ class Bucket(models.Model):
     # The CA refused: until then nobody asks; the year 9999 stands for "until a person acts"
     blocked_until = models.DateTimeField(null=True)
     blocked_detail = models.CharField(max_length=500, default="", blank=True)
+    # When somebody was last let through to find out whether it still does, POSIX seconds by the CA's clock
+    blocked_asked = models.FloatField(null=True)
     blocked_url = models.CharField(max_length=2000, default="", blank=True)
 
     class Meta:

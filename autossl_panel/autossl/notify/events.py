@@ -1,11 +1,12 @@
 """What happened once: a certificate put in place, one that covers less than before, one that was revoked."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from autossl_panel import names as domain_names
-from autossl_panel.hosting.models import Domain, Exclusion, Server
+from autossl_panel.hosting import exclusion_patterns
+from autossl_panel.hosting.models import Domain, Exclusion, HostingUser, Server
 
 from ..models import Certificate, Installation, Job, JobOutcome, Kind, Run
 from .changes import Fact
@@ -32,7 +33,8 @@ def of_runs(ended: Iterable[Run], *, good: bool) -> list[Matter]:
     if not good:
         jobs = jobs.filter(order__reason="reduced_coverage")
     rows = list(jobs.order_by("pk").values_list(*JOB))
-    dropped = _dropped({row[0]: row for row in rows if row[3] == "reduced_coverage"})
+    reduced = {row[0]: row for row in rows if row[3] == "reduced_coverage"}
+    dropped = _dropped(reduced)
     return [matter for row in rows for matter in _of_job(row, dropped.get(row[0], ()))]
 
 
@@ -66,6 +68,7 @@ def _dropped(rows: Mapping[int, tuple[Any, ...]]) -> dict[int, tuple[str, ...]]:
     """By site: the names that the certificate before covered, that are wished still, and that the new one lacks."""
     found: dict[int, tuple[str, ...]] = {}
     ids = list(rows)
+    patterns: dict[Server, exclusion_patterns.Patterns] = {}
     for first in range(0, len(ids), CHUNK):
         part = ids[first : first + CHUNK]
         before: dict[int, list[str]] = {}
@@ -73,13 +76,33 @@ def _dropped(rows: Mapping[int, tuple[Any, ...]]) -> dict[int, tuple[str, ...]]:
         for host, certificate, names in earlier.values_list("virtual_host_id", "certificate_id", "certificate__names"):
             if certificate != rows[host][4]:
                 before[host] = names
-        excluded = set(Exclusion.objects.filter(user__virtual_hosts__in=part).values_list("user_id", "name"))
+        ended = _ended_wishes({rows[host][2] for host in part}, patterns)
         wished = Domain.objects.filter(virtual_host__in=part).order_by("virtual_host_id", "position")
-        for host, name in wished.values_list("virtual_host_id", "name"):
+        for host, name, added in wished.values_list("virtual_host_id", "name", "added"):
             had, has = domain_names.covers(before.get(host, ()), name), domain_names.covers(rows[host][6], name)
-            if had and not has and (rows[host][2], name) not in excluded:
+            over = ended[rows[host][2]]
+            if had and not has and not over.by_name(name, added=added) and over.by_pattern(name, added=added) is None:
                 found[host] = (*found.get(host, ()), name)
     return found
+
+
+def _ended_wishes(
+    ids: Collection[int], patterns: dict[Server, exclusion_patterns.Patterns]
+) -> dict[int, exclusion_patterns.Ended]:
+    """By hosting user: what ends the wish for names. `patterns` keeps those of a server that were read."""
+    users = list(HostingUser.objects.select_related("server").filter(pk__in=ids))
+    for server in {user.server for user in users} - patterns.keys():
+        patterns[server] = exclusion_patterns.load(server)
+    names: dict[int, set[str]] = {}
+    for user_id, name in Exclusion.objects.filter(user__in=ids).values_list("user_id", "name"):
+        names.setdefault(user_id, set()).add(name)
+    return {
+        user.pk: exclusion_patterns.Ended(
+            frozenset(names.get(user.pk, ())),
+            patterns[user.server].scope(user.owner_id, user.feature_list_id, user.pk),
+        )
+        for user in users
+    }
 
 
 def revocations(server: Server, now: datetime) -> list[Matter]:

@@ -19,8 +19,9 @@ from autossl_panel.hosting.models import Server, SiteState, VirtualHost
 
 from .. import leases, quick, runs, sites
 from .. import options as option_rows
-from ..models import Installation, Job, JobState, Kind, Lease, Message, Notice, Options, Run, UntoldRun
+from ..models import Installation, Job, JobOutcome, JobState, Kind, Lease, Message, Notice, Options, Run, UntoldRun
 from ..policies import Policies
+from ..sites import Site
 from . import conditions, digest, events, memory, outbox, recipients, troubles
 from .conditions import LastJob
 from .kinds import NATURES, SITE_STATES
@@ -113,14 +114,17 @@ def _find(found: Memory, server: Server, options: Options, ended: Sequence[Run],
     found.known.update(memory.rows(server, kind__in=[Kind.SERVER, Kind.PROVIDER, Kind.RUN]))
     found.all_of(Kind.SERVER, troubles.of_server(server, now))
     found.all_of(Kind.PROVIDER, troubles.of_providers(server, now))
-    if ended:
-        all_of_them = any(run.scope == runs.ALL for run in ended)
-        found.all_of(Kind.RUN, troubles.of_runs(ended), whole=all_of_them)
     _events(server, ended, found)
     ids = _hosts_to_look_at(server, now) if whole else set()
     for run in ended:
         ids |= set(run.jobs.values_list("virtual_host_id", flat=True))
-    _judge(server, options, sorted(ids), policies, found)
+    failing = _judge(
+        server, options, sorted(ids), policies, found, began=min((run.started_at for run in ended), default=now)
+    )
+    if ended:
+        of_all = any(run.scope == runs.ALL for run in ended)
+        summary = troubles.of_failures(failing) if of_all else []
+        found.all_of(Kind.RUN, [*troubles.of_runs(ended), *summary], whole=of_all)
 
 
 def _events(server: Server, ended: Sequence[Run], found: Memory) -> None:
@@ -153,8 +157,14 @@ def _hosts_to_look_at(server: Server, now: datetime) -> set[int]:
     return ids | set(told.values_list("virtual_host_id", flat=True))
 
 
-def _judge(server: Server, options: Options, ids: Sequence[int], policies: Policies, found: Memory) -> None:
-    """Look at these sites, a portion at a time. What somebody works on at this moment is not judged."""
+def _judge(
+    server: Server, options: Options, ids: Sequence[int], policies: Policies, found: Memory, *, began: datetime
+) -> list[troubles.Failing]:
+    """Look at these sites, a portion at a time. What somebody works on at this moment is not judged.
+
+    Returns those that failed since the runs `began`, or before and to this day, if nothing is told of them alone.
+    """
+    failing: list[troubles.Failing] = []
     for first in range(0, len(ids), CHUNK):
         part = ids[first : first + CHUNK]
         hosts = {"pk__in": part}
@@ -172,6 +182,19 @@ def _judge(server: Server, options: Options, ids: Sequence[int], policies: Polic
             judged, matter = conditions.judge(site, last.get(pk), running, found.now, paused=site.options.paused)
             if judged:
                 found.site(_subject(pk), matter)
+                if matter is None and (code := _failed_of(site, last.get(pk), began)):
+                    failing.append(troubles.Failing(site.row["name"], code))
+    return failing
+
+
+def _failed_of(site: Site, last: LastJob | None, began: datetime) -> str:
+    """What the newest job of a site failed of, where that is for a run's summary to tell; else ""."""
+    if last is None or last.outcome != JobOutcome.FAILED or site.row["state"] == SiteState.OFF:
+        return ""
+    if site.row["problem"] is None and last.ended_at < began:
+        return ""  # it needed nothing since
+    code = str(last.problem["code"]) if last.problem else last.reason
+    return code if troubles.is_summed_up(code) else ""
 
 
 def _subject(pk: int) -> str:

@@ -3,11 +3,12 @@ them. Strangers' text is cut and cleaned here; escaping is the template's.
 """
 
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from autossl_panel import names
 
@@ -41,9 +42,9 @@ WORDS: dict[Kind, Words] = {
         gettext_lazy("%(n)d troubles of this server"),
     ),
     Kind.RUN: Words(
-        gettext_lazy("A run could not do its work"),
-        gettext_lazy("A run stopped: %(cause)s"),
-        gettext_lazy("%(n)d runs stopped"),
+        gettext_lazy("Runs that could not do all of their work"),
+        gettext_lazy("Run: %(cause)s"),
+        gettext_lazy("%(n)d troubles of runs"),
     ),
     Kind.PROVIDER: Words(
         gettext_lazy("Trouble with a provider or its account"),
@@ -127,6 +128,7 @@ CAUSES: dict[str, "_StrPromise"] = {
     "reductions_suspended": gettext_lazy("many names that passed before fail alike, so none is dropped for now"),
     "undelivered": gettext_lazy("messages could not be delivered"),
     "failed": gettext_lazy("the run could not go on"),
+    "failures": gettext_lazy("sites failed whose certificates still hold"),
     "no_provider": gettext_lazy("no provider is chosen, so nothing is renewed"),
     "paused": gettext_lazy("AutoSSL is paused, so nothing is renewed"),
     "ca_unreachable": gettext_lazy("the CA cannot be reached"),
@@ -145,11 +147,14 @@ FIXES: dict[str, "_StrPromise"] = {
     "reductions_suspended": gettext_lazy("Look for what these names share: a nameserver, a firewall, a proxy."),
     "undelivered": gettext_lazy("See to the address, then have them sent again on the Options tab, or: notify again."),
     "failed": gettext_lazy("See the run's log. “systemctl status autossl-helper” tells whether the helper runs."),
+    "failures": gettext_lazy("See the run's log for these sites. Their certificates are sound; AutoSSL tries again."),
     "no_provider": gettext_lazy("Choose a provider on the Providers tab, or with: provider use NAME."),
     "paused": gettext_lazy("Resume AutoSSL in the panel."),
     "ca_unreachable": gettext_lazy("Check that this server reaches the CA: firewall, proxy, DNS. AutoSSL tries again."),
     "ca_server": gettext_lazy("The CA has to mend this. AutoSSL tries again by itself."),
-    "ca_terms": gettext_lazy("Read and agree to the terms on the Providers tab, or: provider use NAME --agree-tos."),
+    "ca_terms": gettext_lazy(
+        "Read and agree to the terms on the Providers tab, or: provider use NAME --agree-tos --register-only."
+    ),
     "ca_eab": gettext_lazy("Ask the CA for new external account binding and give it on the Providers tab."),
     "ca_account": gettext_lazy("Register anew on the Providers tab, or: provider register-anew NAME --agree-tos."),
     "profile_gone": gettext_lazy("Choose another profile, or none: provider profile NAME."),
@@ -185,6 +190,8 @@ def clean(text: str, most: int = CAUSE_LENGTH) -> str:
 
 def cause(matter: Matter, audience: Audience) -> str:
     """Why, in plain words; with what the CA or the helper said only for who may read the server's files."""
+    if matter.code == "failures" and matter.data:
+        return clean(_failures(matter.data))
     known = CAUSES.get(matter.code)
     text = str(known) if known is not None else log.reason_text(matter.code)
     said = log.spoken(str(matter.data.get("text") or ""))
@@ -194,6 +201,22 @@ def cause(matter: Matter, audience: Audience) -> str:
             where = f" ({matter.data['file']}:{matter.data.get('line') or '?'})"
         text = f"{text}: {said}{where}"
     return clean(text)
+
+
+def _failures(data: Mapping[str, Any]) -> str:
+    """How many sites failed, by cause, with the first of each: the largest number first."""
+    causes = []
+    for one in data["causes"]:
+        named = ", ".join(shown(site) for site in one["named"]) + (", …" if one["sites"] > len(one["named"]) else "")
+        words = {"cause": log.reason_text(one["code"]), "n": one["sites"], "sites": named}
+        causes.append(_("%(n)d × %(cause)s (%(sites)s)") % words)
+    number = data["failing"]
+    text = ngettext(
+        "%(n)d site failed whose certificate still holds",
+        "%(n)d sites failed whose certificates still hold",
+        number,
+    )
+    return f"{text % {'n': number}}: {'; '.join(causes)}"
 
 
 def fix(matter: Matter, audience: Audience) -> str:

@@ -1,6 +1,8 @@
 """What is wrong beyond single sites, for the administrator: this server, its providers, runs that stopped."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,7 +13,7 @@ from ..models import Account, AccountStatus, Job, Kind, Run
 from ..policy.trouble import ServerTrouble
 from . import channels
 from .changes import DAY, ZERO, Fact
-from .matters import HOUR, Matter
+from .matters import HOUR, OF_THE_CA, PATIENT, Matter, family
 
 # What a CA's problem kind is called on a site; as `jobs.ordering` says it
 CODES = {
@@ -30,6 +32,18 @@ CA_CODES = ("ca_account", "ca_eab", "ca_server", "ca_terms", "ca_unreachable")
 UNKNOWN = {"resolver_dead": "resolver", "no_route": "no_route", "own_address": "own_address_timeout"}
 # Of addresses and channels that take nothing, so many are named
 NAMED = 3
+# What the summary of a run is called; see `texts`
+FAILURES = "failures"
+# The summary of a run remembers so many failing sites one by one; beyond, its causes alone are what may change
+ONE_BY_ONE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """A site whose newest job failed, of which nothing is told on its own: its certificate is sound all the same."""
+
+    site: str
+    code: str
 
 
 def of_server(server: Server, now: datetime) -> list[Matter]:
@@ -73,9 +87,8 @@ def _server(code: str, data: Mapping[str, Any], *, about: str = "", patience: ti
 
 
 def of_providers(server: Server, now: datetime) -> list[Matter]:
-    """Trouble with the providers in use and their accounts, with the number of sites that wait for it."""
+    """Trouble with the providers in use, whoever chose them, and their accounts; with the sites that wait for each."""
     waiting = _waiting(server)
-    active = providers.active(server)
     found = []
     accounts = Account.objects.select_related("provider").filter(server=server)
     for account in accounts.filter(provider__in=providers.in_use()).order_by("pk"):
@@ -86,11 +99,11 @@ def of_providers(server: Server, now: datetime) -> list[Matter]:
         for problem in (account.problem, account.provider.problem):
             if problem and account.status != AccountStatus.REGISTERING:
                 codes.setdefault(_code(problem), str(problem.get("text", "")))
-        if active is not None and active[1].pk == account.pk:
-            for code, (_number, text) in waiting.items():
-                codes.setdefault(code, text)
+        mine = waiting.get(account.provider.name, {})
+        for code, (_number, text) in mine.items():
+            codes.setdefault(code, text)
         if codes:
-            found.append(_provider(account, codes, waiting, at_once=down))
+            found.append(_provider(account, codes, mine, at_once=down))
     return found
 
 
@@ -117,14 +130,19 @@ def _code(problem: Mapping[str, Any] | None) -> str:
     return code if code.startswith("ca_") else CODES.get(code, "ca_server")
 
 
-def _waiting(server: Server) -> dict[str, tuple[int, str]]:
-    """By the CA's codes: how many sites they stand in the way of, and what the CA said to one of them."""
+def _waiting(server: Server) -> dict[str, dict[str, tuple[int, str]]]:
+    """By provider and the CA's code: how many sites wait for that, and what the CA said to one of them."""
     rows = VirtualHost.objects.filter(server=server, gone_at__isnull=True, problem__code__in=CA_CODES)
-    found: dict[str, tuple[int, str]] = {}
-    for problem in rows.values_list("problem", flat=True).iterator():
+    active = providers.active(server)
+    # Rows of old did not say whom they had asked.
+    unsaid = active[0].name if active is not None else ""
+    found: dict[str, dict[str, tuple[int, str]]] = {}
+    for problem in rows.order_by("pk").values_list("problem", flat=True).iterator():
         assert problem is not None
-        number, text = found.get(problem["code"], (0, str((problem.get("data") or {}).get("text", ""))))
-        found[problem["code"]] = (number + 1, text)
+        data = problem.get("data") or {}
+        mine = found.setdefault(str(data.get("provider") or unsaid), {})
+        number, text = mine.get(problem["code"], (0, str(data.get("text", ""))))
+        mine[problem["code"]] = (number + 1, text)
     return found
 
 
@@ -137,3 +155,28 @@ def of_runs(ended: Iterable[Run]) -> list[Matter]:
             data = {"text": str((run.problem or {}).get("text", "")), "scope": run.scope}
             found[code] = Matter(Kind.RUN, f"run:{code}", frozenset({("", code)}), code=code, data=data)
     return list(found.values())
+
+
+def is_summed_up(code: str) -> bool:
+    """Whether a site that failed so belongs into a run's summary: what is the CA's is told of the provider, and what
+    waits for its turn ends by itself.
+    """
+    return code not in OF_THE_CA and code not in PATIENT
+
+
+def of_failures(failing: Sequence[Failing]) -> list[Matter]:
+    """One summary of what failed in a run for all and is told nowhere else: by cause how many sites, and the first."""
+    if not failing:
+        return []
+    by_cause = Counter(one.code for one in failing)
+    facts: frozenset[Fact] = frozenset((one.site, family(one.code)) for one in failing)
+    if len(facts) > ONE_BY_ONE:
+        facts = frozenset(("", cause) for _site, cause in facts)
+    data = {
+        "failing": len(failing),
+        "causes": [
+            {"code": code, "sites": number, "named": [one.site for one in failing if one.code == code][:NAMED]}
+            for code, number in by_cause.most_common()
+        ],
+    }
+    return [Matter(Kind.RUN, f"run:{FAILURES}", facts, code=FAILURES, data=data)]

@@ -126,6 +126,7 @@ def trouble(order: Order, tools: Tools, problem: ca.CaProblem) -> Progress:
     unplaced = not order.url
     also = partial(permits.settle_refused, order, problem) if unplaced else None
     if remedy == policy.Remedy.FIX_NEEDED and unplaced:
+        permits.taken(order)  # but for these names it would have
         refused = _refused_names(order, problem)
         close(order, "refused")
         tools.record(order, ["closed_at", "closed_as", "problem"], *_refused_lines(refused), also=also)

@@ -46,4 +46,5 @@ def opened(order: Order, tools: Tools, state: ca.OrderState) -> list[Line]:
     else:
         order.replaces = ""  # a CA that says nothing of it has taken an order like any other
     registration.heard_good(order.account)
+    permits.taken(order)
     return lines

@@ -68,6 +68,11 @@ def keep(order: Order, tools: Tools) -> Wait | None:
     return held
 
 
+def taken(order: Order) -> None:
+    """The CA has answered newOrder with more than a refusal for a time: who waits to hear of that goes on."""
+    limits.taken(order.account, permit_of(order))
+
+
 def settle(order: Order, tools: Tools, *, failed: Collection[str] = (), issued: bool = False) -> None:
     """What became of the order, inside the transaction that saves it: all but `failed` are proven."""
     proven = () if issued else [name for name in order.names if name not in failed]

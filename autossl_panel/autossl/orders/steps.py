@@ -13,7 +13,7 @@ from autossl_panel import ca, pki
 from autossl_panel.helper.client import HelperGone, HelperProblem
 from autossl_panel.hosting.models import VirtualHost
 
-from .. import certificates, placing, policy, providers
+from .. import certificates, placing, policy, profiles
 from ..facts import InstalledFacts
 from ..models import Account, Level, Order, OrderStatus, Provider
 from . import ends, opening, permits
@@ -47,7 +47,7 @@ def new(
         names=list(names),
         reason=reason,
         key_type=key_type,
-        profile=providers.profile_in_use(provider),
+        profile=profiles.profile_in_use(provider),
         expect_fingerprint=installed.fingerprint if installed else "",
         created_at=now,
     )

@@ -15,7 +15,7 @@ from autossl_panel import ca
 from autossl_panel.ca import directory, presets
 from autossl_panel.hosting.models import Server
 
-from .. import drafts, pacing, providers
+from .. import drafts, pacing, profiles, providers
 from ..models import Account, AccountStatus, Provider, ProviderState
 from ..policy.needs import CLOCK_TOLERANCE
 from . import keys
@@ -190,7 +190,7 @@ def _take_in(provider: Provider, facts: ca.DirectoryFacts, now: datetime) -> Non
     provider.problem = None
     if (preset := presets.preset_at(provider.directory_url)) is not None:
         provider.stated = {**provider.stated, **_stated(preset)}
-    if provider.profile and not providers.profile_in_use(provider):
+    if provider.profile and not profiles.profile_in_use(provider):
         offered = ", ".join(provider.profiles) or "none"
         text = (
             f"“{provider}” no longer offers the profile “{provider.profile}” (it offers: {offered}). "

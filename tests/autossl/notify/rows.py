@@ -5,6 +5,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from autossl_panel.autossl.models import (
+    Account,
+    AccountStatus,
     Certificate,
     Installation,
     Job,
@@ -14,6 +16,7 @@ from autossl_panel.autossl.models import (
     Order,
     Outcome,
     Provider,
+    ProviderState,
     Run,
     UntoldRun,
     Verdict,
@@ -128,6 +131,17 @@ def installed(site: VirtualHost, now: datetime, *names: str, days_left: float = 
     )  # fmt: skip
     Installation.objects.create(virtual_host=site, certificate=certificate, since=now, key_matches=True)
     return certificate
+
+
+def another_provider(server: Server, name: str = "b-own") -> Provider:
+    """A provider with an account that takes orders, for whoever chooses it; not the one in use."""
+    row = Provider.objects.create(
+        name=name, directory_url="https://127.0.0.1:1/own", state=ProviderState.READY, private_ca=True
+    )
+    Account.objects.create(
+        provider=row, server=server, status=AccountStatus.VALID, url="https://127.0.0.1:1/own/1", thumbprint="o"
+    )
+    return row
 
 
 def queued(server: Server, now: datetime, address: str, **fields: Any) -> Message:

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from autossl_panel.autossl import choices, drafts, limits, providers, registration, renewing
+from autossl_panel.autossl import choices, drafts, limits, profiles, providers, registration, renewing
 from autossl_panel.autossl.limits import changing
 from autossl_panel.autossl.management.base import Command as Base
 from autossl_panel.autossl.management.base import failed, plural, provider_named, table, usage
@@ -149,9 +149,9 @@ class Command(Base):
         # The list that counts is the CA's present one.
         if registration.probe(provider).state != ProviderState.READY:
             failed(f"{provider.directory_url}: {_text(provider.problem)}")
-        limit = providers.names_of_profile(provider, profile or "")
-        over = providers.sites_over(limit) if limit is not None else 0
-        row = providers.set_profile(provider, profile or "", by=None)
+        limit = profiles.names_of_profile(provider, profile or "")
+        over = profiles.sites_over(limit) if limit is not None else 0
+        row = profiles.set_profile(provider, profile or "", by=None)
         self.stdout.write(f"{row.name}: {f'profile {profile}' if profile else 'no profile'}, {row.max_names} names")
         if over:
             sites = plural(over, "site")

@@ -2,12 +2,13 @@
 
 import argparse
 from argparse import ArgumentParser
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from autossl_panel.autossl.management.base import FAILED, failed, usage
 from autossl_panel.autossl.management.base import Command as Base
-from autossl_panel.simulation import capacity, report, scenarios
+from autossl_panel.simulation import capacity, large, report, scenarios
 from autossl_panel.simulation.judge import Tally
 from autossl_panel.simulation.play import play
 from autossl_panel.simulation.scenarios import Setting, SettingProblem
@@ -44,9 +45,15 @@ class Command(Base):
         parser.add_argument("--brief", action="store_true", help="the line of JSON alone, and what went wrong")
         parser.add_argument("--capacity", type=Path, metavar="FILE", help="write what an account carries to FILE")
 
+        parser.add_argument(
+            "--large", action="store_true", help="with --capacity: play the year of 1,000,000 anew, about ten minutes"
+        )
+
     def work(self, *args: Any, **options: Any) -> int:
         if options["capacity"] is not None:
-            return self._capacity(options["capacity"])
+            return self._capacity(options["capacity"], largest=options["large"])
+        if options["large"]:
+            usage("--large goes with --capacity.")
         try:
             setting = Setting(
                 hosts=options["hosts"],
@@ -76,11 +83,20 @@ class Command(Base):
         self.stderr.write(f"  day {day:,}: {tally.orders:,} orders")
         self.stderr.flush()
 
-    def _capacity(self, path: Path) -> int:
+    def _capacity(self, path: Path, *, largest: bool) -> int:
+        figures, today = path.with_suffix(".json"), date.today()  # noqa: DTZ011
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            page = capacity.as_markdown(capacity.measure(say=self.stderr.write))
+            known = large.read(figures)
+            played = []
+            for hosts in (large.USUAL, *([large.LARGEST] if largest else [])):
+                self.stderr.write(f"a year of {hosts:,} sites")
+                played.append(large.play(hosts, large.DAYS, today))
+            kept = large.keep(figures, known, played)
+            page = capacity.as_markdown(capacity.measure(say=self.stderr.write, today=today, large=kept))
             path.write_text(page, encoding="utf-8")
         except OSError as error:
             failed(f"--capacity {path}: {error.strerror or error}")
+        except large.LargeProblem as problem:
+            failed(f"--capacity: {problem}")
         return 0

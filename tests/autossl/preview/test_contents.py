@@ -1,60 +1,27 @@
-"""Previews over rows: the same decisions as a run's, in its order, with what the CAs' limits leave; nothing else is
-written. And how they are asked for, rung for again and forgotten."""
+"""What a preview says of each site, and that it is what a run then does."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import pytest
-from django.apps import apps
-from django_q.models import OrmQ
 
-from autossl_panel.autossl import leases, options, preview, preview_told, previewing, runs, survey
+from autossl_panel.autossl import options, preview, preview_told, previewing, runs, survey
 from autossl_panel.autossl.jobs import claims
 from autossl_panel.autossl.models import (
     Job,
     Order,
-    Outcome,
-    Preview,
     PreviewAction,
-    PreviewSite,
     Provider,
     Run,
-    Verdict,
 )
-from autossl_panel.hosting.models import Domain, Exclusion, HostingUser, Server, Setting, VirtualHost
+from autossl_panel.hosting.models import Setting, VirtualHost
 from autossl_panel.people.models import Role, User
 from tests.autossl.limits_rows import HOUR, row
+from tests.autossl.preview.world import everything, previewed, rows_of, scene, verdict
 from tests.autossl.test_survey import Helper
 
 pytestmark = pytest.mark.django_db
-Make = Callable[..., Any]
-
-
-def previewed(scope: str = runs.ALL, *, now: datetime | None = None, **more: Any) -> Preview:
-    """A preview at its end."""
-    made = preview.ask(scope, asked_by=None, server=Server.objects.get(), ring=False)
-    previewing.work_out(made.pk, Helper(), now=now, **more)
-    return Preview.objects.get(pk=made.pk)
-
-
-def rows_of(found: Preview) -> dict[str, PreviewSite]:
-    return {one.name: one for one in preview.sites(found, None)}
-
-
-def verdict(host: VirtualHost, name: str, code: str = "", **more: Any) -> None:
-    """What the last check found, two hours ago."""
-    at = more.pop("at")
-    domain = Domain.objects.get(virtual_host=host, name=name)
-    seen = {"first_failed_at": at, "last_failed_at": at} if code else {"last_passed_at": at}
-    outcome = Outcome.FAIL if code else Outcome.PASS
-    Verdict.objects.create(domain=domain, at=at, outcome=outcome, code=code, **seen, **more)
-
-
-# --- what stands in it ------------------------------------------------------------------------------------------------
 
 
 def test_each_site_says_what_would_be_done_with_which_names_and_why(
@@ -241,35 +208,6 @@ def test_the_moment_follows_the_pace_of_the_last_runs(server, provider, make_use
     assert told.last_at == now + timedelta(seconds=24 + 4 * 3)
 
 
-# --- the same as a run ------------------------------------------------------------------------------------------------
-
-
-def scene(seed: int, make_user: Make, make_site: Make, make_installed: Make, now: datetime) -> None:
-    """Users and sites as they happen to be: new, sound, due, expired, lacking names, held, another's, off."""
-    draw = random.Random(seed)
-    for u in range(4):
-        user = make_user(f"user{u}", autossl=draw.choice([Setting.ON, Setting.ON, Setting.ON, Setting.OFF]))
-        for s in range(draw.randrange(1, 9)):
-            names = [f"{label}s{s}.u{u}.example" for label in ("", "www.", "mail.", "a.")[: draw.randrange(1, 5)]]
-            held = {}
-            if draw.random() < 0.2:
-                held["retry_at"] = now + timedelta(hours=draw.randrange(-3, 5))
-            if draw.random() < 0.1:
-                held |= {"held_until": now + timedelta(hours=2), "held_reason": "rate_limited"}
-            site = make_site(user, *names, takeover=draw.random() < 0.2, **held)
-            if draw.random() < 0.75:
-                covered = draw.sample(names, draw.randrange(1, len(names) + 1))
-                left = draw.choice([-20, -1, 0.5, 2, 10, 29, 31, 60, 89])
-                make_installed(site, *covered, days_left=left, ours=draw.random() < 0.8)
-            for name in names:
-                if draw.random() < 0.6:
-                    code = draw.choice(["", "", "elsewhere", "caa"])
-                    retry = now + timedelta(hours=draw.randrange(-3, 9)) if code and draw.random() < 0.5 else None
-                    verdict(site, name, code, at=now - timedelta(hours=draw.randrange(1, 90)), retry_at=retry)
-            if draw.random() < 0.15:
-                Exclusion.objects.create(user=user, name=names[-1], at=now)
-
-
 @pytest.mark.parametrize("seed", range(12))
 def test_what_it_says_is_what_a_run_then_does(seed, provider, make_user, make_site, make_installed, now):
     """The same jobs, in the order in which they are claimed; the same sites left alone, for the same reasons."""
@@ -312,148 +250,3 @@ def test_nothing_but_its_own_rows_is_written(server, provider, make_user, make_s
     after = everything()
     own = {"autossl.Preview", "autossl.PreviewSite", "autossl.Lease"}
     assert {name for name in before if before[name] != after[name]} == own
-
-
-def everything() -> dict[str, list[Any]]:
-    mine = [model for model in apps.get_models() if model.__module__.startswith("autossl_panel.")]
-    return {model._meta.label: list(model._default_manager.order_by("pk").values()) for model in mine}
-
-
-# --- asked for, looked after ------------------------------------------------------------------------------------------
-
-
-def ask(server: Server, now: datetime, scope: str = runs.ALL, **more: Any) -> Preview:
-    return preview.ask(scope, asked_by=None, server=server, now=now, **more)
-
-
-def test_who_asks_again_gets_the_one_at_work_or_the_fresh_one(server, provider, now):
-    first = ask(server, now)
-    assert ask(server, now + timedelta(seconds=5)) == first
-    assert OrmQ.objects.count() == 1, "the bell is rung once"
-    previewing.work_out(first.pk, Helper(), now=now)
-    assert ask(server, now + timedelta(seconds=30)) == first
-    assert ask(server, now + timedelta(seconds=30), "user:amber") != first
-    assert ask(server, now + timedelta(minutes=2)) != first
-
-
-@pytest.mark.parametrize("what", ["option", "run"])
-def test_what_changed_meanwhile_makes_it_stale(what, server, provider, root, now):
-    first = ask(server, now, ring=False)
-    previewing.work_out(first.pk, Helper(), now=now)
-    if what == "option":
-        options.change(server, {"key_type": "p384"}, by=root)
-    else:
-        runs.start(runs.ALL, by=None, asked_from="schedule", now=now + timedelta(seconds=1))
-    assert ask(server, now + timedelta(seconds=2), ring=False) != first
-
-
-def test_one_without_a_provider_is_never_fresh(server, now):
-    first = ask(server, now, ring=False)
-    previewing.work_out(first.pk, Helper(), now=now)
-    assert ask(server, now + timedelta(seconds=1), ring=False) != first
-
-
-def test_a_lost_task_is_rung_for_again_and_the_third_dead_worker_ends_it(server, provider, now):
-    first = ask(server, now)
-    OrmQ.objects.all().delete()
-    assert not preview.ring_where_needed(server, now + timedelta(seconds=5)), "it may only be late"
-    assert preview.ring_where_needed(server, now + timedelta(seconds=21))
-    assert not preview.ring_where_needed(server, now + timedelta(seconds=25)), "rung a moment ago"
-    assert leases.take(preview.lease(first), "somebody", 30)
-    assert not preview.ring_where_needed(server, now + timedelta(seconds=60)), "somebody is at it"
-    previewing.work_out(first.pk, Helper())
-    assert Preview.objects.get(pk=first.pk).ended_at is None, "and nobody else takes it up"
-    leases.release(preview.lease(first), "somebody")
-    Preview.objects.filter(pk=first.pk).update(attempts=preview.MOST_ATTEMPTS)
-    previewing.work_out(first.pk, Helper())
-    first.refresh_from_db()
-    assert (first.problem["code"], first.ended_at is not None) == ("worker_died", True)
-
-
-def test_a_worker_that_is_told_to_stop_leaves_it_to_the_next(provider, make_user, make_site):
-    make_site(make_user("amber"), "new.example")
-    found = previewed(stop=lambda: True)
-    assert found.ended_at is None
-    assert not preview.sites(found, None).exists(), "nobody sees half of one"
-    previewing.work_out(found.pk, Helper())
-    found.refresh_from_db()
-    assert (found.counts, found.attempts, found.done) == ({"order": 1}, 2, 1)
-
-
-def test_an_error_of_ours_ends_it_and_is_told(provider, make_user, make_site, monkeypatch):
-    make_site(make_user("amber"), "new.example")
-
-    class Broken(Helper):
-        def inventory(self, *, unless=None):
-            raise RuntimeError("a wall fell down")
-
-    made = preview.ask(runs.ALL, asked_by=None, server=Server.objects.get(), ring=False)
-    previewing.work_out(made.pk, Broken())
-    made.refresh_from_db()
-    assert made.problem == {"code": "internal", "text": "RuntimeError: a wall fell down"}
-
-
-def test_old_ones_are_forgotten(server, provider, make_user, make_site, now):
-    make_site(make_user("amber"), "new.example")
-    first = previewed()
-    Preview.objects.filter(pk=first.pk).update(ended_at=now - timedelta(minutes=5), asked_at=now - timedelta(minutes=5))
-    other = previewed(runs.user_scope("amber"))
-    second = previewed()
-    assert set(Preview.objects.values_list("pk", flat=True)) == {other.pk, second.pk}
-    assert set(PreviewSite.objects.values_list("preview", flat=True)) == {other.pk, second.pk}
-    preview.forget(server, now + timedelta(days=2))
-    assert not Preview.objects.exists()
-
-
-def test_who_may_see_which(server, provider, root, make_user, make_site):
-    reseller = User.objects.create(username="harborweb", role=Role.RESELLER)
-    login = User.objects.create(username="amber", role=Role.USER)
-    amber = make_user("amber", owner=reseller, login=login)
-    birch = make_user("birch")
-    make_site(amber, "mine.example")
-    make_site(birch, "other.example")
-    everybodys = previewed()
-    own = previewed(runs.owner_scope(reseller))
-    one = previewed(runs.user_scope("amber"))
-    foreign = previewed(runs.user_scope("birch"))
-    assert set(preview.visible(root)) == {everybodys, own, one, foreign}
-    assert set(preview.visible(reseller)) == {own, one}
-    assert not preview.visible(login).exists()
-    assert preview.sites(own, reseller).count() == 1
-    HostingUser.objects.filter(pk=amber.pk).update(owner=None)
-    assert not preview.sites(own, reseller).exists(), "whose users they are now counts"
-    assert preview.scope_of(reseller, server, user="amber") is None
-    assert preview.scope_of(reseller, server) == "owner:harborweb"
-    assert preview.scope_of(reseller, server, owner="somebody") is None
-    assert preview.scope_of(root, server) == "*"
-    assert preview.scope_of(root, server, user="birch") == "user:birch"
-    assert preview.scope_of(root, server, owner="nobody") is None
-
-
-def test_as_data(provider, make_user, make_site):
-    make_site(make_user("amber"), "new.example", "www.new.example")
-    found = previewed()
-    data = preview_told.as_data(found, preview.sites(found, None).select_related("user"))
-    assert (data["scope"], data["orders"], data["counts"]["order"]) == ("*", 1, 1)
-    (site,) = data["sites"]
-    assert (site["virtual_host"], site["user"], site["action"], site["provider"]) == (
-        "new.example", "amber", "order", "pebble",
-    )  # fmt: skip
-    assert site["names"]["added"] == ["new.example", "www.new.example"]
-
-
-def test_what_stays_says_what_it_lacks_and_an_expired_certificate_covers_nothing(
-    provider, make_user, make_site, make_installed, now
-):
-    Provider.objects.filter(pk=provider.pk).update(max_names=1)
-    user = make_user("amber")
-    full = make_site(user, "full.example", "blog.full.example")
-    make_installed(full, "full.example")
-    Domain.objects.create(virtual_host=full, name="www.full.example", added=True, position=2)
-    verdict(full, "www.full.example", "nxdomain", at=now - timedelta(hours=2))
-    make_installed(make_site(user, "bought.example"), "bought.example", days_left=-3, ours=False)
-    rows = rows_of(previewed())
-    assert (rows["full.example"].action, preview_told.covered(rows["full.example"])) == (PreviewAction.KEEP, (1, 2))
-    why = preview_told.why(rows["full.example"])
-    assert "blog.full.example: more names than the provider takes in one certificate" in why
-    assert preview_told.covered(rows["bought.example"]) == (0, 1)
