@@ -24,16 +24,16 @@ def said(**after: object) -> str:
     ("fact", "german"),
     [
         ({"directory_url": "https://ca.example/dir"}, "Verzeichnis-URL: https://ca.example/dir"),
-        ({"factors": ["passkey", "recovery codes"]}, "Zweite Faktoren: Passkey, Wiederherstellungscodes"),
+        ({"factors": ["passkey", "recovery codes"]}, "zweite Faktoren: Passkey, Wiederherstellungscodes"),
         ({"level": "user quarrybank"}, "Stufe: Benutzer quarrybank"),
         ({"level": "server"}, "Stufe: der ganze Server"),
         (
             {"eab_hmac_key": "kept for the next registration"},
             "EAB-HMAC-Schlüssel: für die nächste Registrierung bereit",
         ),
-        ({"autossl": "on"}, "AutoSSL: Eingeschaltet"),
+        ({"autossl": "on"}, "AutoSSL: Aktiv"),
         ({"replace_foreign": "yes"}, "fremde Zertifikate ersetzen: ja"),
-        ({"orders": "none"}, "neue Aufträge: keine Grenze"),
+        ({"orders": "none"}, "neue Bestellungen: keine Grenze"),
         ({"name": "user"}, "Name: user"),
     ],
 )
