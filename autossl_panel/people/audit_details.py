@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 
 # What events are about, as a menu's groups
 SUBJECTS: dict[str, Promise] = {
-    "person": gettext_lazy("Persons"),
+    "person": gettext_lazy("People"),
     "session": gettext_lazy("Sessions"),
     "second_factor": gettext_lazy("Second factors"),
     "token": gettext_lazy("API tokens"),

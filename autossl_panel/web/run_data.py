@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db.models import Count, Q, QuerySet
+from django.utils import formats
 from django.utils.translation import gettext as _
 
 from autossl_panel.autossl import log
@@ -121,7 +122,7 @@ def phases(run: Run, groups: Sequence[tuple[str, str, str, int]], sites: int) ->
     if run.surveyed_at is None:
         text = _("going on") if run.ended_at is None else _("stopped")
     elif not text:
-        text = _("in %(n).1f s") % {"n": (run.surveyed_at - run.started_at).total_seconds()}
+        text = _("in %(n)s s") % {"n": formats.number_format((run.surveyed_at - run.started_at).total_seconds(), 1)}
     bars = [PhaseBar(_("Survey"), surveyed, surveyed, (Segment("ok", 0, surveyed),), text)]
     names = {
         Phase.PROVE: _("Prove"),

@@ -175,9 +175,15 @@ def _redirect_refused(data: Facts, words: Words) -> str:
 
 def _caa(data: Facts, words: Words) -> str:
     identities = data.get("identities")
-    identity = str(identities[0]) if isinstance(identities, list) and identities else _("the CA")
+    zone = words["zone"] or _("the domain")
+    if not (isinstance(identities, list) and identities):
+        text = _(
+            "The CAA records of %(zone)s do not let this CA issue. Add a record there that names the CA, as its "
+            "documentation says."
+        )
+        return text % {"zone": zone}
     text = _('The CAA records of %(zone)s do not let this CA issue. Add at %(zone)s: CAA 0 issue "%(identity)s".')
-    return text % {"zone": words["zone"] or _("the domain"), "identity": identity}
+    return text % {"zone": zone, "identity": str(identities[0])}
 
 
 def _private_address(_data: Facts, words: Words) -> str:
