@@ -189,6 +189,10 @@ class SiteFacts:
         return self.names[0].name if self.names else ""
 
 
+# What becomes of the open order of a site that is skipped: signed, it is taken as far as staging; unsigned, given up
+FINISH, GIVE_UP = "finish", "give_up"
+
+
 @dataclass(frozen=True, slots=True)
 class Need:
     """Whether a certificate is needed. `names` are the wanted names, `missing` those the certificate lacks."""
@@ -199,6 +203,11 @@ class Need:
     names: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     detail: str | None = None
+
+    @property
+    def finishes(self) -> bool:
+        """Nothing is wanted any more, but what a CA has signed is fetched."""
+        return self.action == Action.SKIP and self.detail == FINISH
 
 
 @dataclass(frozen=True, slots=True)

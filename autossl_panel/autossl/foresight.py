@@ -75,15 +75,18 @@ class Foreseen:
         return self.chosen.choice.until if self.chosen is not None else self.plan.until
 
 
-def foresee(site: Site, outlook: Outlook, now: datetime) -> Foreseen:
-    """What a run would do with `site`, whose options are those of its own provider."""
+def foresee(site: Site, outlook: Outlook, now: datetime, *, reductions_suspended: bool = False) -> Foreseen:
+    """What a run would do with `site`, whose options are those of its own provider. `reductions_suspended`: as
+    `trouble` has it of the server.
+    """
     decision = choosing.decide(site, outlook, now)
     pinned = False
     tried: set[str] = set()
     passed = decision.chosen.passed_over if decision.chosen is not None else set()
     while decision.need.action in ASKS:
         name, seen = _name(decision), decision.site
-        plan = policy.plan(decision.need, _findings(decision), seen.facts, seen.options, now)
+        given = decision.need, _findings(decision), seen.facts, seen.options, now
+        plan = policy.plan(*given, reductions_suspended=reductions_suspended)
         tried.add(name)
         purpose = choosing.purpose_of(decision.need, seen, now)
         other = outlook.instead(plan, seen, purpose, now, tried=tried)

@@ -29,6 +29,7 @@ from . import (
     quick,
     runs,
     sites,
+    trouble,
     turns,
 )
 from . import options as option_rows
@@ -126,6 +127,7 @@ class _Work:
     room: Forecast = field(init=False)
     serve_www: bool = field(init=False)
     pace: Pace = field(init=False)
+    suspended: bool = field(init=False)
 
     def do(self) -> None:
         """All of it; the preview's row is ended at the end."""
@@ -142,6 +144,7 @@ class _Work:
         self.room = Forecast(policies.accounts)
         self.outlook = Outlook(policies, self.room, serve_www=self.serve_www, predecessor=self.known.get)
         self.pace = pace(server)
+        self.suspended = trouble.reductions_suspended(server, self.now)
         found.sites = VirtualHost.objects.filter(**self._hosts()).count()
         Preview.objects.filter(pk=found.pk).update(at=found.at, sites=found.sites)
         with quick.no_garbage_collection():
@@ -203,7 +206,8 @@ class _Work:
             for pk in part:
                 if pk not in read:
                     continue
-                found = foresight.foresee(self._asked_by_person(read[pk]), self.outlook, self.now)
+                site = self._asked_by_person(read[pk])
+                found = foresight.foresee(site, self.outlook, self.now, reductions_suspended=self.suspended)
                 free = found.orders and self._is_free(found)
                 foresight.assume(found, self.outlook, self.room, self.now)
                 row = self._row(previewed.foreseen(found, self.now), 0)

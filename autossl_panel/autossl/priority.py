@@ -1,12 +1,10 @@
-"""Which comes first: between jobs, and between names over a provider's limit (rules §4). Pure."""
+"""Which job comes first (rules §4). Pure. Between names over a provider's limit, `plan` cuts what `names` ranks."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
 from autossl_panel.autossl.facts import Action, InstalledFacts, NameFacts, Need, SiteFacts
-from autossl_panel.names import ranked
 
 URGENT, NEW, DEFECTIVE, EXTEND, RENEW, HOPELESS = range(6)
 
@@ -51,11 +49,3 @@ def urgent(installed: InstalledFacts, now: datetime) -> bool:
 def _failing(name: NameFacts) -> bool:
     failed, passed = name.last_failed_at, name.last_passed_at
     return failed is not None and (passed is None or passed < failed)
-
-
-def cut(
-    names_passed: Iterable[str], limit: int, *, main: str, covered: Collection[str]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The names that fit the provider's limit, most important first, and those over it."""
-    order = ranked(names_passed, main=main, covered=covered)
-    return order[:limit], order[limit:]

@@ -9,15 +9,13 @@ from typing import Any
 from autossl_panel.hosting.exclusion_patterns import Scope
 from autossl_panel.hosting.models import Domain, Exclusion, Server, Setting, VirtualHost
 
-from . import policies, quick
+from . import policies, policy, quick
 from .facts import ExcludedBy, InstalledFacts, NameFacts, PolicyOptions, Refused, SiteFacts
 from .models import Installation, Order, Outcome, Verdict
 from .models.providers import KEY_KINDS
 from .policies import Policies
 
 DEFECTS = ("expired", "revoked", "mismatch", "weak", "chain")
-# What a public CA's rules say of a name, and what holds for a private CA too
-PUBLIC_ONLY = "not_public"
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,16 +224,8 @@ def name_facts(
     `wildcards` are those among the site's names: they have its blocks answer for an added www., whatever the options.
     """
     ended, by = user.ended(name, added) if user.excluded or user.scope is not None else (False, None)
-    code = None
-    if ended:
-        code = "excluded"
-    elif unfit and not (user.private and unfit == PUBLIC_ONLY):
-        code = unfit
-    elif name.startswith("*."):
-        # None is proven by http-01 (RFC 8555 §7.1.3), whatever the provider takes: no DNS is at hand.
-        code = "wildcard_unsupported"
-    elif added and not user.serve_www and not any(name.endswith(one[1:]) for one in wildcards):
-        code = "www_not_served"
+    served = user.serve_www or (added and any(name.endswith(one[1:]) for one in wildcards))
+    code = policy.not_wanted(name, unfit, added=added, excluded=ended, private_ca=user.private, serve_www=served)
     if verdict is None:
         return NameFacts(name, main, added, code, ended=ended, excluded_by=by)
     return NameFacts(

@@ -17,10 +17,10 @@ from django.utils import timezone
 from autossl_panel.helper.client import Client
 from autossl_panel.hosting.models import HostingUser, Server, VirtualHost
 
-from . import holds, inventory, log, policy, quick, runs, sites, standing, turns
+from . import holds, inventory, leftovers, log, policy, quick, runs, sites, standing, turns
 from . import options as option_rows
 from .choosing import Outlook
-from .facts import Action, Need
+from .facts import GIVE_UP, Action, Need
 from .models import Job, Level, LogLine, Run, Verdict
 from .policies import Policies
 from .room import Room
@@ -151,6 +151,7 @@ class _Portion:
     standings: list[tuple[Site, standing.Standing]] = field(default_factory=list)
     checks: dict[tuple[str, str, int], list[int]] = field(default_factory=dict)
     busy: dict[int, int] = field(default_factory=dict)
+    given_up: list[int] = field(default_factory=list)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -162,6 +163,7 @@ class _Portion:
         for user_id, mine in groupby(found, key=lambda site: int(site.row["user_id"])):
             self._user(user_id, list(mine))
         standing.save(self.standings, self.now)
+        leftovers.give_up_unsigned(self.given_up, self.now)
         self.writer.lines(self.lines)
         Job.objects.bulk_create(self.jobs, batch_size=500, ignore_conflicts=True)
         for (event, reason, number), ids in self.checks.items():
@@ -178,8 +180,10 @@ class _Portion:
                 counts["busy"] += 1
                 said.append(self._line("site:busy", user_id, Level.OUT, 2, site, run=self.busy[site.row["pk"]]))
                 continue
+            if need.detail == GIVE_UP:
+                self.given_up.append(site.row["pk"])
             rest = REST.get(need.action)
-            if rest is None:
+            if rest is None or need.finishes:
                 todo.append((site, need))
                 continue
             counts[rest] += 1
@@ -249,7 +253,7 @@ class _Portion:
                     server_id=self.run.server_id,
                     virtual_host_id=one.site.row["pk"],
                     user_id=user_id,
-                    action=one.need.action,
+                    action=Action.RESUME if one.need.finishes else one.need.action,
                     reason=one.need.reason,
                     job_class=one.job_class,
                     turn=one.turn,

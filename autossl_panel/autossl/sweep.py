@@ -16,6 +16,7 @@ from . import (
     inventory,
     jobs,
     leases,
+    leftovers,
     limits,
     measuring,
     preview,
@@ -30,7 +31,7 @@ from . import (
     trouble,
 )
 from . import options as option_rows
-from .models import Job, JobOutcome, JobState, LogLine, Options, Order, OrderStatus, Run
+from .models import Job, JobOutcome, JobState, LogLine, Options, Order, Run
 from .notify import post, telling
 from .policy.needs import CLOCK_TOLERANCE
 
@@ -53,7 +54,7 @@ def sweep(server: Server, *, now: datetime | None = None) -> bool:
     now = now or timezone.now()
     with helpers.client() as helper:
         _look_for_sites(server, helper, now)
-        _give_up_orders(server, now)
+        leftovers.look(server, now)
         daily = _start_daily(server, now)
         if daily:
             _prune(server, helper)
@@ -142,20 +143,6 @@ def _heed_cancelling(server: Server, now: datetime) -> None:
     )
     due = VirtualHost.objects.filter(server=server, next_at__lte=now)
     due.filter(Exists(cancelled)).update(next_at=None, next_reason="cancelled")
-
-
-def _give_up_orders(server: Server, now: datetime) -> None:
-    """Open orders of sites that AutoSSL is off for: what is not signed yet is given up."""
-    live = Job.objects.filter(order=OuterRef("pk")).exclude(state=JobState.ENDED)
-    unsigned = Order.objects.filter(
-        hosting_users.off("virtual_host__"),
-        virtual_host__server=server,
-        closed_at__isnull=True,
-        staged_at__isnull=True,
-        status__in=[OrderStatus.PENDING, OrderStatus.READY],
-    )
-    ids = list(unsigned.exclude(Exists(live)).values_list("pk", flat=True)[:500])
-    Order.objects.filter(pk__in=ids).update(closed_at=now, closed_as="given_up")
 
 
 def _prune(server: Server, helper: Client) -> None:

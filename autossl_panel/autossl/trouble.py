@@ -11,15 +11,18 @@ from autossl_panel.hosting.models import Server
 from . import log
 from .models import Account, Run, Verdict
 from .policy.needs import CLOCK_TOLERANCE
-from .policy.trouble import Seen, ServerTrouble, troubles
-
-# Verdicts older than this say nothing of today: whatever is unknown is asked again within a day
-LATELY = timedelta(hours=25)
+from .policy.trouble import BEGAN_WITHIN, LATELY, RECENTLY, Seen, ServerTrouble, suspend_reductions, troubles
 
 
 def look(server: Server, now: datetime) -> tuple[ServerTrouble, ...]:
     """What the latest verdicts and the CA's clock say of this server."""
     return troubles(_seen(server, now), clock_offset(server))
+
+
+def reductions_suspended(server: Server, now: datetime) -> bool:
+    """Whether many of the server's names fail alike by their latest verdicts, whoever found them: then no failure may
+    cost coverage."""
+    return suspend_reductions(_seen(server, now))
 
 
 def clock_offset(server: Server) -> timedelta:
@@ -34,16 +37,21 @@ def _seen(server: Server, now: datetime) -> Iterable[Seen]:
     )
     grouped = (
         rows.annotate(
-            never=ExpressionWrapper(Q(last_passed_at__isnull=True), BooleanField()),
+            before=ExpressionWrapper(
+                Q(last_passed_at__isnull=False)
+                & (Q(first_failed_at__isnull=True) | Q(first_failed_at__gt=now - BEGAN_WITHIN)),
+                BooleanField(),
+            ),
+            recent=ExpressionWrapper(Q(at__gt=now - RECENTLY), BooleanField()),
             reason=KT("data__reason"),
             record=KT("data__record"),
         )
         .order_by()
-        .values_list("outcome", "code", "reason", "record", "never")
+        .values_list("outcome", "code", "reason", "record", "before", "recent")
         .annotate(names=Count("pk"), address=Max(KT("data__address")))
     )
-    for outcome, code, reason, kind, never, number, address in grouped:
-        yield Seen(outcome, code, number, reason or "", kind or "", address or "", passed_before=not never)
+    for outcome, code, reason, kind, before, recent, number, address in grouped:
+        yield Seen(outcome, code, number, reason or "", kind or "", address or "", bool(before), bool(recent))
 
 
 def record(run: Run, now: datetime) -> tuple[ServerTrouble, ...]:

@@ -42,7 +42,8 @@ def record(
         if finding.outcome == dcv.Outcome.PASS:
             row.last_passed_at, row.first_failed_at, row.attempts, row.retry_at = now, None, 0, None
         else:
-            _failed(row, installed, now, is_fault=finding.outcome == dcv.Outcome.FAIL)
+            covering = _covering(installed, name)
+            _failed(row, installed, now, is_fault=finding.outcome == dcv.Outcome.FAIL, covered=covering is not None)
     _save(rows.values())
 
 
@@ -63,7 +64,7 @@ def record_refused(
         kind, text = refused[name]
         before = (row.refusals or {}).get(provider)
         times = before["times"] + 1 if before is not None else 1
-        covering = installed if installed is not None and domain_names.covers(installed.names, name) else None
+        covering = _covering(installed, name)
         row.at, row.outcome, row.code = now, Outcome.FAIL, "ca_refused"
         row.data = {"name": name, "kind": kind, "text": text}
         row.last_failed_at = now
@@ -108,7 +109,13 @@ def _barred(finding: Finding) -> list[str] | None:
     ]
 
 
-def _failed(row: Verdict, installed: InstalledFacts | None, now: datetime, *, is_fault: bool) -> None:
+def _covering(installed: InstalledFacts | None, name: str) -> InstalledFacts | None:
+    """The site's certificate where it is of ours and has the name, expired or not."""
+    mine = installed is not None and installed.ours and domain_names.covers(installed.names, name)
+    return installed if mine else None
+
+
+def _failed(row: Verdict, installed: InstalledFacts | None, now: datetime, *, is_fault: bool, covered: bool) -> None:
     if is_fault:
         row.first_failed_at = row.first_failed_at or now
         row.last_failed_at = now
@@ -120,7 +127,7 @@ def _failed(row: Verdict, installed: InstalledFacts | None, now: datetime, *, is
         installed,
         now,
         random.random(),  # noqa: S311 - spreads load
-        failing_since=row.first_failed_at,
+        failing_since=None if covered else row.first_failed_at,
         points_here=row.code not in AWAY,
     )
 

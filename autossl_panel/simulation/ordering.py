@@ -31,11 +31,6 @@ PENDING_FOR = 7 * DAY
 class Orders(Ends):
     """A panel that orders."""
 
-    def new_round(self) -> None:
-        """Another runner takes over."""
-        super().new_round()
-        self.prover.new_round()
-
     def work(self, host: int, site: SiteFacts, wanted: Need, account: Account, rank: int) -> None:
         """Take up a claimed job."""
         if wanted.action == Action.RESUME:
@@ -70,13 +65,13 @@ class Orders(Ends):
     def _planned(self, task: Task) -> Plan:
         host, prover, site = task.host, self.prover, task.site
         found = prover.ask(host, task.wanted.names, self.agenda.now)
-        if prover.record(host, found, site.installed, self.moment, self.draw(host, 2)):
+        if prover.record(host, found, site.installed, self.moment, self.draw(host, 2), self.agenda.now):
             task.site = site = self.rows.facts(host, self.moment)
-            suspended = prover.suspended
-        else:
-            suspended = False
-        options = task.account.options
-        return policy.plan(task.wanted, found, site, options, self.moment, reductions_suspended=suspended)
+        given = task.wanted, found, site, task.account.options, self.moment
+        plan = policy.plan(*given)
+        if plan.reason != policy.REDUCED or not prover.suspended(self.agenda.now, self.moment):
+            return plan
+        return policy.plan(*given, reductions_suspended=True)
 
     # --- order -------------------------------------------------------------------------------------------------------
 
@@ -303,5 +298,4 @@ class Orders(Ends):
     def start(self) -> None:
         """The panel is back: what is queued goes on, what is due is surveyed with the next minute."""
         self.on = True
-        self.new_round()
         self.pump()

@@ -22,8 +22,6 @@ from .times import DAY, MINUTE, moment, second, share
 from .weather import Weather
 
 WORK = frozenset({Action.NEW, Action.RENEW, Action.EXTEND, Action.RESUME, Action.INSTALL})
-# A runner lives so long; what it has seen goes with it
-ROUND = 300
 # Of the hosts of a sweep so many are claimed at once with the facts that they were surveyed by
 FRESH = 64
 _HOST, _TURN, _EXPIRY = 24, 32, 32
@@ -70,7 +68,6 @@ class Panel:
         self._queue: list[int] = []
         self._fresh: dict[int, tuple[SiteFacts, Need, Account]] = {}
         self._rest: set[int] = set()  # without a moment of their own: the daily check looks at them
-        self._round_ends = 0
 
     # --- time --------------------------------------------------------------------------------------------------------
 
@@ -93,14 +90,7 @@ class Panel:
         self._tick()
 
     def _tick(self) -> None:
-        local = self.agenda.local
-        self.moment = moment(local)
-        if local >= self._round_ends:
-            self._round_ends = local + ROUND
-            self.new_round()
-
-    def new_round(self) -> None:
-        """Another runner takes over."""
+        self.moment = moment(self.agenda.local)
 
     def draw(self, host: int, salt: int) -> float:
         """What would be drawn at random here, alike in every play of the same seed."""

@@ -4,14 +4,14 @@ as the heart keeps them.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from autossl_panel.autossl import policy
 from autossl_panel.autossl.facts import InstalledFacts
-from autossl_panel.autossl.policy.trouble import Seen, troubles
+from autossl_panel.autossl.policy.trouble import BEGAN_WITHIN, LATELY, RECENTLY, Seen, suspend_reductions
 
 from .rows import NameRow, Rows
 from .weather import Weather
@@ -29,7 +29,9 @@ PASS, AWAY, BROKEN = Found("pass"), Found("fail", "elsewhere"), Found("fail", "h
 UNKNOWN, LIE = Found("unknown", "unknown"), Found("fail", "nxdomain")
 # Names with these lead to another server: after a month they are asked once a week
 LEAD_AWAY = frozenset({"elsewhere", "nxdomain"})
-NO_TIME = timedelta(0)
+# Passes of so many seconds are counted together
+STEP = 300
+LATELY_SECONDS, RECENT_SECONDS = int(LATELY.total_seconds()), int(RECENTLY.total_seconds())
 
 
 class Prover:
@@ -37,23 +39,28 @@ class Prover:
 
     def __init__(self, rows: Rows, weather: Weather) -> None:
         self.rows, self.weather = rows, weather
-        self._seen = 0
-        self._alike: Counter[str] = Counter()
+        # What the verdicts of all names say of the last day: how many passed that had before, by the moment; which
+        # fail, in the order in which they were asked.
+        self._passes: deque[list[int]] = deque()
+        self._failing: dict[tuple[int, int], int] = {}
 
-    def new_round(self) -> None:
-        """What the last runner saw is no longer looked at."""
-        self._seen = 0
-        self._alike.clear()
-
-    @property
-    def suspended(self) -> bool:
+    def suspended(self, at: int, now: datetime) -> bool:
         """Whether so many names that passed before fail alike that no failure may cost coverage."""
-        if not self._alike:
-            return False
-        failed = sum(self._alike.values())
-        seen = [Seen("fail", code, number, passed_before=True) for code, number in self._alike.items()]
-        seen.append(Seen("pass", "", self._seen - failed, passed_before=True))
-        return any(trouble.code == "failing_alike" for trouble in troubles(seen, NO_TIME))
+        while self._passes and self._passes[0][0] <= at - LATELY_SECONDS:
+            self._passes.popleft()
+        passed = Counter[bool]()
+        for moment, number in self._passes:
+            passed[moment > at - RECENT_SECONDS] += number
+        seen = [Seen("pass", "", number, passed_before=True, recent=recent) for recent, number in passed.items()]
+        failed = Counter[tuple[str, bool]]()
+        for (host, k), moment in reversed(self._failing.items()):
+            if moment <= at - LATELY_SECONDS:
+                break
+            row = self.rows.verdicts[host][k]
+            if row.first_failed_at is not None and row.first_failed_at > now - BEGAN_WITHIN:
+                failed[row.code, moment > at - RECENT_SECONDS] += 1
+        seen += [Seen("fail", code, number, "", "", "", True, recent) for (code, recent), number in failed.items()]
+        return suspend_reductions(seen)
 
     def ask(self, host: int, names: Collection[str], at: int) -> dict[str, Found]:
         """What preflight finds for these names of a host."""
@@ -70,12 +77,15 @@ class Prover:
                 fault = BROKEN if host in weather.flapping else AWAY
                 found |= {name: fault for k, name in enumerate(texts) if bad >> k & 1 and name in found}
         if self.rows.last_passed[host]:
-            self._seen += len(found)
-            self._alike.update(one.code or "" for one in found.values() if one.outcome == "fail")
+            passed = sum(one is PASS for one in found.values())
+            if self._passes and at < self._passes[-1][0] + STEP:
+                self._passes[-1][1] += passed
+            elif passed:
+                self._passes.append([at, passed])
         return found
 
     def record(
-        self, host: int, found: dict[str, Found], installed: InstalledFacts | None, now: datetime, draw: float
+        self, host: int, found: dict[str, Found], installed: InstalledFacts | None, now: datetime, draw: float, at: int
     ) -> bool:
         """Write verdicts; whether anything stands against any of these names now."""
         known = self.rows.verdicts.get(host)
@@ -91,7 +101,7 @@ class Prover:
             row = known.get(k)
             if one is PASS:
                 if row is not None:
-                    self._passed(known, k, row, now)
+                    self._passed(host, known, k, row, now)
                 continue
             if row is None:
                 row = known[k] = NameRow()
@@ -99,6 +109,9 @@ class Prover:
             if one.outcome == "fail":
                 row.first_failed_at = row.first_failed_at or now
                 row.last_failed_at = now
+                if self.rows.last_passed[host]:
+                    self._failing.pop((host, k), None)
+                    self._failing[host, k] = at
             if row.retry_at is None or row.retry_at <= now:
                 row.attempts += 1
                 row.retry_at = policy.retry_at(
@@ -106,19 +119,19 @@ class Prover:
                     installed,
                     now,
                     draw,
-                    failing_since=row.first_failed_at,
+                    failing_since=row.first_failed_at if not self.rows.covered[host] >> k & 1 else None,
                     points_here=row.code not in LEAD_AWAY,
                 )
         if not known:
             del self.rows.verdicts[host]
         return bool(known)
 
-    @staticmethod
-    def _passed(known: dict[int, NameRow], k: int, row: NameRow, now: datetime) -> None:
+    def _passed(self, host: int, known: dict[int, NameRow], k: int, row: NameRow, now: datetime) -> None:
         row.last_passed_at = now
         if any(until > now for _since, until, _times in row.refusals.values()):
             return  # the CA's word outranks ours
         row.first_failed_at, row.attempts, row.retry_at = None, 0, None
+        self._failing.pop((host, k), None)
         if not row.refusals:
             del known[k]
 
@@ -142,6 +155,7 @@ class Prover:
         for k in [k for k in known if mask >> k & 1]:
             row = known[k]
             row.refusals.pop(provider, None)
+            self._failing.pop((host, k), None)
             row.first_failed_at, row.attempts, row.retry_at = None, 0, None
             if not row.refusals:
                 del known[k]

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from autossl_panel.autossl.ledger import COUNTED
+from autossl_panel.autossl.ledger import COUNTED, Kind
 from autossl_panel.ca.presets import LETS_ENCRYPT, preset
 
 from .times import DAY, HOUR
@@ -38,7 +38,9 @@ SCENARIOS: Mapping[str, str] = {**STARTS, **HAPPENS, **HELPS}
 YEAR = ("migration", *HAPPENS)
 MOST_HOSTS = 1 << 21
 MOST_DAYS = 3650
-_KINDS = {str(kind) for kind in COUNTED}
+# No request is played by itself, and accounts are there from the start: see docs/operating.md, Simulating
+NOT_PLAYED = {str(Kind.REQUESTS), str(Kind.REGISTRATIONS)}
+_KINDS = {str(kind) for kind in COUNTED} - NOT_PLAYED
 _LIFETIME = re.compile(r"(\d+)\s*([dh]?)\Z")
 
 # kind, number, seconds, whether it comes back bit by bit
@@ -122,11 +124,8 @@ def limits(given: str) -> Limits:
     if given == "letsencrypt":
         known = preset(LETS_ENCRYPT)
         assert known is not None
-        # How fast requests come is the pace's business, which is no matter of days.
         return tuple(
-            (one.kind, one.number, one.seconds, one.continuous)
-            for one in known.limits
-            if one.kind not in ("requests", "registrations")
+            (one.kind, one.number, one.seconds, one.continuous) for one in known.limits if one.kind not in NOT_PLAYED
         )
     try:
         said = json.loads(Path(given).read_text(encoding="utf-8"))
@@ -144,6 +143,8 @@ def _from_file(given: str, said: object) -> Limits:
         raise SettingProblem("limits", f'{given}: an object is wanted, like {{"orders": [300, 10800]}}')
     found = []
     for kind, figures in said.items():
+        if kind in NOT_PLAYED:
+            raise SettingProblem("limits", f"{given}: “{kind}” is not played; there are {', '.join(sorted(_KINDS))}")
         if kind not in _KINDS:
             raise SettingProblem("limits", f"{given}: there is no “{kind}”; there are {', '.join(sorted(_KINDS))}")
         whole = isinstance(figures, list) and len(figures) == 2 and all(type(one) is int for one in figures)

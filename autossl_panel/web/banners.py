@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Q, QuerySet
+from django.db.models import OuterRef, Q, QuerySet
 from django.shortcuts import resolve_url
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -41,12 +41,14 @@ class Banners:
 def of(person: User, server: Server, account: Account | None, row: Options | None, now: datetime) -> Banners:
     """What a person is told above a page; `account` is that of the provider in use, with its provider.
 
-    Root also hears of those that only users, feature lists or the fallback order have.
+    Root also hears of those that only users, feature lists or the fallback order have; where the server's row says
+    that none of these is in trouble, they are not asked for.
     """
     paused = row if row is not None and row.paused_at is not None else None
     if not person.is_root:
         return Banners(paused)
-    accounts = [*([account] if account is not None else ()), *_others_in_trouble(server)]
+    others = others_in_trouble(server) if getattr(server, "others_in_trouble", True) else ()
+    accounts = [*([account] if account is not None else ()), *others]
     of_providers = [banner for one in accounts for banner in _of_provider(one, now)]
     return Banners(paused, [*of_providers, *(_of_server(one) for one in server.trouble)])
 
@@ -56,7 +58,7 @@ def of_plain(row: Options | None) -> Banners:
     return Banners(row if row is not None and row.paused_at is not None else None)
 
 
-def _others_in_trouble(server: Server) -> QuerySet[Account]:
+def others_in_trouble(server: Server | OuterRef) -> QuerySet[Account]:
     """The accounts of which there may be something to say, of providers that are in use beside the active one."""
     mine = Account.objects.select_related("provider").filter(server=server, provider__in=providers.in_use())
     in_trouble = mine.filter(Q(problem__isnull=False) | Q(down_until__isnull=False))

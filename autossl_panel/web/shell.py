@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from django.db.models import IntegerField, Model, QuerySet, Subquery
+from django.db.models import Exists, IntegerField, Model, OuterRef, QuerySet, Subquery
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
@@ -209,6 +209,9 @@ def counted_server(request: PanelRequest) -> Server:
     causes = _own(Problem.objects.filter(quiet=False), person).values("cause").distinct()
     rows = Server.objects.select_related("options__paused_by", "beat")
     rows = rows.annotate(pending_sites=_Rows(sites.union(jobs)), problem_causes=_Rows(causes))
+    if person.is_root:
+        others = banners.others_in_trouble(OuterRef("pk")).order_by().values("pk")
+        rows = rows.annotate(others_in_trouble=Exists(others))
     request.panel_server = servers.this(rows)
     return request.panel_server
 

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from autossl_panel import pki
-from autossl_panel.autossl import log, policies, sites
+from autossl_panel.autossl import log, policies, policy
 from autossl_panel.autossl.models import Certificate, Installation, Job, JobOutcome, JobState, Order, Problem
 from autossl_panel.autossl.problem_facts import TOLD_TO_ROOT
 from autossl_panel.hosting import exclusion_patterns
@@ -145,10 +145,10 @@ def _names(host: VirtualHost, certificate: Certificate | None, wrong: Sequence[P
 
 def _fit_for_a_private_ca(user: HostingUser, found: Sequence[Domain]) -> str:
     """The code of what makes a name unfit elsewhere and not here, because the user's provider is a private CA."""
-    if not any(domain.unfit == sites.PUBLIC_ONLY for domain in found):
+    if not any(domain.unfit == policy.PUBLIC_ONLY for domain in found):
         return ""
     decided = policies.for_user(user, policies.accounts_of(user.server)).of(user.pk, user.feature_list_id)
-    return sites.PUBLIC_ONLY if decided.provider is not None and decided.provider.private_ca else ""
+    return policy.PUBLIC_ONLY if decided.provider is not None and decided.provider.private_ca else ""
 
 
 def _name(

@@ -18,6 +18,7 @@ AGAIN = [
     "test_orders.py",
     "test_sweep.py",
     "test_verdicts.py",
+    "test_failing_alike.py",
     "test_log.py",
     "test_survey.py",
     "test_placing.py",

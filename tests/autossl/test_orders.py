@@ -229,9 +229,69 @@ def test_a_refused_new_order_blames_the_names_it_names(order: Order, kind: Probl
     assert order.closed_as == "refused"
 
 
-def test_a_refused_new_order_that_names_none_blames_all(order: Order) -> None:
-    found = advance(order, Ca(new_order=problem(ProblemKind.REJECTED_IDENTIFIER)))
+FORBIDDEN = "The ACME server refuses to issue a certificate for this domain name, because it is forbidden by policy"
+CAA_WORDS = "While processing CAA for {}: CAA record for amber.example prevents issuance"
+
+
+def told(kind: ProblemKind, detail: str, *parts: ca.SubProblem) -> ca.CaProblem:
+    return ca.CaProblem(kind, type=f"urn:ietf:params:acme:error:{kind}", detail=detail, status=403, subproblems=parts)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_refused_new_order_without_parts_blames_the_name_in_its_words(order: Order, name: str) -> None:
+    """Boulder sends no subproblems where it refuses just one name."""
+    said = told(ProblemKind.REJECTED_IDENTIFIER, f'Error creating new order :: Cannot issue for "{name}": {FORBIDDEN}')
+    found = advance(order, Ca(new_order=said))
+    assert (found.state, dict(found.refused)) == (State.REFUSED, {name: said})
+    assert order.closed_as == "refused"
+
+
+@pytest.mark.parametrize("detail", ["Not these names.", 'Cannot issue for "other.example": no', 'Look at "policy"'])
+def test_a_refused_new_order_that_names_none_of_ours_blames_all(order: Order, detail: str) -> None:
+    found = advance(order, Ca(new_order=told(ProblemKind.REJECTED_IDENTIFIER, detail)))
     assert list(found.refused) == list(NAMES)
+
+
+CAA_PART = ca.SubProblem(NAMES[1], "urn:ietf:params:acme:error:caa", "forbidden", ProblemKind.CAA)
+
+
+@pytest.mark.parametrize(
+    ("said", "refused"),
+    [
+        (told(ProblemKind.CAA, f"Error finalizing order :: {CAA_WORDS.format(NAMES[1])}"), [NAMES[1]]),
+        (told(ProblemKind.CAA, f"Error finalizing order :: {CAA_WORDS.format(NAMES[0])}"), [NAMES[0]]),
+        (told(ProblemKind.CAA, "Rechecking CAA for several identifiers failed", CAA_PART), [NAMES[1]]),
+        (told(ProblemKind.CAA, "CAA record for www.amber.example prevents issuance"), [NAMES[1]]),
+        (told(ProblemKind.CAA, "CAA record for amber.example prevents issuance"), list(NAMES)),
+        (told(ProblemKind.CAA, "It is forbidden."), list(NAMES)),
+        (told(ProblemKind.UNAUTHORIZED, "See the parts", CAA_PART), [NAMES[1]]),
+    ],
+)
+def test_names_that_are_refused_at_finalize_are_told_apart(
+    order: Order, said: ca.CaProblem, refused: list[str]
+) -> None:
+    """What CAA says is looked at once more there, by Boulder with and without parts."""
+    found = advance(order, Ca(new_order=state("ready"), finalize=said))
+    assert (found.state, sorted(found.refused)) == (State.REFUSED, sorted(refused))
+    assert order.closed_as == "refused"
+
+
+def test_an_order_that_is_no_longer_ours_blames_no_name(order: Order) -> None:
+    said = told(ProblemKind.UNAUTHORIZED, 'authorizations for "amber.example" not found')
+    found = advance(order, Ca(new_order=state("ready"), finalize=said))
+    assert (found.state, dict(found.refused), order.closed_as) == (State.LOST, {}, "given_up")
+
+
+def test_an_order_that_became_invalid_with_every_name_proven_says_itself_which_is_refused(order: Order) -> None:
+    said = told(ProblemKind.CAA, CAA_WORDS.format(NAMES[1]))
+    client = Ca(
+        new_order=state("ready"),
+        finalize=state("invalid", problem=said),
+        authorization=_authorization("", "valid"),
+        order=state("invalid", problem=said),
+    )
+    found = advance(order, client)
+    assert (found.state, list(found.refused), order.closed_as) == (State.REFUSED, [NAMES[1]], "refused")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ import pytest
 
 from autossl_panel.autossl.policy import (
     InstalledFacts,
-    ProviderFacts,
     accept_issued,
     cleared_by_person,
     need,
@@ -18,11 +17,9 @@ from autossl_panel.autossl.policy import (
     wished_names,
 )
 from autossl_panel.ca.errors import ProblemKind
+from autossl_panel.names import not_public
 from autossl_panel.pki import CertificateFacts
-from tests.autossl.policy_facts import DAY, HOUR, MAIN, NOW, PROVIDER, WWW, installed, options, refused, site
-
-PRIVATE = ProviderFacts("inside", 100, private_ca=True)
-WILDCARDS = ProviderFacts("wild", 100, wildcard=True)
+from tests.autossl.policy_facts import DAY, HOUR, MAIN, NOW, WWW, installed, options, refused, site
 
 
 @pytest.mark.parametrize(
@@ -44,27 +41,27 @@ def test_wished_names(domains: list[str], wished: list[tuple[str, bool]]) -> Non
 
 
 @pytest.mark.parametrize(
-    ("text", "provider", "code"),
+    ("text", "circumstances", "code"),
     [
-        ("a.com", PROVIDER, None),
-        ("printer.local", PROVIDER, "not_public"),
-        ("co.uk", None, "not_public"),
-        ("printer.local", PRIVATE, None),
-        ("single", PRIVATE, None),
-        ("a_b.com", PRIVATE, "bad_name"),
-        ("*.a.com", PROVIDER, "wildcard_unsupported"),
-        ("*.a.com", WILDCARDS, "wildcard_unsupported"),
-        ("*.a.com", None, "wildcard_unsupported"),
+        ("a.com", {}, None),
+        ("a.com", {"excluded": True}, "excluded"),
+        ("printer.local", {"excluded": True}, "excluded"),
+        ("printer.local", {}, "not_public"),
+        ("co.uk", {}, "not_public"),
+        ("printer.local", {"private_ca": True}, None),
+        ("single", {"private_ca": True}, None),
+        ("a_b.com", {}, "bad_name"),
+        ("a_b.com", {"private_ca": True}, "bad_name"),
+        ("*.a.com", {}, "wildcard_unsupported"),
+        ("*.a.com", {"private_ca": True}, "wildcard_unsupported"),
+        ("www.a.com", {"added": True}, None),
+        ("www.a.com", {"added": True, "serve_www": False}, "www_not_served"),
+        ("www.a.com", {"serve_www": False}, None),
     ],
 )
-def test_not_wanted(text: str, provider: ProviderFacts | None, code: str | None) -> None:
-    assert not_wanted(text, provider) == code
-
-
-def test_not_wanted_by_circumstance() -> None:
-    assert not_wanted("a.com", PROVIDER, excluded=True) == "excluded"
-    assert not_wanted("*.a.com", WILDCARDS, dns_at_hand=True) is None
-    assert not_wanted("www.a.com", PROVIDER, www_not_served=True) == "www_not_served"
+def test_not_wanted(text: str, circumstances: dict[str, bool], code: str | None) -> None:
+    """The table of rules §1. That the heart asks it with what its rows say is in test_sites."""
+    assert not_wanted(text, not_public(text) or "", **circumstances) == code
 
 
 def test_a_person_clears_our_own_holds_but_never_the_cas() -> None:
@@ -106,9 +103,7 @@ def test_every_kind_of_problem_is_in_the_table_above() -> None:
     assert {row[0] for row in marks[0].args[1]} == set(ProblemKind)
 
 
-def test_a_limit_that_outlasts_the_certificate_means_the_next_provider() -> None:
-    assert remedy("rate", outlasts_certificate=True) == "next_provider"
-    assert remedy("account", outlasts_certificate=True) == "stop"
+def test_a_kind_of_tomorrow_is_tried_again() -> None:
     assert remedy("something of tomorrow") == "retry_later"
 
 

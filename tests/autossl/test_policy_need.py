@@ -205,7 +205,13 @@ def test_a_pause_says_what_it_holds() -> None:
     [("pending", "give_up"), ("ready", "give_up"), ("processing", "finish"), ("valid", "finish"), (None, None)],
 )
 def test_an_open_order_of_a_stopped_site(status: str | None, detail: str | None) -> None:
-    assert need(site(off="disabled", open_order=status), options(), NOW).detail == detail
+    found = need(site(off="disabled", open_order=status), options(), NOW)
+    assert (found.action, found.detail, found.finishes) == ("skip", detail, detail == "finish")
+
+
+def test_an_order_of_a_stopped_site_that_is_staged_already_or_paused_rests() -> None:
+    assert not need(site(off="suspended", open_order="valid", stored_pair="staged"), options(), NOW).finishes
+    assert not need(site(off="suspended", open_order="valid"), options(paused=True), NOW).finishes
 
 
 @pytest.mark.parametrize(

@@ -168,9 +168,39 @@ def test_many_alike_failures_suspend_reductions_until_time_is_up() -> None:
     early = site(name(MAIN), www, installed=LATE)
     decided = plan(need(early, options(), NOW), found, early, options(), NOW, reductions_suspended=True)
     assert (decided.action, decided.reason, decided.until) == ("defer", "reductions_suspended", NOW + HOUR)
-    last = site(name(MAIN), www, installed=installed(age=90 * DAY - 30 * MINUTE))
-    decided = plan(need(last, options(), NOW), found, last, options(), NOW, reductions_suspended=True)
-    assert (decided.action, decided.reason) == ("order", "reduced_coverage")
+    for left, action in ((3 * HOUR, "defer"), (2 * HOUR, "order"), (30 * MINUTE, "order")):
+        # The last look leaves time to be signed.
+        last = site(name(MAIN), www, installed=installed(age=90 * DAY - left))
+        decided = plan(need(last, options(), NOW), found, last, options(), NOW, reductions_suspended=True)
+        assert decided.action == action
+    assert decided.reason == "reduced_coverage"
+
+
+def test_the_cut_keeps_main_domain_and_coverage_and_leaves_service_names_out_first() -> None:
+    passed = ["mail.a.com", "b.com", "www.b.com", "old.a.com", "x.y.a.com", "www.a.com", MAIN, "webmail.a.com"]
+    facts = site(
+        name(MAIN),
+        *names(*(one for one in passed if one != MAIN)),
+        installed=installed("old.a.com", age=70 * DAY),
+    )
+    found, few = {one: Found("pass") for one in passed}, options(max_names=5)
+    decided = plan(need(facts, few, NOW), found, facts, few, NOW)
+    assert decided.names == (MAIN, "www.a.com", "old.a.com", "b.com", "www.b.com")
+    assert decided.left_out == tuple((one, "over_limit") for one in ("x.y.a.com", "mail.a.com", "webmail.a.com"))
+
+
+@settings(deadline=None)
+@given(st.permutations([MAIN, WWW, BLOG, "b.com", "mail.b.com", "c.net"]), st.integers(1, 9))
+def test_a_cut_loses_no_name_and_depends_on_no_order(passed: list[str], limit: int) -> None:
+    few, found = options(max_names=limit), {one: Found("pass") for one in passed}
+    facts = site(*(name(one) for one in passed), installed=None)
+    decided = plan(need(facts, few, NOW), found, facts, few, NOW)
+    over = [one for one, code in decided.left_out if code == "over_limit"]
+    assert sorted([*decided.names, *over]) == sorted(passed)
+    assert len(decided.names) == min(limit, len(passed))
+    alike = site(*(name(one) for one in sorted(passed)), installed=None)
+    assert plan(need(alike, few, NOW), found, alike, few, NOW).names == decided.names
+    assert decided.names[0] == MAIN
 
 
 def test_the_cut_comes_after_dcv_and_what_it_displaces_does_not_block() -> None:

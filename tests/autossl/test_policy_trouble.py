@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import product
 
 import pytest
 
 from autossl_panel.autossl.policy import Action, InstalledFacts, Need, Plan, need, plan
-from autossl_panel.autossl.policy.trouble import Seen, ServerTrouble, troubles
+from autossl_panel.autossl.policy.trouble import Seen, ServerTrouble, suspend_reductions, troubles
 from autossl_panel.names import covers
 from tests.autossl.policy_facts import (
     BLOG,
@@ -151,7 +152,11 @@ TOLD: list[tuple[str, list[Seen], timedelta, list[ServerTrouble]]] = [
     ("alike", [fails("nxdomain", 10), passes(9)], timedelta(0),
      [ServerTrouble("failing_alike", 10, {"code": "nxdomain"})]),
     ("alike-but-few", [fails("nxdomain", 9)], timedelta(0), []),
-    ("alike-but-not-most", [fails("nxdomain", 10), passes(10)], timedelta(0), []),
+    ("alike-each-www", [fails("http_status", 10), passes(10)], timedelta(0),
+     [ServerTrouble("failing_alike", 10, {"code": "http_status"})]),
+    ("alike-but-not-a-third", [fails("nxdomain", 10), passes(20)], timedelta(0), []),
+    ("alike-by-the-hour", [fails("nxdomain", 3), passes(90), replace(fails("nxdomain", 10), recent=True)], timedelta(0),
+     [ServerTrouble("failing_alike", 10, {"code": "nxdomain"})]),
     ("never-passed-says-nothing", [Seen("fail", "nxdomain", 50)], timedelta(0), []),
 ]  # fmt: skip
 
@@ -159,3 +164,4 @@ TOLD: list[tuple[str, list[Seen], timedelta, list[ServerTrouble]]] = [
 @pytest.mark.parametrize(("seen", "offset", "told"), [row[1:] for row in TOLD], ids=[row[0] for row in TOLD])
 def test_what_is_wrong_with_the_server(seen: list[Seen], offset: timedelta, told: list[ServerTrouble]) -> None:
     assert list(troubles(seen, offset)) == told
+    assert suspend_reductions(seen) == any(one.code == "failing_alike" for one in told)

@@ -1,13 +1,11 @@
-"""Between jobs and between names (rules §4)."""
+"""Between jobs (rules §4); between names, see test_policy_plan and tests/test_names.py."""
 
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from autossl_panel.autossl.policy import PolicyOptions, SiteFacts, need
-from autossl_panel.autossl.priority import cut, job_class, turn
+from autossl_panel.autossl.priority import job_class, turn
 from tests.autossl.policy_facts import BLOG, DAY, MAIN, NOW, WWW, installed, name, names, options, site
 
 FAILING = names(MAIN, WWW, last_failed_at=NOW, last_passed_at=NOW - DAY)
@@ -43,20 +41,3 @@ def test_a_reissue_for_the_key_type_waits_for_all_that_is_due() -> None:
     first_reissue = turn(0, need(site(), settings, NOW))
     assert turn(0, need(due, settings, NOW)) == 0
     assert turn(100_000, need(due, settings, NOW)) < first_reissue < turn(1, need(site(), settings, NOW))
-
-
-def test_cut() -> None:
-    passed = ["mail.a.com", "b.com", "www.b.com", "old.a.com", "x.y.a.com", "www.a.com", "a.com", "webmail.a.com"]
-    kept, over = cut(passed, 5, main="a.com", covered=("old.a.com",))
-    assert kept == ("a.com", "www.a.com", "old.a.com", "b.com", "www.b.com")
-    assert over == ("x.y.a.com", "mail.a.com", "webmail.a.com")
-
-
-@settings(deadline=None)
-@given(st.lists(st.sampled_from([MAIN, WWW, BLOG, "b.com", "mail.b.com", "*.c.com"]), unique=True), st.integers(0, 9))
-def test_a_cut_loses_no_name_and_depends_on_no_order(passed: list[str], limit: int) -> None:
-    kept, over = cut(passed, limit, main=MAIN, covered=(BLOG,))
-    assert sorted(kept + over) == sorted(passed)
-    assert len(kept) == min(limit, len(passed))
-    assert cut(reversed(passed), limit, main=MAIN, covered=(BLOG,)) == (kept, over)
-    assert MAIN not in over or limit == 0

@@ -10,6 +10,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from autossl_panel import names
 from autossl_panel.autossl import choices, options, policy, providers, sites, standing
 from autossl_panel.autossl.models import Account, AccountStatus, Outcome, Provider, ProviderState, Verdict
 from autossl_panel.hosting import exclusion_patterns
@@ -148,6 +149,29 @@ def test_a_pattern_ends_the_wish_and_says_which(
     problem = standing.of(site, need).problem
     assert problem is not None
     assert problem["data"] == {"pattern": "*", "level": "user"}
+
+
+@pytest.mark.parametrize("private", [True, False])
+@pytest.mark.parametrize("serve_www", [True, False])
+def test_which_names_are_wanted_is_asked_with_the_providers_rules_and_the_options(
+    server: Server, provider: Provider, make_user: Make, make_site: Make, now: datetime, private: bool, serve_www: bool
+) -> None:
+    """What the survey, jobs and previews decide by: the table itself is in test_policy_names_and_failures."""
+    host = make_site(make_user("anna"), "anna.example.com", "printer.local", "a_b.example.com", "*.example.org")
+    host.domains.create(name="www.anna.example.com", added=True, position=4)
+    for row in host.domains.all():
+        host.domains.filter(pk=row.pk).update(unfit=names.not_public(row.name) or "")
+    Provider.objects.update(private_ca=private)
+    [site] = sites.read({"server_id": server.pk}, sites.policy_options(server), now, serve_www=serve_www).values()
+    assert {one.name: one.not_wanted for one in site.facts.names} == {
+        "anna.example.com": None,
+        "printer.local": None if private else "not_public",
+        "a_b.example.com": "bad_name",
+        "*.example.org": "wildcard_unsupported",
+        "www.anna.example.com": None if serve_www else "www_not_served",
+    }
+    wanted = policy.need(site.facts, site.options, now).names
+    assert ("printer.local" in wanted, "www.anna.example.com" in wanted) == (private, serve_www)
 
 
 def test_choices_and_patterns_cost_no_question_a_site(

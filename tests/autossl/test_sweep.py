@@ -115,11 +115,13 @@ def test_a_new_panel_whose_minute_is_still_ahead_begins_today(server: Server) ->
 
 
 @pytest.mark.parametrize(
-    ("status", "kept"), [("pending", False), ("ready", False), ("processing", True), ("valid", True)]
+    ("status", "signed"), [("pending", False), ("ready", False), ("processing", True), ("valid", True)]
 )
-def test_an_open_order_of_a_disabled_user_is_given_up_unless_it_is_being_signed(
-    server: Server, host: VirtualHost, provider: Provider, status: str, kept: bool
+def test_an_open_order_of_a_disabled_user_is_given_up_or_if_it_is_being_signed_fetched(
+    server: Server, host: VirtualHost, provider: Provider, status: str, signed: bool
 ) -> None:
+    """How a job fetches it, and what becomes of it then, is in test_leftovers."""
+    VirtualHost.objects.update(next_at=None)
     order = Order.objects.create(
         ident="o-1", virtual_host=host, provider=provider, account=provider.accounts.get(), names=["amber.example"],
         reason="missing", key_type="p256", created_at=NOON, status=status,
@@ -128,9 +130,33 @@ def test_an_open_order_of_a_disabled_user_is_given_up_unless_it_is_being_signed(
     order.refresh_from_db()
     assert order.closed_at is None, "the user is enabled"
     type(host.user).objects.update(autossl=Setting.OFF)
-    swept(server)
+    Order.objects.update(retry_at=NOON + timedelta(minutes=5))
+    assert swept(server) == []
     order.refresh_from_db()
-    assert (order.closed_at is None) is kept
+    assert (order.closed_at is None) is signed
+    # Where the CA said when to ask again, not before that
+    later = NOON + timedelta(minutes=5)
+    assert swept(server, later) == ([runs.DUE] if signed else [])
+    # It forgets the order in the end, whatever came of it.
+    Order.objects.update(expires=NOON + timedelta(days=7))
+    swept(server, NOON + timedelta(days=7))
+    order.refresh_from_db()
+    assert order.closed_as == "given_up"
+
+
+@pytest.mark.parametrize(("column", "value"), [("suspended", True), ("autossl", Setting.OFF)])
+def test_an_order_that_no_ca_says_the_end_of_is_given_up_after_a_month(
+    server: Server, host: VirtualHost, provider: Provider, column: str, value: object
+) -> None:
+    Order.objects.create(
+        ident="o-1", virtual_host=host, provider=provider, account=provider.accounts.get(), names=["amber.example"],
+        reason="missing", key_type="p256", created_at=NOON, status="processing",
+    )  # fmt: skip
+    type(host.user).objects.update(**{column: value})
+    swept(server, NOON + timedelta(days=29))
+    assert Order.objects.filter(closed_at__isnull=True).exists()
+    swept(server, NOON + timedelta(days=30))
+    assert not Order.objects.filter(closed_at__isnull=True).exists()
 
 
 def test_while_paused_nothing_is_started_but_the_daily_look(server: Server, host: VirtualHost) -> None:

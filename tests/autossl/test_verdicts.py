@@ -1,10 +1,11 @@
 """What DCV and the CA found for a name, as rows: rows of failures, refusals, and what a certificate forgives."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from autossl_panel.autossl import holds, sites, verdicts
+from autossl_panel.autossl.facts import InstalledFacts
 from autossl_panel.autossl.models import Provider, Verdict
 from autossl_panel.dcv import Finding, Outcome
 from autossl_panel.hosting.models import VirtualHost
@@ -23,12 +24,43 @@ def found(outcome, code=None, answer="dns", data=None, caa=None):
     return Finding(NAME, outcome, code, data or {}, ("192.0.2.1",), answer, 0.1, caa)
 
 
+def certificate(*names, left, ours=True):
+    """So many days before its end, seen from now."""
+    not_after = datetime.now(UTC) + timedelta(days=left)
+    return InstalledFacts(names, not_after - timedelta(days=90), not_after, ours)
+
+
 def record(host, finding, now, provider="pebble"):
     verdicts.record(host.pk, [finding], None, now, provider=provider)
 
 
 def refuse(host, now, provider="pebble"):
     verdicts.record_refused(host.pk, {NAME: ("caa", "no")}, now, provider=provider)
+
+
+MONTH = timedelta(days=31)
+
+
+@pytest.mark.parametrize(
+    ("installed", "code", "pause"),
+    [
+        (None, "nxdomain", 7),
+        (certificate(NAME, left=60), "nxdomain", 1),
+        (certificate(NAME, left=-2), "nxdomain", 1),
+        (certificate("*.example", left=60), "nxdomain", 1),
+        (certificate("other.example", left=60), "nxdomain", 7),
+        (certificate(NAME, left=60, ours=False), "nxdomain", 7),
+        (None, "http_status", 1),
+    ],
+    ids=["uncovered", "covered", "expired", "wildcard", "another-name", "anothers", "points-here"],
+)
+def test_only_an_uncovered_name_that_leads_away_is_asked_weekly(host, now, installed, code, pause):
+    for at in (now - MONTH, now):
+        Verdict.objects.update(retry_at=None, attempts=9)
+        verdicts.record(host.pk, [found(Outcome.FAIL, code)], installed, at, provider="pebble")
+    assert verdict().first_failed_at == now - MONTH
+    waits = verdict().retry_at - now
+    assert timedelta(days=pause) <= waits <= timedelta(days=pause * 1.1)
 
 
 def verdict():

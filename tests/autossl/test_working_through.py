@@ -110,32 +110,53 @@ def test_names_that_all_fail_fail_the_job_and_wait_on_their_ladder(parts: Parts)
 
 
 class Refusing(ca.Client):
-    """A CA that takes no order for a name of these."""
+    """A CA that takes no order for a name of these: it says so with parts or, as Boulder of one name, in words only; or
+    else finds out when the order is to be finalized.
+    """
 
     refused: Sequence[str] = ()
+    how = "parts"
 
     def new_order(self, names: Sequence[str], **more: Any) -> ca.OrderState:
         bad = [name for name in names if name in self.refused]
-        if bad:
-            kind = ca.ProblemKind.REJECTED_IDENTIFIER
-            urn = "urn:ietf:params:acme:error:rejectedIdentifier"
-            parts = tuple(ca.SubProblem(name, urn, f"{name} is on a list", kind) for name in bad)
-            raise ca.CaProblem(kind, type=urn, detail="Some names are refused", status=403, subproblems=parts)
+        if bad and self.how != "finalize":
+            raise self._refusal(ca.ProblemKind.REJECTED_IDENTIFIER, bad)
+        self.asked = bad
         return super().new_order(names, **more)
 
+    def finalize(self, url: str, csr: bytes, *, order_url: str) -> ca.OrderState:
+        if self.asked:
+            raise self._refusal(ca.ProblemKind.CAA, self.asked)
+        return super().finalize(url, csr, order_url=order_url)
 
+    def _refusal(self, kind: ca.ProblemKind, bad: Sequence[str]) -> ca.CaProblem:
+        urn = f"urn:ietf:params:acme:error:{kind}"
+        parts = tuple(ca.SubProblem(name, urn, f"{name} is on a list", kind) for name in bad)
+        if self.how == "parts":
+            return ca.CaProblem(kind, type=urn, detail="Some names are refused", status=403, subproblems=parts)
+        text = 'Cannot issue for "{0}": {0} is on a list' if self.how == "words" else CAA_WORDS
+        return ca.CaProblem(kind, type=urn, detail=text.format(bad[0]), status=403)
+
+
+CAA_WORDS = "Error finalizing order :: While processing CAA for {0}: CAA record for amber.example prevents issuance"
+
+
+@pytest.mark.parametrize(
+    ("how", "kind"), [("parts", "rejectedIdentifier"), ("words", "rejectedIdentifier"), ("finalize", "caa")]
+)
 def test_a_name_that_the_ca_refuses_is_left_out_of_one_further_order(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch
+    parts: Parts, monkeypatch: pytest.MonkeyPatch, how: str, kind: str
 ) -> None:
-    monkeypatch.setattr(registration, "client", lambda account: _refusing(account, [WWW]))
+    monkeypatch.setattr(registration, "client", lambda account: _refusing(account, [WWW], how))
     run = parts.run()
     assert outcome(parts.job(run, MAIN)) == (JobOutcome.SECURED, "missing")
     events = parts.events(run, MAIN)
     assert events.count("plan:order") == 2
     assert events.count("order:name_refused") == 1
+    assert Verdict.objects.get(domain__name=MAIN).outcome == "pass"
     verdict = Verdict.objects.get(domain__name=WWW)
-    assert verdict.code == "ca_refused"
-    assert verdict.data["text"] == f"{WWW} is on a list"
+    assert (verdict.code, verdict.data["kind"]) == ("ca_refused", kind)
+    assert WWW in verdict.data["text"]
     assert verdict.refusals is not None
     refusal = verdict.refusals["pebble"]
     assert refusal["times"] == 1
@@ -161,14 +182,14 @@ def test_when_the_ca_refuses_every_name_there_is_no_further_order(
     assert host.next_at > datetime.now(UTC) + timedelta(hours=20)
 
 
-def _refusing(account: Any, names: Sequence[str]) -> ca.Client:
+def _refusing(account: Any, names: Sequence[str], how: str = "parts") -> ca.Client:
     made = Refusing(
         account.provider.directory_url,
         registration.keys.made(account),
         account.url,
         ca_bundle=registration.keys.bundle(account.provider),
     )
-    made.refused = names
+    made.refused, made.how = names, how
     return made
 
 

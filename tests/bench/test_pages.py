@@ -23,6 +23,8 @@ NOT_LOOKED_AT = {
     "audit-ndjson": "a file, streamed",
     "recovery-codes-text": "a file, while the codes are new",
     "preview-json": "a file",
+    "json-api": "for programs",
+    "uapi": "for programs",
 }
 
 

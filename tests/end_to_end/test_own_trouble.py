@@ -17,6 +17,7 @@ from autossl_panel.autossl.models import (
     Job,
     JobOutcome,
     Kind,
+    Lease,
     LogLine,
     Message,
     Notice,
@@ -25,13 +26,14 @@ from autossl_panel.autossl.models import (
     Run,
 )
 from autossl_panel.autossl.notify import telling
-from autossl_panel.dcv.fetch import Fetched, Fetcher
+from autossl_panel.dcv.fetch import Fetched, Fetcher, has_route
 from autossl_panel.hosting.models import Server, SiteState, VirtualHost
 from autossl_panel.sandbox.box import Box
 from autossl_panel.sandbox.sites import Site
 from tests.autossl.parts import Parts, parts_of
 from tests.ca.authority import MiniCa
 from tests.ca.rogue import Asked, RogueCa, answer
+from tests.support import no_way_out
 from tests.support.rogue_provider import asked_for, use
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -117,17 +119,16 @@ def test_a_resolver_that_does_not_answer_defers_and_is_told(secured: Parts) -> N
     renewed_when_mended(parts)
 
 
-def test_a_family_without_a_route_defers_and_is_told(secured: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whether this machine has IPv6 is not for a test to change: the kernel's answer of one that has none is put in."""
-    parts = secured
-    fetch = Fetcher.fetch
-
-    async def without_ipv6(self: Fetcher, name: str, address: str, token: str, expected: bytes) -> Fetched:
-        if ":" in address:
-            return Fetched(address, "unknown", "no_route", hop_address=address)
-        return await fetch(self, name, address, token, expected)
-
-    monkeypatch.setattr(Fetcher, "fetch", without_ipv6)
+def test_a_family_without_a_route_defers_and_is_told(request: pytest.FixtureRequest) -> None:
+    """The kernel itself says that it has no route, in a namespace without one; where nobody may make such a namespace,
+    its answer is put in.
+    """
+    if not no_way_out.is_inside():
+        if no_way_out.passes_inside(request.node):
+            return
+        _without_ipv6(request.getfixturevalue("monkeypatch"))
+    parts: Parts = request.getfixturevalue("secured")
+    assert not has_route("fd00:53::1") or not no_way_out.is_inside()
     parts.box.set_dns(WWW, a=[parts.box.address], aaaa=["fd00:53::1"])
     try:
         run = due(parts)
@@ -139,6 +140,17 @@ def test_a_family_without_a_route_defers_and_is_told(secured: Parts, monkeypatch
     finally:
         parts.box.set_dns(WWW, a=[parts.box.address])
     renewed_when_mended(parts)
+
+
+def _without_ipv6(patch: pytest.MonkeyPatch) -> None:
+    fetch = Fetcher.fetch
+
+    async def without_ipv6(self: Fetcher, name: str, address: str, token: str, expected: bytes) -> Fetched:
+        if ":" in address:
+            return Fetched(address, "unknown", "no_route", hop_address=address)
+        return await fetch(self, name, address, token, expected)
+
+    patch.setattr(Fetcher, "fetch", without_ipv6)
 
 
 class OffCa(RogueCa):
@@ -177,10 +189,15 @@ def test_a_clock_ten_minutes_off_holds_and_is_told_and_goes_on_when_it_is_right(
         run = parts.run()
         assert not Job.objects.filter(run=run).exists()
         assert told(parts, run) == {"clock"}
-        # Set right, the sweep notices within a minute.
+        # Still wrong, a sweep begins nothing.
+        assert sweep.sweep(parts.server)
+        assert not Run.objects.filter(scope=runs.DUE).exists()
+        # Set right, the next one notices within a minute, and begins what the clock held.
         rogue.offset = timedelta(0)
-        sweep._heed_clock(parts.server, datetime.now(UTC))
-        assert parts.site(MAIN).next_at is not None
+        Lease.objects.filter(name=sweep.sweep_lease(parts.server)).delete()
+        assert sweep.sweep(parts.server)
         assert abs(Provider.objects.get(name="rogue").clock_offset) < 5
-        due(parts)
+        run = Run.objects.get(scope=runs.DUE)
+        assert parts.site(MAIN).next_at == run.started_at
+        jobs.work_through(run.pk, stop=threading.Event())
         assert asked_for(rogue) == [[MAIN, WWW]] * len(asked_for(rogue)) != []

@@ -28,9 +28,9 @@ def enter(module: str, arguments: list[str]) -> Stand | None:
     None where the machine lets nobody make one: the pictures then show loopback addresses and high ports.
     """
     if _INSIDE in os.environ:
-        _bring_up("lo", "127.0.0.1", "255.0.0.0")
-        _bring_up("lo:0", OURS, "255.255.255.0")
-        _bring_up("lo:1", OTHERS, "255.255.255.0")
+        bring_up("lo", "127.0.0.1", "255.0.0.0")
+        bring_up("lo:0", OURS, "255.255.255.0")
+        bring_up("lo:1", OTHERS, "255.255.255.0")
         return STAND
     unshare = shutil.which("unshare")
     words = [unshare or "", "--net", *([] if os.geteuid() == 0 else ["--map-root-user"])]
@@ -40,7 +40,7 @@ def enter(module: str, arguments: list[str]) -> Stand | None:
     os.execve(unshare, again, {**os.environ, _INSIDE: "1"})
 
 
-def _bring_up(name: str, address: str, mask: str) -> None:
+def bring_up(name: str, address: str, mask: str) -> None:
     """An address on the loopback interface, with all its network."""
     with socket.socket() as anything:
         for number, value in ((_SET_ADDRESS, address), (_SET_MASK, mask)):

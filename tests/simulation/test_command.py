@@ -107,6 +107,8 @@ def test_wrong_use_names_the_option_and_the_cause(
         ("{", "is no JSON"),
         ("[]", "an object is wanted"),
         ('{"rain": [1, 2]}', "there is no “rain”"),
+        ('{"requests": [20, 1]}', "“requests” is not played"),
+        ('{"registrations": [10, 10800]}', "“registrations” is not played"),
         ('{"orders": [0, 2]}', "“orders” is [how many, within how many seconds]"),
         ('{"orders": [3, 0]}', "“orders” is [how many"),
         ('{"orders": 3}', "“orders” is [how many"),

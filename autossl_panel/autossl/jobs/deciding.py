@@ -24,8 +24,6 @@ from .probing import may_probe
 from .proving import ENDS, withdrawn
 from .work import Bench, Task
 
-# Needs that an order answers which is open or was issued already
-OPENED = (Action.RESUME, Action.INSTALL)
 PLANNED = {
     Action.KEEP: (JobOutcome.KEPT, Level.OUT),
     Action.DEFER: (JobOutcome.DEFERRED, Level.WARN),
@@ -62,10 +60,7 @@ class _Step:
             task.claim.save(lines=self.lines)
             return Again()
         task.site = _with_failures(task, self.now)
-        suspended = bench.suspicion.suspended
-        plan = policy.plan(
-            task.need, task.findings, task.site.facts, task.site.options, self.now, reductions_suspended=suspended
-        )
+        plan = self._plan()
         task.tried.add(task.provider.name)
         purpose = choosing.purpose_of(task.need, task.site, self.now)
         other = bench.outlook.instead(plan, task.site, purpose, self.now, tried=task.tried)
@@ -73,6 +68,15 @@ class _Step:
             task.claim.save(lines=self.lines)
             return Elsewhere(other, Chosen(Choice(other, "provider_instead")), pinned=True)
         return self._follow(plan)
+
+    def _plan(self) -> Plan:
+        """What the verdicts mean. Before one costs coverage, those of all the server's names are looked at."""
+        task = self.task
+        given = task.need, task.findings, task.site.facts, task.site.options, self.now
+        plan = policy.plan(*given)
+        if plan.reason != policy.REDUCED or not self.bench.reductions_suspended(self.now):
+            return plan
+        return policy.plan(*given, reductions_suspended=True)
 
     def _follow(self, plan: Plan) -> Move | Unready:
         task = self.task
@@ -161,7 +165,7 @@ def decide(bench: Bench, caller: Caller, task: Task) -> Move:
     account = bench.policies.accounts.get(task.provider.account)
     if account is None:
         return Again()
-    lines = [] if task.recorded else _verdict_lines(bench, task)
+    lines = [] if task.recorded else _verdict_lines(task)
     unready = None
     if _may_order(task):
         unready = caller.ready(account)
@@ -189,7 +193,7 @@ def again(bench: Bench, task: Task, code: str) -> Move:
     before = bench.settings_for(task.provider)
     task.site, task.need, task.chosen, task.pinned = decision.site, decision.need, decision.chosen, False
     task.looked_at = now
-    if task.need.action in OPENED:
+    if task.takes_up:
         return TakeUp()
     return _go_on(bench, task, before, now, code=code)
 
@@ -240,10 +244,7 @@ def _serve(task: Task, before: dcv.Settings, after: dcv.Settings) -> bool:
     )
 
 
-def _verdict_lines(bench: Bench, task: Task) -> list[LogLine]:
-    passed = {name.name for name in task.site.facts.names if name.last_passed_at is not None}
-    for finding in task.findings.values():
-        bench.suspicion.note(finding.name in passed, finding)
+def _verdict_lines(task: Task) -> list[LogLine]:
     return [_verdict_line(task, finding) for finding in task.findings.values()]
 
 

@@ -13,7 +13,8 @@ from django.utils import timezone
 
 from autossl_panel.helper.client import HelperGone, HelperProblem
 
-from .. import install, leases, log
+from .. import install, leases, log, policy, sites
+from ..facts import Action
 from ..models import Job, JobOutcome, JobState, Level, LogLine, Options, Phase
 from .claims import writing
 from .endings import Ending, finish
@@ -98,7 +99,7 @@ class Installer(threading.Thread):
                 self._settled = True
             if jobs and self._paused():
                 self._put_off(jobs)
-            elif jobs:
+            elif jobs := self._wanted(jobs):
                 self._activate(jobs)
         except HelperGone:
             # `serve` starts another; what was begun is settled then.
@@ -136,6 +137,27 @@ class Installer(threading.Thread):
     def _paused(self) -> bool:
         """Whether somebody paused AutoSSL, this moment: nothing is installed then, what is staged waits."""
         return Options.objects.filter(server=self.bench.server, paused_at__isnull=False).exists()
+
+    def _wanted(self, jobs: Sequence[Job]) -> list[Job]:
+        """The jobs whose sites want it this moment. Of the others it stays staged for when they are back: the user was
+        suspended meanwhile, or it was only to be finished.
+        """
+        if not jobs:
+            return []
+        bench, now = self.bench, timezone.now()
+        serve_www = bench.options.serve_www
+        found = sites.read_ids([job.virtual_host_id for job in jobs], bench.policies, now, serve_www=serve_www)
+        needs = {host: policy.need(site.facts, site.options, now) for host, site in found.items()}
+        left, over = [], []
+        for job in jobs:
+            need = needs[job.virtual_host_id]
+            if need.action == Action.SKIP and need.reason != "no_provider":
+                line = _line(job, "install:stays_staged", Level.OUT, reason=need.reason, text="", where="")
+                over.append(Ending(None, job, JobOutcome.SKIPPED, need.reason, lines=[line]))
+            else:
+                left.append(job)
+        finish(bench.server, over)
+        return left
 
     def _put_off(self, jobs: Sequence[Job]) -> None:
         """Certificates stay staged until AutoSSL goes on."""

@@ -28,6 +28,8 @@ log = logging.getLogger("autossl_panel.jobs")
 
 # A first order of each provider, and one more for what the CA left of it
 MOST_ORDERS = 2
+# How far an order got, where that means the same for a site that wants nothing more
+BY_THEMSELVES = (State.STAGED, State.STOPPED, State.WAITS)
 # More than any job takes that is not going round in a circle
 MOST_MOVES = 40
 
@@ -62,7 +64,7 @@ class Orderer(threading.Thread):
     def _work(self, task: Task) -> None:
         try:
             with pacing.in_spite_of(urgency.despite(task.site.facts, timezone.now())):
-                self._go(task, TakeUp() if task.need.action in deciding.OPENED else Decide())
+                self._go(task, TakeUp() if task.takes_up else Decide())
         except ClaimLost:
             self.bench.left(task.claim)
         except DatabaseError:
@@ -108,9 +110,25 @@ class Orderer(threading.Thread):
             return None
         with bench.place_at(order.account), keys.in_use(order.account, stop=bench.stopping.is_set) as ours:
             found = self._progress(task, order, fresh=fresh) if ours else orders.Progress(State.STOPPED)
+        if task.need.finishes and not (isinstance(found, orders.Progress) and found.state in BY_THEMSELVES):
+            return self._no_further(task, order)
         if isinstance(found, Unready):
             return trouble.unready(bench, task, order.account, found)
         return self._after(task, order, found)
+
+    def _no_further(self, task: Task, order: Order) -> Move:
+        """An order that is only to be finished came no further: later again where it is open; nothing in its place."""
+        if self.bench.stopping.is_set():
+            return None
+        if order.closed_at is not None:
+            self.bench.end(task, JobOutcome.SKIPPED, task.need.reason)
+            return None
+        now = timezone.now()
+        if order.retry_at is None or order.retry_at <= now:
+            order.retry_at = now + orders.ASK_AGAIN
+            task.claim.save(order, ["retry_at"])
+        self.bench.end(task, JobOutcome.WAITING, "order_open", until=order.retry_at)
+        return None
 
     def _progress(self, task: Task, order: Order, *, fresh: bool) -> orders.Progress | Unready:
         """Where the CA lets the order get to; why it cannot even be asked."""

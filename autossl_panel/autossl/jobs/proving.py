@@ -53,7 +53,7 @@ def begin(bench: Bench, claims: list[Claim], now: datetime) -> list[Task]:
         task = Task(claim, decision.site, decision.need, now, decision.chosen)
         if claim.job.run_id in bench.cancelled:
             bench.end(task, JobOutcome.CANCELLED, "cancelled")
-        elif (outcome := ENDS.get(decision.need.action)) is not None:
+        elif (outcome := ENDS.get(decision.need.action)) is not None and not decision.need.finishes:
             bench.end(task, outcome, decision.need.reason, until=decision.need.until)
         elif decision.chosen is not None and decision.chosen.provider is None:
             waiting.for_a_provider(bench, task, decision.chosen, now)
@@ -108,7 +108,7 @@ def attach(bench: Bench, tasks: list[Task]) -> list[Task]:
 
 def _unattached(task: Task, bench: Bench) -> bool:
     host = task.job.virtual_host
-    return not host.attached and task.need.action != Action.INSTALL
+    return not host.attached and task.need.action != Action.INSTALL and not task.need.finishes
 
 
 def _attached(bench: Bench, task: Task, results: Mapping[str, Result]) -> bool:

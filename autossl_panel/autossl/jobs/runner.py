@@ -20,7 +20,6 @@ from autossl_panel.helper.client import Client as Helper
 from autossl_panel.hosting.models import Server
 
 from .. import leases
-from ..facts import Action
 from ..models import Job, JobOutcome, JobState, Slot
 from . import claims, proving
 from .endings import Ending, finish
@@ -194,7 +193,7 @@ class Runner:
     def _prove(self, tasks: list[Task]) -> None:
         asked = []
         for task in tasks:
-            if task.need.action in (Action.RESUME, Action.INSTALL):
+            if task.takes_up:
                 proving.go_on(self.bench, task)
             else:
                 asked.append(task)

@@ -29,7 +29,7 @@ def _resume(bench: Bench, task: Task) -> Move:
     if order is None:
         return Again()
     if order.staged_at is None:
-        move = _instead(bench, task, order)
+        move = _only_finished(bench, task, order) if task.need.finishes else _instead(bench, task, order)
         if not isinstance(move, Order):
             return move
     event = "order:staged_before" if order.staged_at is not None else "order:resumed"
@@ -65,6 +65,16 @@ def _instead(bench: Bench, task: Task, order: Order) -> Order | Move:
     if health.half_open and candidate is not None:
         probe = Chosen(Choice(candidate.provider, "provider_probe"))
         task.claim.save(lines=waiting.chosen_lines(bench, task, probe))
+    return order
+
+
+def _only_finished(bench: Bench, task: Task, order: Order) -> Order | Move:
+    """The order of a site that wants nothing more: what is signed is fetched, nothing asked for anew."""
+    if order.status not in (OrderStatus.PROCESSING, OrderStatus.VALID):
+        return _given_up(task, order, task.need.reason)
+    if order.retry_at is not None and order.retry_at > timezone.now():
+        bench.end(task, JobOutcome.WAITING, "order_open", until=order.retry_at)
+        return None
     return order
 
 

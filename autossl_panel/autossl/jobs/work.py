@@ -2,6 +2,7 @@
 
 import queue
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,19 +17,20 @@ from autossl_panel.helper.client import Client as Helper
 from autossl_panel.hosting.models import Server
 
 from .. import options as option_rows
-from .. import sites
+from .. import sites, trouble
 from ..choosing import Chosen, Outlook
-from ..facts import Need, ProviderFacts
+from ..facts import Action, Need, ProviderFacts
 from ..models import Account, Job, JobOutcome, JobState, Level, LogLine, Options, Run
 from ..policies import Policies
 from ..policy import ProviderHealth
-from ..policy.trouble import ALIKE, ALIKE_PART
 from ..room import Room
 from ..sites import Site
 from .claims import Claim
 from .endings import Ending
 from .stops import Stops
 
+# Seconds that an answer holds for which all verdicts of the server are gone through
+ANSWER_HOLDS = 1.0
 # The columns of a job whose certificate waits for the installer
 STAGED: Mapping[str, Any] = {"state": JobState.STAGED, "holder": "", "lease_until": None}
 
@@ -73,33 +75,14 @@ class Task:
         assert provider is not None
         return provider
 
+    @property
+    def takes_up(self) -> bool:
+        """Whether there is an order that it goes on with: no name need be asked."""
+        return self.need.action in (Action.RESUME, Action.INSTALL) or self.need.finishes
+
     def line(self, event: str, level: Level = Level.OUT, *, depth: int = 3, **data: Any) -> LogLine:
         """A line of its log, not yet written."""
         return self.claim.writer.make(event, level, depth=depth, **data)
-
-
-class Suspicion:
-    """Counts names that passed before and now fail alike: many of them suspend reductions."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._seen = 0
-        self._failed: Counter[str] = Counter()
-
-    def note(self, passed_before: bool, finding: dcv.Finding) -> None:
-        """Take one finding into account."""
-        if not passed_before:
-            return
-        with self._lock:
-            self._seen += 1
-            if finding.outcome != dcv.Outcome.PASS:
-                self._failed[finding.code or ""] += 1
-
-    @property
-    def suspended(self) -> bool:
-        """Whether no failure may cost coverage now."""
-        most = max(self._failed.values(), default=0)
-        return most >= ALIKE and most > self._seen * ALIKE_PART
 
 
 @dataclass(slots=True)
@@ -114,7 +97,6 @@ class Bench:
     prove_again: "queue.SimpleQueue[Task]" = field(default_factory=queue.SimpleQueue)
     ended: "queue.SimpleQueue[Ending | None]" = field(default_factory=queue.SimpleQueue)
     staged: threading.Event = field(default_factory=threading.Event)
-    suspicion: Suspicion = field(default_factory=Suspicion)
     stops: Stops = field(default_factory=Stops)
     policies: Policies = field(init=False)
     options: Options = field(init=False)
@@ -123,6 +105,7 @@ class Bench:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _alive: dict[int, Claim] = field(default_factory=dict)
     _places: dict[int, threading.BoundedSemaphore] = field(default_factory=dict)
+    _suspended: tuple[float, bool] = (-ANSWER_HOLDS, False)
 
     def __post_init__(self) -> None:
         self.room = Room({})
@@ -139,6 +122,14 @@ class Bench:
     def outlook(self) -> Outlook:
         """What a provider is chosen by now."""
         return Outlook(self.policies, self.room, stopped=self.stops.code, serve_www=self.options.serve_www)
+
+    def reductions_suspended(self, now: datetime) -> bool:
+        """Whether many names fail alike by the server's verdicts, so that no failure may cost coverage now."""
+        at, suspended = self._suspended
+        if time.monotonic() - at >= ANSWER_HOLDS:
+            suspended = trouble.reductions_suspended(self.server, now)
+            self._suspended = time.monotonic(), suspended
+        return suspended
 
     @property
     def width(self) -> int:

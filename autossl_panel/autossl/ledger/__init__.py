@@ -13,7 +13,7 @@ now and then. `fork` is a copy to try things on. Rows and locks are in `limits`.
 """
 
 from .book import ANSWERED, APART, FOREVER, REMEMBERED, Block, Book, Failures, Loss
-from .hearing import Asked, Problem, Scope, scopes
+from .hearing import Asked, Problem, Scope, named, scopes
 from .ledger import Granted, Ledger, Use, Wait
 from .limit import COUNTED, PROVIDER_WIDE, Kind, Limit
 from .queue import Queue
@@ -47,6 +47,7 @@ __all__ = [
     "Wish",
     "digest",
     "heeded",
+    "named",
     "order",
     "order_kind",
     "registration",

@@ -25,7 +25,10 @@ MONTH = 31 * 24 * HOUR
 SILENT = {Kind.REQUESTS: 600.0}
 DETAIL_LENGTH = 500
 
-_QUOTED = re.compile(r"[\"“”']([^\"“”']{1,253})[\"“”']|issued for:? ([A-Za-z0-9*][A-Za-z0-9.*-]{0,252})")
+_BARE = r"([A-Za-z0-9*][A-Za-z0-9.*-]{0,252})"
+_QUOTED = re.compile(rf"[\"“”']([^\"“”']{{1,253}})[\"“”']|(?:issued|processing CAA) for:? {_BARE}", re.IGNORECASE)
+# Where it stands may be above the name that it forbids (RFC 8659 §3).
+_CAA_AT = re.compile(rf"CAA record for {_BARE}", re.IGNORECASE)
 _PAUSED = re.compile(r"certificates for (.{1,1900}?) and possibly others", re.IGNORECASE)
 _LINK = re.compile(r"https?://[!-~]{1,1900}")
 _MOMENT = re.compile(r"retry after (\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.\d+)? ?(?:Z|UTC|\+00:00)", re.IGNORECASE)
@@ -131,9 +134,9 @@ def _subjects(kind: Kind, problem: Problem, names: Sequence[str]) -> Collection[
         return [digest(names)] if names else []
     if kind is Kind.DOMAIN:
         domains = list(dict.fromkeys(registered_domain(name) for name in names))
-        return [domain for domain in _named(problem.detail) if domain in domains] or domains
+        return named(problem.detail, domains) or domains
     if kind is Kind.FAILURES:
-        return [name for name in _named(problem.detail) if name in names] or names
+        return named(problem.detail, names) or names
     if kind is Kind.CONSECUTIVE:
         listed = _PAUSED.search(problem.detail)
         said = {_name(word) for word in listed[1].split(",")} if listed else set()
@@ -141,8 +144,16 @@ def _subjects(kind: Kind, problem: Problem, names: Sequence[str]) -> Collection[
     return [""]
 
 
-def _named(detail: str) -> list[str]:
-    return [_name(quoted or bare) for quoted, bare in _QUOTED.findall(detail)]
+def named(detail: str, own: Collection[str]) -> list[str]:
+    """Which of these `own` names a refusal's words name: the only hint where a CA sends no subproblems. Boulder sends
+    none for just one name; empty where the words are of no name of ours.
+    """
+    said = dict.fromkeys(_name(quoted or bare) for quoted, bare in _QUOTED.findall(detail))
+    found = [name for name in said if name in own]
+    if found:
+        return found
+    above = [_name(place) for place in _CAA_AT.findall(detail)]
+    return [name for name in own if any(place and f".{name}".endswith(f".{place}") for place in above)]
 
 
 def _name(text: str) -> str:

@@ -10,7 +10,7 @@ from autossl_panel.hosting.models import Server, VirtualHost
 
 from .. import providers, trouble
 from ..models import Account, AccountStatus, Job, Kind, Run
-from ..policy.trouble import ServerTrouble
+from ..policy.trouble import FAILING_ALIKE, ServerTrouble
 from . import channels
 from .changes import DAY, ZERO, Fact
 from .matters import HOUR, OF_THE_CA, PATIENT, Matter, family
@@ -58,7 +58,7 @@ def of_server(server: Server, now: datetime) -> list[Matter]:
     found += _unknown(seen)
     found += _undelivered(server)
     alike = Job.objects.filter(server=server, outcome_reason="reductions_suspended", ended_at__gt=now - DAY)
-    if alike.exists():
+    if alike.exists() or any(one.code == FAILING_ALIKE for one in seen):
         found.append(_server("reductions_suspended", {}))
     return found
 

@@ -4,12 +4,13 @@ A row alone is enough to go on after a crash. An order whose URL was never saved
 with a permit of its own, and what the CA made of the lost request is never finalized.
 """
 
-from .ends import close, give_up
+from .ends import ASK_AGAIN, close, give_up
 from .permits import take
 from .progress import Line, Progress, Record, State, Tools
 from .steps import STEPS, advance, new
 
 __all__ = [
+    "ASK_AGAIN",
     "STEPS",
     "Line",
     "Progress",

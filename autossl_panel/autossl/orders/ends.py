@@ -9,7 +9,7 @@ from django.utils import timezone
 from autossl_panel import ca
 from autossl_panel.helper.client import HelperProblem
 
-from .. import placing, policy, registration
+from .. import ledger, placing, policy, registration
 from ..limits import Wait
 from ..models import Level, Order
 from . import permits
@@ -17,6 +17,8 @@ from .progress import Line, Progress, State, Tools
 
 # Without a word from the CA when to ask again
 ASK_AGAIN = timedelta(minutes=10)
+# Of names wherever it is said; other kinds, said of an order, may mean that it is not (or no longer) this account's
+_OF_NAMES = (ca.ProblemKind.CAA, ca.ProblemKind.REJECTED_IDENTIFIER)
 
 
 def close(order: Order, how: str, *, now: datetime | None = None) -> None:
@@ -60,6 +62,10 @@ def invalid(order: Order, tools: Tools) -> Progress:
         authorization = tools.client.authorization(url)
         if authorization.failed and authorization.problem is not None:
             refused[authorization.identifier] = authorization.problem
+    if not refused and order.problem:
+        # All were proven: what the CA found later, it says of the order (RFC 8555 §7.1.3).
+        said = tools.client.order(order.url).problem
+        refused |= _refused_names(order, said) if said is not None and said.kind in _OF_NAMES else {}
     text = (order.problem or {}).get("text", "")
     close(order, "refused" if refused else "given_up")
     if order.replaces:
@@ -125,13 +131,14 @@ def trouble(order: Order, tools: Tools, problem: ca.CaProblem) -> Progress:
     order.problem = {"type": problem.type, "text": problem.detail}
     unplaced = not order.url
     also = partial(permits.settle_refused, order, problem) if unplaced else None
-    if remedy == policy.Remedy.FIX_NEEDED and unplaced:
-        permits.taken(order)  # but for these names it would have
-        refused = _refused_names(order, problem)
+    refused = _refused_names(order, problem) if remedy == policy.Remedy.FIX_NEEDED else {}
+    if refused:
+        if unplaced:
+            permits.taken(order)  # but for these names it would have
         close(order, "refused")
+        also = also or partial(permits.settle, order, tools, failed=tuple(refused))
         tools.record(order, ["closed_at", "closed_as", "problem"], *_refused_lines(refused), also=also)
         return Progress(State.REFUSED, refused=refused, problem=problem)
-    # Said of an order rather than of a name, "unauthorized" means that it is not (or no longer) this account's.
     if remedy in (policy.Remedy.NEW_ORDER, policy.Remedy.FIX_NEEDED):
         return give_up(order, tools, "ca_order", problem.detail, also=also)
     now, ends_at = timezone.now(), stuck_at(order, tools)
@@ -146,13 +153,15 @@ def trouble(order: Order, tools: Tools, problem: ca.CaProblem) -> Progress:
 
 
 def _refused_names(order: Order, problem: ca.CaProblem) -> Mapping[str, ca.CaProblem]:
-    """Which names a refused newOrder is about: those it names, else all of them."""
+    """Which names a refusal of the order is about: those of its parts, else those in its words, else all of them."""
     parts = {
         part.identifier: ca.CaProblem(part.kind, type=part.type, detail=part.detail)
         for part in problem.subproblems
         if part.identifier in order.names
     }
-    return parts or dict.fromkeys(order.names, problem)
+    if parts or (order.url and problem.kind not in _OF_NAMES):
+        return parts
+    return dict.fromkeys(ledger.named(problem.detail, order.names) or order.names, problem)
 
 
 def _refused_lines(refused: Mapping[str, ca.CaProblem]) -> list[Line]:

@@ -18,7 +18,7 @@ from autossl_panel.autossl.facts import (
 )
 from autossl_panel.autossl.policy.failures import Refusal, Remedy, accept_issued, remedy
 from autossl_panel.autossl.policy.needs import FOREIGN_WORSE, PERSON_ENDS, need
-from autossl_panel.autossl.policy.plans import Finding, plan
+from autossl_panel.autossl.policy.plans import REDUCED, Finding, plan
 from autossl_panel.autossl.policy.providers import (
     Candidate,
     Choice,
@@ -32,11 +32,13 @@ from autossl_panel.autossl.policy.providers import (
     stuck_at,
 )
 from autossl_panel.autossl.policy.times import defer_until, refused_until, renew_at, retry_at
-from autossl_panel.autossl.policy.wishes import cleared_by_person, not_wanted, wished_names
+from autossl_panel.autossl.policy.wishes import PUBLIC_ONLY, cleared_by_person, not_wanted, wished_names
 
 __all__ = [
     "FOREIGN_WORSE",
     "PERSON_ENDS",
+    "PUBLIC_ONLY",
+    "REDUCED",
     "Action",
     "Candidate",
     "Choice",

@@ -46,10 +46,8 @@ _REMEDIES = {
 }
 
 
-def remedy(kind: Kind, *, outlasts_certificate: bool = False) -> Remedy:
-    """What an ACME problem of this kind means; a limit that outlasts the certificate means the next provider."""
-    if outlasts_certificate and str(kind) == "rate":
-        return Remedy.NEXT_PROVIDER
+def remedy(kind: Kind) -> Remedy:
+    """What an ACME problem of this kind means. A limit that outlasts the certificate is for `choose` to pass over."""
     return _REMEDIES.get(str(kind), Remedy.RETRY_LATER)
 
 

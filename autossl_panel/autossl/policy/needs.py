@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 
 from autossl_panel.autossl.facts import (
     DAY,
+    FINISH,
+    GIVE_UP,
     Action,
     InstalledFacts,
     NameFacts,
@@ -37,7 +39,7 @@ def need(site: SiteFacts, options: PolicyOptions, now: datetime) -> Need:
     found = _need(site, options, now)
     if options.paused and found.action in _WORK:
         return Need(Action.HOLD, "paused", None, found.names, found.missing, found.reason)
-    return found
+    return replace(found, detail=None) if options.paused and found.finishes else found
 
 
 def _need(site: SiteFacts, options: PolicyOptions, now: datetime) -> Need:
@@ -90,10 +92,10 @@ def _before_deciding(site: SiteFacts, options: PolicyOptions, wanted: tuple[str,
 
 
 def _skip(site: SiteFacts, provider: ProviderFacts | None) -> Need:
-    """Nothing is asked for. `detail` says what becomes of an open order: `finish` into staging, or `give_up`."""
+    """Nothing is asked for. `detail` says what becomes of an open order: FINISH into staging, or GIVE_UP."""
     detail = None
-    if site.open_order is not None:
-        detail = "finish" if site.open_order in ("processing", "valid") else "give_up"
+    if site.open_order is not None and site.stored_pair != "staged":
+        detail = FINISH if site.open_order in ("processing", "valid") else GIVE_UP
     if site.off is not None:
         reason = site.off
     elif provider is None:

@@ -12,6 +12,9 @@ from autossl_panel.autossl.policy.loops import loop_ends_at
 from autossl_panel.autossl.policy.times import confirmation, defer_until
 from autossl_panel.names import covers, ranked
 
+# The reason of a plan that loses names which are covered today and still wished
+REDUCED = "reduced_coverage"
+
 
 class Finding(Protocol):
     """What DCV found for a name: outcome `pass`, `fail` or `unknown`, and a code where it did not pass."""
@@ -75,7 +78,7 @@ def plan(
         if unsure_until is not None:
             why = "reductions_suspended" if reductions_suspended else "deferred"
             return Plan(Action.DEFER, why, left_out=left_out, until=unsure_until, dropped=lost)
-        reason = "reduced_coverage"  # 5
+        reason = REDUCED  # 5
     ends_at = loop_ends_at(site, reason, kept, now)
     if ends_at is not None:
         return Plan(Action.HOLD, "loop", left_out=left_out, until=ends_at)
@@ -127,13 +130,13 @@ def _unsure_until(
     """Until when a reduction waits for the failure to be seen a second time; None once it is sure, or time is up."""
     gap = confirmation(installed)
     if suspended:
-        until = now + gap
-    else:
-        since = [_failing_since(name, provider, now) for name in lost if name.not_wanted is None]
-        unsure = [moment for moment in since if now - moment < gap]
-        if not unsure:
-            return None
-        until = max(unsure) + gap
+        # Looked at once more, and time left to be signed before it expires
+        return now + gap if now + 2 * gap < installed.not_after else None
+    since = [_failing_since(name, provider, now) for name in lost if name.not_wanted is None]
+    unsure = [moment for moment in since if now - moment < gap]
+    if not unsure:
+        return None
+    until = max(unsure) + gap
     return until if until < installed.not_after else None
 
 

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from autossl_panel.autossl.policy.needs import CLOCK_TOLERANCE
 
-# Of names that passed before: so many and such a part failing alike is our trouble, not theirs
+# Of names that passed before: so many and more than such a part failing alike is our trouble, not theirs. Less than
+# half: most sites are a domain and its www, and what fails at one of the two everywhere is no site's own.
 ALIKE = 10
-ALIKE_PART = 0.5
+ALIKE_PART = 1 / 3
+FAILING_ALIKE = "failing_alike"
+# Verdicts older than this say nothing of today: whatever is unknown or fails is asked again within a day
+LATELY = timedelta(hours=25)
+# What begins to fail alike is in the minority of a day for hours; a reduction takes an hour between two failures
+RECENTLY = timedelta(hours=2)
+# What has failed for longer than this is the name's own trouble
+BEGAN_WITHIN = timedelta(days=7)
 # What a verdict “unknown” says of us, by its reason up to a colon; “stopped” says nothing
 _CODES = {
     "resolver": "resolver_dead",
@@ -27,7 +35,8 @@ _CODES = {
 class Seen:
     """How many names were found like this lately, of those that are looked at here.
 
-    `reason`, `record` and `address` are of a verdict “unknown”; `passed_before` says that each had passed once.
+    `reason`, `record` and `address` are of a verdict “unknown”; `passed_before` says that each had passed once, and if
+    it fails, that it began within BEGAN_WITHIN; `recent`, that it was asked within RECENTLY rather than LATELY.
     """
 
     outcome: str
@@ -37,6 +46,7 @@ class Seen:
     record: str = ""
     address: str = ""
     passed_before: bool = False
+    recent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +83,25 @@ def troubles(seen: Iterable[Seen], clock_offset: timedelta) -> tuple[ServerTroub
     return (*found, *_alike(seen))
 
 
-def _alike(seen: Iterable[Seen]) -> list[ServerTrouble]:
+def suspend_reductions(seen: Iterable[Seen]) -> bool:
+    """Whether so many names fail alike that no failure may cost coverage now (rules §3)."""
+    return bool(_alike(list(seen)))
+
+
+def _alike(seen: Sequence[Seen]) -> list[ServerTrouble]:
     """Many names that passed before fail alike: the cause is more likely here, or at our resolver, than at each."""
     before = [one for one in seen if one.passed_before]
-    total = sum(one.names for one in before)
+    return _most_alike(before) or _most_alike([one for one in before if one.recent])
+
+
+def _most_alike(seen: Sequence[Seen]) -> list[ServerTrouble]:
+    total = sum(one.names for one in seen)
     failed: Counter[str] = Counter()
-    for one in before:
+    for one in seen:
         if one.outcome == "fail":
             failed[one.code] += one.names
     return [
-        ServerTrouble("failing_alike", number, {"code": code})
+        ServerTrouble(FAILING_ALIKE, number, {"code": code})
         for code, number in failed.most_common(1)
         if number >= ALIKE and number > total * ALIKE_PART
     ]

@@ -6,8 +6,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from autossl_panel import names
-from autossl_panel.autossl.facts import ProviderFacts, SiteFacts
+from autossl_panel.autossl.facts import SiteFacts
 from autossl_panel.autossl.policy.needs import PERSON_ENDS
+
+# What only public CAs' rules say of a name
+PUBLIC_ONLY = "not_public"
 
 
 def wished_names(domains: Iterable[str], *, taken_elsewhere: Callable[[str], bool]) -> tuple[tuple[str, bool], ...]:
@@ -27,24 +30,26 @@ def wished_names(domains: Iterable[str], *, taken_elsewhere: Callable[[str], boo
 
 def not_wanted(
     name: str,
-    provider: ProviderFacts | None,
+    unfit: str,
     *,
+    added: bool = False,
     excluded: bool = False,
-    dns_at_hand: bool = False,
-    www_not_served: bool = False,
+    private_ca: bool = False,
+    serve_www: bool = True,
 ) -> str | None:
     """Why a wished name cannot be asked for now, as a code of the rules' table, else None.
 
-    `www_not_served`: the name is an added www. that reaches none of this virtual host's blocks and cannot be made to.
+    `unfit`: what public CAs' rules say of it (`names.not_public`), "" for nothing; a private CA has none, but it has to
+    be a name. `added`: a www. that the panel added: it reaches the site's blocks where `serve_www` is on.
     """
     if excluded:
         return "excluded"
-    problem = names.not_public(name)
-    if problem is not None and not (problem == "not_public" and provider is not None and provider.private_ca):
-        return problem
-    if names.is_wildcard(name) and not (provider is not None and provider.wildcard and dns_at_hand):
+    if unfit and not (private_ca and unfit == PUBLIC_ONLY):
+        return unfit
+    if names.is_wildcard(name):
+        # None is proven by http-01 (RFC 8555 §7.1.3), whatever the provider takes: no DNS is at hand.
         return "wildcard_unsupported"
-    return "www_not_served" if www_not_served else None
+    return "www_not_served" if added and not serve_www else None
 
 
 def cleared_by_person(site: SiteFacts) -> SiteFacts:

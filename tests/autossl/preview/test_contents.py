@@ -11,6 +11,7 @@ from autossl_panel.autossl.jobs import claims
 from autossl_panel.autossl.models import (
     Job,
     Order,
+    Preview,
     PreviewAction,
     Provider,
     Run,
@@ -66,6 +67,21 @@ def test_each_site_says_what_would_be_done_with_which_names_and_why(
     assert (rows["off.example"].action, rows["off.example"].reason) == (PreviewAction.SKIP, "disabled")
     assert preview_told.covered(rows["off.example"]) == (0, 1)
     assert [one.name for one in preview.sites(found, None)][-1] == "off.example", "the work stands first"
+
+
+def test_while_many_names_fail_alike_no_coverage_would_be_lost(provider, make_user, make_site, make_installed, now):
+    user, before = make_user("amber"), now - timedelta(hours=2, minutes=-1)
+    late = make_site(user, "late.example", "mail.late.example")
+    make_installed(late, "late.example", "mail.late.example", days_left=2)
+    verdict(late, "mail.late.example", "elsewhere", at=before, last_passed_at=before - timedelta(days=30))
+    assert rows_of(previewed())["late.example"].reason == "reduced_coverage"
+    Preview.objects.all().delete()
+    for n in range(9):
+        other = make_site(user, f"other{n}.example")
+        verdict(other, other.name, "elsewhere", at=before, last_passed_at=before - timedelta(days=30))
+    row = rows_of(previewed())["late.example"]
+    assert (row.action, row.reason) == (PreviewAction.DEFER, "reductions_suspended")
+    assert row.names["dropped"] == ["mail.late.example"]
 
 
 def test_what_a_persons_run_clears_is_held_no_longer(provider, make_user, make_site, now):
