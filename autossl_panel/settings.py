@@ -226,6 +226,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "autossl_panel.web.requirement.SecondFactorRequired",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "autossl_panel.web.lost_forms.LostForms",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "autossl_panel.web.middleware.Htmx",
     "allauth.account.middleware.AccountMiddleware",

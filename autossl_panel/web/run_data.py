@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db.models import Case, Count, F, Q, QuerySet, When
+from django.utils import formats
 from django.utils.translation import gettext as _
 
 from autossl_panel.autossl import log
 from autossl_panel.autossl.models import Job, JobOutcome, JobState, Level, LogLine, Phase, Problem, Run
-from autossl_panel.hosting import visible
+from autossl_panel.hosting import name_search, visible
 from autossl_panel.hosting.models import Domain, HostingUser
-from autossl_panel.names import sought
+from autossl_panel.names import part_sought, sought, spelled
 from autossl_panel.people.models import User
 
 from .run_table import jobs_of
@@ -31,6 +32,8 @@ GROUPS = {
 LEVELS = ("failure", "warn", "success")
 # The live log follows this many sites at once; the groups below it have them all.
 FOLLOWED = 40
+# Sites whose name is read otherwise than written that a search looks for among lines
+MOST_READ_AS = 1000
 JUST_ENDED = timedelta(seconds=10)
 # What a run page shows nothing of, and what is large
 UNSEEN = (
@@ -121,7 +124,7 @@ def phases(run: Run, groups: Sequence[tuple[str, str, str, int]], sites: int) ->
     if run.surveyed_at is None:
         text = _("going on") if run.ended_at is None else _("stopped")
     elif not text:
-        text = _("in %(n).1f s") % {"n": (run.surveyed_at - run.started_at).total_seconds()}
+        text = _("in %(n)s s") % {"n": formats.number_format((run.surveyed_at - run.started_at).total_seconds(), 1)}
     bars = [PhaseBar(_("Survey"), surveyed, surveyed, (Segment("ok", 0, surveyed),), text)]
     names = {
         Phase.PROVE: _("Prove"),
@@ -197,9 +200,8 @@ def matching(
     if level in LEVELS:
         jobs = jobs.filter(pk__in=LogLine.objects.filter(run=run, level=level, job__isnull=False).values("job"))
     if q:
-        name = sought(q)
-        wanted = Q(user__name__icontains=q) | Q(virtual_host__name__contains=name) | Q(virtual_host__domains__name=name)
-        jobs = jobs.filter(wanted).distinct()
+        hosts = Domain.objects.filter(name_search.has("name", q)).order_by().values("virtual_host")
+        jobs = jobs.filter(Q(user__name__icontains=q) | Q(virtual_host__in=hosts))
     if user:
         jobs = jobs.filter(user__name=user)
     if domain:
@@ -256,7 +258,11 @@ def quiet_lines(
     if level in LEVELS:
         rows = rows.filter(level=level)
     if q:
-        rows = rows.filter(Q(user__name__icontains=q) | Q(data__site__icontains=sought(q)))
+        sites = list(name_search.read_as(q).values_list("virtual_host__name", flat=True).distinct()[:MOST_READ_AS])
+        # Lines of a site that is no more are found by whole labels
+        written = Q(data__site__icontains=part_sought(q)) | Q(data__site__icontains=sought(q))
+        said = written | Q(data__site__in=sites)
+        rows = rows.filter(Q(user__name__icontains=q) | said)
     # Whose they are is asked first: its number leads to few lines, where a nested question walks through the run's.
     if user or domain:
         whose = HostingUser.objects.filter(name=user) if user else HostingUser.objects.all()
@@ -287,7 +293,7 @@ def as_text(run: Run, person: User, title: str) -> Iterable[str]:
                 user = site.job.user_id
                 yield f"\n{site.job.user.name}\n"
             state = site.job.outcome or site.job.state
-            yield f"  {site.job.virtual_host.name}: {state} ({site.reason})\n"
+            yield f"  {spelled(site.job.virtual_host.name)}: {state} ({site.reason})\n"
             yield from map(_text, site.lines)
 
 
@@ -324,5 +330,5 @@ def _json(run: Run, one: log.Line, user: str, site: str) -> str:
 def _text(one: log.Line) -> str:
     level = {Level.WARN: "WARNING", Level.SUCCESS: "success", Level.FAILURE: "FAILURE"}.get(one.level, "")
     indent = "  " * one.depth
-    advice = f"{'':31}{indent}→ {one.advice}\n" if one.advice else ""
-    return f"{one.at:%Y-%m-%d %H:%M:%S}Z  {level:7}  {indent}{one.text}\n{advice}"
+    advice = f"{'':31}{indent}→ {spelled(one.advice)}\n" if one.advice else ""
+    return f"{one.at:%Y-%m-%d %H:%M:%S}Z  {level:7}  {indent}{spelled(one.text)}\n{advice}"

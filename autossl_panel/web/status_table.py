@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import groupby
 
 from autossl_panel.autossl.domains import Name, NameState, Site
-from autossl_panel.names import sought
+from autossl_panel.names import has_part
 
 from . import status_words
 from .access import PanelRequest
@@ -55,10 +55,8 @@ class Filter:
 
     def takes(self, name: Name, site: Site) -> bool:
         """Whether a name is shown; a search finds it by its own name and by its site's."""
-        if self.q:
-            text = sought(self.q)
-            if text not in name.name and text not in site.name:
-                return False
+        if self.q and not has_part(name.name, self.q) and not has_part(site.name, self.q):
+            return False
         if self.state == NEEDS:
             return name.needs
         return not self.state or name.state == self.state

@@ -11,9 +11,8 @@ from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
 from autossl_panel.autossl import log
-from autossl_panel.hosting import visible
+from autossl_panel.hosting import name_search, visible
 from autossl_panel.hosting.models import Domain, HostingUser, Setting, Severity, SiteState, VirtualHost
-from autossl_panel.names import sought
 from autossl_panel.people.models import User
 
 from . import site_table
@@ -119,8 +118,8 @@ def _users_of(hosts: QuerySet[VirtualHost]) -> set[int]:
 def narrowed(users: QuerySet[HostingUser], wish: Filter, attention: Attention) -> QuerySet[HostingUser]:
     """The users that match a filter."""
     if wish.q:
-        named = Domain.objects.filter(name__contains=sought(wish.q), virtual_host__gone_at__isnull=True)
-        ids = set(named.order_by().values_list("virtual_host__user_id", flat=True).distinct())
+        found = Domain.objects.filter(name_search.has("name", wish.q), virtual_host__gone_at__isnull=True)
+        ids = set(found.order_by().values_list("virtual_host__user_id", flat=True).distinct())
         users = users.filter(Q(name__icontains=wish.q) | Q(pk__in=ids))
     if wish.feature_list:
         users = users.filter(feature_list_id=int(wish.feature_list))

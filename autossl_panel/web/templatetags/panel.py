@@ -20,6 +20,7 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from autossl_panel import names
+from autossl_panel.autossl import log
 from autossl_panel.autossl.models import Job, JobOutcome, Run
 from autossl_panel.hosting.models import SiteState
 
@@ -55,6 +56,12 @@ register.tag("icon", fixed.sign(icon, register.tags["icon"]))
 register.tag("trans", fixed.translate)
 register.tag("blocktrans", fixed.block_translate)
 register.tag("url", fixed.address)
+
+
+@register.filter
+def spoken(text: object) -> str:
+    """What a row keeps as it was said: the panel's own sentences in the reader's language."""
+    return log.spoken(str(text or ""))
 
 
 @register.filter
@@ -103,13 +110,30 @@ def _time(at: datetime, text: str) -> SafeString:
 
 @register.filter
 def told(text: str) -> SafeString:
-    """A sentence of the log, with the moments that it names in UTC shown in the viewer's zone."""
+    """A sentence of the log, with the moments that it names in UTC shown in the viewer's zone, and names as people read
+    them, their A-labels in the title."""
     pieces: list[SafeString] = []
     end = 0
     for found in MOMENTS.finditer(text):
-        pieces += [conditional_escape(text[end : found.start()]), _told_moment(found)]
+        pieces += [_told_names(text[end : found.start()]), _told_moment(found)]
+        end = found.end()
+    return SafeString("".join([*pieces, _told_names(text[end:])]))
+
+
+def _told_names(text: str) -> SafeString:
+    if "xn--" not in text:
+        return conditional_escape(text)
+    pieces: list[SafeString] = []
+    end = 0
+    for found in names.A_NAME.finditer(text):
+        pieces += [conditional_escape(text[end : found.start()]), _told_name(found[0])]
         end = found.end()
     return SafeString("".join([*pieces, conditional_escape(text[end:])]))
+
+
+def _told_name(name: str) -> SafeString:
+    readable = names.to_unicode(name)
+    return conditional_escape(name) if readable == name else format_html('<span title="{}">{}</span>', name, readable)
 
 
 def _told_moment(found: re.Match[str]) -> SafeString:
@@ -146,8 +170,7 @@ def took_run(run: Run) -> str:
 @register.filter
 def unicode_name(name: str) -> str:
     """A domain name as people read it: its Unicode form, with the A-label where they differ."""
-    readable = names.to_unicode(name)
-    return name if readable == name else f"{readable} ({name})"
+    return names.spelled(name)
 
 
 @register.filter
