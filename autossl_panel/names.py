@@ -6,6 +6,8 @@ with its package).
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Collection, Iterable
 from functools import cache, lru_cache
 
@@ -83,7 +85,7 @@ def _why_bad(text: str, base: str) -> str:
 
 
 def sought(text: str) -> str:
-    """What somebody typed to find names by, in the form that names have here; any part of a name will do."""
+    """What somebody typed as a whole name, label by label in the form that names have here."""
     return ".".join(map(_label_sought, text.strip().lower().split(".")))
 
 
@@ -94,6 +96,24 @@ def _label_sought(label: str) -> str:
         return idna.encode(label, uts46=True, transitional=False).decode("ascii")
     except (idna.IDNAError, UnicodeError):
         return label
+
+
+@lru_cache(maxsize=64)
+def part_sought(text: str) -> str:
+    """A part of a name that somebody typed, in the form in which names are read (UTS 46): lower case, composed."""
+    text = text.strip()
+    if text.isascii():
+        return text.lower()
+    try:
+        return idna.uts46_remap(text, std3_rules=False, transitional=False)
+    except (idna.IDNAError, UnicodeError):
+        return unicodedata.normalize("NFC", text.lower())
+
+
+def has_part(name: str, text: str) -> bool:
+    """Whether what somebody typed is a part of the name, as it is read or as it is written."""
+    part = part_sought(text)
+    return part in name or part in to_unicode(name)
 
 
 def to_unicode(name: str) -> str:
@@ -110,6 +130,22 @@ def _label_to_unicode(label: str) -> str:
         return idna.decode(label)
     except (idna.IDNAError, UnicodeError):
         return label
+
+
+# A name with an A-label in it, in the midst of a sentence
+A_NAME = re.compile(r"(?<![\w.-])(?:\*\.)?(?:[a-z0-9_-]+\.)*xn--[a-z0-9-]+(?:\.[a-z0-9-]+)*")
+
+
+def spelled(text: str) -> str:
+    """A sentence where each name is as people read it, with its A-labels behind: “grüne.example (xn--….example)”."""
+    if "xn--" not in text:
+        return text
+    return A_NAME.sub(lambda found: _both(found[0]), text)
+
+
+def _both(name: str) -> str:
+    read = to_unicode(name)
+    return name if read == name else f"{read} ({name})"
 
 
 @lru_cache(maxsize=65536)

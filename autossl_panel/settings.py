@@ -226,8 +226,9 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "autossl_panel.web.requirement.SecondFactorRequired",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "autossl_panel.web.lost_forms.LostForms",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "django_htmx.middleware.HtmxMiddleware",
+    "autossl_panel.web.middleware.Htmx",
     "allauth.account.middleware.AccountMiddleware",
 ]
 ROOT_URLCONF = "autossl_panel.urls"

@@ -8,19 +8,38 @@
   document.addEventListener("click", (event) => {
     each("details.menu[open]", (menu) => { if (!menu.contains(event.target)) close(menu); });
     const button = event.target.closest("[data-close]");
-    if (button) (button.closest("dialog")?.close || (() => button.closest(".toast").remove())).call(button.closest("dialog"));
+    if (!button) return;
+    const dialog = button.closest("dialog");
+    if (dialog) dialog.close();
+    // A toast that offers nothing leaves by itself; of one that does, the server is told.
+    else if (button.hasAttribute("href")) { event.preventDefault(); button.closest(".toast").remove(); }
   });
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
     each("details.menu[open]", (menu) => { close(menu); menu.querySelector("summary").focus(); });
-    each("#toast .toast", (toast) => toast.remove());
+    each("#toast [data-close]", (button) => button.click());
   });
 
   // ---- a table with tick boxes: what is selected
+  // So many exceptions fit into an address
+  const MOST_LEFT_OUT = 300;
   function selection(form) {
+    form.dataset.ready = "yes";
     const boxes = [...form.querySelectorAll("tbody .pick input[type=checkbox]")];
     const matching = form.querySelector("input[name=matching]");
     let last = null;
+    // With “all that match”, other pages and orders of the table are told what was unticked; of too many, none is ticked.
+    const carry = () => {
+      const elsewhere = form.querySelector(".bulk").dataset.left.split(",").filter(Boolean);
+      const off = [...elsewhere, ...boxes.filter((box) => !box.checked).map((box) => box.value)];
+      each(".pages a, thead th a", (link) => {
+        const url = new URL(link.href);
+        url.searchParams.delete("except");
+        if (off.length > MOST_LEFT_OUT) url.searchParams.delete("select");
+        else if (off.length) url.searchParams.set("except", off.join(","));
+        link.href = url;
+      });
+    };
     const count = () => {
       const ticked = boxes.filter((box) => box.checked).length;
       // With “all that match”, what is unticked on this page is left out of the rest.
@@ -31,6 +50,7 @@
       }, form);
       each("[data-all]", (all) => { all.checked = ticked > 0 && ticked === boxes.length; all.indeterminate = ticked > 0 && ticked < boxes.length; }, form);
       boxes.forEach((box) => box.closest("tr").classList.toggle("sel", box.checked));
+      if (matching) carry();
     };
     const set = (checked) => { boxes.forEach((box) => { box.checked = checked; }); count(); };
     form.addEventListener("click", (event) => {
@@ -88,7 +108,8 @@
   // ---- a form that counts what is not saved
   function unsaved() {
     const form = document.querySelector("[data-unsaved]");
-    if (!form) return;
+    if (!form || form.dataset.ready) return;
+    form.dataset.ready = "yes";
     const said = form.querySelector("[data-unsaved-count]");
     const changed = () => [...form.elements].filter((field) => {
       // Of radio buttons only the one that is chosen now: a change is one change.
@@ -148,6 +169,18 @@
     if (place && text !== spoken) place.textContent = spoken = text;
   }, 10000);
 
+  // ---- after an undo, which puts the main part in place as a whole: the focus is where things are as before
+  function refocus() {
+    const toast = document.querySelector("#toast [data-focus]");
+    const there = (toast?.dataset.focus || "").split(" ").map((id) => id && document.getElementById(id)).find(Boolean);
+    const place = there?.querySelector("input:checked") || there || document.querySelector("main .said, main h2");
+    if (!place.matches("a, button, input")) place.tabIndex = -1;
+    place.focus();
+  }
+  document.addEventListener("htmx:afterSettle", (event) => { if (event.detail.elt.id === "main") { ready(); refocus(); } });
+  // Where the page was loaded instead, too
+  if (document.querySelector("#toast [data-focus]:not([data-focus=''])")) refocus();
+
   document.addEventListener("htmx:beforeSwap", beforeLines);
   document.addEventListener("htmx:afterSettle", () => { afterLines(); toast(); });
   document.addEventListener("htmx:oobAfterSwap", toast);
@@ -168,7 +201,7 @@
     row.dataset.loaded = "yes";
     htmx.ajax("GET", link.getAttribute("href"), { target: row.firstElementChild, swap: "innerHTML" });
   });
-  each("a[data-detail]", (link) => {
+  const details = () => each("a[data-detail]:not([aria-expanded])", (link) => {
     link.setAttribute("aria-expanded", "false");
     link.setAttribute("aria-controls", link.dataset.detail);
   });
@@ -205,8 +238,12 @@
     dialog.close();
   });
 
-  each("form:has(.bulk)", selection);
-  unsaved();
-  toast();
+  function ready() {
+    each("form:has(.bulk):not([data-ready])", selection);
+    details();
+    unsaved();
+    toast();
+  }
+  ready();
   afterLines();
 })();

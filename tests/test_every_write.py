@@ -54,7 +54,7 @@ from autossl_panel.autossl.rehearsal import Wish
 from autossl_panel.hosting import editing, excluded_names, exclusion_patterns, feature_lists, ownership, users
 from autossl_panel.hosting.exclusion_patterns import Level
 from autossl_panel.hosting.models import ExclusionPattern, FeatureList, HostingUser, VirtualHost
-from autossl_panel.people import audit, audit_words, factors, persons, sessions, tokens
+from autossl_panel.people import audit, audit_details, audit_words, factors, persons, sessions, tokens
 from autossl_panel.people.factors import hotp_value, yield_hotp_counters_from_time
 from autossl_panel.people.models import ApiToken, AuditEntry, Role, Session, User
 from tests.web.scene import Scene, build, person
@@ -590,6 +590,7 @@ def test_each_leaves_its_entry(name, scene: Scene):
     for entry in entries:
         assert (entry.person_name, entry.source, entry.address) == ("root", "panel", "192.0.2.7")
         assert entry.event in audit_words.EVENTS
+        assert {*(entry.before or {}), *(entry.after or {})} <= set(audit_details.FIELDS)
         said = json.dumps([entry.before, entry.after])
         assert not [secret for secret in SECRETS if secret in said]
 

@@ -182,3 +182,9 @@ def test_ranked_puts_the_main_domain_first_and_service_names_last() -> None:
 )
 def test_what_is_typed_is_sought_in_the_form_of_the_rows(typed: str, found: str) -> None:
     assert names.sought(typed) == found
+
+
+def test_a_sentence_spells_both_forms() -> None:
+    said = "http://xn--grne-kche-r9ae.example/x: xn--grne-kche-r9ae.example is kept, a-xn--b.example, too."
+    both = "grüne-küche.example (xn--grne-kche-r9ae.example)"
+    assert names.spelled(said) == f"http://{both}/x: {both} is kept, a-xn--b.example, too."

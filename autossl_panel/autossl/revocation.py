@@ -51,7 +51,11 @@ def ask(certificate: Certificate, reason: str, *, by: User | None, ring: bool = 
     with transaction.atomic():
         row = Certificate.objects.select_for_update().get(pk=certificate.pk)
         _check(row)
-        row.revoke_wish = {"reason": REASONS[reason], "by": by.username if by else ""}
+        wish = {"reason": REASONS[reason], "by": by.username if by else ""}
+        if row.revoke_wish == wish and row.revoke_problem is None:
+            # A second click on what is under way
+            return row
+        row.revoke_wish = wish
         row.revoke_problem = None
         row.save(update_fields=["revoke_wish", "revoke_problem"])
         told = {"serial": row.serial, "reason": reason, "names": row.names}

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from josepy.jwk import JWKEC
 
 from autossl_panel.ca.errors import ProblemKind, own
+from autossl_panel.sentences import say
 
 _ES256 = ec.ECDSA(hashes.SHA256())
 
@@ -44,9 +45,9 @@ def _load(account_key_pem: bytes) -> ec.EllipticCurvePrivateKey:
     try:
         key = serialization.load_pem_private_key(account_key_pem, password=None)
     except (ValueError, TypeError) as error:
-        raise own(ProblemKind.ACCOUNT, "key", "The account key cannot be read.") from error
+        raise own(ProblemKind.ACCOUNT, "key", say("key_unread")) from error
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise own(ProblemKind.ACCOUNT, "key", "The account key is no P-256 key.")
+        raise own(ProblemKind.ACCOUNT, "key", say("key_kind"))
     return key
 
 
@@ -101,9 +102,9 @@ def external_binding(signer: Signer, kid: str, hmac_key: str, *, new_account_url
     try:
         secret = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except ValueError as error:
-        raise own(ProblemKind.EAB, "eab", "The EAB HMAC key is not base64url text.") from error
+        raise own(ProblemKind.EAB, "eab", say("eab_text")) from error
     if not secret or not kid.strip():
-        raise own(ProblemKind.EAB, "eab", "The EAB key identifier or HMAC key is empty.")
+        raise own(ProblemKind.EAB, "eab", say("eab_empty"))
     directory = messages.Directory({"newAccount": new_account_url})
     binding = messages.ExternalAccountBinding.from_data(
         signer.jwk.public_key(), kid.strip(), base64url(secret), directory

@@ -19,6 +19,7 @@ from autossl_panel.ca.errors import CaProblem, ProblemKind, ReplacesRefused, doc
 from autossl_panel.ca.session import Session
 from autossl_panel.ca.states import AuthorizationState, OrderState, authorization_state, order_state
 from autossl_panel.ca.transport import Answer, target
+from autossl_panel.sentences import say
 
 FIRST_WAIT = 0.02
 LONGEST_WAIT = 5.0
@@ -51,16 +52,12 @@ class Client(Session):
         """
         directory = self.directory()
         if directory.terms_url and not agree_terms:
-            raise own(ProblemKind.TERMS, "terms", f"The CA asks for agreement to its terms: {directory.terms_url}")
+            raise own(ProblemKind.TERMS, "terms", say("terms", url=directory.terms_url))
         # Asked first: after a crash the account may exist already, and most EAB keys serve only once.
         if (known := self._existing_account(directory)) is not None:
             return known
         if directory.eab_required and eab is None:
-            raise own(
-                ProblemKind.EAB,
-                "eab",
-                "This CA wants an external account binding (EAB): a key identifier and an HMAC key.",
-            )
+            raise own(ProblemKind.EAB, "eab", say("eab_wanted"))
         binding = None
         if eab is not None:
             binding = external_binding(self._signer, *eab, new_account_url=directory.new_account)
@@ -121,7 +118,7 @@ class Client(Session):
         """
         url = self.directory().key_change
         if url is None:
-            raise own(ProblemKind.OTHER, "key_change", "This CA lets no account change its key.")
+            raise own(ProblemKind.OTHER, "key_change", say("no_key_change"))
         new = Signer(new_key_pem, self.account_url)
         try:
             self._post(url, key_change(self._signer, new, url=url), resource="keyChange", repeatable=False)
@@ -182,7 +179,7 @@ class Client(Session):
         blocks = _PEM.findall(answer.body)
         if not blocks or len(blocks) > _LONGEST_CHAIN:
             host = target(certificate_url).authority
-            raise own(ProblemKind.OTHER, "chain", f"What {host} sent as certificate is no PEM chain.")
+            raise own(ProblemKind.OTHER, "chain", say("no_chain", host=host))
         return b"".join(_pem(b"".join(block.split())) for block in blocks)
 
     def deactivate_authorization(self, url: str) -> None:
@@ -193,11 +190,11 @@ class Client(Session):
         """Revoke a certificate of this account; `reason` as in RFC 5280 §5.3.1. False where it was revoked before."""
         url = self.directory().revoke_cert
         if url is None:
-            raise own(ProblemKind.OTHER, "revoke", "This CA takes no revocations over ACME.")
+            raise own(ProblemKind.OTHER, "revoke", say("no_revocations"))
         try:
             certificate = x509.load_pem_x509_certificate(cert_pem)
         except ValueError as error:
-            raise own(ProblemKind.OTHER, "revoke", "The certificate to revoke cannot be read.") from error
+            raise own(ProblemKind.OTHER, "revoke", say("revoke_unread")) from error
         wish = messages.Revocation(certificate=certificate, reason=reason)
         try:
             self._post(url, wish.json_dumps().encode(), resource="revokeCert")
@@ -265,7 +262,7 @@ def _location(answer: Answer, url: str) -> str:
     location = answer.headers["Location"]
     host = target(url).authority
     if location is None:
-        raise own(ProblemKind.SERVER, "location", f"{host} did not say where the new resource is.")
+        raise own(ProblemKind.SERVER, "location", say("no_location", host=host))
     target(location)
     return str(location)
 
@@ -289,7 +286,7 @@ def _object(answer: Answer, url: str) -> dict[str, Any]:
     fields = document(answer.body)
     if fields is None:
         host = target(url).authority
-        raise own(ProblemKind.SERVER, "not_acme", f"{host} answered {answer.status} with what is no JSON object.")
+        raise own(ProblemKind.SERVER, "not_acme", say("no_json", host=host, status=answer.status))
     return fields
 
 

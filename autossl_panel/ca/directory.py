@@ -10,6 +10,7 @@ from typing import Any
 
 from autossl_panel.ca.errors import CaProblem, ProblemKind, clean, document, from_response, own, retry_after
 from autossl_panel.ca.transport import Transport, no_gate, target
+from autossl_panel.sentences import say
 
 # Long enough that a run reads it once, short enough that a CA's new profiles or terms are seen the same day.
 KEPT_SECONDS = 3600.0
@@ -69,7 +70,7 @@ def read(transport: Transport, url: str) -> DirectoryFacts:
         raise own(
             ProblemKind.UNREACHABLE,
             "not_acme",
-            f"{host} redirects ({answer.status}) to “{onward}”. Enter the address of the directory itself.",
+            say("redirects", host=host, status=answer.status, onward=onward),
             status=answer.status,
         )
     if answer.status != 200:
@@ -81,13 +82,13 @@ def read(transport: Transport, url: str) -> DirectoryFacts:
         raise own(
             ProblemKind.UNREACHABLE,
             "not_acme",
-            f"{host} answered {answer.status}: there is no ACME directory at {url}.",
+            say("no_directory", host=host, status=answer.status, url=url),
             status=answer.status,
         )
     fields = document(answer.body)
     if fields is None:
         kind = clean(answer.headers["Content-Type"], 60) or "no content type"
-        raise own(ProblemKind.UNREACHABLE, "not_acme", f"What {host} answers is no ACME directory ({kind}): {url}.")
+        raise own(ProblemKind.UNREACHABLE, "not_acme", say("no_acme", host=host, kind=kind, url=url))
     return _facts(url, host, fields, transport.date_offset or timedelta())
 
 
@@ -97,7 +98,7 @@ def _facts(url: str, host: str, fields: Mapping[str, Any], date_offset: timedelt
         raise own(
             ProblemKind.UNREACHABLE,
             "not_acme",
-            f"What {host} answers is no ACME directory: {', '.join(missing)} missing in {url}.",
+            say("missing", host=host, names=", ".join(missing), url=url),
         )
     meta = fields.get("meta")
     meta = meta if isinstance(meta, dict) else {}

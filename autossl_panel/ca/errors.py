@@ -14,6 +14,8 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import Any
 
+from autossl_panel.sentences import say
+
 ACME_PREFIX = "urn:ietf:params:acme:error:"
 # Types of our own for what no CA says: dns, refused, timeout, network, certificate, tls, http, not_acme, url, ...
 OWN_PREFIX = "urn:autossl-panel:error:"
@@ -242,7 +244,7 @@ def from_response(host: str, status: int, body: bytes, *, until: datetime | None
     elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         kind = ProblemKind.SERVER
     phrase = next((f" {known.phrase}" for known in HTTPStatus if known == status), "")
-    detail = clean(f"{host} answered {status}{phrase} without saying why.")
+    detail = clean(say("silent", host=host, status=f"{status}{phrase}"))
     return CaProblem(kind, type="about:blank", detail=detail, status=status, retry_after=until)
 
 
@@ -257,7 +259,7 @@ def from_document(fields: object, *, status: int | None = None, until: datetime 
     kind = kind_of(problem_type)
     if kind is ProblemKind.OTHER:
         kind = _kind_without_type(status, subproblems)
-    detail = clean(fields.get("detail")) or clean(fields.get("title")) or "The CA gave no reason."
+    detail = clean(fields.get("detail")) or clean(fields.get("title")) or say("no_reason")
     return CaProblem(
         kind,
         type=problem_type,

@@ -13,6 +13,7 @@ from autossl_panel.ca import directory as directories
 from autossl_panel.ca.errors import CaProblem, ProblemKind, document, from_response, link, own, retry_after
 from autossl_panel.ca.states import moment
 from autossl_panel.ca.transport import Answer, Transport, no_gate, target, utc_now
+from autossl_panel.sentences import say
 
 # RFC 9773 §4.3: between a minute and a day, six hours where the CA does not say
 SOONEST = timedelta(minutes=1)
@@ -112,7 +113,7 @@ class Reader:
         window = window if isinstance(window, dict) else {}
         start, end = moment(window.get("start")), moment(window.get("end"))
         if start is None or end is None or start >= end:
-            raise own(ProblemKind.SERVER, "window", f"{host} answered without a usable window for the renewal.")
+            raise own(ProblemKind.SERVER, "window", say("no_window", host=host))
         return RenewalInfo(start, end, link(fields.get("explanationURL")), self._asked_next(answer))
 
     def _asked_next(self, answer: Answer) -> datetime:

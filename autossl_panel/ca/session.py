@@ -12,6 +12,7 @@ from autossl_panel.ca.account import Signer
 from autossl_panel.ca.errors import CaProblem, ProblemKind, own, terms_link
 from autossl_panel.ca.reader import Reader
 from autossl_panel.ca.transport import Answer, no_gate, target, utc_now
+from autossl_panel.sentences import say
 
 NONCE_RETRIES = 5
 # Seconds without an answer after which the CA's time, as reckoned on from the last one, is asked for again
@@ -71,7 +72,7 @@ class Session(Reader):
         accept: str = "application/json",
     ) -> Answer:
         if not with_key and self._signer.account_url is None:
-            raise own(ProblemKind.ACCOUNT, "account", "There is no account at this CA yet: register first.")
+            raise own(ProblemKind.ACCOUNT, "account", say("no_account"))
         if not self._busy.acquire(blocking=False):
             raise RuntimeError("A Client serves one thread: a second one is in the middle of a request.")
         try:
@@ -109,7 +110,7 @@ class Session(Reader):
         if answer.status >= 400:
             raise self._problem(url, answer)
         host = target(url).authority
-        raise own(ProblemKind.SERVER, "nonce", f"{host} gave no nonce.", status=answer.status)
+        raise own(ProblemKind.SERVER, "nonce", say("no_nonce", host=host), status=answer.status)
 
     def _keep_nonce(self, answer: Answer) -> None:
         # Each answer brings one and each request takes one: there is never more than the latest to keep. One that is

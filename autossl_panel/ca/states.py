@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from autossl_panel.ca.errors import CaProblem, ProblemKind, clean, from_document, own
+from autossl_panel.sentences import say
 
 # RFC 8555 §8.1: base64url, at least 128 bits. It becomes a file's name: nothing else may pass.
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,128}")
@@ -119,9 +120,9 @@ def _authorization_problem(
         return from_document(error)
     if status in _FAILED:
         # An authorization that fails without a word is a failure all the same.
-        return own(ProblemKind.UNAUTHORIZED, "silent", f"The CA calls the authorization {status} and gives no reason.")
+        return own(ProblemKind.UNAUTHORIZED, "silent", say("silent_authorization", status=status))
     if status == "pending" and http01 is not None and challenge is None:
-        return own(ProblemKind.MALFORMED, "token", "The CA's HTTP-01 challenge has no usable token or address.")
+        return own(ProblemKind.MALFORMED, "token", say("no_token"))
     return None
 
 

@@ -23,6 +23,7 @@ from typing import Self, cast
 from urllib.parse import urlsplit
 
 from autossl_panel.ca.errors import CaProblem, ProblemKind, own
+from autossl_panel.sentences import say
 
 USER_AGENT = "autossl-panel/0.1 (ACME client)"
 LARGEST_ANSWER = 1 << 20
@@ -69,14 +70,14 @@ def no_gate(_resource: str) -> None:
 def target(url: str) -> Target:
     """`url` taken apart; a CaProblem where it is no usable https address (RFC 8555 §6.1)."""
     if not _URL.fullmatch(url):
-        raise own(ProblemKind.UNREACHABLE, "url", f"“{url[:200]}” is no https:// address.")
+        raise own(ProblemKind.UNREACHABLE, "url", say("not_https", url=url[:200]))
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port or 443
     except ValueError:
         host, port = None, 0
     if not host or parts.username is not None:
-        raise own(ProblemKind.UNREACHABLE, "url", f"“{url[:200]}” is no usable https:// address.")
+        raise own(ProblemKind.UNREACHABLE, "url", say("not_usable", url=url[:200]))
     path = parts.path or "/"
     return Target(host, port, f"{path}?{parts.query}" if parts.query else path)
 
@@ -106,7 +107,7 @@ def _tls_context(ca_bundle: Path | None, changed: int) -> ssl.SSLContext:
 
 
 def _bundle_problem(ca_bundle: Path, reason: str) -> CaProblem:
-    return own(ProblemKind.UNREACHABLE, "bundle", f"The CA bundle {ca_bundle} cannot be used: {reason}.")
+    return own(ProblemKind.UNREACHABLE, "bundle", say("bundle", path=ca_bundle, reason=reason))
 
 
 class _Paced(io.RawIOBase):
@@ -339,24 +340,22 @@ def _explanation(error: Exception, to: Target, connect: float, read: float) -> t
     match error:
         case ssl.SSLCertVerificationError():
             reason = error.verify_message or "not trusted"
-            return "certificate", (
-                f"The certificate of {name} is not to be trusted: {reason}. A private CA needs its own CA bundle."
-            )
+            return "certificate", say("certificate", host=name, reason=reason)
         case socket.gaierror():
-            return "dns", f"The name {to.host} cannot be resolved: {error.strerror}."
+            return "dns", say("dns", host=to.host, reason=error.strerror)
         case UnicodeError():
-            return "url", f"“{to.host}” is no host name."
+            return "url", say("no_host", host=to.host)
         case ConnectionRefusedError():
-            return "refused", f"{to.host} refuses connections on port {to.port}."
+            return "refused", say("refused", host=to.host, port=to.port)
         case TimeoutError():
-            return "timeout", f"{name} did not answer in time (waits: {connect:g} s to connect, {read:g} s to answer)."
+            return "timeout", say("timeout", host=name, connect=f"{connect:g}", answer=f"{read:g}")
         case ssl.SSLError():
-            return "tls", f"{name} does not speak proper TLS: {error.reason or error}."
+            return "tls", say("tls", host=name, reason=error.reason or error)
         case ConnectionError():
-            return "network", f"{name} closed the connection without an answer."
+            return "network", say("closed", host=name)
         case OSError():
-            return "network", f"{name} cannot be reached: {error.strerror or error}."
+            return "network", say("unreachable", host=name, reason=error.strerror or error)
         case http.client.IncompleteRead():
-            return "http", f"{name} broke off its answer."
+            return "http", say("broken_off", host=name)
         case _:
-            return "http", f"{name} does not answer in proper HTTP: {error}."
+            return "http", say("http", host=name, reason=error)

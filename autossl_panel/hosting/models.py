@@ -1,8 +1,13 @@
 """Who is hosted here: servers, hosting users, virtual hosts, domains. Rows keep step with the web server's files."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+
+from autossl_panel.names import to_unicode
 
 
 class Server(models.Model):
@@ -178,11 +183,27 @@ class VirtualHost(models.Model):
         return self.name
 
 
+class ReadAs(models.CharField):  # type: ignore[type-arg]
+    """The name beside it as people read it, where that is not how it is written; kept by whatever saves the row."""
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> str | None:
+        name = str(getattr(model_instance, "name"))  # noqa: B009 - of whichever model this is a column
+        read = to_unicode(name)
+        setattr(model_instance, self.attname, None if read == name else read)
+        return None if read == name else read
+
+    def deconstruct(self) -> tuple[str, str, Sequence[Any], dict[str, Any]]:
+        name, _path, args, kwargs = super().deconstruct()
+        return name, "django.db.models.CharField", args, kwargs
+
+
 class Domain(models.Model):
     """One name of a virtual host, an A-label. `added`: a www. that the panel wishes for beside the configured name."""
 
     virtual_host = models.ForeignKey(VirtualHost, models.CASCADE, related_name="domains")
     name = models.CharField(max_length=253)
+    # In Unicode, to be searched; NULL for the very most, which are read as they are written
+    read_as = ReadAs(max_length=253, null=True, editable=False)
     added = models.BooleanField(default=False)
     # Why no public CA may certify it: "not_public", "bad_name", or "" where one may
     unfit = models.CharField(max_length=16, default="", blank=True)
@@ -190,7 +211,10 @@ class Domain(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["virtual_host", "name"], name="hosting_domain_unique")]
-        indexes = [models.Index(fields=["name"])]
+        indexes = [
+            models.Index(fields=["name"]),
+            models.Index(fields=["read_as"], condition=models.Q(read_as__isnull=False), name="hosting_domain_read_as"),
+        ]
         ordering = ["position"]
 
     def __str__(self) -> str:

@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from . import audit_details
 from .models import AuditEntry
 
 LONGEST = 300
@@ -86,20 +87,20 @@ def differences(entry: AuditEntry) -> Iterator[Difference]:
     """Before and after, name by name; what was nothing and is nothing is left out."""
     before, after = entry.before or {}, entry.after or {}
     for name in dict.fromkeys([*before, *after]):
-        found = Difference(name.replace("_", " "), text(before.get(name)), text(after.get(name)))
+        found = Difference(audit_details.field(name), text(before.get(name), name), text(after.get(name), name))
         if found.before or found.after:
             yield found
 
 
-def text(value: Any) -> str:
-    """A value as a person reads it: yes, no, “a, b”; "" for nothing."""
+def text(value: Any, name: str = "") -> str:
+    """A value of the fact `name` as a person reads it: yes, no, “a, b”; "" for nothing."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return _("yes") if value else _("no")
     if isinstance(value, list):
-        return ", ".join(text(item) for item in value)
+        return ", ".join(text(item, name) for item in value)
     if isinstance(value, dict):
         return json.dumps(value, ensure_ascii=False)
-    found = str(value)
+    found = audit_details.value(name, str(value))
     return found if len(found) <= LONGEST else f"{found[: LONGEST - 1]}…"

@@ -14,7 +14,7 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
 from autossl_panel.autossl import log
-from autossl_panel.people import audit_words, trail
+from autossl_panel.people import audit_details, audit_words, trail
 from autossl_panel.people.models import AuditEntry
 from autossl_panel.people.trail import Difference, Wish, WishProblem
 
@@ -77,7 +77,7 @@ def _grouped() -> dict[str, list[tuple[str, str]]]:
     """The events for a menu, under what they are about."""
     found: dict[str, list[tuple[str, str]]] = {}
     for code, words in audit_words.EVENTS.items():
-        found.setdefault(code.partition(":")[0].replace("_", " "), []).append((code, str(words)))
+        found.setdefault(audit_details.subject(code.partition(":")[0]), []).append((code, str(words)))
     return found
 
 

@@ -131,7 +131,7 @@ def _unread(provider: Provider) -> Mapping[str, Any] | None:
 
 def _said(problem: Mapping[str, object]) -> str:
     """A stranger's words, as a sentence that another one may follow."""
-    text = str(problem.get("text", "")).strip()[:LONGEST]
+    text = log.spoken(str(problem.get("text", "")).strip())[:LONGEST]
     return f"{text}." if text and text[-1] not in ".!?…" else text
 
 

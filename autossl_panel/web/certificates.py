@@ -36,7 +36,8 @@ def certificates(request: access.PanelRequest) -> HttpResponse:
     rows = site_table.rows(site_table.page_of(paging.rows), soon, now, disabled=account is None)
     slot = shell.slot(request.user, server, account=account)
     if request.htmx:
-        return render(request, "_site_cells.html", {"rows": rows}, status=200 if slot.live else shell.STOP_POLLING)
+        cells = {"rows": rows, "tiles": _tiles(counts)}
+        return render(request, "_site_cells.html", cells, status=200 if slot.live else shell.STOP_POLLING)
     context = {
         "wish": wish,
         "counts": counts,

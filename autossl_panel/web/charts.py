@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
+from django.utils import formats
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -230,7 +231,7 @@ class _Axes:
 
 def _percent(value: float) -> str:
     """Never rounded up to a hundred: one site of ten thousand that is missing is missing."""
-    return "100" if value >= 100 else f"{min(value, 99.9):.1f}"
+    return "100" if value >= 100 else formats.number_format(min(value, 99.9), 1)
 
 
 def _spread(noted: Sequence[tuple[date, float]]) -> list[date]:

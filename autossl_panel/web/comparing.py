@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from django.utils import formats
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, npgettext, pgettext
 
 from autossl_panel.autossl import scoring
 from autossl_panel.autossl.ledger import Kind
@@ -117,12 +118,12 @@ def lifetime(seconds: float) -> str:
     if days < 10 or days != round(days):
         hours = round(seconds / 3600)
         return ngettext("%(n)d hour", "%(n)d hours", hours) % {"n": hours}
-    return ngettext("%(n)d day", "%(n)d days", round(days)) % {"n": round(days)}
+    return npgettext("a lifetime", "%(n)d day", "%(n)d days", round(days)) % {"n": round(days)}
 
 
 def took(seconds: float) -> str:
     """“2.1 s”, “4 min 10 s”."""
-    return _("%(n).1f s") % {"n": seconds} if seconds < 10 else words.duration(seconds)
+    return _("%(n)s s") % {"n": formats.number_format(seconds, 1)} if seconds < 10 else words.duration(seconds)
 
 
 def _measured(row: Row) -> tuple[str, str]:
@@ -154,7 +155,7 @@ def limit_words(provider: Provider, kind: Kind) -> str:
     limit = next((one for one in found if one.kind is kind), None)
     if limit is not None:
         return _("%(n)d in %(time)s") % {"n": limit.number, "time": window(limit.seconds)}
-    return _("none") if found or provider.limits is not None else ""
+    return pgettext("a limit", "none") if found or provider.limits is not None else ""
 
 
 def window(seconds: int) -> str:
@@ -203,7 +204,7 @@ def _why_limits(offer: Offer, needs: Needs) -> str:
     if days is None:
         return _("not stated")
     if offer.orders_a_day == float("inf"):
-        return _("none")
+        return pgettext("a limit", "none")
     if days > 3650:
         return _("this server could never be moved")
     return _("moves this server within %(time)s") % {"time": words.rough(max(days * scoring.DAY, 60))}

@@ -7,7 +7,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Count, Min, Q, QuerySet
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import get_object_or_404, redirect, resolve_url
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_safe
@@ -146,7 +146,9 @@ def _save(request: access.PanelRequest, row: FeatureList, values: Mapping[str, s
         heart.rename(row, values["name"], by=request.user)
         switched = heart.set_autossl(row, on, by=request.user, now=access.now())
     if switched:
-        people_frame.offer_undo(request, _switched(row), "list-says", [row.pk, before])
+        people_frame.offer_undo(
+            request, _switched(row), "list-says", [row.pk, before], page=resolve_url("feature-lists")
+        )
     elif renamed:
         messages.ok(request, _("“%(name)s” is saved.") % {"name": row.name})
     else:

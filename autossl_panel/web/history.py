@@ -11,9 +11,9 @@ from django.views.decorators.http import require_safe
 
 from autossl_panel.autossl import log
 from autossl_panel.autossl.models import Job, LogLine, Run
-from autossl_panel.hosting import visible
+from autossl_panel.hosting import name_search, visible
 from autossl_panel.hosting.models import Domain, VirtualHost
-from autossl_panel.names import NameProblem, normalize, sought
+from autossl_panel.names import NameProblem, normalize
 from autossl_panel.people.models import User
 
 from . import access, run_data, shell
@@ -78,7 +78,7 @@ def _names(person: User) -> QuerySet[Domain]:
 
 def _like(person: User, text: str) -> list[str]:
     """Names that have the text in them."""
-    mine = _names(person).filter(name__contains=sought(text))
+    mine = _names(person).filter(name_search.has("name", text))
     return list(mine.order_by("name").values_list("name", flat=True).distinct()[:SUGGESTED])
 
 

@@ -10,6 +10,7 @@ from django.shortcuts import resolve_url
 from django.template.loader import render_to_string
 from django.utils import timezone, translation
 from django.utils.cache import add_never_cache_headers
+from django_htmx.middleware import HtmxDetails
 
 from autossl_panel.people import address, audit, sessions, zones
 from autossl_panel.people.models import User
@@ -19,6 +20,9 @@ from .access import now
 
 # The browser's zone, told once by static/zone.js
 ZONE_COOKIE = "autossl_zone"
+
+# The id of what a page puts in place as a whole, after an undo
+WHOLE = "main"
 
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; "
@@ -72,6 +76,24 @@ class SignInAgain:
         if asked_by_htmx and response.status_code == 302 and response["Location"].startswith(self.sign_in):
             return HttpResponse(status=401, headers={"X-Sign-In": self.sign_in})
         return response
+
+
+class Asked(HtmxDetails):
+    """How htmx asks; true where it wants a fragment. For all of the main part it gets the page as a browser does."""
+
+    def __bool__(self) -> bool:
+        return super().__bool__() and self.target != WHOLE
+
+
+class Htmx:
+    """Tells the views how htmx asks, as `request.htmx`."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        request.htmx = Asked(request)  # type: ignore[attr-defined]
+        return self.get_response(request)
 
 
 class ComingFrom:

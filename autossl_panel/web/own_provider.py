@@ -131,7 +131,9 @@ def _tell(request: access.PanelRequest, whose: Whose, provider: Provider | None)
         messages.info(request, _("Nothing changes: it is set so already."))
         return
     before, after = whose.own.pk if whose.own else None, provider.pk if provider else None
-    people_frame.offer_undo(request, _said(whose, provider), "provider", [whose.kind, whose.pk, before, after])
+    people_frame.offer_undo(
+        request, _said(whose, provider), "provider", [whose.kind, whose.pk, before, after], page=whose.back
+    )
 
 
 def _said(whose: Whose, provider: Provider | None) -> str:

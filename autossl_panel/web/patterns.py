@@ -7,7 +7,6 @@ from typing import Any
 from django.db.models import Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render, resolve_url
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -20,7 +19,7 @@ from autossl_panel.hosting.exclusion_patterns import Concerned, Level
 from autossl_panel.hosting.models import ExclusionPattern, FeatureList, Server
 from autossl_panel.people.models import Role, User
 
-from . import access, messages, question, shell
+from . import access, messages, question, shell, toasts
 from .fields import Field
 from .paging import paginate
 from .question import Point, Question
@@ -71,7 +70,8 @@ def _prefilled(request: access.PanelRequest) -> dict[str, str]:
 
 def _offer_undo(request: access.PanelRequest, text: str, what: Sequence[object]) -> None:
     """`what`: the id of a row to remove again, or (text, owner, feature list, user) of one to add again."""
-    shell.offer_undo(request, text, {"url": resolve_url("patterns-undo"), "what": what})
+    undoing = {"url": resolve_url("patterns-undo"), "what": what}
+    toasts.offer(request, text, undoing, page=resolve_url("patterns"))
 
 
 def _added(row: ExclusionPattern, names: int) -> str:
@@ -201,14 +201,8 @@ def remove(request: access.PanelRequest, pk: int) -> HttpResponse:
 @access.operator
 def put_back(request: access.PanelRequest) -> HttpResponse:
     """Undo what was just added or removed, where nobody did so meanwhile."""
-    toast = request.session.pop("toast", None)
-    known = toast["undo"] if toast and toast["until"] >= access.now().timestamp() else None
-    if not known or known.get("url") != request.path:
-        messages.bad(request, _("Undo was offered for a minute, which is over. Nothing was changed."))
-    else:
-        shell.offer_undo(request, _undo(request, known["what"]), None)
-    url = request.POST.get("next", "")
-    return redirect(url if url_has_allowed_host_and_scheme(url, None) else "patterns")
+    otherwise = resolve_url("patterns")
+    return toasts.put_back(request, lambda known: _undo(request, known["what"]), otherwise=otherwise)
 
 
 def _undo(request: access.PanelRequest, what: Sequence[Any]) -> str:

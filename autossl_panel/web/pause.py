@@ -11,7 +11,7 @@ from autossl_panel.autossl import census, options
 from autossl_panel.autossl.models import Job, JobState, Options
 from autossl_panel.hosting.models import Server, VirtualHost
 
-from . import access, messages, question, shell
+from . import access, messages, places, question, shell
 from .question import Point, Question
 
 
@@ -20,18 +20,19 @@ from .question import Point, Question
 def pause(request: access.PanelRequest) -> HttpResponse:
     """Ask, with what follows; a post pauses. While it is paused: ask whether it shall go on."""
     server = access.server(request)
+    back = places.back(request, resolve_url("users"))
     if request.method == "POST":
         if not options.pause(server, by=request.user, now=access.now()):
             messages.info(request, _("AutoSSL was paused already."))
-        return redirect("users")
+        return redirect(back)
     row = options.current(server)
-    asked = _go_on(server, row) if row.paused_at is not None else _stop(server)
+    asked = _go_on(server, row, back) if row.paused_at is not None else _stop(server, back)
     if request.htmx:
         return render(request, "_question.html", {"question": asked})
     return shell.page(request, "question.html", "users", {"question": asked})
 
 
-def _stop(server: Server) -> Question:
+def _stop(server: Server, back: str) -> Question:
     lapse = census.count(server, access.now()).lapse
     points = [Point(_("Nothing is ordered, renewed or installed"), _("until somebody resumes it."), "pause")]
     if lapse.within_30_days and lapse.first is not None:
@@ -53,12 +54,13 @@ def _stop(server: Server) -> Question:
         points,
         _("Pause AutoSSL"),
         _("Keep it running"),
-        resolve_url("users"),
+        back,
         resolve_url("pause"),
+        [("next", back)],
     )
 
 
-def _go_on(server: Server, row: Options) -> Question:
+def _go_on(server: Server, row: Options, back: str) -> Question:
     held = VirtualHost.objects.filter(server=server, next_reason="paused").count()
     text = ngettext("%(n)d site was held", "%(n)d sites were held", held) % {"n": held}
     points = [Point(text, _("and is looked at within a minute, the urgent first."), "play", "")] if held else []
@@ -68,8 +70,9 @@ def _go_on(server: Server, row: Options) -> Question:
         points,
         _("Go on"),
         _("Keep it paused"),
-        resolve_url("users"),
+        back,
         resolve_url("resume"),
+        [("next", back)],
         red=False,
     )
 
@@ -82,4 +85,4 @@ def resume(request: access.PanelRequest) -> HttpResponse:
         messages.ok(request, _("AutoSSL goes on. What was held is looked at within a minute, the urgent first."))
     else:
         messages.info(request, _("AutoSSL was not paused."))
-    return redirect("users")
+    return redirect(places.back(request, resolve_url("users")))

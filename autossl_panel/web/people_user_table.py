@@ -83,11 +83,11 @@ def ordered(users: QuerySet[HostingUser], sort: str) -> QuerySet[HostingUser]:
     return users.order_by(f"{down}{column}", "name") if column != "name" else users.order_by(f"{down}name")
 
 
-def rows(users: Sequence[HostingUser], selected: set[int] | None) -> list[Row]:
-    """What the table says of the users of one page; `selected` None means all of them."""
+def rows(users: Sequence[HostingUser], selected: frozenset[int]) -> list[Row]:
+    """What the table says of the users of one page."""
     choices = ProviderChoice.objects.filter(user__in=[user.pk for user in users]).select_related("provider")
     providers = {choice.user_id: str(choice.provider) for choice in choices}
-    return [Row(user, providers.get(user.pk, ""), selected is None or user.pk in selected) for user in users]
+    return [Row(user, providers.get(user.pk, ""), user.pk in selected) for user in users]
 
 
 def menus(users: QuerySet[HostingUser]) -> tuple[list[Choice], list[Choice]]:

@@ -15,7 +15,7 @@ from autossl_panel.hosting.changes import Change, UserProblem
 from autossl_panel.hosting.models import FeatureList, HostingUser
 from autossl_panel.people.models import Role, User
 
-from . import access, messages, people_frame, people_user_table, undo
+from . import access, messages, people_frame, people_user_table, picking, undo
 from .paging import paginate
 from .people import NOTHING, fields
 from .people_user_table import ROOT, Filter
@@ -37,15 +37,14 @@ def users(request: access.PanelRequest) -> HttpResponse:
     only_state = not (wish.q or wish.feature_list or wish.owner)
     total = counts[(wish.state or "all").replace("-", "_")] if only_state else None
     paging = paginate(request, listed, total=total)
-    select = request.GET.get("select", "")
-    selected: set[int] | None = None if select in ("page", "match") else set()
+    unticked = matching.filter(pk__in=off).values_list("pk", flat=True) if (off := picking.left_out(request)) else ()
+    picked = picking.picked(request, [user.pk for user in paging.rows], paging.total, unticked)
     context = {
         "wish": wish,
         "counts": counts,
         "paging": paging,
-        "rows": people_user_table.rows(paging.rows, selected),
-        "all_matching": select == "match",
-        "selected": {"page": len(paging.rows), "match": paging.total}.get(select, 0),
+        "rows": people_user_table.rows(paging.rows, picked.rows),
+        "picked": picked,
         "lists": lists,
         "owners": owners,
         "resellers": _resellers(),
@@ -82,17 +81,16 @@ def _post(request: access.PanelRequest) -> HttpResponse:
             _tell(request, chosen, changes, "lists", _moved(changes, row))
     else:
         return HttpResponseBadRequest()
-    return redirect(request.get_full_path())
+    return redirect(picking.after(request))
 
 
 def _chosen(request: access.PanelRequest) -> QuerySet[HostingUser]:
-    """What is ticked; with “all that match”, all of the filter's but those that were shown and unticked."""
+    """What is ticked; with “all that match”, all of the filter's but those that were unticked."""
     here = _present(request)
-    ticked = _ids(request.POST.getlist("users"))
-    if request.POST.get("matching") != "1":
-        return here.filter(pk__in=ticked)
-    unticked = set(_ids(request.POST.getlist("shown"))) - set(ticked)
-    matching = people_user_table.narrowed(here, Filter.of(request)).exclude(pk__in=unticked)
+    left_out = picking.all_but(request, "users")
+    if left_out is None:
+        return here.filter(pk__in=picking.ticked(request, "users"))
+    matching = people_user_table.narrowed(here, Filter.of(request)).exclude(pk__in=left_out)
     return here.filter(pk__in=matching.order_by().values("pk"))
 
 
@@ -105,7 +103,8 @@ def _tell(
     request: access.PanelRequest, chosen: QuerySet[HostingUser], changes: Sequence[Change], kind: str, said: str
 ) -> None:
     if changes:
-        people_frame.offer_undo(request, said, kind, undo.pack(changes))
+        focus = [f"who-{change.user_id}" for change in changes]
+        people_frame.offer_undo(request, said, kind, undo.pack(changes), page=request.path, focus=focus)
     elif chosen.exists():
         messages.info(request, _("Nothing changes: it is set so already."))
     else:
@@ -191,7 +190,3 @@ def _read(values: Mapping[str, str]) -> tuple[editing.Wish | None, dict[str, str
         return None, problems
     suspended = values["suspended"] == "yes"
     return editing.Wish(owner if isinstance(owner, User) else None, login, row, values["email"], suspended), {}
-
-
-def _ids(texts: Sequence[str]) -> list[int]:
-    return [int(text) for text in texts if text.isdecimal() and len(text) < 19]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from django.contrib.auth import update_session_auth_hash
 from django.db import transaction
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import get_object_or_404, redirect, resolve_url
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.debug import sensitive_post_parameters
@@ -134,10 +134,10 @@ def active(request: access.PanelRequest, pk: int) -> HttpResponse:
         messages.info(request, _("Nothing changes: it is so already."))
     elif wanted:
         said = _("“%(name)s” may sign in again.") % {"name": row.username}
-        people_frame.offer_undo(request, said, "active", [row.pk, False])
+        people_frame.offer_undo(request, said, "active", [row.pk, False], page=resolve_url("person", row.pk))
     else:
         said = _("“%(name)s” is signed out everywhere and may not sign in.") % {"name": row.username}
-        people_frame.offer_undo(request, said, "active", [row.pk, True])
+        people_frame.offer_undo(request, said, "active", [row.pk, True], page=resolve_url("person", row.pk))
     return redirect("person", row.pk)
 
 

@@ -11,8 +11,9 @@ from django.utils.translation import gettext_lazy
 from autossl_panel.autossl import log, preview_told
 from autossl_panel.autossl.log.words import REASONS
 from autossl_panel.autossl.models import Preview, PreviewAction, PreviewSite, Provider
+from autossl_panel.hosting import name_search
 from autossl_panel.hosting.models import VirtualHost
-from autossl_panel.names import sought, to_unicode
+from autossl_panel.names import part_sought, to_unicode
 from autossl_panel.people.models import User
 
 from .access import PanelRequest
@@ -135,7 +136,9 @@ def narrowed(rows: QuerySet[PreviewSite], wish: Wish) -> QuerySet[PreviewSite]:
         text = wish.q.lower()
         # Words of the reasons as the person reads them
         meant = [code for code, words in REASONS.items() if text in str(words).lower()]
-        rows = rows.filter(Q(words__contains=sought(wish.q)) | Q(user__name__icontains=wish.q) | Q(reason__in=meant))
+        named_so = Q(virtual_host__in=name_search.read_as(wish.q).values("virtual_host"))
+        said = Q(words__contains=part_sought(wish.q)) | Q(user__name__icontains=wish.q) | Q(reason__in=meant)
+        rows = rows.filter(named_so | said)
     return rows
 
 

@@ -20,7 +20,8 @@ from autossl_panel.autossl.log.words import REASONS
 from autossl_panel.autossl.models import Problem
 from autossl_panel.autossl.problem_facts import facts
 from autossl_panel.autossl.problem_facts import visible as mine
-from autossl_panel.names import sought, to_unicode
+from autossl_panel.hosting import name_search
+from autossl_panel.names import to_unicode
 from autossl_panel.people.models import User
 
 from . import words
@@ -68,7 +69,7 @@ def matching(rows: QuerySet[Problem], wish: Filter) -> QuerySet[Problem]:
         rows = rows.filter(user__name=wish.user)
     if wish.q:
         codes = [code for code, text in REASONS.items() if wish.q.lower() in f"{code} {text}".lower()]
-        rows = rows.filter(Q(name__contains=sought(wish.q)) | Q(user__name__icontains=wish.q) | Q(code__in=codes))
+        rows = rows.filter(name_search.of_few("name", wish.q) | Q(user__name__icontains=wish.q) | Q(code__in=codes))
     return rows
 
 

@@ -7,7 +7,7 @@ from django.shortcuts import get_object_or_404, redirect, resolve_url
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from autossl_panel.autossl import drafts
+from autossl_panel.autossl import drafts, log
 from autossl_panel.autossl import providers as heart
 from autossl_panel.autossl.models import Provider
 from autossl_panel.autossl.providers import Draft, ProviderProblem
@@ -46,7 +46,7 @@ def edit(request: access.PanelRequest, pk: int) -> HttpResponse:
         "max_names": str(typed.max_names),
     }
     told = drafts.problem(provider)
-    problem = ProviderProblem(told["field"], told["text"], told["code"]) if told is not None else None
+    problem = ProviderProblem(told["field"], log.spoken(told["text"]), told["code"]) if told is not None else None
     return _form(request, provider, values, problem)
 
 

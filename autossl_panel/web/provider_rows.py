@@ -11,7 +11,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from autossl_panel.autossl import census, drafts, offers, scoring
+from autossl_panel.autossl import census, drafts, log, offers, scoring
 from autossl_panel.autossl.census import Census
 from autossl_panel.autossl.models import Account, AccountStatus, Provider, ProviderChoice, ProviderState
 from autossl_panel.autossl.providers import ProviderProblem
@@ -232,7 +232,7 @@ def _problem(provider: Provider, account: Account | None, told: ProviderProblem 
         return told.field, told.text
     if provider.draft is not None and provider.draft["problem"] is not None:
         text = _("The change of its settings was refused, and what was set before is in force: %(text)s")
-        return "draft", text % {"text": provider.draft["problem"]["text"]}
+        return "draft", text % {"text": log.spoken(provider.draft["problem"]["text"])}
     # That of a valid account of the provider in use has a card of its own, with what can be done.
     told_here = account is not None and (
         account.status == AccountStatus.REFUSED or (account.status == AccountStatus.VALID and not provider.active)
@@ -242,5 +242,5 @@ def _problem(provider: Provider, account: Account | None, told: ProviderProblem 
         provider.problem if provider.state == ProviderState.REFUSED else None,
     ):
         if found:
-            return found["field"], found["text"]
+            return found["field"], log.spoken(found["text"])
     return "", ""

@@ -103,7 +103,7 @@ def _page(
     account = heart.account_of(staging, server) if staging is not None else None
     given = {"directory_url": heart.directory_of(provider) if provider is not None else "", "number": "1", **values}
     if problem is None and staging is not None and staging.state == ProviderState.REFUSED and staging.problem:
-        problem = ProviderProblem("directory_url", str(staging.problem["text"]))
+        problem = ProviderProblem("directory_url", log.spoken(str(staging.problem["text"])))
     fields = {}
     for name in FIELDS:
         here = problem is not None and problem.field == name
@@ -159,7 +159,7 @@ def _problem(found: Rehearsal) -> str:
     if found.problem is None:
         return ""
     text = log.reason_text(found.problem["code"])
-    said = f"{text}: {found.problem['text']}" if found.problem["text"] else text
+    said = f"{text}: {log.spoken(found.problem['text'])}" if found.problem["text"] else text
     return said[:1].upper() + said[1:]
 
 

@@ -5,15 +5,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Case, Count, F, Q, QuerySet, When
+from django.utils import formats
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from autossl_panel.autossl import log
-from autossl_panel.autossl.models import Job, JobOutcome, JobState, Level, LogLine, Phase, Run
-from autossl_panel.hosting import visible
+from autossl_panel.autossl.models import Job, JobOutcome, JobState, Level, LogLine, Phase, Problem, Run
+from autossl_panel.hosting import name_search, visible
 from autossl_panel.hosting.models import Domain, HostingUser
-from autossl_panel.names import sought, to_unicode
+from autossl_panel.names import part_sought, sought, spelled, to_unicode
 from autossl_panel.people.models import User
 
 from .run_table import jobs_of
@@ -33,6 +34,8 @@ GROUPS = {
 LEVELS = ("failure", "warn", "success")
 # The live log follows this many sites at once; the groups below it have them all.
 FOLLOWED = 40
+# Sites whose name is read otherwise than written that a search looks for among lines
+MOST_READ_AS = 1000
 JUST_ENDED = timedelta(seconds=10)
 # What a run page shows nothing of, and what is large
 UNSEEN = (
@@ -69,6 +72,8 @@ class Site:
     lines: list[log.Line] = field(default_factory=list)
     last_seq: int = 0
     new_user: bool = False
+    # Of a site that failed: the cause whose page says what to do; "" where nothing keeps it from a certificate now
+    cause: str = ""
 
     @property
     def reason(self) -> str:
@@ -134,7 +139,7 @@ def phases(run: Run, groups: Sequence[tuple[str, str, str, int]], sites: int, *,
         going_on = _("waits for a worker") if waits else _("going on")
         text = going_on if run.ended_at is None else _("stopped")
     elif not text:
-        text = _("in %(n).1f s") % {"n": (run.surveyed_at - run.started_at).total_seconds()}
+        text = _("in %(n)s s") % {"n": formats.number_format((run.surveyed_at - run.started_at).total_seconds(), 1)}
     bars = [PhaseBar(_("Survey"), surveyed, surveyed, (Segment("ok", 0, surveyed),), text)]
     names = {
         Phase.PROVE: _("Prove"),
@@ -193,7 +198,12 @@ def _phase(phase: Phase, name: str, groups: Sequence[tuple[str, str, str, int]])
 def failures(run: Run, person: User, most: int = 20) -> list[Site]:
     """The first sites that failed, in the order in which they did, so that none moves when another fails."""
     jobs = of_run(run, person).filter(outcome=JobOutcome.FAILED).select_related("user", "virtual_host").defer(*UNSEEN)
-    return [Site(job, person.is_root) for job in jobs.order_by("ended_at", "pk")[:most]]
+    found = list(jobs.order_by("ended_at", "pk")[:most])
+    # The main name's own comes last, and so stands: what is said of the site is mostly of it.
+    rows = Problem.objects.filter(virtual_host__in=[job.virtual_host_id for job in found], quiet=False)
+    rows = rows.order_by(Case(When(name=F("virtual_host__name"), then=1), default=0), "-pk")
+    causes = dict(rows.values_list("virtual_host", "cause"))
+    return [Site(job, person.is_root, cause=causes.get(job.virtual_host_id, "")) for job in found]
 
 
 def matching(
@@ -214,9 +224,8 @@ def matching(
     if level in LEVELS:
         jobs = jobs.filter(pk__in=LogLine.objects.filter(run=run, level=level, job__isnull=False).values("job"))
     if q:
-        name = sought(q)
-        wanted = Q(user__name__icontains=q) | Q(virtual_host__name__contains=name) | Q(virtual_host__domains__name=name)
-        jobs = jobs.filter(wanted).distinct()
+        hosts = Domain.objects.filter(name_search.has("name", q)).order_by().values("virtual_host")
+        jobs = jobs.filter(Q(user__name__icontains=q) | Q(virtual_host__in=hosts))
     if user:
         jobs = jobs.filter(user__name=user)
     if domain:
@@ -273,7 +282,11 @@ def quiet_lines(
     if level in LEVELS:
         rows = rows.filter(level=level)
     if q:
-        rows = rows.filter(Q(user__name__icontains=q) | Q(data__site__icontains=sought(q)))
+        sites = list(name_search.read_as(q).values_list("virtual_host__name", flat=True).distinct()[:MOST_READ_AS])
+        # Lines of a site that is no more are found by whole labels
+        written = Q(data__site__icontains=part_sought(q)) | Q(data__site__icontains=sought(q))
+        said = written | Q(data__site__in=sites)
+        rows = rows.filter(Q(user__name__icontains=q) | said)
     # Whose they are is asked first: its number leads to few lines, where a nested question walks through the run's.
     if user or domain:
         whose = HostingUser.objects.filter(name=user) if user else HostingUser.objects.all()
@@ -304,7 +317,7 @@ def as_text(run: Run, person: User, title: str) -> Iterable[str]:
                 user = site.job.user_id
                 yield f"\n{site.job.user.name}\n"
             state = site.job.outcome or site.job.state
-            yield f"  {site.job.virtual_host.name}: {state} ({site.reason})\n"
+            yield f"  {spelled(site.job.virtual_host.name)}: {state} ({site.reason})\n"
             yield from map(_text, site.lines)
 
 
@@ -341,5 +354,5 @@ def _json(run: Run, one: log.Line, user: str, site: str) -> str:
 def _text(one: log.Line) -> str:
     level = {Level.WARN: "WARNING", Level.SUCCESS: "success", Level.FAILURE: "FAILURE"}.get(one.level, "")
     indent = "  " * one.depth
-    advice = f"{'':31}{indent}→ {one.advice}\n" if one.advice else ""
-    return f"{one.at:%Y-%m-%d %H:%M:%S}Z  {level:7}  {indent}{one.text}\n{advice}"
+    advice = f"{'':31}{indent}→ {spelled(one.advice)}\n" if one.advice else ""
+    return f"{one.at:%Y-%m-%d %H:%M:%S}Z  {level:7}  {indent}{spelled(one.text)}\n{advice}"

@@ -10,9 +10,8 @@ from django.utils.translation import gettext_lazy
 
 from autossl_panel.autossl import runs as heart
 from autossl_panel.autossl.models import DailyShare, Job, JobOutcome, JobState, Provider, Run
-from autossl_panel.hosting import visible
+from autossl_panel.hosting import name_search, visible
 from autossl_panel.hosting.models import Domain, HostingUser, Server
-from autossl_panel.names import sought
 from autossl_panel.people.models import User
 
 from . import charts, words
@@ -130,7 +129,7 @@ def _about(person: User, q: str) -> Q:
     Their numbers are fetched: there are few runs, and the question is asked for counting and for a page.
     """
     users = HostingUser.objects.filter(name__icontains=q).order_by().values("pk")
-    hosts = Domain.objects.filter(name__contains=sought(q)).order_by().values("virtual_host")
+    hosts = Domain.objects.filter(name_search.has("name", q)).order_by().values("virtual_host")
     jobs = jobs_of(person).filter(Q(user__in=users) | Q(virtual_host__in=hosts))
     ids = set(jobs.order_by().values_list("run_id", flat=True).distinct())
     return Q(pk__in=ids) | Q(scope__startswith="user:", scope__icontains=q)

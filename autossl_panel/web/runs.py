@@ -2,7 +2,7 @@
 
 from django.db.models import Count, Q
 from django.http import Http404, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, redirect, render, resolve_url
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
@@ -11,7 +11,7 @@ from autossl_panel.autossl import standstill
 from autossl_panel.autossl.models import JobOutcome
 from autossl_panel.hosting import visible
 
-from . import access, history, messages, run_table, shell
+from . import access, history, messages, places, run_table, shell
 from .paging import paginate
 
 
@@ -68,8 +68,14 @@ def slot(request: access.PanelRequest) -> HttpResponse:
         users = visible.users(request.user).select_related("feature_list")
         user = get_object_or_404(users, pk=int(asked) if asked.isdecimal() and len(asked) < 19 else 0)
     found = shell.slot(request.user, server, account=standstill.account_in_use(server), user=user)
-    status = 200 if found.live else shell.STOP_POLLING
-    return render(request, "_slot.html", {"slot": found}, status=status)
+    if found.live:
+        return render(request, "_slot.html", {"slot": found})
+    # With the end of a run, what stands around the slot has changed, too.
+    context: dict[str, object] = {"slot": found}
+    if not request.user.is_login:
+        next_check = shell.next_check(shell.counted_server(request), access.now())
+        context |= {"tabs": shell.tab_counts(request), "next": next_check}
+    return render(request, "_slot_end.html", context, status=shell.STOP_POLLING)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -79,13 +85,15 @@ def cancel(request: access.PanelRequest, pk: int) -> HttpResponse:
     found = get_object_or_404(heart.visible(request.user), pk=pk)
     if not shell.may_cancel(request.user, found):
         raise Http404
+    back = places.back(request, resolve_url("run", found.pk))
     if request.method == "POST":
         if not heart.cancel(found, by=request.user):
             messages.info(request, _("The run had ended already."))
-        return redirect("run", found.pk)
+        return redirect(back)
     if found.ended_at is not None or found.cancelled_at is not None:
-        return redirect("run", found.pk)
-    context = {"run": found, "title": shell.run_title(found, request.user), "live": shell.live_run(request.user, found)}
+        return redirect(back)
+    live = shell.live_run(request.user, found)
+    context = {"run": found, "title": shell.run_title(found, request.user), "live": live, "back": back}
     if request.htmx:
         return render(request, "_cancel.html", context)
     return shell.page(request, "cancel.html", "logs", context)

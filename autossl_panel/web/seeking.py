@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from autossl_panel.autossl.models import Certificate, Installation
+from autossl_panel.hosting import name_search
 from autossl_panel.hosting.models import Domain, HostingUser, VirtualHost
-from autossl_panel.names import sought
 
 # So many sites are found; whoever gets more has to say more
 FEW = 1000
@@ -26,7 +26,7 @@ def by_anything(hosts: QuerySet[VirtualHost], q: str) -> QuerySet[VirtualHost]:
 
 
 def _found(hosts: QuerySet[VirtualHost], q: str, installed: Sequence[QuerySet[Installation]]) -> QuerySet[VirtualHost]:
-    domains = Domain.objects.filter(name__contains=sought(q)).order_by()
+    domains = Domain.objects.filter(name_search.has("name", q)).order_by()
     users = HostingUser.objects.filter(name__icontains=q).order_by()
     owned = VirtualHost.objects.filter(user__in=users.values("pk")).order_by().values_list("pk")
     parts = [owned, *(one.values_list("virtual_host_id") for one in installed)]

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from django.db.models import Exists, IntegerField, Model, OuterRef, QuerySet, Subquery
 from django.http import HttpResponse
-from django.shortcuts import render
+from django.shortcuts import render, resolve_url
 from django.utils.translation import gettext as _
 
 from autossl_panel.autossl import options, runs, schedule, waiting
@@ -19,7 +19,7 @@ from autossl_panel.hosting import servers, visible
 from autossl_panel.hosting.models import HostingUser, Server
 from autossl_panel.people.models import User
 
-from . import access, banners
+from . import access, banners, places, toasts
 from .access import PanelRequest, now
 from .banners import Banners
 
@@ -27,7 +27,6 @@ from .banners import Banners
 STOP_POLLING = 286
 # The workers give a sign every five seconds.
 LOST_AFTER = timedelta(seconds=30)
-UNDO_FOR = timedelta(seconds=60)
 MONTH = timedelta(days=30)
 Owned = TypeVar("Owned", bound=Model)
 
@@ -104,14 +103,21 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
+class NextCheck:
+    """When all users are checked next."""
+
+    at: datetime
+    is_due: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Shell:
     """The facts around a page. A login reads nothing of the next check of all users."""
 
     server: Server
     tab: str
     account: Account | None
-    next_check: datetime | None
-    check_is_due: bool
+    next: NextCheck | None
     slot: Slot
     workers_seen: datetime | None
     workers_lost: bool
@@ -128,6 +134,10 @@ class Shell:
     def disabled(self) -> bool:
         """Whether AutoSSL is disabled: no provider is in use, so that nothing is ordered for anybody."""
         return self.account is None
+
+    @property
+    def next_check(self) -> datetime | None:
+        return self.next.at if self.next is not None else None
 
 
 def page(
@@ -165,21 +175,18 @@ def _shell(request: PanelRequest, tab: str, known: Slot | LiveRun | None, server
     row: Options | None = getattr(server, "options", None)
     found = seen(server, moment)
     account = known.account if isinstance(known, Slot) else account_in_use(server)
-    # Without a provider nothing is looked at that could be renewed: there is no next check to promise
-    nobody = person.is_login or account is None
-    next_check = None if nobody else schedule.next_check(options_of(server), moment)
     return Shell(
         server=server,
         tab=tab,
         account=account,
-        next_check=next_check,
-        check_is_due=next_check is not None and next_check <= moment,
+        # Without a provider nothing is renewed: there is no next check to promise
+        next=None if person.is_login or account is None else next_check(server, moment),
         slot=known if isinstance(known, Slot) else slot(person, server, account=account, counted=known),
         workers_seen=found.workers_seen,
         workers_lost=found.workers_lost,
         inventory_problem=server.inventory_problem if person.is_root else None,
         banners=banners.of(person, server, account, row, moment),
-        toast=toast_of(request, moment),
+        toast=toasts.of(request, moment),
         pending=getattr(server, "pending_sites", 0),
         problems=getattr(server, "problem_causes", 0),
         stopped="" if person.is_login else stopped(row, account),
@@ -231,9 +238,23 @@ def counted_server(request: PanelRequest) -> Server:
     return request.panel_server
 
 
+def tab_counts(request: PanelRequest) -> dict[str, int]:
+    """What the tabs of a page that stays open count now; that of the page itself agrees with what it lists."""
+    found = counted_server(request)
+    counts = {"pending": getattr(found, "pending_sites", 0), "problems": getattr(found, "problem_causes", 0)}
+    at = places.path_of(places.here(request))
+    return {tab: n for tab, n in counts.items() if at != resolve_url(tab)}
+
+
 def _own(rows: QuerySet[Owned], person: User) -> QuerySet[Owned]:
     """Those of a person's own users; root's are all."""
     return rows if person.is_root else rows.filter(user__in=visible.users(person))
+
+
+def next_check(server: Server, moment: datetime) -> NextCheck:
+    """When the daily check of a server begins next."""
+    at = schedule.next_check(options_of(server), moment)
+    return NextCheck(at, at <= moment)
 
 
 def slot(
@@ -343,21 +364,3 @@ def segments(found: Progress) -> tuple[Segment, ...]:
         pieces.append(Segment(name, x, width))
         x += width
     return tuple(pieces)
-
-
-def offer_undo(request: PanelRequest, text: str, undo: Mapping[str, object] | None) -> dict[str, object]:
-    """Keep what the next page's toast says, with what undo needs; it is offered for a minute."""
-    toast: dict[str, object] = {"text": text, "until": (now() + UNDO_FOR).timestamp(), "undo": undo}
-    request.session["toast"] = toast
-    return toast
-
-
-def toast_of(request: PanelRequest, moment: datetime) -> Mapping[str, object] | None:
-    """What is said at the foot of the page, as long as it is offered to undo."""
-    toast = request.session.get("toast")
-    if toast is None:
-        return None
-    if toast["until"] < moment.timestamp() or not toast["undo"]:
-        # A toast without undo is told once.
-        del request.session["toast"]
-    return toast if toast["until"] >= moment.timestamp() else None

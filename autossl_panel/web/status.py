@@ -3,14 +3,14 @@
 The page of a login; root and resellers open it for users that they may see, and act under their own name.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import QuerySet
 from django.http import HttpResponse, HttpResponseBadRequest
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST, require_safe
@@ -22,7 +22,7 @@ from autossl_panel.autossl.models import Account, Options, Run
 from autossl_panel.hosting import excluded_names, visible
 from autossl_panel.hosting.models import HostingUser
 
-from . import access, messages, run_data, run_page, shell, status_table, undo, words
+from . import access, messages, picking, run_data, run_page, shell, status_table, toasts, undo, words
 from .paging import paginate
 from .status_table import Filter
 from .status_words import Reader
@@ -60,9 +60,10 @@ def status_user(request: access.PanelRequest, pk: int) -> HttpResponse:
         return _fresh(request, user, sites, disabled)
     wish = Filter.of(request)
     totals = status_table.totals(sites)
-    paging = paginate(request, status_table.matching(sites, wish))
-    select = request.GET.get("select", "")
-    selected: set[int] | None = None if select in ("page", "match") else set()
+    matching = status_table.matching(sites, wish)
+    paging = paginate(request, matching)
+    unticked = picking.left_out(request).intersection(name.domain_id for _site, name in matching)
+    picked = picking.picked(request, [name.domain_id for _site, name in paging.rows], paging.total, unticked)
     context = {
         "hosting_user": user,
         "accounts": accounts if len(accounts) > 1 else [],
@@ -74,9 +75,8 @@ def status_user(request: access.PanelRequest, pk: int) -> HttpResponse:
         "wish": wish,
         "chips": _chips(totals, wish),
         "paging": paging,
-        "groups": status_table.groups(paging.rows, Reader(request.user, access.now(), disabled), selected),
-        "all_matching": select == "match",
-        "selected": {"page": len(paging.rows), "match": paging.total}.get(select, 0),
+        "groups": status_table.groups(paging.rows, Reader(request.user, access.now(), disabled), picked.rows),
+        "picked": picked,
     }
     account = next((one for one in accounts_there if one.provider.active), None)
     slot = shell.slot(request.user, user.server, account=account, user=user)
@@ -84,7 +84,8 @@ def status_user(request: access.PanelRequest, pk: int) -> HttpResponse:
         followed = slot.live.run if slot.live else None
         context |= {"at_work": slot.live, "follow": followed is not None, **_log_of(request, user, followed)}
     else:
-        context["at_work"] = runs.at_work_on(HostingUser.objects.filter(pk=user.pk)).first()
+        context["at_work"] = _at_work(user)
+    context["follows"] = bool(context["at_work"]) or status_table.due(sites, access.now())
     tab = "status" if request.user.is_login else "users"
     return shell.page(request, "status.html", tab, context, known=slot, server=user.server)
 
@@ -129,23 +130,43 @@ class Chip:
     state: str
     label: str
     n: int
+    shown: bool
+
+    @property
+    def apart(self) -> bool:
+        """Whether it is no state, and counts again names that have theirs."""
+        return self.state == status_table.NEEDS
 
 
 def _chips(totals: status_table.Totals, wish: Filter) -> list[Chip]:
     counts = totals.by_chip
     labels = {state.value: str(state.label) for state in NameState} | {status_table.NEEDS: _("Needs you")}
-    shown = [*status_table.CHIPS, *(state for state in status_table.RARE if counts[state] or wish.state == state)]
-    return [Chip(state, labels[state], counts[state]) for state in shown]
+    states = (*status_table.CHIPS, *status_table.RARE)
+    return [
+        Chip(state, labels[state], n, n > 0 or state in status_table.CHIPS or wish.state == state)
+        for state, n in ((state, counts[state]) for state in states)
+    ]
 
 
 def _fresh(request: access.PanelRequest, user: HostingUser, sites: Sequence[Site], disabled: bool) -> HttpResponse:
     """The cells of the rows that the page shows, in place; for the last time when nothing works on them any more."""
-    shown = set(_ids(request.GET.getlist("shown")))
+    shown = set(picking.ids(request.GET.getlist("shown")))
     rows = _rows(request, sites, shown, disabled=disabled)
-    live = runs.at_work_on(HostingUser.objects.filter(pk=user.pk)).exists()
-    context = {"hosting_user": user, "totals": status_table.totals(sites), "rows": rows, "oob": True}
-    context["disabled"] = disabled
-    return render(request, "_status_cells.html", context, status=200 if live else shell.STOP_POLLING)
+    totals = status_table.totals(sites)
+    context = {
+        "hosting_user": user,
+        "totals": totals,
+        "chips": _chips(totals, Filter.of(request)),
+        "rows": rows,
+        "disabled": disabled,
+        "oob": True,
+    }
+    changes = _at_work(user) is not None or status_table.due(sites, access.now())
+    return render(request, "_status_cells.html", context, status=200 if changes else shell.STOP_POLLING)
+
+
+def _at_work(user: HostingUser) -> Run | None:
+    return runs.at_work_on(HostingUser.objects.filter(pk=user.pk)).first()
 
 
 def _rows(
@@ -153,7 +174,7 @@ def _rows(
 ) -> list[status_table.Row]:
     reader = Reader(request.user, access.now(), disabled)
     pairs = [(site, name) for site in sites for name in site.names if name.domain_id in shown]
-    return [status_table.row(site, name, reader, set()) for site, name in pairs]
+    return [status_table.row(site, name, reader, frozenset()) for site, name in pairs]
 
 
 # ---- include and exclude
@@ -173,35 +194,40 @@ def _post(request: access.PanelRequest, user: HostingUser) -> HttpResponse:
     if done:
         ids = [pk for pk, name in names.items() if name.name in set(done)]
         undoing = {"url": reverse("status-undo", args=[user.pk]), "act": act, "names": undo.pack_ids(ids)}
-        toast = shell.offer_undo(request, _said(act, done, before, after), undoing)
+        said, page = _said(act, done, before, after), _page_of(user)
+        toast = toasts.offer(request, said, undoing, page=page, focus=[f"b-{pk}" for pk in ids])
     if request.htmx:
-        shown = set(_ids(request.POST.getlist("shown")))
         disabled = _disabled(accounts)
+        shown = set(picking.ids(request.POST.getlist("shown")))
+        totals = status_table.totals(after)
         context = {
             "hosting_user": user,
-            "totals": status_table.totals(after),
-            "rows": _rows(request, after, shown, disabled=disabled),
+            "totals": totals,
+            "chips": _chips(totals, Filter.of(request)),
             "disabled": disabled,
+            "follows": bool(done),
+            "rows": _rows(request, after, shown, disabled=disabled),
             "toast": toast,
-            "toast_next": _back(request, user),
             "oob": True,
         }
         return render(request, "_status_saved.html", context)
     if not done:
         messages.info(request, _("Nothing changes: it is so already.") if wanted else _("No name is selected."))
-    return redirect(request.get_full_path())
+    return redirect(picking.after(request))
 
 
-def _wanted(request: access.PanelRequest, sites: Sequence[Site]) -> tuple[str, set[int]]:
+def _wanted(request: access.PanelRequest, sites: Sequence[Site]) -> tuple[str, Set[int]]:
     """What to do, and with which names, by id; with “all that match”, with all but those that were unticked."""
     for act in ACTS:
         if act in request.POST:
-            return act, set(_ids([request.POST[act]]))
-    ticked = set(_ids(request.POST.getlist("names")))
-    if request.POST.get("matching") == "1":
-        unticked = set(_ids(request.POST.getlist("shown"))) - ticked
-        ticked = {name.domain_id for _site, name in status_table.matching(sites, Filter.of(request))} - unticked
-    return request.POST.get("bulk", ""), ticked
+            return act, set(picking.ids([request.POST[act]]))
+    wanted = picking.ticked(request, "names")
+    left_out = picking.all_but(request, "names")
+    if left_out is not None:
+        wanted = (
+            frozenset(name.domain_id for _site, name in status_table.matching(sites, Filter.of(request))) - left_out
+        )
+    return request.POST.get("bulk", ""), wanted
 
 
 def _do(act: str, user: HostingUser, names: Sequence[Name], request: access.PanelRequest) -> list[str]:
@@ -244,17 +270,15 @@ def _lapse(before: Sequence[Site], after: Sequence[Site], n: int) -> str:
 def put_back(request: access.PanelRequest, pk: int) -> HttpResponse:
     """Undo the last include or exclude of this page."""
     user = get_object_or_404(_present(request), pk=pk)
-    toast = request.session.pop("toast", None)
-    known = toast["undo"] if toast and toast["until"] >= access.now().timestamp() else None
-    if not known or known.get("url") != request.path:
-        messages.bad(request, _("Undo was offered for a minute, which is over. Nothing was changed."))
-        return redirect(_back(request, user))
-    ids = set(undo.unpack_ids(known["names"]))
-    names = [name for site in _sites(user, ()) for name in site.names if name.domain_id in ids]
-    done = _do("include" if known["act"] == "exclude" else "exclude", user, names, request)
-    said = ngettext("%(n)d name is as before.", "%(n)d names are as before.", len(done)) % {"n": len(done)}
-    shell.offer_undo(request, said, None)
-    return redirect(_back(request, user))
+
+    def undo_it(known: Mapping[str, Any]) -> str:
+        ids = set(undo.unpack_ids(known["names"]))
+        names = [name for site in _sites(user, ()) for name in site.names if name.domain_id in ids]
+        done = len(_do("include" if known["act"] == "exclude" else "exclude", user, names, request))
+        said = ngettext("%(n)d name is as before.", "%(n)d names are as before.", done) % {"n": done}
+        return toasts.as_before(said, done, len(ids))
+
+    return toasts.put_back(request, undo_it, otherwise=_page_of(user))
 
 
 # ---- the check of this account and its log
@@ -302,11 +326,5 @@ def _lines(request: access.PanelRequest, user: HostingUser, found: Run, cursor: 
     return {"survey": survey, "sites": sites, "cursor": run_page.cursor_of(sites, survey, cursor)}
 
 
-def _ids(texts: Sequence[str]) -> list[int]:
-    return [int(text) for text in texts if text.isdecimal() and len(text) < 19]
-
-
-def _back(request: access.PanelRequest, user: HostingUser) -> str:
-    """The page that the form was on."""
-    url = request.POST.get("next") or (request.htmx.current_url_abs_path or "")
-    return url if url_has_allowed_host_and_scheme(url, None) else reverse("status-user", args=[user.pk])
+def _page_of(user: HostingUser) -> str:
+    return reverse("status-user", args=[user.pk])

@@ -6,16 +6,23 @@ from datetime import datetime
 from itertools import groupby
 
 from autossl_panel.autossl.domains import Name, NameState, Site
-from autossl_panel.names import sought
+from autossl_panel.names import has_part
 
 from . import status_words
 from .access import PanelRequest
 from .status_words import Reader, Told
 
 NEEDS = "needs"
-# What the chips filter by, in their order; those of the second row show only where there is something behind them
-CHIPS: tuple[str, ...] = (NameState.SECURED, NEEDS, NameState.FOREIGN, NameState.EXCLUDED)
-RARE: tuple[str, ...] = (NameState.WAITING, NameState.LEFT_OUT, NameState.OFF)
+# What the chips filter by, in their order: first what needs somebody, whatever its state; then each state once, so that
+# these add up to all. Those of the second row show only where there is something behind them.
+CHIPS: tuple[str, ...] = (NEEDS, NameState.SECURED, NameState.FOREIGN, NameState.EXCLUDED)
+RARE: tuple[str, ...] = (
+    NameState.AT_RISK,
+    NameState.UNSECURED,
+    NameState.WAITING,
+    NameState.LEFT_OUT,
+    NameState.OFF,
+)
 # Shape beside the word: CSS class and sign of the badge
 BADGES = {
     NameState.SECURED: ("ok", "ok"),
@@ -48,10 +55,8 @@ class Filter:
 
     def takes(self, name: Name, site: Site) -> bool:
         """Whether a name is shown; a search finds it by its own name and by its site's."""
-        if self.q:
-            text = sought(self.q)
-            if text not in name.name and text not in site.name:
-                return False
+        if self.q and not has_part(name.name, self.q) and not has_part(site.name, self.q):
+            return False
         if self.state == NEEDS:
             return name.needs
         return not self.state or name.state == self.state
@@ -116,8 +121,8 @@ def matching(sites: Iterable[Site], wish: Filter) -> list[tuple[Site, Name]]:
     return [(site, name) for site in sites for name in site.names if wish.takes(name, site)]
 
 
-def groups(found: Sequence[tuple[Site, Name]], reader: Reader, selected: set[int] | None) -> list[Group]:
-    """What the table says of the names of one page; `selected` None means all of them."""
+def groups(found: Sequence[tuple[Site, Name]], reader: Reader, selected: frozenset[int]) -> list[Group]:
+    """What the table says of the names of one page."""
     shown = []
     for _pk, pairs in groupby(found, key=lambda pair: pair[0].pk):
         rows = [row(site, name, reader, selected) for site, name in pairs]
@@ -128,10 +133,15 @@ def groups(found: Sequence[tuple[Site, Name]], reader: Reader, selected: set[int
     return shown
 
 
-def row(site: Site, name: Name, reader: Reader, selected: set[int] | None) -> Row:
+def row(site: Site, name: Name, reader: Reader, selected: frozenset[int]) -> Row:
     """What the table says of one name."""
     told = status_words.of(name, site, reader)
-    return Row(name, site, told, selected is None or name.domain_id in selected)
+    return Row(name, site, told, name.domain_id in selected)
+
+
+def due(sites: Iterable[Site], now: datetime) -> bool:
+    """Whether any site is said to be looked at within a minute: what the page shows of it changes by itself."""
+    return any(status_words.is_due(site, now) for site in sites)
 
 
 def totals(sites: Sequence[Site]) -> Totals:

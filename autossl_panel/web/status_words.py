@@ -115,6 +115,11 @@ def issuer(text: str) -> str:
     return re.sub(r"\\(.)", r"\1", found)
 
 
+def is_due(site: Site, now: datetime) -> bool:
+    """Whether the next look at a site is a matter of a minute."""
+    return site.next_at is not None and site.next_reason != "paused" and site.next_at <= now + MINUTE
+
+
 def next_step(site: Site, now: datetime, *, disabled: bool = False) -> str:
     """What AutoSSL does next with a site, and when."""
     if disabled:
@@ -124,7 +129,7 @@ def next_step(site: Site, now: datetime, *, disabled: bool = False) -> str:
         return _("Waits until AutoSSL goes on.")
     if at is None:
         return _("Looked at with every daily check.")
-    if at <= now + MINUTE:
+    if is_due(site, now):
         return _("Looked at within a minute.")
     if reason == "renew":
         return format_html(_("Renews by itself on {day}."), day=day(at))

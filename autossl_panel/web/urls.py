@@ -38,6 +38,7 @@ from . import (
     sign_in,
     site,
     status,
+    toasts,
     tokens,
     users,
 )
@@ -52,6 +53,7 @@ urlpatterns = [
     path("passkey-options/", passkeys.options, name="passkey-options"),
     path("theme/", security.theme, name="theme"),
     path("preferences/", preferences.preferences, name="preferences"),
+    path("toast/close/", toasts.close, name="toast-close"),
     path("seen/", around.seen, name="seen"),
     path("security/", security.security, name="security"),
     path("security/password/", security.password, name="password"),

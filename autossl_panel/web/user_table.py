@@ -11,8 +11,9 @@ from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
 from autossl_panel.autossl import log
+from autossl_panel.hosting import name_search, visible
 from autossl_panel.hosting.models import Domain, HostingUser, Setting, Severity, SiteState, VirtualHost
-from autossl_panel.names import sought
+from autossl_panel.people.models import User
 
 from . import site_table
 from .access import PanelRequest
@@ -117,8 +118,8 @@ def _users_of(hosts: QuerySet[VirtualHost]) -> set[int]:
 def narrowed(users: QuerySet[HostingUser], wish: Filter, attention: Attention) -> QuerySet[HostingUser]:
     """The users that match a filter."""
     if wish.q:
-        named = Domain.objects.filter(name__contains=sought(wish.q), virtual_host__gone_at__isnull=True)
-        ids = set(named.order_by().values_list("virtual_host__user_id", flat=True).distinct())
+        found = Domain.objects.filter(name_search.has("name", wish.q), virtual_host__gone_at__isnull=True)
+        ids = set(found.order_by().values_list("virtual_host__user_id", flat=True).distinct())
         users = users.filter(Q(name__icontains=wish.q) | Q(pk__in=ids))
     if wish.feature_list:
         users = users.filter(feature_list_id=int(wish.feature_list))
@@ -147,6 +148,11 @@ def counts(groups: Sequence["Group"], attention: Attention) -> dict[str, int]:
     }
 
 
+def counts_of(person: User, now: datetime) -> dict[str, int]:
+    """The same for all users that a person may see."""
+    return counts(groups(present(visible.users(person))), Attention.of(visible.virtual_hosts(person), now))
+
+
 def ordered(users: QuerySet[HostingUser], sort: str) -> QuerySet[HostingUser]:
     """In the order that the head of the table shows."""
     field, down = sort.removeprefix("-"), sort.startswith("-")
@@ -161,8 +167,8 @@ def ordered(users: QuerySet[HostingUser], sort: str) -> QuerySet[HostingUser]:
     return users.order_by("-name" if down else "name")
 
 
-def rows(users: Sequence[HostingUser], root_name: str, selected: set[int] | None) -> list[Row]:
-    """What the table says of the users of one page; `selected` None means all of them."""
+def rows(users: Sequence[HostingUser], root_name: str, selected: frozenset[int]) -> list[Row]:
+    """What the table says of the users of one page."""
     sites: dict[int, dict[str, int]] = {}
     secured: Counter[int] = Counter()
     # Another's certificate secures a site as long as it is sound: an expired one does not.
@@ -179,7 +185,7 @@ def rows(users: Sequence[HostingUser], root_name: str, selected: set[int] | None
     return [_row(user, sites.get(user.pk, {}), secured[user.pk], root_name, selected) for user in users]
 
 
-def _row(user: HostingUser, states: dict[str, int], secured: int, root_name: str, selected: set[int] | None) -> Row:
+def _row(user: HostingUser, states: dict[str, int], secured: int, root_name: str, selected: frozenset[int]) -> Row:
     check = user.last_check or {}
     event = check.get("event", "")
     sign, css = RESULT_ICONS.get(event, ("ok", "is-ok"))
@@ -192,7 +198,7 @@ def _row(user: HostingUser, states: dict[str, int], secured: int, root_name: str
         result=_result(event, check.get("data", {})) if event else "",
         result_icon=sign,
         result_css=css,
-        selected=selected is None or user.pk in selected,
+        selected=user.pk in selected,
     )
 
 

@@ -1,9 +1,11 @@
 """Manage Users: who gets certificates. Rows are saved at once and can be undone for a minute."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from django.db.models import Count, Min, QuerySet
 from django.http import HttpResponse, HttpResponseBadRequest
-from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.http import url_has_allowed_host_and_scheme
+from django.shortcuts import get_object_or_404, redirect, render, resolve_url
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -15,7 +17,7 @@ from autossl_panel.hosting import users as hosting_users
 from autossl_panel.hosting.models import HostingUser, Setting
 from autossl_panel.hosting.users import Change
 
-from . import access, messages, shell, undo, user_table, words
+from . import access, messages, picking, shell, toasts, undo, user_table, words
 from .paging import paginate
 from .shell import STOP_POLLING
 from .user_table import Attention, Filter
@@ -49,27 +51,26 @@ def users(request: access.PanelRequest) -> HttpResponse:
     only_state = not (wish.q or wish.feature_list or wish.owner)
     paging = paginate(request, listed, total=counts[wish.state or "all"] if only_state else None)
     if request.htmx:
-        return _fresh(request, user_table.rows(paging.rows, "root", set()))
-    select = request.GET.get("select", "")
-    selected: set[int] | None = None if select in ("page", "match") else set()
+        return _fresh(request, user_table.rows(paging.rows, "root", frozenset()), counts)
+    unticked = matching.filter(pk__in=off).values_list("pk", flat=True) if (off := picking.left_out(request)) else ()
+    picked = picking.picked(request, [user.pk for user in paging.rows], paging.total, unticked)
     context = {
         "wish": wish,
         "counts": counts,
         "paging": paging,
-        "rows": user_table.rows(paging.rows, "root", selected),
+        "rows": user_table.rows(paging.rows, "root", picked.rows),
         "oob": False,
-        "all_matching": select == "match",
-        "selected": {"page": len(paging.rows), "match": paging.total}.get(select, 0),
+        "picked": picked,
         "feature_lists": feature_lists,
         "owners": owners if request.user.is_root else [],
     }
     return shell.page(request, "users.html", "users", context)
 
 
-def _fresh(request: access.PanelRequest, rows: list[user_table.Row]) -> HttpResponse:
-    """The cells that a run changes, in place; for the last time when no run is live any more."""
+def _fresh(request: access.PanelRequest, rows: list[user_table.Row], counts: dict[str, int]) -> HttpResponse:
+    """The cells and numbers that a run changes, in place; for the last time when no run is live any more."""
     live = shell.slot(request.user, servers.this(), account=None).live
-    return render(request, "_user_cells.html", {"rows": rows}, status=200 if live else STOP_POLLING)
+    return render(request, "_user_cells.html", {"rows": rows, "counts": counts}, status=200 if live else STOP_POLLING)
 
 
 def _post(request: access.PanelRequest) -> HttpResponse:
@@ -87,25 +88,30 @@ def _post(request: access.PanelRequest) -> HttpResponse:
         if not changes:
             messages.info(request, _("Nothing changes: it is set so already."))
     if changes:
-        shell.offer_undo(request, _said(changes), {"changes": undo.pack(changes)})
-    return redirect(request.get_full_path())
+        _offer_undo(request, changes)
+    return redirect(picking.after(request))
+
+
+def _offer_undo(request: access.PanelRequest, changes: list[Change]) -> dict[str, object]:
+    undoing = {"url": resolve_url("users-undo"), "changes": undo.pack(changes)}
+    focus = [f"three-{change.user_id}" for change in changes]
+    return toasts.offer(request, _said(changes), undoing, page=resolve_url("users"), focus=focus)
 
 
 def _chosen(request: access.PanelRequest) -> QuerySet[HostingUser]:
-    """The users that are ticked; with “all that match”, all of the filter's but those that were shown and unticked."""
+    """The users that are ticked; with “all that match”, all of the filter's but those that were unticked."""
     mine = user_table.present(visible.users(request.user))
-    ticked = _ids(request.POST.getlist("users"))
-    if request.POST.get("matching") != "1":
-        return mine.filter(pk__in=ticked)
-    unticked = set(_ids(request.POST.getlist("shown"))) - set(ticked)
+    left_out = picking.all_but(request, "users")
+    if left_out is None:
+        return mine.filter(pk__in=picking.ticked(request, "users"))
     attention = Attention.of(visible.virtual_hosts(request.user), access.now())
-    return user_table.narrowed(mine, Filter.of(request), attention).exclude(pk__in=unticked)
+    return user_table.narrowed(mine, Filter.of(request), attention).exclude(pk__in=left_out)
 
 
 def _save_rows(request: access.PanelRequest) -> list[Change]:
     """Save the rows whose radio differs from what was shown: a setting that somebody else changed meanwhile stays."""
     wanted: dict[str, list[int]] = {}
-    for pk in _ids(request.POST.getlist("shown")):
+    for pk in picking.ids(request.POST.getlist("shown")):
         value = request.POST.get(f"autossl-{pk}", "")
         if value in Setting.values and value != request.POST.get(f"was-{pk}"):
             wanted.setdefault(value, []).append(pk)
@@ -128,10 +134,11 @@ def set_one(request: access.PanelRequest, pk: int) -> HttpResponse:
     changes = hosting_users.set_autossl(mine, value, by=request.user, now=access.now())
     toast = None
     if changes:
-        toast = shell.offer_undo(request, _said(changes), {"changes": undo.pack(changes)})
+        toast = _offer_undo(request, changes)
     if not request.htmx:
         return redirect("users")
-    context = {"toast": toast, "oob": True, "toast_next": _back(request), "pk": pk, "value": value}
+    counts = user_table.counts_of(request.user, access.now()) if changes else None
+    context = {"toast": toast, "oob": True, "pk": pk, "value": value, "counts": counts}
     return render(request, "_saved.html", context)
 
 
@@ -139,15 +146,14 @@ def set_one(request: access.PanelRequest, pk: int) -> HttpResponse:
 @access.operator
 def put_back(request: access.PanelRequest) -> HttpResponse:
     """Undo the last change, where nobody has changed it since."""
-    toast = request.session.pop("toast", None)
-    if toast and "changes" in (toast["undo"] or ()) and toast["until"] >= access.now().timestamp():
-        changes = undo.unpack(toast["undo"]["changes"])
+
+    def undo_it(known: Mapping[str, Any]) -> str:
+        changes = undo.unpack(known["changes"])
         done = hosting_users.undo_autossl(visible.users(request.user), changes, by=request.user, now=access.now())
         said = ngettext("%(n)d user is set as before.", "%(n)d users are set as before.", done) % {"n": done}
-        shell.offer_undo(request, said, None)
-    else:
-        messages.bad(request, _("Undo was offered for a minute, which is over. Nothing was changed."))
-    return redirect(_back(request))
+        return toasts.as_before(said, done, len(changes))
+
+    return toasts.put_back(request, undo_it, otherwise=resolve_url("users"))
 
 
 @require_POST
@@ -193,13 +199,3 @@ def _lapse(ids: list[int]) -> str:
     return " " + ngettext(
         "%(n)d certificate expires on %(day)s.", "%(n)d certificates expire from %(day)s.", number
     ) % {"n": number, "day": words.day(first, access.now())}
-
-
-def _ids(texts: list[str]) -> list[int]:
-    return [int(text) for text in texts if text.isdecimal() and len(text) < 19]
-
-
-def _back(request: access.PanelRequest) -> str:
-    """The page that the form was on."""
-    url = request.POST.get("next") or (request.htmx.current_url_abs_path or "")
-    return url if url_has_allowed_host_and_scheme(url, None) else "/users/"

@@ -105,7 +105,7 @@ def rough(seconds: float) -> str:
 def duration(seconds: float) -> str:
     """“0.6 s”, “8 s”, “4 min 06 s”, “2 h 10 min”."""
     if seconds < 2:
-        return _("%(n).1f s") % {"n": seconds}
+        return _("%(n)s s") % {"n": formats.number_format(seconds, 1)}
     whole = round(seconds)
     if whole < 60:
         return _("%(n)d s") % {"n": whole}

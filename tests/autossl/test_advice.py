@@ -83,6 +83,9 @@ def test_an_unknown_code_still_says_something() -> None:
         ("ca_account", {"provider": "b-own"}, "b-own does not take orders of this account."),
         ("ca_eab", {"provider": "b-own"}, "b-own does not take the external account binding."),
         ("connect_timeout", {"reason": "answer"}, "took the connection"),
+        ("connect_timeout", {"address": "192.0.2.9"}, "192.0.2.9 does not answer at all. Open port 80"),
+        ("redirect_loop", {"name": "a.org"}, "The redirects of a.org do not end. Exempt"),
+        ("redirect_refused", {"name": "a.org", "reason": "scheme"}, "a.org redirects to something other"),
         ("dns_timeout", {"detail": "ns1.example did not answer"}, "ns1.example did not answer"),
     ],
 )

@@ -33,6 +33,7 @@ AGAIN = [
     "preview/test_asking.py",
     "../hosting/test_exclusion_patterns.py",
     "../hosting/test_excluded_names.py",
+    "../hosting/test_name_search.py",
     "notify/test_telling.py",
     "notify/test_telling_kinds.py",
 ]

@@ -70,7 +70,7 @@ def amber() -> HostingUser:
 def cancel_the_run(hand: Hand) -> None:
     hand.press(link(hand.page, "Cancel"))
     hand.press(button(hand.page, "Cancel the run"))
-    expect(hand.page.locator("#run-head")).to_contain_text("Cancelling")
+    expect(hand.page.locator("#slot")).to_contain_text("Cancelling")
     assert Run.objects.filter(cancelled_at__isnull=False, ended_at=None).exists()
 
 

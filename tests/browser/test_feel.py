@@ -168,3 +168,104 @@ def test_trouble_fits_at_320_pixels(visit, scene: Scene, complaints):
     expect(page.get_by_role("alert")).to_contain_text("That was not saved.")
     assert narrowest(page) <= 320
     complaints.clear()
+
+
+def test_undo_happens_in_place_and_leaves_the_focus_where_things_are_as_before(visit, scene: Scene, complaints):
+    no_run(scene)
+    page = visit(path="/users/?q=amber")
+    radio(page, "amberfield", "Disabled").click()
+    expect(page.locator("#toast")).to_contain_text("AutoSSL is off for “amberfield”.")
+    page.evaluate("window.same = true")
+    page.wait_for_function("'htmx-internal-data' in document.querySelector('#toast form')")
+    page.keyboard.press("u")
+    expect(page.locator("#toast")).to_contain_text("1 user is set as before.")
+    expect(radio(page, "amberfield", "Use feature list")).to_be_focused()
+    assert setting("amberfield") == "feature-list"
+    assert page.evaluate("window.same"), "the page was not loaded again"
+    assert page.url.endswith("/users/?q=amber")
+    # What was put in place does what the page did: it saves, counts, and answers to keys.
+    radio(page, "amberfield", "Disabled").click()
+    expect(page.locator("#undo")).to_be_visible()
+    page.keyboard.press("x")
+    expect(page.locator("[data-n]").first).to_have_text("1")
+    page.keyboard.press("?")
+    expect(page.locator("#keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    # A toast is closed for good, here and on the server.
+    expect(page.locator("#toast .toast")).to_have_count(0)
+    page.reload()
+    expect(page.locator("#toast .toast")).to_have_count(0)
+    assert setting("amberfield") == "off"
+
+
+def test_an_undo_that_another_tab_overtook_is_told_in_place(visit, scene: Scene):
+    no_run(scene)
+    page = visit(path="/users/?q=amber")
+    radio(page, "amberfield", "Disabled").click()
+    expect(page.locator("#undo")).to_be_visible()
+    other = page.context.new_page()
+    other.goto("/users/?q=amber")
+    other.locator(".three [type=radio][value=on]").click()
+    expect(other.locator("#toast")).to_contain_text("AutoSSL is on")
+    page.wait_for_function("'htmx-internal-data' in document.querySelector('#toast form')")
+    page.locator("#undo").click()
+    said = page.locator(".said")
+    expect(said).to_contain_text("This was not undone")
+    expect(said).to_be_focused()
+    expect(page.locator(".three [type=radio][value=on]")).to_be_checked()
+    assert setting("amberfield") == "on"
+
+
+def test_what_was_unticked_of_all_that_match_stays_so_on_the_next_page(visit, scene: Scene):
+    no_run(scene)
+    feature_list = HostingUser.objects.first().feature_list
+    HostingUser.objects.bulk_create(
+        HostingUser(server=scene.server, name=f"zz{n:03}", feature_list=feature_list) for n in range(12)
+    )
+    page = visit(path="/users/?select=match")
+    page.get_by_label("Select amberfield").uncheck()
+    page.get_by_role("link", name="Next").click()
+    expect(page.locator("[data-n]").first).to_have_text("29")
+    page.get_by_label("Select zz011").uncheck()
+    page.get_by_role("link", name="Previous").click()
+    expect(page.get_by_label("Select amberfield")).not_to_be_checked()
+    page.get_by_role("button", name=re.compile("^Disable")).click()
+    expect(page.locator("#toast")).to_contain_text("26 users")
+    assert HostingUser.objects.exclude(autossl="off").count() == 2
+    expect(page.locator("[data-n]").first).to_have_text("0")
+
+
+def test_a_page_is_not_shown_in_the_zone_that_the_browser_has_left(visit, scene: Scene):
+    no_run(scene)
+    page = visit(timezone_id="Asia/Tokyo")
+    expect(page.locator(".foot")).to_contain_text("UTC+9")
+    page.context.add_cookies([{"name": "autossl_zone", "value": "Europe/Berlin", "url": page.url}])
+    page.goto("/users/?q=amber")
+    expect(page.locator(".foot")).to_contain_text("UTC+9")
+    assert page.url.endswith("/users/?q=amber")
+
+
+def test_back_shows_what_its_address_says(visit, scene: Scene):
+    no_run(scene)
+    page = visit(path="/users/?q=amber")
+    radio(page, "amberfield", "Disabled").click()
+    expect(page.locator("#undo")).to_be_visible()
+    page.get_by_label("Select amberfield").check()
+    page.get_by_label("Search users and sites").fill("pixel")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name="pixelforge")).to_be_visible()
+    page.get_by_role("link", name=re.compile("^Disabled")).click()
+    expect(page).to_have_url(re.compile("state=disabled"))
+    HostingUser.objects.filter(name="amberfield").update(autossl="on")
+    page.go_back()
+    expect(page).to_have_url(re.compile(r"\?q=pixel$"))
+    expect(page.get_by_label("Search users and sites")).to_have_value("pixel")
+    page.go_back()
+    expect(page).to_have_url(re.compile(r"\?q=amber$"))
+    expect(page.get_by_label("Search users and sites")).to_have_value("amber")
+    expect(page.get_by_role("link", name="amberfield")).to_be_visible()
+    expect(page.locator(".three [type=radio][value=on]")).to_be_checked()
+    expect(page.get_by_label("Select amberfield")).not_to_be_checked()
+    expect(page.locator("[data-n]").first).to_have_text("0")
+    page.go_forward()
+    expect(page.get_by_role("link", name="pixelforge")).to_be_visible()

@@ -1,6 +1,7 @@
 """SSL/TLS Status and People in a real browser: by clicks, by keyboard alone, without script."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from django.utils import timezone
@@ -80,6 +81,9 @@ def test_the_check_of_the_own_account_is_followed_to_its_end(visit, own: Own, sc
     Run.objects.filter(pk=run.pk).update(ended_at=timezone.now())
     expect(page.get_by_role("button", name="Run AutoSSL")).to_be_visible()
     expect(row(page, "shop.lindner.example")).to_contain_text("Waiting", timeout=8000)
+    # What is said to be looked at within a minute is followed until it was.
+    with page.expect_response(lambda answer: answer.status == 286):
+        VirtualHost.objects.filter(user=own.user).update(next_at=timezone.now() + timedelta(days=1))
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.wait_for_timeout(5500)
@@ -177,3 +181,20 @@ def test_a_role_that_signs_in_for_nobody_has_no_such_field(visit, own: Own):
     expect(page.get_by_label("Signs in for")).to_be_visible()
     page.get_by_label("Role", exact=True).select_option(Role.RESELLER.value)
     expect(page.get_by_label("Signs in for")).to_be_hidden()
+
+
+def test_chips_and_the_last_check_follow_what_the_page_swaps_in(visit, own: Own, scene: Scene):
+    Run.objects.update(ended_at=timezone.now())
+    Job.objects.update(state=JobState.ENDED, outcome="secured", ended_at=timezone.now())
+    tomorrow = timezone.now() + timedelta(days=1)
+    VirtualHost.objects.filter(user=own.user).update(next_at=tomorrow)
+    page = visit("lindner", f"/status/{own.user.pk}/")
+    chips = page.get_by_role("navigation", name="Filter domains")
+    expect(chips.get_by_role("link", name="At risk 1")).to_be_visible()
+    expect(page.locator("#last-check")).not_to_contain_text("just now")
+    page.get_by_role("button", name="Exclude mail.lindner.example").click()
+    expect(chips.get_by_role("link", name="Excluded 2")).to_be_visible()
+    expect(chips.get_by_role("link", name="At risk")).to_be_hidden()
+    HostingUser.objects.filter(pk=own.user.pk).update(last_check_at=timezone.now())
+    VirtualHost.objects.filter(user=own.user).update(next_at=tomorrow)
+    expect(page.locator("#last-check")).to_contain_text("just now", timeout=8000)

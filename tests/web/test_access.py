@@ -47,6 +47,7 @@ TABLE: dict[str, Answers] = {
     "passkey-options": {"post": (OK, OK, OK, OK, OK)},
     "theme": {"post": (SIGN_IN, AWAY, AWAY, AWAY, AWAY)},
     "seen": {"get": (SIGN_IN, OK, OK, OK, OK)},
+    "toast-close": {"post": (SIGN_IN, AWAY, AWAY, AWAY, AWAY)},
     "preferences": {"get": (SIGN_IN, OK, OK, OK, OK), "post": (SIGN_IN, AWAY, AWAY, AWAY, AWAY)},
     "security": OWN,
     "password": OWN_FORM,

@@ -45,8 +45,8 @@ def shown(client, query: str = "") -> int:
 def test_who_from_where_what_before_and_after(trail, as_root):
     html = page(as_root)
     assert "Set AutoSSL of a user" in html
-    assert "<del>feature-list</del>" in html
-    assert "<ins>off</ins>" in html
+    assert "<del>Use feature list</del>" in html
+    assert "<ins>Disabled</ins>" in html
     assert "<del>no</del>" in html
     assert '<span class="mono">198.51.100.9</span>' in html
     assert "command line" in html

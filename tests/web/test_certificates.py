@@ -41,7 +41,7 @@ def row_of(client, name: str) -> dict[str, str]:
 
 def tiles(client, query: str = "") -> dict[str, int]:
     html = client.get(f"/certificates/?{query}").content.decode()
-    found = re.findall(r'<a class="tile"[^>]*><b>(\d+)</b><span[^>]*>(?:<svg.*?</svg>)?([^<]+)', html)
+    found = re.findall(r'<a class="tile"[^>]*><b[^>]*>(\d+)</b><span[^>]*>(?:<svg.*?</svg>)?([^<]+)', html)
     return {label.strip(): int(n) for n, label in found}
 
 
@@ -208,7 +208,10 @@ def test_cells_are_kept_fresh_while_a_run_lives(as_root, troubled: Scene):
     answer = as_root.get("/certificates/?q=lindner.example", headers={"HX-Request": "true"})
     assert answer.status_code == 200
     html = answer.content.decode()
-    assert html.count('hx-swap-oob="true"') == 5 * 4
+    assert html.count('hx-swap-oob="true"') == 5 * 4 + 2 * (len(tiles(as_root)) - 1), (
+        "the cells, and the tiles of states"
+    )
+    assert f'id="n-secured" hx-swap-oob="true">{tiles(as_root)["Secured"]}<' in html
     assert "<html" not in html
     Run.objects.filter(pk=troubled.live.pk).update(ended_at=timezone.now())
     assert as_root.get("/certificates/?q=lindner", headers={"HX-Request": "true"}).status_code == 286

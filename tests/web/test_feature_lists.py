@@ -11,6 +11,7 @@ from autossl_panel.hosting.models import ExclusionPattern, FeatureList, HostingU
 from autossl_panel.people.models import AuditEntry
 from tests.web.scene import Scene
 from tests.web.test_pages import check as check_html
+from tests.web.undoing import undo
 
 PAGE = "/people/lists/"
 
@@ -67,7 +68,7 @@ def test_switching_off_says_before_and_after_what_follows(as_root, scene: Scene)
     html = as_root.get(PAGE).content.decode()
     assert re.search(r"“business” says off\. 44 certificates expire from \d+ \w+\.", html)
     assert "first expires" in cells(html, "business")[-1]
-    as_root.post("/people/undo/", {"next": PAGE})
+    undo(as_root, "/people/undo/", next=PAGE)
     assert FeatureList.objects.get(name="business").autossl
     assert "“business” is as before." in as_root.get(PAGE).content.decode()
 

@@ -9,6 +9,7 @@ from autossl_panel.people.models import AuditEntry
 from tests.web import provider_scene
 from tests.web.provider_scene import Made
 from tests.web.scene import Scene
+from tests.web.undoing import undo
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def test_a_users_provider_is_chosen_and_undone(as_root, made: Made, lindner: Hos
     page = as_root.get(f"/people/users/{lindner.pk}/").content.decode()
     assert "“lindner” has ZeroSSL from the next orders on." in page
     assert AuditEntry.objects.get(event="user:provider_set").subject == "lindner"
-    as_root.post("/people/undo/", {"next": url})
+    undo(as_root, "/people/undo/", next=url)
     assert again(lindner) is None
 
 
@@ -51,7 +52,7 @@ def test_the_choice_is_taken_back(as_root, made: Made):
 def test_undo_leaves_what_somebody_else_chose(as_root, made: Made, scene: Scene, lindner: HostingUser):
     as_root.post(f"/people/users/{lindner.pk}/provider/", {"provider": str(made.zerossl.pk)})
     choices.choose_for_user(lindner, scene.provider, by=None, now=scene.now)
-    as_root.post("/people/undo/")
+    undo(as_root, "/people/undo/")
     assert again(lindner) == scene.provider
     assert "somebody has changed it meanwhile" in as_root.get("/people/").content.decode()
 
@@ -63,7 +64,7 @@ def test_a_feature_lists_provider_is_chosen_and_undone(as_root, made: Made, scen
     assert as_root.post(url, {"provider": str(made.zerossl.pk)})["Location"] == f"/people/lists/{row.pk}/"
     assert choices.own(FeatureList.objects.get(pk=row.pk)) == made.zerossl
     assert "ZeroSSL" in as_root.get(f"/people/lists/{row.pk}/").content.decode()
-    as_root.post("/people/undo/")
+    undo(as_root, "/people/undo/")
     assert choices.own(FeatureList.objects.get(pk=row.pk)) is None
 
 

@@ -10,6 +10,7 @@ from autossl_panel.people.models import AuditEntry
 from autossl_panel.web.question import Question
 from tests.web import provider_scene
 from tests.web.scene import Scene
+from tests.web.undoing import undo as undone
 
 BLOGS = {"pattern": "Blog*.northwind.example ", "whose": "server"}
 
@@ -28,7 +29,7 @@ def confirmed(client: Client, values: dict[str, str]) -> None:
 
 
 def undo(client: Client) -> str:
-    assert client.post("/patterns/undo/", {"next": "/patterns/"})["Location"] == "/patterns/"
+    assert undone(client, "/patterns/undo/", next="/patterns/")["Location"] == "/patterns/"
     return client.get("/patterns/").content.decode()
 
 

@@ -72,7 +72,7 @@ def test_going_on_makes_what_was_held_due(as_root, scene: Scene):
 
 def test_while_a_run_lives_it_can_be_paused_and_says_what_becomes_of_it(as_root, as_reseller, scene: Scene):
     for url in ("/users/", "/runs/slot/", f"/runs/{scene.live.pk}/"):
-        assert text(as_root, url).count('href="/pause/"') == 1, url
+        assert text(as_root, url).count('href="/pause/?next=') == 1, url
         assert "/pause/" not in text(as_reseller, url)
     as_root.post("/pause/")
     for url in ("/users/", "/runs/slot/"):
@@ -201,3 +201,39 @@ def test_what_is_told_costs_no_question(as_root, scene: Scene):
     scene.server.trouble = [{"code": "clock", "since": scene.now.isoformat(), "names": 0, "data": {}}]
     scene.server.save()
     assert asked() == before
+
+
+PAGE = "/certificates/?state=partly"
+
+
+def test_the_acts_of_the_header_come_back_to_the_page_they_were_on(as_root, scene: Scene):
+    quoted = "/certificates/%3Fstate%3Dpartly"
+    html = text(as_root, PAGE)
+    check(html)
+    assert f'href="/pause/?next={quoted}"' in html
+    assert f'href="/runs/{scene.live.pk}/cancel/?next={quoted}"' in html
+    poll = {"HX-Request": "true", "HX-Current-URL": f"http://testserver{PAGE}"}
+    slot = as_root.get("/runs/slot/", headers=poll).content.decode()
+    assert slot.count(f"?next={quoted}") == 2, "also once the slot was polled"
+    for asked in (as_root.get(f"/pause/?next={quoted}"), as_root.get("/pause/", headers=poll)):
+        html = asked.content.decode()
+        assert f'<input type="hidden" name="next" value="{PAGE}">' in html
+        assert f'class="btn" href="{PAGE}"' in html
+    assert as_root.post("/pause/", {"next": PAGE})["Location"] == PAGE
+    html = text(as_root, PAGE)
+    assert f'<input type="hidden" name="next" value="{PAGE}">' in html.split('action="/pause/resume/"')[1][:300]
+    assert as_root.post("/pause/resume/", {"next": PAGE})["Location"] == PAGE
+    cancel = f"/runs/{scene.live.pk}/cancel/"
+    assert f'name="next" value="{PAGE}"' in text(as_root, f"{cancel}?next={quoted}")
+    assert as_root.post(cancel, {"next": PAGE})["Location"] == PAGE
+
+
+def test_a_question_is_asked_on_the_page_before_it(as_root, scene: Scene):
+    html = text(as_root, "/pause/?next=/certificates/")
+    assert 'href="/pause/?next=/certificates/"' in html, "not of a page that has asked already"
+
+
+@pytest.mark.parametrize("away", ["https://elsewhere.example/", "//elsewhere.example/", "javascript:alert(1)", "users"])
+def test_no_act_leads_out_of_the_panel(away, as_root):
+    assert as_root.post("/pause/", {"next": away})["Location"] == "/users/"
+    assert as_root.post("/pause/resume/", {"next": away})["Location"] == "/users/"

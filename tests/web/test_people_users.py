@@ -14,6 +14,7 @@ from tests.web import own_scene
 from tests.web.own_scene import Own
 from tests.web.scene import Scene, person
 from tests.web.test_pages import check as check_html
+from tests.web.undoing import undo
 
 PAGE = "/people/users/"
 
@@ -93,7 +94,7 @@ def test_bulk_gives_to_a_reseller_and_undo_gives_back(as_root, scene: Scene):
         ("amberfield", {"owner": "root"}, {"owner": "harborweb"}),
         ("greenmile", {"owner": "brightpeak"}, {"owner": "harborweb"}),
     ]
-    as_root.post("/people/undo/", {"next": PAGE})
+    undo(as_root, "/people/undo/", next=PAGE)
     assert (owner("amberfield"), owner("greenmile")) == (None, "brightpeak")
     assert "2 hosting users are set as before." in as_root.get(PAGE).content.decode()
 
@@ -120,7 +121,7 @@ def test_bulk_sets_a_feature_list_and_undo_sets_it_back(as_root, scene: Scene):
     as_root.post(PAGE, {"bulk": "list", "list": parked.pk, "users": [pk("amberfield")]})
     assert HostingUser.objects.get(name="amberfield").feature_list == parked
     assert "1 hosting user has the feature list “parked” now." in as_root.get(PAGE).content.decode()
-    as_root.post("/people/undo/")
+    undo(as_root, "/people/undo/")
     assert HostingUser.objects.get(name="amberfield").feature_list == before
 
 
@@ -211,5 +212,5 @@ def test_ten_thousand_users_are_few_questions(as_root, scene: Scene):
     assert len(queries) <= 15
     as_root.post(f"{PAGE}?q=u0&select=match", {"bulk": "owner", "owner": "harborweb", "matching": "1"})
     assert HostingUser.objects.filter(owner=scene.harborweb).count() == 10_005
-    as_root.post("/people/undo/")
+    undo(as_root, "/people/undo/")
     assert HostingUser.objects.filter(owner=scene.harborweb).count() == 5

@@ -13,6 +13,7 @@ from tests.web import own_scene
 from tests.web.own_scene import Own
 from tests.web.scene import PASSWORD, Scene, person
 from tests.web.test_pages import check as check_html
+from tests.web.undoing import undo
 
 NEW = "another horse battery"
 
@@ -128,7 +129,7 @@ def test_deactivating_signs_out_and_can_be_undone(as_root, own: Own, signed_in):
     check_html(html)
     assert "is signed out everywhere and may not sign in." in html
     assert "Reactivate" in html
-    assert as_root.post("/people/undo/", {"next": page})["Location"] == page
+    assert undo(as_root, "/people/undo/", next=page)["Location"] == page
     assert reread(own.login).is_active
     assert "“lindner” is as before." in as_root.get(page).content.decode()
 
@@ -146,7 +147,7 @@ def test_undo_is_offered_for_a_minute(as_root, own: Own):
     session = as_root.session
     session["toast"] = {**session["toast"], "until": (timezone.now() - timedelta(seconds=1)).timestamp()}
     session.save()
-    as_root.post("/people/undo/")
+    undo(as_root, "/people/undo/")
     assert not reread(own.login).is_active
     assert "Undo was offered for a minute" in as_root.get("/people/").content.decode()
 

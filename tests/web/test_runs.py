@@ -10,8 +10,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from autossl_panel.autossl import log
-from autossl_panel.autossl.models import Job, JobState, Level, LogLine, Run
+from autossl_panel.autossl.models import Job, JobState, Level, LogLine, Problem, Run
 from autossl_panel.hosting.models import HostingUser
+from autossl_panel.people.models import Role, User
 from tests.web.scene import Scene
 
 
@@ -285,6 +286,40 @@ def test_the_polls_end_with_the_run(as_root, scene: Scene):
     assert slot.status_code == 286
     assert "Run AutoSSL For All Users" in slot.content.decode()
     assert "hx-trigger" not in slot.content.decode()
+
+
+def test_with_the_end_of_a_run_the_tabs_and_the_head_are_told_anew(as_root, as_reseller, troubled: Scene):
+    page = as_root.get("/users/").content.decode()
+    assert 'id="tab-pending"' in page
+    assert "hx-swap-oob" not in as_root.get("/runs/slot/").content.decode(), "only when something changed"
+    Run.objects.filter(pk=troubled.live.pk).update(ended_at=timezone.now())
+    Problem.objects.filter(code="nxdomain").delete()
+
+    def told(client, at: str) -> dict[str, str]:
+        headers = {"HX-Request": "true", "HX-Current-URL": f"http://testserver{at}"}
+        html = client.get("/runs/slot/", headers=headers).content.decode()
+        assert 'id="next-check" hx-swap-oob="true"' in html
+        return dict(re.findall(r'id="tab-(\w+)"[^>]* hx-swap-oob="true"><span class="sr">: </span>(\d+)<', html))
+
+    def listed(client) -> dict[str, str]:
+        html = client.get("/users/").content.decode()
+        return dict(re.findall(r'id="tab-(\w+)"[^>]*><span class="sr">: </span>(\d+)<', html))
+
+    for client in (as_root, as_reseller):
+        assert told(client, "/users/?q=a") == listed(client) != {}
+    assert told(as_root, "/problems/?kind=dns").keys() == {"pending"}, "its own agrees with what it lists"
+
+
+def test_what_failed_leads_to_what_to_do(as_root, troubled: Scene, signed_in):
+    html = as_root.get(f"/runs/{troubled.live.pk}/").content.decode()
+    job = troubled.live.jobs.filter(outcome="failed", user__name="brandtlaw").first()
+    cause = Problem.objects.filter(virtual_host=job.virtual_host, quiet=False).values_list("cause", flat=True).get()
+    assert f'id="fix-{job.pk}" href="/problems/{cause}/">What to do<span class="sr">' in html
+    assert as_root.get(f"/problems/{cause}/").status_code == 200
+    login = User.objects.create(username="brandt", role=Role.USER)
+    HostingUser.objects.filter(name="brandtlaw").update(login=login)
+    html = signed_in(login).get(f"/runs/{troubled.live.pk}/").content.decode()
+    assert f'href="/status/{job.user_id}/?q={job.virtual_host.name}">What to do' in html
 
 
 @pytest.mark.parametrize(

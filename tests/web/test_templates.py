@@ -27,7 +27,7 @@ def scene(db: None) -> Scene:
 PIECES = {
     *("_live.html", "_run_groups_oob.html", "_status_live.html"),
     *("_pattern_counts.html", "_site_cells.html", "_status_cells.html", "_user_cells.html"),
-    *("_saved.html", "_status_saved.html"),
+    *("_saved.html", "_status_saved.html", "_user_chips.html", "_slot_end.html"),
 }
 
 

@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from html import unescape
 
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -10,6 +11,7 @@ from django.utils import timezone
 from autossl_panel.autossl.models import Run
 from autossl_panel.hosting.models import HostingUser, SiteState, VirtualHost
 from tests.web.scene import Scene
+from tests.web.undoing import undo
 
 
 def named(html: str) -> list[str]:
@@ -61,7 +63,7 @@ def test_anothers_certificate_that_has_expired_secures_nothing_and_is_a_problem(
 
 def test_the_chips_say_what_the_filters_find(as_root):
     html = as_root.get("/users/").content.decode()
-    chips = dict(re.findall(r'class="chip"[^>]*>(\w[\w ]*?) <span class="n">(\d+)<', html))
+    chips = dict(re.findall(r'class="chip"[^>]*>(\w[\w ]*?) <span class="n"[^>]*>(\d+)<', html))
     assert chips == {"All": "18", "Enabled": "16", "Disabled": "2", "With problems": "5", "Expiring": "1"}
 
 
@@ -98,9 +100,12 @@ def test_a_row_is_saved_at_once_and_can_be_undone(as_root):
     html = answer.content.decode()
     assert "AutoSSL is off for “amberfield”. 6 certificates expire from" in html
     assert 'value="off" hx-swap-oob="true"' in html
+    assert 'id="n-enabled" hx-swap-oob="true">15<' in html
+    assert 'id="n-disabled" hx-swap-oob="true">3<' in html
     assert setting("amberfield") == "off"
-    assert "AutoSSL is off for" in as_root.get("/options/").content.decode(), "the toast stays for a minute"
-    assert as_root.post("/users/undo/", {"next": "/users/?q=amber"})["Location"] == "/users/?q=amber"
+    assert "AutoSSL is off for" not in as_root.get("/options/").content.decode(), "it stays on its page"
+    assert "AutoSSL is off for" in as_root.get("/users/").content.decode(), "for a minute"
+    assert undo(as_root, "/users/undo/", next="/users/?q=amber")["Location"] == "/users/?q=amber"
     assert setting("amberfield") == "feature-list"
     assert "1 user is set as before." in as_root.get("/users/").content.decode()
     assert "set as before" not in as_root.get("/users/").content.decode(), "that is told once"
@@ -112,7 +117,7 @@ def test_undo_is_offered_for_a_minute(as_root):
     session["toast"] = {**session["toast"], "until": (timezone.now() - timedelta(seconds=1)).timestamp()}
     session.save()
     assert "is off for" not in as_root.get("/users/").content.decode()
-    as_root.post("/users/undo/")
+    undo(as_root, "/users/undo/")
     assert setting("amberfield") == "off"
     assert "Undo was offered for a minute" in as_root.get("/users/").content.decode()
 
@@ -120,8 +125,17 @@ def test_undo_is_offered_for_a_minute(as_root):
 def test_undo_never_overrides_what_somebody_else_set_meanwhile(as_root):
     as_root.post(f"/users/{pk('amberfield')}/autossl/", {f"autossl-{pk('amberfield')}": "off"})
     HostingUser.objects.filter(name="amberfield").update(autossl="on")
-    as_root.post("/users/undo/")
+    undo(as_root, "/users/undo/")
     assert setting("amberfield") == "on"
+    assert "Nothing was undone: it has been changed since." in as_root.get("/users/").content.decode()
+
+
+def test_undo_of_many_leaves_the_one_that_somebody_else_set_and_says_so(as_root):
+    as_root.post("/users/", {"bulk": "off", "users": [pk("amberfield"), pk("ateliermo")]})
+    HostingUser.objects.filter(name="amberfield").update(autossl="on")
+    undo(as_root, "/users/undo/")
+    assert [setting("amberfield"), setting("ateliermo")] == ["on", "feature-list"]
+    assert "1 user is set as before. 1 was changed since and stays." in as_root.get("/users/").content.decode()
 
 
 def test_bulk_sets_what_is_selected(as_root):
@@ -129,7 +143,7 @@ def test_bulk_sets_what_is_selected(as_root):
     as_root.post("/users/", {"bulk": "off", "users": ids, "shown": [*ids, pk("bluefjord")]})
     assert [setting(name) for name in ("amberfield", "ateliermo", "bluefjord")] == ["off", "off", "on"]
     assert "AutoSSL is off for 2 users. 7 certificates expire" in as_root.get("/users/").content.decode()
-    as_root.post("/users/undo/")
+    undo(as_root, "/users/undo/")
     assert [setting(name) for name in ("amberfield", "ateliermo")] == ["feature-list", "feature-list"]
 
 
@@ -188,12 +202,15 @@ def test_a_reseller_never_touches_another_ones_users(as_reseller, scene: Scene):
     )
     session = as_reseller.session
     session["toast"] = {
+        "id": "1",
         "text": "",
+        "page": "/users/",
+        "focus": [],
         "until": (timezone.now() + timedelta(seconds=30)).timestamp(),
-        "undo": {"changes": [["off", "feature-list", f"{strange[0]}"]]},
+        "undo": {"url": "/users/undo/", "changes": [["off", "feature-list", f"{strange[0]}"]]},
     }
     session.save()
-    as_reseller.post("/users/undo/")
+    undo(as_reseller, "/users/undo/")
     assert setting("amberfield") == "feature-list"
 
 
@@ -236,3 +253,40 @@ def test_ten_thousand_users_are_few_questions(as_root, scene: Scene):
             answer = as_root.get(f"/users/{query}")
         assert answer.status_code == 200
         assert len(queries) <= 15, query
+
+
+def links(html: str, css: str) -> list[str]:
+    place = html.partition(css)[2].partition("</nav>" if css == 'class="pages"' else "</thead>")[0]
+    return [unescape(href) for href in re.findall(r'href="([^"]*)"', place)]
+
+
+def test_after_an_act_on_all_that_match_nothing_is_selected(as_root):
+    data = {"bulk": "off", "matching": "1", "shown": [pk("northwind")], "users": []}
+    answer = as_root.post("/users/?owner=harborweb&select=match&except=1&page=1", data)
+    assert answer["Location"] == "/users/?owner=harborweb&page=1", "the exception is not hit by the next act"
+
+
+def test_all_that_match_stay_selected_on_other_pages_and_in_other_orders(as_root, scene: Scene):
+    feature_list = HostingUser.objects.first().feature_list
+    HostingUser.objects.bulk_create(
+        HostingUser(server=scene.server, name=f"zz{n:03}", feature_list=feature_list) for n in range(40)
+    )
+    off = pk("amberfield")
+    gone = pk("thistle")
+    HostingUser.objects.filter(pk=gone).update(gone_at=timezone.now())
+    html = as_root.get(f"/users/?select=match&except={off},{gone},x&page=2").content.decode()
+    assert "Selected <b data-n>56</b>" in html, "57 match; one was unticked on the first page"
+    assert f'data-total="56" data-left="{off}"' in html
+    assert f'name="users" value="{off}"' not in html
+    assert all("select=match" in link and "except=" in link for link in links(html, 'class="pages"'))
+    sorts = [link for link in links(html, "<thead>") if "sort=" in link]
+    assert len(sorts) == 3
+    assert all("select=match" in link for link in sorts)
+    assert "select" not in html.split('<nav class="chips"')[1].split("</nav>")[0], "another filter begins anew"
+    shown = [pk(f"zz{n:03}") for n in range(20)]
+    url = f"/users/?select=match&except={off},{shown[0]}&page=2"
+    as_root.post(url, {"bulk": "off", "matching": "1", "shown": shown, "users": shown[:-1]})
+    kept = {setting("amberfield"), setting("zz019")}
+    assert kept == {"feature-list"}, "unticked there, and here"
+    assert setting("zz000") == "off", "unticked before, and ticked again here"
+    assert setting("zz030") == "off"

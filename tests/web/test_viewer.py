@@ -179,3 +179,14 @@ def test_what_is_not_there_is_told_at_its_field_and_nowhere_else(field, text, sa
 def test_nobody_is_sent_elsewhere(as_root: Client):
     answer = as_root.post("/preferences/", {"shortcuts": "on", "next": "https://elsewhere.example/"})
     assert answer["Location"] == "/preferences/"
+
+
+def test_names_in_a_line_of_the_log_are_as_people_read_them():
+    kitchen = '<span title="xn--grne-kche-r9ae.example">grüne-küche.example</span>'
+    assert panel.told("xn--grne-kche-r9ae.example: kept, <b> until 2026-13-45") == (
+        f"{kitchen}: kept, &lt;b&gt; until 2026-13-45"
+    )
+    assert panel.told("For *.xn--grne-kche-r9ae.example.") == (
+        'For <span title="*.xn--grne-kche-r9ae.example">*.grüne-küche.example</span>.'
+    )
+    assert panel.told("xn--zzzzzz99999.example & more") == "xn--zzzzzz99999.example &amp; more", "no A-label"

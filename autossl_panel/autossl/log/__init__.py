@@ -2,6 +2,7 @@
 
 from .advice import known
 from .render import Line, limit_text, line, problem_advice, problem_text, problem_told, reason_text, render, scope_text
+from .spoken import spoken
 from .tail import Tail
 from .writer import Writer, for_job, for_run
 
@@ -20,4 +21,5 @@ __all__ = [
     "reason_text",
     "render",
     "scope_text",
+    "spoken",
 ]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from django.utils.translation import gettext as _
 
-from .facts import Facts, Words, again, sentences
+from .facts import Facts, Words, again, sentences, url
 from .facts import text as fact
 
 
@@ -134,28 +134,34 @@ def _connect_refused(_data: Facts, words: Words) -> str:
     return sentences(text % words, _("Open the port in the firewall, and see that a web server listens there."))
 
 
-def _connect_timeout(_data: Facts, words: Words) -> str:
+def _connect_timeout(data: Facts, words: Words) -> str:
     if words["reason"] == "answer":
         text = _(
             "%(hop)s took the connection but did not answer in time for %(url)s. Look at what is in front of the "
             "site, and at its load."
         )
-    else:
+    elif url(data):
         text = _("%(hop)s does not answer on the port of %(url)s. Open the port in the firewall.")
+    else:
+        text = _("%(hop)s does not answer at all. Open port 80 in the firewall.")
     return text % words
 
 
-def _redirect_loop(_data: Facts, words: Words) -> str:
-    return sentences(
-        _("The redirects of %(name)s do not end; the last one led to %(url)s.") % words, _exempt_from_redirects()
-    )
+def _redirect_loop(data: Facts, words: Words) -> str:
+    if url(data):
+        what = _("The redirects of %(name)s do not end; the last one led to %(url)s.")
+    else:
+        what = _("The redirects of %(name)s do not end.")
+    return sentences(what % words, _exempt_from_redirects())
 
 
 def _exempt_from_redirects() -> str:
     return _("Exempt /.well-known/acme-challenge/ from redirects.")
 
 
-def _redirect_refused(_data: Facts, words: Words) -> str:
+def _redirect_refused(data: Facts, words: Words) -> str:
+    # A sentence begins with it
+    words = {**words, "url": url(data) or words["name"]}
     texts = {
         "scheme": _("%(url)s redirects to something other than http or https."),
         "address": _("%(url)s redirects to a bare address instead of a name."),
@@ -169,9 +175,15 @@ def _redirect_refused(_data: Facts, words: Words) -> str:
 
 def _caa(data: Facts, words: Words) -> str:
     identities = data.get("identities")
-    identity = str(identities[0]) if isinstance(identities, list) and identities else _("the CA")
+    zone = words["zone"] or _("the domain")
+    if not (isinstance(identities, list) and identities):
+        text = _(
+            "The CAA records of %(zone)s do not let this CA issue. Add a record there that names the CA, as its "
+            "documentation says."
+        )
+        return text % {"zone": zone}
     text = _('The CAA records of %(zone)s do not let this CA issue. Add at %(zone)s: CAA 0 issue "%(identity)s".')
-    return text % {"zone": words["zone"] or _("the domain"), "identity": identity}
+    return text % {"zone": zone, "identity": str(identities[0])}
 
 
 def _private_address(_data: Facts, words: Words) -> str:

@@ -13,6 +13,7 @@ from autossl_panel.names import to_unicode
 
 from .advice import advice, known
 from .causes import KIND_OF, Facts, kind, many, one, zone
+from .spoken import spoken
 from .words import REASONS
 
 # A text with places for facts, translated when it is shown; chosen by the facts where they differ in kind
@@ -148,7 +149,7 @@ def seen(code: str, facts: Facts) -> str:
         return _answered(facts)
     if code == "foreign_expiring":
         return _("expires on %(day)s") % {"day": one(facts, "not_after")[:10]}
-    return one(facts, "detail") or one(facts, "text")
+    return spoken(one(facts, "detail") or one(facts, "text"))
 
 
 def _answered(facts: Facts) -> str:

@@ -8,6 +8,8 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
+from .spoken import spoken
+
 Facts = Mapping[str, Any]
 # What the sentences name, with words in place of what is not known
 Words = dict[str, str]
@@ -28,7 +30,7 @@ def text(data: Facts, key: str) -> str:
     value = data.get(key)
     if isinstance(value, list | tuple):
         return _(" or ").join(str(item) for item in value)
-    return "" if value is None else str(value)
+    return "" if value is None else spoken(str(value))
 
 
 def words(data: Facts) -> Words:
@@ -43,7 +45,7 @@ def words(data: Facts) -> Words:
         "record": text(data, "record") or "A",
         "server": text(data, "server") or _("The web server"),
         "status": text(data, "status") or _("an error"),
-        "url": _url(data),
+        "url": url(data) or _("the file that the CA asks for"),
         "answered": _answered(data),
         "asked": _asked(data),
         "day": _day(text(data, "not_after")),
@@ -59,10 +61,10 @@ def _day(moment: str) -> str:
     return date_format(at.date(), pgettext("date format", "j M Y"))
 
 
-def _url(data: Facts) -> str:
-    """The URL, without the random token: the file is gone when somebody reads this."""
+def url(data: Facts) -> str:
+    """The URL, without the random token: the file is gone when somebody reads this; "" where it is not known."""
     before, path, _rest = text(data, "url").partition("/.well-known/acme-challenge/")
-    return before + path or _("the file that the CA asks for")
+    return before + path
 
 
 def _answered(data: Facts) -> str:

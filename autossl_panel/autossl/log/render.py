@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy
 from ..models import Level, LogLine
 from .advice import advice, known
 from .events import COUNTED, EVENTS
+from .spoken import spoken
 from .words import LIMITS, REASONS
 
 # Problems whose words come from the CA, the helper or the web server
@@ -97,6 +98,8 @@ def render(event: str, data: Mapping[str, Any]) -> str:
         values.setdefault("scope_text", scope_text(str(data["scope"])))
     if "summary" in data:
         values["summary"] = _summary(str(data["summary"]))
+    if "text" in data:
+        values["text"] = spoken(str(data["text"]))
     template = EVENTS.get(event)
     counted = COUNTED.get(event)
     if counted is not None and data.get(counted[0]) == 1:
@@ -111,7 +114,7 @@ def problem_text(problem: Mapping[str, Any]) -> str:
     code = str(problem["code"])
     text = reason_text(code)
     said = (problem.get("data") or {}).get("text") if code in SAID else None
-    return f"{text}: {said}" if said else text
+    return f"{text}: {spoken(str(said))}" if said else text
 
 
 def problem_advice(problem: Mapping[str, Any]) -> str:

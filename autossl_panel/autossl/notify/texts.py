@@ -194,7 +194,7 @@ def cause(matter: Matter, audience: Audience) -> str:
         return clean(_failures(matter.data))
     known = CAUSES.get(matter.code)
     text = str(known) if known is not None else log.reason_text(matter.code)
-    said = str(matter.data.get("text") or "")
+    said = log.spoken(str(matter.data.get("text") or ""))
     if said and (audience == Audience.ADMIN or matter.code not in OF_THE_SERVER):
         where = ""
         if audience == Audience.ADMIN and matter.data.get("file"):

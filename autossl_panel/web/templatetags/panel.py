@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
-from urllib.parse import unquote, urlencode
+from typing import cast
+from urllib.parse import quote, unquote, urlencode
 
 from django import template
 from django.contrib.staticfiles import finders
@@ -19,10 +20,12 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from autossl_panel import names
+from autossl_panel.autossl import log
 from autossl_panel.autossl.models import Job, JobOutcome, Run
 from autossl_panel.hosting.models import SiteState
 
-from .. import fixed, words
+from .. import fixed, picking, places, words
+from ..access import PanelRequest
 
 register = template.Library()
 EMPTY = SafeString("")
@@ -53,6 +56,12 @@ register.tag("icon", fixed.sign(icon, register.tags["icon"]))
 register.tag("trans", fixed.translate)
 register.tag("blocktrans", fixed.block_translate)
 register.tag("url", fixed.address)
+
+
+@register.filter
+def spoken(text: object) -> str:
+    """What a row keeps as it was said: the panel's own sentences in the reader's language."""
+    return log.spoken(str(text or ""))
 
 
 @register.filter
@@ -107,13 +116,30 @@ def _time(at: datetime, text: str) -> SafeString:
 
 @register.filter
 def told(text: str) -> SafeString:
-    """A sentence of the log, with the moments that it names in UTC shown in the viewer's zone."""
+    """A sentence of the log, with the moments that it names in UTC shown in the viewer's zone, and names as people read
+    them, their A-labels in the title."""
     pieces: list[SafeString] = []
     end = 0
     for found in MOMENTS.finditer(text):
-        pieces += [conditional_escape(text[end : found.start()]), _told_moment(found)]
+        pieces += [_told_names(text[end : found.start()]), _told_moment(found)]
+        end = found.end()
+    return SafeString("".join([*pieces, _told_names(text[end:])]))
+
+
+def _told_names(text: str) -> SafeString:
+    if "xn--" not in text:
+        return conditional_escape(text)
+    pieces: list[SafeString] = []
+    end = 0
+    for found in names.A_NAME.finditer(text):
+        pieces += [conditional_escape(text[end : found.start()]), _told_name(found[0])]
         end = found.end()
     return SafeString("".join([*pieces, conditional_escape(text[end:])]))
+
+
+def _told_name(name: str) -> SafeString:
+    readable = names.to_unicode(name)
+    return conditional_escape(name) if readable == name else format_html('<span title="{}">{}</span>', name, readable)
 
 
 def _told_moment(found: re.Match[str]) -> SafeString:
@@ -150,8 +176,7 @@ def took_run(run: Run) -> str:
 @register.filter
 def unicode_name(name: str) -> str:
     """A domain name as people read it: its Unicode form, with the A-label where they differ."""
-    readable = names.to_unicode(name)
-    return name if readable == name else f"{readable} ({name})"
+    return names.spelled(name)
 
 
 @register.filter
@@ -235,9 +260,25 @@ def level_icon(level: str) -> SafeString:
 
 
 @register.simple_tag(takes_context=True)
+def here(context: RequestContext) -> str:
+    """The address of the page that a person looks at, also in a fragment of it."""
+    return places.here(cast(PanelRequest, context.request))
+
+
+@register.simple_tag(takes_context=True)
+def here_quoted(context: RequestContext) -> str:
+    """The same as a value in the query of an address."""
+    return quote(here(context), safe="/")
+
+
+@register.simple_tag(takes_context=True)
 def here_with(context: RequestContext, **changes: object) -> str:
     """This page's address with other parameters; None takes one out, and every change goes back to the first page."""
-    query = {name: values for name, values in context.request.GET.lists() if name not in ("page", "select")}
+    given = context.request.GET
+    # Turning pages or sorting leaves all that match ticked, with the exceptions; anything else begins anew.
+    keeps = given.get(picking.SELECT) == picking.MATCH and changes.keys() <= {"page", "sort", "size"}
+    begins = {"page"} if keeps else {"page", picking.SELECT, picking.LEFT_OUT}
+    query = {name: values for name, values in given.lists() if name not in begins}
     for name, value in changes.items():
         if value in (None, ""):
             query.pop(name, None)

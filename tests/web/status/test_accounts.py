@@ -1,6 +1,7 @@
 """SSL/TLS Status: whose account it is, what is off or paused, the check of it with its log."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from django.db import connection
@@ -122,7 +123,18 @@ def test_the_cells_are_kept_fresh_until_the_work_is_done(client_of, own: Own, ur
     assert answer.status_code == 200
     assert re.findall(r'id="st-(\d+)"', answer.content.decode()) == [str(pk("farm3.lindner.example"))]
     Job.objects.filter(run=scene.live, user=own.user).update(state=JobState.ENDED, outcome="secured")
-    assert client_of.get(url, asked, headers={"HX-Request": "true"}).status_code == 286
+    assert client_of.get(url, asked, headers={"HX-Request": "true"}).status_code == 200, "a site is looked at soon"
+    VirtualHost.objects.filter(user=own.user).update(next_at=scene.now + timedelta(days=1))
+    HostingUser.objects.filter(pk=own.user.pk).update(last_check_at=timezone.now())
+    last = client_of.get(url, asked, headers={"HX-Request": "true"})
+    assert last.status_code == 286
+    html = last.content.decode()
+    assert 'id="last-check" hx-swap-oob="true"><time' in html
+    assert "just now" in html.split('id="last-check"')[1].split("</dd>")[0]
+    assert 'id="n-secured" hx-swap-oob="true">' in html
+    page = client_of.get(url).content.decode()
+    assert 'id="fresh"></div>' in page
+    assert 'id="last-check"' in page
 
 
 def test_a_login_of_several_accounts_chooses_at_the_top(client_of, own: Own, url):

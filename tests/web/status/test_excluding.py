@@ -1,6 +1,9 @@
 """SSL/TLS Status: names excluded and included, one and many, undone."""
 
 import re
+from datetime import timedelta
+
+from django.utils import timezone
 
 from autossl_panel.hosting.models import HostingUser, Setting, VirtualHost
 from autossl_panel.people.models import AuditEntry
@@ -8,6 +11,7 @@ from tests.web.own_scene import Own
 from tests.web.scene import Scene
 from tests.web.status.world import excluded, pk, rows, text
 from tests.web.test_pages import check as check_html
+from tests.web.undoing import undo
 
 
 def test_a_name_is_excluded_and_included_again_by_its_button(client_of, own: Own, url):
@@ -29,25 +33,25 @@ def test_a_name_is_excluded_and_included_again_by_its_button(client_of, own: Own
 
 def test_undo_puts_it_back(client_of, own: Own, url):
     client_of.post(url, {"exclude": pk("mail.lindner.example")})
-    answer = client_of.post(f"{url}undo/", {"next": f"{url}?state=needs"})
+    answer = undo(client_of, f"{url}undo/", next=f"{url}?state=needs")
     assert answer["Location"] == f"{url}?state=needs"
     assert "mail.lindner.example" not in excluded()
     assert "1 name is as before." in client_of.get(url).content.decode()
     client_of.post(url, {"include": pk("intern.lindner.example")})
     assert "intern.lindner.example" not in excluded()
-    client_of.post(f"{url}undo/")
+    undo(client_of, f"{url}undo/")
     assert "intern.lindner.example" in excluded()
-    client_of.post(f"{url}undo/")
+    undo(client_of, f"{url}undo/")
     assert "Undo was offered for a minute" in client_of.get(url).content.decode()
 
 
 def test_an_undo_of_another_page_does_nothing_here(as_root, own: Own, url):
     other = HostingUser.objects.get(name="amberfield")
     as_root.post(f"/status/{other.pk}/", {"exclude": pk("amberfield.example")})
-    as_root.post(f"{url}undo/")
+    undo(as_root, f"{url}undo/")
     assert "amberfield.example" in excluded()
     as_root.post(f"/users/{other.pk}/autossl/", {f"autossl-{other.pk}": "off"})
-    as_root.post(f"/status/{other.pk}/undo/")
+    undo(as_root, f"/status/{other.pk}/undo/")
     other.refresh_from_db()
     assert other.autossl == Setting.OFF
 
@@ -71,7 +75,7 @@ def test_bulk_excludes_what_is_selected(client_of, url):
     assert set(names) <= excluded()
     html = text(client_of.get(url).content.decode())
     assert re.search(r"2 names are excluded\. No name is left of its site: the certificate expires on \d+ \w+", html)
-    client_of.post(f"{url}undo/")
+    undo(client_of, f"{url}undo/")
     assert not set(names) & excluded()
 
 
@@ -122,3 +126,16 @@ def test_root_and_the_owner_act_under_their_own_names(as_root, as_reseller, own:
     found = rows(client_of.get(url).content.decode())
     assert "Excluded by your host on" in found["mail.lindner.example"][1]
     assert "Excluded by harborweb on" in rows(as_root.get(url).content.decode())["mail.lindner.example"][1]
+
+
+def test_the_numbers_follow_what_is_excluded_and_the_page_its_next_check(client_of, url):
+    VirtualHost.objects.update(next_at=timezone.now() + timedelta(days=1))
+    page = client_of.get(url).content.decode()
+    assert 'id="fresh"></div>' in page
+    pks = [pk("mail.lindner.example")]
+    headers = {"HX-Request": "true"}
+    html = client_of.post(url, {"exclude": pks[0], "shown": pks}, headers=headers).content.decode()
+    for state, n in (("excluded", 2), ("at-risk", 0), ("needs", 1)):
+        assert re.search(rf'class="n[^"]*" id="n-{state}"', page), "a place for it"
+        assert re.search(rf'id="n-{state}" hx-swap-oob="true">{n}<', html), state
+    assert re.search(r'id="fresh" hx-swap-oob="true" hx-get="[^"]+"[^>]*hx-trigger="every 5s"', html)

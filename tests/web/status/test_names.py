@@ -108,10 +108,16 @@ def test_filters_search_and_chips(client_of, url):
     assert shown(client_of, f"{url}?state=foreign") == ["pay.lindner.example"]
     assert shown(client_of, f"{url}?q=FARM3") == ["farm3.lindner.example", "www.farm3.lindner.example"]
     html = client_of.get(url).content.decode()
-    chips = dict(re.findall(r'class="chip"[^>]*>(\w[\w ]*?) <span class="n">(\d+)<', html))
+    chips = dict(re.findall(r'class="chip"[^>]*>(\w[\w ]*?) <span class="n"[^>]*>(\d+)<', html))
     assert chips == {
-        "All": "14", "Secured": "8", "Needs you": "2", "Foreign": "1", "Excluded": "1", "Waiting": "1", "Left out": "1",
+        "All": "14", "Secured": "8", "Foreign": "1", "Excluded": "1",
+        "At risk": "1", "Unsecured": "1", "Waiting": "1", "Left out": "1",
     }  # fmt: skip
+    assert sum(map(int, chips.values())) == 2 * int(chips["All"]), "each name stands in one of them"
+    assert re.findall(r'class="chip apart"[^>]*>(\w[\w ]*?) <span class="n"[^>]*>(\d+)<', html) == [("Needs you", "2")]
+    assert re.findall(r'class="n none" id="n-([\w-]+)"', html) == ["off"], "shown once there is something behind it"
+    assert shown(client_of, f"{url}?state=at-risk") == ["mail.lindner.example"]
+    assert shown(client_of, f"{url}?state=unsecured") == ["shop.lindner.example"]
     assert "Nothing matches “nowhere”" in client_of.get(f"{url}?q=nowhere").content.decode()
     assert len(shown(client_of, f"{url}?state=nonsense")) == 14
 
