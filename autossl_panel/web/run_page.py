@@ -21,7 +21,7 @@ MOST_FAILURES = 20
 @access.person
 def run(request: access.PanelRequest, pk: int) -> HttpResponse:
     """The page; with a filter, the lines of what matches; for htmx, those lines alone."""
-    found = get_object_or_404(run_table.named(heart.visible(request.user)).select_related("server"), pk=pk)
+    found = get_object_or_404(run_table.named(heart.visible(request.user)).select_related("server__beat"), pk=pk)
     narrowed = _narrowed(request)
     if request.htmx:
         return render(request, "_log.html", _log(request, found, narrowed))
@@ -47,7 +47,7 @@ def run(request: access.PanelRequest, pk: int) -> HttpResponse:
 @access.person
 def live(request: access.PanelRequest, pk: int) -> HttpResponse:
     """What has changed since the cursor: the numbers in place, new lines to append. 286 once the run has ended."""
-    found = get_object_or_404(run_table.named(heart.visible(request.user)).select_related("server"), pk=pk)
+    found = get_object_or_404(run_table.named(heart.visible(request.user)).select_related("server__beat"), pk=pk)
     cursor = read_cursor(request.GET.get("cursor", ""))
     jobs = {job.pk: job for job in run_data.followed(found, request.user, access.now())}
     gone = [job_id for job_id in cursor if job_id and job_id not in jobs]

@@ -73,8 +73,9 @@ def slot(request: access.PanelRequest) -> HttpResponse:
     # With the end of a run, what stands around the slot has changed, too.
     context: dict[str, object] = {"slot": found}
     if not request.user.is_login:
-        next_check = shell.next_check(shell.counted_server(request), access.now())
-        context |= {"tabs": shell.tab_counts(request), "next": next_check}
+        # Without a provider there is none to promise
+        due = shell.next_check(shell.counted_server(request), access.now()) if found.has_provider else None
+        context |= {"tabs": shell.tab_counts(request), "next": due}
     return render(request, "_slot_end.html", context, status=shell.STOP_POLLING)
 
 

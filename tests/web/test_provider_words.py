@@ -56,7 +56,7 @@ def test_the_one_in_use_that_does_not_answer_is_told_on_every_page_at_once(as_ro
 
 def test_every_trouble_that_our_own_client_names_has_words():
     text = "".join((CA / name).read_text() for name in ("transport.py", "directory.py"))
-    named = set(re.findall(r'UNREACHABLE,\s+"(\w+)"', text)) | set(re.findall(r'return "(\w+)", \(?\s*f', text))
+    named = set(re.findall(r'UNREACHABLE,\s+"(\w+)"', text)) | set(re.findall(r'return "(\w+)", say', text))
     assert named >= {"dns", "refused", "timeout", "certificate", "not_acme", "url", "bundle"}
     otherwise = provider_words.happened({})
     for kind in named:
