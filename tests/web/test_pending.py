@@ -189,7 +189,8 @@ def test_every_reason_to_wait_is_found_by_one_filter(reason, db, scene: Scene):
 @pytest.mark.parametrize("query", ["", "for=retry", "q=northwind"])
 def test_it_asks_few_questions(query, as_root, as_reseller, troubled: Scene):
     for client in (as_root, as_reseller):
+        # When a session was seen is noted once a minute
+        client.get("/pending/")
         with CaptureQueriesContext(connection) as queries:
             client.get(f"/pending/?{query}&size=100")
-        # Words ask one more: which names read so in Unicode
-        assert len(queries) <= 16
+        assert len(queries) <= 15
