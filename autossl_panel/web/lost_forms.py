@@ -47,7 +47,7 @@ class LostForms:
         response = self.get_response(request)
         if kept is not None:
             _fill(request, response, kept)
-        _remember(request, response, request.user)
+        _remember(request, response)
         return response
 
 
@@ -123,8 +123,12 @@ def _whose(request: HttpRequest) -> int | None:
         return None
 
 
-def _remember(request: HttpRequest, response: HttpResponse, person: User) -> None:
-    if _whose(request) != person.pk:
+def _remember(request: HttpRequest, response: HttpResponse) -> None:
+    """Note with a page whose browser it is; who signs out is forgotten."""
+    person = request.user
+    if not isinstance(person, User):
+        response.delete_cookie(WHOSE)
+    elif response.get("Content-Type", "").startswith("text/html") and _whose(request) != person.pk:
         response.set_cookie(
             WHOSE,
             seal(str(person.pk), WHOSE),

@@ -110,6 +110,16 @@ def test_a_stranger_keeps_nothing(scene):
     assert "Sign in and do it again." in client.get(answer["Location"]).content.decode()
 
 
+def test_who_signs_out_is_forgotten(scene):
+    client = Client()
+    client.force_login(scene.harborweb)
+    client.get("/users/")
+    assert client.cookies[lost_forms.WHOSE].value
+    assert client.post("/sign-out/").status_code == 302
+    assert client.cookies[lost_forms.WHOSE].value == ""
+    assert client.get("/sign-in/").status_code == 200
+
+
 @pytest.mark.parametrize("sent_from", ["https://elsewhere.example/x", "//elsewhere.example/x", ""])
 def test_it_leads_to_no_other_site(scene, ended, sent_from: str):
     answer = ended.post("/options/", WISHED, headers={"Referer": sent_from})

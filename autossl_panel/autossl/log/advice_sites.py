@@ -231,7 +231,7 @@ def _sound() -> str:
 
 def _ca_unreachable(data: Facts, _words: Words) -> str:
     what = _reaches(data, _("%(who)s cannot be reached from this server."))
-    return _told(data, what, sentences(_sound(), again(), _("If it lasts, check this server's DNS and firewall.")))
+    return _told(data, what, sentences(again(), _("If it lasts, check this server's DNS and firewall.")))
 
 
 def _ca_server(data: Facts, _words: Words) -> str:
