@@ -253,6 +253,7 @@ def _providers(server: Server, now: datetime) -> Provider:
 
 
 def _sites(user: HostingUser, states: str, now: datetime, provider: Provider) -> None:
+    domains: list[Domain] = []
     for n, letter in enumerate(states):
         name = (
             f"{user.name}.example" if n == 0 else f"{('shop', 'blog', 'camping', 'farm')[n % 4]}{n}.{user.name}.example"
@@ -268,8 +269,8 @@ def _sites(user: HostingUser, states: str, now: datetime, provider: Provider) ->
             names_wanted=2,
             names_covered={"s": 2, "f": 2, "p": 1}.get(letter, 0),
         )
-        Domain.objects.create(virtual_host=host, name=name)
-        Domain.objects.create(virtual_host=host, name=f"www.{name}", added=True, position=1)
+        domains.append(Domain(virtual_host=host, name=name))
+        domains.append(Domain(virtual_host=host, name=f"www.{name}", added=True, position=1))
         if letter in "spf":
             not_after = now + timedelta(days=4 if user.name == "lindner" and n == 0 else 60)
             certificate = Certificate.objects.create(
@@ -291,6 +292,7 @@ def _sites(user: HostingUser, states: str, now: datetime, provider: Provider) ->
             VirtualHost.objects.filter(pk=host.pk).update(
                 expires_at=not_after, key_type="p256" if certificate.ours else ""
             )
+    Domain.objects.bulk_create(domains)
 
 
 def _run(
@@ -318,16 +320,22 @@ def _run(
 
 def _work(run: Run, at: datetime, *, live: bool) -> None:
     """Jobs and lines, as the workers would have left them."""
-    _line(run, None, None, 1, at, Level.OUT, "run:started", 0, scope=run.scope, provider=run.provider_name)
-    _line(run, None, None, 2, at, Level.OUT, "inventory:unchanged", 0, since=f"{at:%Y-%m-%d %H:%M:%S} UTC")
+    since = f"{at:%Y-%m-%d %H:%M:%S} UTC"
+    lines = [
+        _line(run, None, None, 1, at, Level.OUT, "run:started", 0, scope=run.scope, provider=run.provider_name),
+        _line(run, None, None, 2, at, Level.OUT, "inventory:unchanged", 0, since=since),
+    ]
     seq = 2
     for user in HostingUser.objects.filter(last_check__event="check:nothing_to_do"):
         seq += 1
         n = user.virtual_hosts.count()
-        _line(run, None, user, seq, at, Level.OUT, "user:nothing_to_do", 1, user=user.name, kept=n, sites=n)
+        kept = _line(run, None, user, seq, at, Level.OUT, "user:nothing_to_do", 1, user=user.name, kept=n, sites=n)
+        lines.append(kept)
     hosts = VirtualHost.objects.exclude(user__last_check__event="check:nothing_to_do").select_related("user")
     for n, host in enumerate(hosts.exclude(state=SiteState.OFF).order_by("pk")):
-        _job(run, host, n, at + timedelta(seconds=n / 2), live=live)
+        lines += _job(run, host, n, at + timedelta(seconds=n / 2), live=live)
+    # All at once: there are hundreds, and hundreds of tests have them made
+    LogLine.objects.bulk_create(lines)
     if not live:
         outcomes: dict[str, int] = {}
         for outcome in run.jobs.values_list("outcome", flat=True):
@@ -336,7 +344,8 @@ def _work(run: Run, at: datetime, *, live: bool) -> None:
         run.save()
 
 
-def _job(run: Run, host: VirtualHost, n: int, at: datetime, *, live: bool) -> None:
+def _job(run: Run, host: VirtualHost, n: int, at: datetime, *, live: bool) -> list[LogLine]:
+    """A job, and its lines, which are not saved yet."""
     failed = host.state == SiteState.UNSECURED
     outcome: str = (
         JobOutcome.FAILED if failed else JobOutcome.DEFERRED if host.user.name == "lindner" else JobOutcome.SECURED
@@ -367,11 +376,10 @@ def _job(run: Run, host: VirtualHost, n: int, at: datetime, *, live: bool) -> No
         started_at=None if state == JobState.QUEUED else at,
         ended_at=at + timedelta(seconds=3) if state == JobState.ENDED else None,
     )
-    if state != JobState.QUEUED:
-        _job_lines(job, host, at, why, n)
+    return _job_lines(job, host, at, why, n) if state != JobState.QUEUED else []
 
 
-def _job_lines(job: Job, host: VirtualHost, at: datetime, why: str, n: int) -> None:
+def _job_lines(job: Job, host: VirtualHost, at: datetime, why: str, n: int) -> list[LogLine]:
     names = f"{host.name}, www.{host.name}"
     steps: list[tuple[str, str, dict[str, object]]]
     if job.outcome == JobOutcome.FAILED:
@@ -396,8 +404,10 @@ def _job_lines(job: Job, host: VirtualHost, at: datetime, why: str, n: int) -> N
                 (Level.SUCCESS, "install:verified", {"addresses": "203.0.113.10:443"}),
                 (Level.SUCCESS, "job:secured", {"site": host.name}),
             ]
-    for seq, (level, event, data) in enumerate(steps, 1):
+    return [
         _line(job.run, job, host.user, seq, at + timedelta(seconds=seq / 3), level, event, 2, **data)
+        for seq, (level, event, data) in enumerate(steps, 1)
+    ]
 
 
 def _line(
@@ -410,7 +420,5 @@ def _line(
     event: str,
     depth: int,
     **data: object,
-) -> None:
-    LogLine.objects.create(
-        run=run, job=job, user=whose, seq=seq, at=at, level=level, depth=depth, event=event, data=data
-    )
+) -> LogLine:
+    return LogLine(run=run, job=job, user=whose, seq=seq, at=at, level=level, depth=depth, event=event, data=data)
