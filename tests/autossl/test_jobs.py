@@ -11,9 +11,12 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from autossl_panel.autossl import jobs, runs
+from autossl_panel.autossl import jobs, options, orders, runs
 from autossl_panel.autossl.jobs import claims
+from autossl_panel.autossl.jobs.installing import Installer
+from autossl_panel.autossl.jobs.work import Bench
 from autossl_panel.autossl.models import Job, JobOutcome, JobState, LogLine, Order, Phase, Provider, Run
+from autossl_panel.helper.client import Client
 from autossl_panel.hosting.models import HostingUser, Server, VirtualHost
 from autossl_panel.people.models import User
 
@@ -224,6 +227,54 @@ def test_the_moment_that_the_ca_gave_holds_the_site(server: Server, queue: Calla
     assert (host.held_until, host.next_at, host.next_reason) == (until, until, "rate_limited")
     assert host.held_provider == "pebble"
     assert Job.objects.get().until == until
+
+
+@pytest.mark.parametrize("with_order", [True, False])
+def test_what_ends_of_a_pause_that_is_over_by_then_is_due_at_once_and_climbs_no_rung(
+    server: Server, provider: Provider, queue: Callable[..., Job], with_order: bool
+) -> None:
+    job = queue("a.example")
+    now = datetime.now(UTC)
+    VirtualHost.objects.update(attempts=2)
+    if with_order:
+        order = orders.new(
+            "o-1", job.virtual_host, names=["a.example"], reason="missing", key_type="p256", provider=provider,
+            account=provider.accounts.get(), installed=None, now=now,
+        )  # fmt: skip
+        order.url = "https://ca.example/order/1"
+        order.save()
+    [one] = jobs.claim(server, "a", 1)
+    options.pause(server, by=None, now=now)
+    options.resume(server, by=None, now=now)
+    jobs.finish(server, [jobs.Ending(one, one.job, JobOutcome.WAITING, "paused")], now=now)
+    host = VirtualHost.objects.get()
+    assert (host.next_at, host.next_reason) == (now, "changed"), "the same that it is given where it was held by then"
+    assert (host.attempts, host.retry_at) == (2, None)
+
+
+def test_what_ends_of_a_pause_that_lasts_is_made_due_when_that_ends(server: Server, queue: Callable[..., Job]) -> None:
+    queue("a.example")
+    [one] = jobs.claim(server, "a", 1)
+    now = datetime.now(UTC)
+    options.pause(server, by=None, now=now)
+    jobs.finish(server, [jobs.Ending(one, one.job, JobOutcome.WAITING, "paused")], now=now)
+    host = VirtualHost.objects.get()
+    assert (host.next_at, host.next_reason, host.attempts) == (None, "paused", 0)
+    options.resume(server, by=None, now=now)
+    host.refresh_from_db()
+    assert (host.next_at, host.next_reason) == (now, "changed")
+
+
+def test_a_staged_job_whose_virtual_host_is_gone_leaves_the_others_to_the_installer(
+    server: Server, queue: Callable[..., Job]
+) -> None:
+    gone, stays = queue("gone.example", state=JobState.STAGED), queue("stays.example", state=JobState.STAGED)
+    installer = Installer(Bench(server, Client("/nowhere"), "w"))
+    VirtualHost.objects.filter(pk=gone.virtual_host_id).delete()
+    # They were read together, a moment before.
+    assert installer._wanted([gone, stays]) == [stays]
+    assert not installer.bench.stopping.is_set()
+    assert list(Job.objects.values_list("pk", "state")) == [(stays.pk, JobState.STAGED)]
 
 
 def test_a_pause_of_the_ca_holds_the_site_until_a_person_acts(server: Server, queue: Callable[..., Job]) -> None:

@@ -241,6 +241,27 @@ def test_when_a_refusal_ends_one_goes_first_and_the_others_hear_what_it_was_told
     assert not ledger.books[kind].blocks
 
 
+@pytest.mark.parametrize(("kind", "subject"), REFUSED)
+@pytest.mark.parametrize("hours", [3, 1])
+def test_a_refusal_said_after_somebody_was_let_through_stands_whatever_that_one_is_told(
+    kind: Kind, subject: str, hours: int
+) -> None:
+    ledger, until = Ledger(LETS_ENCRYPT), NOW + 2 * HOUR
+    ledger.block(kind, subject, Block(until, "no"))
+    first = ledger.ask(order(OrderKind.NEW, ["a.com"], probe=True), NOW)
+    assert isinstance(first, Granted)
+    # Another request was under way.
+    ledger.block(kind, subject, Block(NOW + hours * HOUR, "no, no"))
+    assert ledger.taken(first) == []
+    held = ledger.ask(order(OrderKind.NEW, ["www.a.com"]), NOW + 2)
+    assert isinstance(held, Wait)
+    assert held.until == max(until, NOW + hours * HOUR)
+    second = ledger.ask(order(OrderKind.NEW, ["www.a.com"], probe=True), NOW + APART)
+    assert isinstance(second, Granted), "in an hour somebody finds out about this one"
+    assert ledger.taken(second) == [(kind, subject)]
+    assert isinstance(ledger.ask(order(OrderKind.NEW, ["blog.a.com"]), NOW + APART + 1), Granted)
+
+
 def test_of_several_reasons_the_longest_wait_is_told() -> None:
     ledger = Ledger(LETS_ENCRYPT)
     ledger.books[Kind.FAILURES].logs["a.com"] = [NOW] * 4

@@ -312,6 +312,42 @@ def test_a_refusal_of_requests_stops_all_of_the_provider(account):
     assert isinstance(take(other, "z.com", now=NOW + MINUTE), Permit)
 
 
+def test_a_refusal_heard_while_another_order_finds_out_stands_when_that_one_is_taken(account):
+    hear(account, rate("too many new orders", retry_after=NOW + HOUR), "a.com")
+    first = take(account, "a.com", now=NOW + HOUR)
+    assert isinstance(first, Permit)
+    hear(account, rate("too many new orders", retry_after=NOW + 4 * HOUR), "b.com")
+    limits.taken(account, first)
+    wait = take(account, "c.com", now=NOW + HOUR + SECOND)
+    assert isinstance(wait, Wait)
+    assert wait.until == NOW + 4 * HOUR
+    second = take(account, "c.com", now=NOW + 4 * HOUR)
+    assert isinstance(second, Permit)
+    assert isinstance(take(account, "d.com", now=NOW + 4 * HOUR), Wait), "it has not been answered yet"
+    limits.taken(account, second)
+    assert isinstance(take(account, "d.com", now=NOW + 4 * HOUR), Permit)
+    assert not Bucket.objects.filter(blocked_until__isnull=False).exists()
+
+
+def test_an_order_that_finds_out_lifts_a_stop_of_all_requests_only_where_that_was_what_it_found_out(account):
+    owner = limits.rows.shared_owner(account.provider)
+    hear(account, rate("too many new orders", retry_after=NOW + HOUR), "a.com")
+    first = take(account, "a.com", now=NOW + HOUR)
+    assert isinstance(first, Permit)
+    busy = ca.CaProblem(ca.ProblemKind.SERVER, type="about:blank", detail="busy", retry_after=NOW + 3 * HOUR)
+    limits.heard(account.provider, busy, Asked.OTHER, now=NOW + HOUR)
+    limits.taken(account, first)
+    assert limits.stops.left(owner) > 0
+    wait = take(account, "b.com", now=NOW + HOUR + SECOND)
+    assert isinstance(wait, Wait)
+    assert wait.kind == Kind.REQUESTS
+    second = take(account, "b.com", now=NOW + 2 * HOUR, probe=True)
+    assert isinstance(second, Permit)
+    limits.taken(account, second)
+    assert limits.stops.left(owner) == 0
+    assert isinstance(take(account, "c.com", now=NOW + 2 * HOUR), Permit)
+
+
 def test_a_refusal_holds_where_the_panel_knows_of_no_limits(account):
     Provider.objects.update(limits=None)
     hear(again(account), rate('too many failed authorizations (5) for "a.com"'), "a.com")

@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone
 
 from autossl_panel import ca, pki
-from autossl_panel.autossl import orders
+from autossl_panel.autossl import ledger, limits, orders
 from autossl_panel.autossl.models import Level, Order, Provider
 from autossl_panel.autossl.orders import State, Tools
 from autossl_panel.ca import AuthorizationState, Challenge, OrderState, ProblemKind
@@ -148,10 +148,16 @@ def order(provider: Provider, make_user: Callable[..., Any], make_site: Callable
 
 
 def advance(
-    order: Order, client: Ca, helper: Helper | None = None, *, stop: bool = False, another: bool = False
+    order: Order,
+    client: Ca,
+    helper: Helper | None = None,
+    *,
+    stop: bool = False,
+    another: bool = False,
+    permitted: bool = False,
 ) -> orders.Progress:
     saves = Saves()
-    tools = Tools(client, helper or Helper(), saves, lambda: stop, None, another)  # type: ignore[arg-type]
+    tools = Tools(client, helper or Helper(), saves, lambda: stop, None, another, permitted)  # type: ignore[arg-type]
     found = orders.advance(order, tools)
     order.refresh_from_db()
     return found
@@ -227,6 +233,43 @@ def test_a_refused_new_order_blames_the_names_it_names(order: Order, kind: Probl
     assert list(found.refused) == [NAMES[1]]
     assert found.refused[NAMES[1]].detail == "forbidden"
     assert order.closed_as == "refused"
+
+
+@pytest.mark.parametrize("answer", ["names", "taken"])
+def test_a_refusal_of_names_does_not_say_that_a_limit_is_over(order: Order, answer: str) -> None:
+    """A CA may look at the names first."""
+    now = datetime.now(UTC)
+    limit = ca.CaProblem(ProblemKind.RATE, type="", detail="No.", status=429, retry_after=now + timedelta(60))
+    limits.heard(order.provider, limit, ledger.Asked.NEW_ORDER, now=now, account=order.account, names=NAMES)
+    wish = ledger.order(ledger.OrderKind.NEW, NAMES, probe=True)
+    found_out = limits.take(order.account, wish, now=now)
+    assert isinstance(found_out, limits.Permit)
+    order.permit = found_out.as_json()
+    order.save()
+    said = state("pending") if answer == "taken" else problem(ProblemKind.REJECTED_IDENTIFIER)
+    client = Ca(new_order=said, authorization=problem(ProblemKind.SERVER))
+    assert advance(order, client, permitted=True).state == (State.TROUBLE if answer == "taken" else State.REFUSED)
+    others = ledger.order(ledger.OrderKind.NEW, ["other.example"])
+    held = limits.look(order.account, others, now=now + timedelta(seconds=1))
+    assert (held is None) == (answer == "taken")
+
+
+def test_whoever_finds_out_and_hears_of_its_names_only_holds_the_others_for_two_minutes(order: Order) -> None:
+    now = datetime.now(UTC)
+    limit = ca.CaProblem(ProblemKind.RATE, type="", detail="No.", status=429, retry_after=now)
+    limits.heard(order.provider, limit, ledger.Asked.NEW_ORDER, now=now, account=order.account, names=NAMES)
+    found_out = limits.take(order.account, ledger.order(ledger.OrderKind.NEW, NAMES), now=now + timedelta(hours=2))
+    assert isinstance(found_out, limits.Permit)
+    order.permit = found_out.as_json()
+    order.save()
+    found = advance(order, Ca(new_order=problem(ProblemKind.REJECTED_IDENTIFIER)), permitted=True)
+    assert found.state == State.REFUSED
+    others = ledger.order(ledger.OrderKind.NEW, ["other.example"])
+    held = limits.look(order.account, others, now=now + timedelta(hours=2, seconds=1))
+    assert held is not None
+    assert held.until is not None
+    assert held.until <= now + timedelta(hours=2, seconds=121)
+    assert isinstance(limits.take(order.account, others, now=now + timedelta(hours=2, seconds=121)), limits.Permit)
 
 
 FORBIDDEN = "The ACME server refuses to issue a certificate for this domain name, because it is forbidden by policy"

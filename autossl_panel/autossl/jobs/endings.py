@@ -138,7 +138,11 @@ def _standing(site: Site, one: Ending, now: datetime) -> tuple[Site, standing.St
     if need.action in ACTIONABLE:
         # What is tried next: after a failure the same again, else what is left to do.
         reason = need.reason if one.outcome in (JobOutcome.SECURED, JobOutcome.KEPT) else one.reason
-        site, need, moment = _hold(site, need, one, now)
+        if one.reason == "paused":
+            # AutoSSL went on before the job had ended, and made due what was held by then: this one is due as well.
+            moment, reason = now, "changed"
+        else:
+            site, need, moment = _hold(site, need, one, now)
     stands = standing.of(site, need)
     if moment is None and one.until is not None and need.until is not None and need.until <= one.until:
         reason = one.reason

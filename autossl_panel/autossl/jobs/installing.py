@@ -140,7 +140,7 @@ class Installer(threading.Thread):
 
     def _wanted(self, jobs: Sequence[Job]) -> list[Job]:
         """The jobs whose sites want it this moment. Of the others it stays staged for when they are back: the user was
-        suspended meanwhile, or it was only to be finished.
+        suspended meanwhile, or it was only to be finished. A virtual host may be gone altogether.
         """
         if not jobs:
             return []
@@ -150,8 +150,10 @@ class Installer(threading.Thread):
         needs = {host: policy.need(site.facts, site.options, now) for host, site in found.items()}
         left, over = [], []
         for job in jobs:
-            need = needs[job.virtual_host_id]
-            if need.action == Action.SKIP and need.reason != "no_provider":
+            need = needs.get(job.virtual_host_id)
+            if need is None:
+                over.append(Ending(None, job, JobOutcome.SKIPPED, "gone"))
+            elif need.action == Action.SKIP and need.reason != "no_provider":
                 line = _line(job, "install:stays_staged", Level.OUT, reason=need.reason, text="", where="")
                 over.append(Ending(None, job, JobOutcome.SKIPPED, need.reason, lines=[line]))
             else:

@@ -11,7 +11,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable
 from copy import copy
 from dataclasses import dataclass, replace
-from math import inf
+from math import inf, nextafter
 from typing import Self
 
 from .limit import Kind, Limit
@@ -176,10 +176,13 @@ class Book:
     def block(self, subject: str, block: Block) -> Block:
         """Note a refusal; of two the longer one stays. What then holds."""
         known = self.blocks.get(subject)
-        if known is None or known.until <= block.until:
-            asked = block.asked if known is None else known.asked
-            self.blocks[subject] = known = replace(block, asked=asked)
-        return known
+        if known is not None:
+            # Whoever was let through before this was said does not find out about it: by the least bit another moment,
+            # so that `taken` leaves it alone and the next one still comes as far behind.
+            asked = None if known.asked is None else nextafter(known.asked, 0.0)
+            block = replace(known if known.until > block.until else block, asked=asked)
+        self.blocks[subject] = block
+        return block
 
     def ask_about(self, subject: str, now: float) -> bool:
         """Somebody was let through whom its refusal would stop, or did: this one finds out. False: no refusal."""
@@ -189,11 +192,16 @@ class Book:
         self.blocks[subject] = replace(block, asked=now)
         return True
 
-    def taken(self, subject: str, asked: float) -> None:
-        """The CA has taken what was let through at that moment: the refusal is over, unless it has said so anew."""
+    def taken(self, subject: str, asked: float) -> bool:
+        """The CA has taken what was let through at that moment: the refusal is over, unless it has said so anew.
+
+        Whether one is over.
+        """
         block = self.blocks.get(subject)
-        if block is not None and block.asked == asked:
-            del self.blocks[subject]
+        if block is None or block.asked != asked:
+            return False
+        del self.blocks[subject]
+        return True
 
     def copy(self) -> Self:
         """A book of its own with the same in it."""

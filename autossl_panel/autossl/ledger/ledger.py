@@ -108,11 +108,11 @@ class Ledger:
                 found = True
         return found
 
-    def taken(self, granted: Granted) -> None:
-        """The CA has taken the order that was to find out: what it refused before, it does not any more."""
-        if granted.wish.probe:
-            for kind, subject in heeded(granted.wish):
-                self.books[kind].taken(subject, granted.at)
+    def taken(self, granted: Granted) -> list[Key]:
+        """The CA has taken the order that was to find out: what it refused before, it does not any more. Where."""
+        if not granted.wish.probe:
+            return []
+        return [key for key in heeded(granted.wish) if self.books[key[0]].taken(key[1], granted.at)]
 
     def look(self, wish: Wish, now: float) -> Wait | None:
         """What `ask` would say now, None where it would grant; nothing is spent."""

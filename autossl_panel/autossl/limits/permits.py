@@ -142,9 +142,10 @@ def taken(account: Account, permit: Permit) -> None:
     with transaction.atomic():
         paper = rows.sheet(account)
         paper.read(keys, lock=True)
-        paper.ledger.taken(given)
-        paper.write(keys, {})
-    stops.lift(paper.shared_owner)
+        over = paper.ledger.taken(given)
+        paper.write(over, {})
+    if (Kind.REQUESTS, "") in over:
+        stops.lift(paper.shared_owner)
 
 
 def keep(account: Account, permit: Permit, *, now: datetime) -> Permit | Wait:

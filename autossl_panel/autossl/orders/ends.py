@@ -133,8 +133,6 @@ def trouble(order: Order, tools: Tools, problem: ca.CaProblem) -> Progress:
     also = partial(permits.settle_refused, order, problem) if unplaced else None
     refused = _refused_names(order, problem) if remedy == policy.Remedy.FIX_NEEDED else {}
     if refused:
-        if unplaced:
-            permits.taken(order)  # but for these names it would have
         close(order, "refused")
         also = also or partial(permits.settle, order, tools, failed=tuple(refused))
         tools.record(order, ["closed_at", "closed_as", "problem"], *_refused_lines(refused), also=also)

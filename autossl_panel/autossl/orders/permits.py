@@ -69,7 +69,10 @@ def keep(order: Order, tools: Tools) -> Wait | None:
 
 
 def taken(order: Order) -> None:
-    """The CA has answered newOrder with more than a refusal for a time: who waits to hear of that goes on."""
+    """The CA has taken newOrder: who waits to hear whether it still refuses goes on.
+
+    A refusal of names does not say it: a CA may look at the names before its limits.
+    """
     limits.taken(order.account, permit_of(order))
 
 
