@@ -58,6 +58,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "eab_empty": gettext_noop("The EAB key identifier or HMAC key is empty."),
     "no_key_change": gettext_noop("This CA lets no account change its key."),
     "no_revocations": gettext_noop("This CA takes no revocations over ACME."),
+    "another_provider": gettext_noop("“%(name)s” is another provider already, with certificates. Choose another name."),
     "revoke_unread": gettext_noop("The certificate to revoke cannot be read."),
 }
 # What may stand at a place; at any other, everything

@@ -17,6 +17,7 @@ FACTS = {
     "answer": "30", "url": "https://ca.example/dir?x=1", "path": "/etc/ca bundle.pem",
     "status": "503 Service Unavailable",
     "onward": "https://other.example/", "kind": "text/html; charset=utf-8", "names": "newNonce, newOrder",
+    "name": "My CA 2",
 }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from copy import copy
 from typing import Any
 
+from autossl_panel import sentences
 from autossl_panel.people import audit
 
 from .models import Account, Provider, ProviderState
@@ -63,6 +64,14 @@ def problem(provider: Provider) -> dict[str, str] | None:
     return provider.problem if provider.state == ProviderState.REFUSED else None
 
 
+def another_ca(provider: Provider, directory_url: str) -> dict[str, str] | None:
+    """Why this provider, locked by the caller, cannot lead to that directory: orders and certificates are of the CA
+    that it had. None where it can."""
+    if directory_url == provider.directory_url or not provider.orders.exists():
+        return None
+    return {"field": "name", "code": "invalid", "text": sentences.say("another_provider", name=provider.name)}
+
+
 def refuse(provider: Provider, draft: Mapping[str, Any], why: Mapping[str, str]) -> None:
     """The change came to nothing: it stays to be mended, unless another was typed meanwhile; what was holds on."""
     row = Provider.objects.select_for_update().get(pk=provider.pk)
@@ -71,11 +80,16 @@ def refuse(provider: Provider, draft: Mapping[str, Any], why: Mapping[str, str])
 
 
 def take_over(provider: Provider, draft: Mapping[str, Any]) -> Provider | None:
-    """The change works: it holds from here on. None where another was typed meanwhile. In a transaction."""
+    """The change works: it holds from here on. None where another was typed meanwhile, or where it is refused, since
+    something was ordered from the CA that this one would replace. In a transaction."""
     row = Provider.objects.select_for_update().get(pk=provider.pk)
     if row.draft != draft:
         return None
     before, after = facts(row), wished(row)
+    # Asked for a second time: orders went on while a worker read the directory.
+    if (why := another_ca(row, after.directory_url)) is not None:
+        refuse(row, draft, why)
+        return None
     if after.directory_url != row.directory_url:
         # An account of another CA: this one has to be registered with, and agreed to, first.
         Account.objects.filter(provider=row).delete()

@@ -15,7 +15,7 @@ from autossl_panel.hosting.models import Server, VirtualHost
 from autossl_panel.people import audit, taken
 from autossl_panel.people.models import User
 
-from . import directory_urls, drafts
+from . import directory_urls, drafts, log
 from .models import Account, AccountStatus, Provider, ProviderChoice, ProviderState
 
 CHECK = "autossl_panel.autossl.tasks.check_provider"
@@ -88,9 +88,8 @@ def draft(wish: Draft, *, by: User | None, ring: bool = True, new: bool = False)
                 Provider.objects.create(name=wish.name)
         elif new:
             raise problem
-        if known is not None and known.orders.exists() and known.directory_url != wish.directory_url:
-            text = _("“%(name)s” is another provider already, with certificates. Choose another name.")
-            raise ProviderProblem("name", text % {"name": wish.name})
+        if known is not None and (why := drafts.another_ca(known, wish.directory_url)) is not None:
+            raise ProviderProblem(why["field"], log.spoken(why["text"]), why["code"])
         provider = Provider.objects.get(name=wish.name)
         held = known is not None and drafts.in_force(known)
         if held:

@@ -14,6 +14,7 @@ from autossl_panel import ca
 from autossl_panel.hosting.models import Server
 
 from . import registration, revocation
+from .apart import Apart
 from .models import Account, Certificate
 from .registration import keys
 
@@ -53,15 +54,18 @@ def carry_out(certificate: Certificate) -> Certificate:
 
 
 def carry_out_all(server: Server, now: datetime) -> None:
-    """Take up wishes whose task was lost, or that the CA could not take then."""
+    """Take up wishes whose task was lost, or that the CA could not take then; a fault at one holds up no other."""
     # Those of this server's accounts; of what has lost its account those that were installed here, or nowhere.
     here = Q(installations__virtual_host__server=server) | Q(installations__isnull=True)
     mine = Q(account__server=server) | Q(account__isnull=True) & here
     waiting = Certificate.objects.filter(mine, revoke_wish__isnull=False)
+    each = Apart(log)
     for certificate in waiting.select_related("provider", "account").distinct():
         until = (certificate.revoke_problem or {}).get("until")
         if until is None or datetime.fromisoformat(until) <= now:
-            carry_out(certificate)
+            with each.piece("the revocation of certificate %s", certificate.serial):
+                carry_out(certificate)
+    each.end()
 
 
 def _account(certificate: Certificate) -> Account | None:

@@ -31,6 +31,7 @@ from . import (
     trouble,
 )
 from . import options as option_rows
+from .apart import Apart
 from .models import Job, JobOutcome, JobState, LogLine, Options, Order, Run
 from .notify import post, telling
 from .policy.needs import CLOCK_TOLERANCE
@@ -72,17 +73,32 @@ def sweep(server: Server, *, now: datetime | None = None) -> bool:
     finally:
         # What was made before leaves in any case.
         post.deliver(server)
-    # Last, what CAs may keep waiting; each takes seconds at most to begin with, and says what it found on rows.
+    _ask_cas(server, holder, now, daily=daily)
+    return True
+
+
+def _ask_cas(server: Server, holder: str, now: datetime, *, daily: bool) -> None:
+    """Last, what CAs may keep waiting; each takes seconds at most to begin with, and says what it found on rows.
+
+    None of it waits for another part of it: what failed first is raised when all had their turn.
+    """
+    each = Apart(log)
     if daily:
-        registration.look_again(server, now)
-        revoked_lists.forget_unused()
-    registration.carry_out_all(server)
-    revoking.carry_out_all(server, now)
-    renewal_info.ask(server, now)
+        with each.piece("directories could not all be read again"):
+            registration.look_again(server, now)
+        with each.piece("lists of revoked certificates could not be forgotten"):
+            revoked_lists.forget_unused()
+    with each.piece("what was asked for providers and accounts could not all be done"):
+        registration.carry_out_all(server)
+    with each.piece("revocations could not all be taken up"):
+        revoking.carry_out_all(server, now)
+    with each.piece("renewal information could not be asked for"):
+        renewal_info.ask(server, now)
     # Which lists there are takes as long to find out as the rest of a sweep, and none is read more than once an hour.
     if leases.take(f"lists:{server.pk}", holder, LISTS_EVERY):
-        revoked_lists.look(server, now)
-    return True
+        with each.piece("lists of revoked certificates could not be read"):
+            revoked_lists.look(server, now)
+    each.end()
 
 
 def sweep_lease(server: Server) -> str:

@@ -1,28 +1,39 @@
 """What is wrong with this server itself, on its row and in the run that met it: told once, not once a site."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from django.db.models import BooleanField, Count, ExpressionWrapper, Max, Q
+from django.db.models import BooleanField, Count, Exists, ExpressionWrapper, Max, OuterRef, Q, QuerySet
 from django.db.models.fields.json import KT
 
-from autossl_panel.hosting.models import Server
+from autossl_panel.hosting.models import Server, SiteState, VirtualHost
 
 from . import log
-from .models import Account, Run, Verdict
+from .models import Account, Outcome, Run, Verdict
 from .policy.needs import CLOCK_TOLERANCE
-from .policy.trouble import BEGAN_WITHIN, LATELY, RECENTLY, Seen, ServerTrouble, suspend_reductions, troubles
+from .policy.trouble import (
+    ALIKE,
+    ALIKE_USERS,
+    BEGAN_WITHIN,
+    LATELY,
+    RECENTLY,
+    Seen,
+    ServerTrouble,
+    suspend_reductions,
+    troubles,
+)
 
 
 def look(server: Server, now: datetime) -> tuple[ServerTrouble, ...]:
     """What the latest verdicts and the CA's clock say of this server."""
-    return troubles(_seen(server, now), clock_offset(server))
+    return troubles(_seen(server, now), clock_offset(server), _users(server))
 
 
 def reductions_suspended(server: Server, now: datetime) -> bool:
-    """Whether many of the server's names fail alike by their latest verdicts, whoever found them: then no failure may
-    cost coverage."""
-    return suspend_reductions(_seen(server, now))
+    """Whether many of the server's users' names fail alike by their latest verdicts, whoever found them: then no
+    failure may cost coverage."""
+    return suspend_reductions(_seen(server, now), _users(server))
 
 
 def clock_offset(server: Server) -> timedelta:
@@ -35,23 +46,44 @@ def _seen(server: Server, now: datetime) -> Iterable[Seen]:
     rows = Verdict.objects.filter(
         at__gt=now - LATELY, domain__virtual_host__server=server, domain__virtual_host__gone_at__isnull=True
     )
-    grouped = (
-        rows.annotate(
-            before=ExpressionWrapper(
-                Q(last_passed_at__isnull=False)
-                & (Q(first_failed_at__isnull=True) | Q(first_failed_at__gt=now - BEGAN_WITHIN)),
-                BooleanField(),
-            ),
-            recent=ExpressionWrapper(Q(at__gt=now - RECENTLY), BooleanField()),
-            reason=KT("data__reason"),
-            record=KT("data__record"),
+    rows = rows.annotate(
+        before=ExpressionWrapper(
+            Q(last_passed_at__isnull=False)
+            & (Q(first_failed_at__isnull=True) | Q(first_failed_at__gt=now - BEGAN_WITHIN)),
+            BooleanField(),
+        ),
+        recent=ExpressionWrapper(Q(at__gt=now - RECENTLY), BooleanField()),
+        reason=KT("data__reason"),
+        record=KT("data__record"),
+    ).order_by()
+    grouped = list(
+        rows.values_list("outcome", "code", "reason", "record", "before", "recent").annotate(
+            names=Count("pk"), address=Max(KT("data__address"))
         )
-        .order_by()
-        .values_list("outcome", "code", "reason", "record", "before", "recent")
-        .annotate(names=Count("pk"), address=Max(KT("data__address")))
     )
+    failing = sum(row[6] for row in grouped if row[0] == Outcome.FAIL and row[4])
+    users = _users_failing(rows) if failing >= ALIKE else {}
     for outcome, code, reason, kind, before, recent, number, address in grouped:
-        yield Seen(outcome, code, number, reason or "", kind or "", address or "", bool(before), bool(recent))
+        seen = Seen(outcome, code, number, reason or "", kind or "", address or "", bool(before), bool(recent))
+        if seen.passed_before and outcome == Outcome.FAIL:
+            seen = replace(seen, users=frozenset(users.get((code, seen.recent), ())))
+        yield seen
+
+
+def _users_failing(rows: QuerySet[Verdict]) -> dict[tuple[str, bool], set[int]]:
+    """Whose names fail that passed before, by code and whether they were asked of late."""
+    found: dict[tuple[str, bool], set[int]] = {}
+    failing = rows.filter(outcome=Outcome.FAIL, before=True)
+    for code, recent, user in failing.values_list("code", "recent", "domain__virtual_host__user_id").distinct():
+        found.setdefault((code, bool(recent)), set()).add(user)
+    return found
+
+
+def _users(server: Server) -> int:
+    """How many hosting users have names here that AutoSSL asks for, counted up to what matters."""
+    hosts = VirtualHost.objects.filter(server=server, gone_at__isnull=True).exclude(state=SiteState.OFF)
+    asked = Verdict.objects.filter(domain__virtual_host=OuterRef("pk"), last_passed_at__isnull=False)
+    return len(hosts.filter(Exists(asked)).order_by().values_list("user_id").distinct()[:ALIKE_USERS])
 
 
 def record(run: Run, now: datetime) -> tuple[ServerTrouble, ...]:

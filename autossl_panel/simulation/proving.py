@@ -11,7 +11,7 @@ from datetime import datetime
 
 from autossl_panel.autossl import policy
 from autossl_panel.autossl.facts import InstalledFacts
-from autossl_panel.autossl.policy.trouble import BEGAN_WITHIN, LATELY, RECENTLY, Seen, suspend_reductions
+from autossl_panel.autossl.policy.trouble import ALIKE_USERS, BEGAN_WITHIN, LATELY, RECENTLY, Seen, suspend_reductions
 
 from .rows import NameRow, Rows
 from .weather import Weather
@@ -53,14 +53,30 @@ class Prover:
             passed[moment > at - RECENT_SECONDS] += number
         seen = [Seen("pass", "", number, passed_before=True, recent=recent) for recent, number in passed.items()]
         failed = Counter[tuple[str, bool]]()
+        users: dict[tuple[str, bool], set[int]] = {}
         for (host, k), moment in reversed(self._failing.items()):
             if moment <= at - LATELY_SECONDS:
                 break
             row = self.rows.verdicts[host][k]
             if row.first_failed_at is not None and row.first_failed_at > now - BEGAN_WITHIN:
-                failed[row.code, moment > at - RECENT_SECONDS] += 1
-        seen += [Seen("fail", code, number, "", "", "", True, recent) for (code, recent), number in failed.items()]
-        return suspend_reductions(seen)
+                found = row.code, moment > at - RECENT_SECONDS
+                failed[found] += 1
+                users.setdefault(found, set()).add(self.rows.estate.users[host])
+        seen += [
+            Seen("fail", code, number, passed_before=True, recent=recent, users=frozenset(users[code, recent]))
+            for (code, recent), number in failed.items()
+        ]
+        return suspend_reductions(seen, self._users())
+
+    def _users(self) -> int:
+        """How many users have names that are asked, counted up to what matters."""
+        found: set[int] = set()
+        for user, passed in zip(self.rows.estate.users, self.rows.last_passed, strict=False):
+            if passed:
+                found.add(user)
+            if len(found) == ALIKE_USERS:
+                break
+        return len(found)
 
     def ask(self, host: int, names: Collection[str], at: int) -> dict[str, Found]:
         """What preflight finds for these names of a host."""

@@ -12,24 +12,25 @@ import pytest
 from autossl_panel.autossl import trouble
 from autossl_panel.autossl.jobs.work import Bench
 from autossl_panel.autossl.models import Outcome, Verdict
-from autossl_panel.hosting.models import Domain, Server, VirtualHost
+from autossl_panel.hosting.models import Domain, HostingUser, Server, SiteState, VirtualHost
 
 pytestmark = pytest.mark.django_db
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+USERS = ("amber", "birch", "cedar", "dahlia")
 
 
 @pytest.fixture
 def asked(make_user: Callable[..., Any], make_site: Callable[..., VirtualHost]) -> Callable[..., None]:
-    """Names that were asked at a moment, one site each; all passed once before."""
-    user, made = make_user("amber"), 0
+    """Names that were asked at a moment, one site each, of several users in turn; all passed once before."""
+    users, made = [make_user(name) for name in USERS], 0
 
-    def make(number: int, at: datetime, *, code: str = "", since: timedelta = HOUR) -> None:
+    def make(number: int, at: datetime, *, code: str = "", since: timedelta = HOUR, of: int = len(USERS)) -> None:
         nonlocal made
         for _ in range(number):
             made += 1
             name = f"site{made}.example"
-            make_site(user, name)
+            make_site(users[made % of], name)
             Verdict.objects.create(
                 domain=Domain.objects.get(name=name),
                 at=at,
@@ -83,6 +84,41 @@ def test_names_that_have_failed_for_weeks_suspend_nothing(
     """Each of them is asked daily, for ever: that is their trouble, and must not hold up anybody's renewal."""
     asked(40, now - HOUR, code="nxdomain", since=8 * DAY)
     assert not suspended(server, now)
+
+
+@pytest.mark.parametrize("number", [10, 200])
+def test_what_fails_at_one_or_two_of_many_users_is_their_own(
+    server: Server, asked: Callable[..., None], now: datetime, number: int
+) -> None:
+    """However many names they have: the other users' renewals wait for none of it."""
+    asked(300, now - 3 * HOUR)
+    asked(number, now, code="nxdomain", of=1)
+    assert not suspended(server, now)
+    asked(4, now, code="nxdomain", of=2)
+    assert not suspended(server, now)
+    asked(4, now, code="nxdomain", of=3)
+    assert suspended(server, now)
+
+
+def test_that_the_others_were_not_asked_of_late_makes_no_server_of_one_user(
+    server: Server, asked: Callable[..., None], now: datetime
+) -> None:
+    asked(40, now - 20 * DAY)
+    asked(10, now, code="nxdomain", of=1)
+    assert not suspended(server, now)
+
+
+@pytest.mark.parametrize("few", [1, 2])
+def test_on_a_server_of_few_users_it_is_each_of_them(
+    server: Server, asked: Callable[..., None], now: datetime, few: int
+) -> None:
+    asked(12, now, code="nxdomain", of=few)
+    assert suspended(server, now)
+    asked(1, now - 20 * DAY, of=len(USERS))
+    VirtualHost.objects.filter(name="site13.example").update(user=HostingUser.objects.get(name="dahlia"))
+    assert not suspended(server, now)
+    VirtualHost.objects.filter(name="site13.example").update(state=SiteState.OFF)
+    assert suspended(server, now), "for whom AutoSSL is off nothing is asked"
 
 
 def test_another_servers_names_say_nothing_of_this_one(

@@ -168,12 +168,16 @@ def test_many_alike_failures_suspend_reductions_until_time_is_up() -> None:
     early = site(name(MAIN), www, installed=LATE)
     decided = plan(need(early, options(), NOW), found, early, options(), NOW, reductions_suspended=True)
     assert (decided.action, decided.reason, decided.until) == ("defer", "reductions_suspended", NOW + HOUR)
-    for left, action in ((3 * HOUR, "defer"), (2 * HOUR, "order"), (30 * MINUTE, "order")):
-        # The last look leaves time to be signed.
+    # Half of the three days is kept for orders.
+    half = 36 * HOUR
+    for left, until in ((half + HOUR, HOUR), (half + MINUTE, MINUTE), (half, None), (30 * MINUTE, None)):
         last = site(name(MAIN), www, installed=installed(age=90 * DAY - left))
         decided = plan(need(last, options(), NOW), found, last, options(), NOW, reductions_suspended=True)
-        assert decided.action == action
-    assert decided.reason == "reduced_coverage"
+        assert decided.until == (None if until is None else NOW + until)
+        assert decided.reason == ("reduced_coverage" if until is None else "reductions_suspended")
+    seen_once = site(name(MAIN), name(WWW), installed=installed(age=90 * DAY - half))
+    decided = plan(need(seen_once, options(), NOW), found, seen_once, options(), NOW, reductions_suspended=True)
+    assert (decided.action, decided.until) == ("defer", NOW + HOUR), "a failure is seen twice in any case"
 
 
 def test_the_cut_keeps_main_domain_and_coverage_and_leaves_service_names_out_first() -> None:

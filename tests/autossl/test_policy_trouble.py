@@ -28,6 +28,7 @@ from tests.autossl.policy_facts import (
     site,
 )
 
+USERS = 3
 OUTCOMES = ("pass", "fail", "unknown")
 BOTH = (MAIN, WWW)
 EARLY, LATE, OVER = installed(*BOTH, age=70 * DAY), installed(*BOTH, age=88 * DAY), installed(*BOTH, age=91 * DAY)
@@ -126,7 +127,7 @@ def unknown(reason: str, number: int = 1, **facts: str) -> Seen:
 
 
 def fails(code: str, number: int) -> Seen:
-    return Seen("fail", code, number, passed_before=True)
+    return Seen("fail", code, number, passed_before=True, users=frozenset(range(USERS)))
 
 
 def passes(number: int) -> Seen:
@@ -163,5 +164,24 @@ TOLD: list[tuple[str, list[Seen], timedelta, list[ServerTrouble]]] = [
 
 @pytest.mark.parametrize(("seen", "offset", "told"), [row[1:] for row in TOLD], ids=[row[0] for row in TOLD])
 def test_what_is_wrong_with_the_server(seen: list[Seen], offset: timedelta, told: list[ServerTrouble]) -> None:
-    assert list(troubles(seen, offset)) == told
-    assert suspend_reductions(seen) == any(one.code == "failing_alike" for one in told)
+    assert list(troubles(seen, offset, USERS)) == told
+    assert suspend_reductions(seen, USERS) == any(one.code == "failing_alike" for one in told)
+
+
+@pytest.mark.parametrize(
+    ("failing", "users", "suspended"),
+    [
+        ([{1}], 3, False), ([{1}, {1, 2}], 3, False), ([{1}, {2}, {3}], 3, True), ([{1}], 1, True), ([{1}], 2, False),
+        ([{1, 2}], 2, True), ([{1, 2, 3, 4}], 3, True),
+    ],
+)  # fmt: skip
+def test_many_names_fail_alike_at_several_users_or_at_all_there_are(
+    failing: list[set[int]], users: int, suspended: bool
+) -> None:
+    seen = [replace(fails("nxdomain", 10), users=frozenset(one)) for one in failing]
+    assert suspend_reductions(seen, users) == suspended
+
+
+def test_one_users_many_failures_do_not_hide_what_fails_at_all() -> None:
+    seen = [replace(fails("elsewhere", 14), users=frozenset({1})), fails("nxdomain", 12), passes(4)]
+    assert troubles(seen, timedelta(0), USERS) == (ServerTrouble("failing_alike", 12, {"code": "nxdomain"}),)

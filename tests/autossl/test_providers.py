@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone
 
 from autossl_panel.autossl import drafts, profiles, providers, registration, sites
-from autossl_panel.autossl.models import Account, Provider, ProviderState
+from autossl_panel.autossl.models import Account, Order, Provider, ProviderState
 from autossl_panel.autossl.providers import ProviderProblem
 from autossl_panel.autossl.registration.directories import LOST_AFTER
 from autossl_panel.hosting.models import SiteState
@@ -80,6 +80,38 @@ def test_a_change_whose_worker_died_is_tried_by_the_next_and_a_newer_one_wins(se
     registration.directories.take_up(timezone.now() + LOST_AFTER + timedelta(seconds=1))
     newer.refresh_from_db()
     assert (newer.max_names, newer.draft) == (7, None)
+
+
+def test_what_was_ordered_meanwhile_keeps_its_ca(server, provider, make_user, make_site, rogue, tmp_path):
+    """Orders go on by what is in force while a worker reads the directory that is to be."""
+    asked = providers.draft(change_of(rogue, tmp_path), by=None, ring=False)
+    account, host = Account.objects.get(), make_site(make_user("amber"), "amber.example")
+    Order.objects.create(
+        ident="meanwhile", virtual_host=host, provider=provider, account=account, names=[host.name], reason="missing",
+        key_type="p256", created_at=timezone.now(), status="pending",
+    )  # fmt: skip
+    registration.directories.take_up(timezone.now() + LOST_AFTER + timedelta(seconds=1))
+    asked.refresh_from_db()
+    assert (asked.directory_url, asked.active, asked.state) == (SAME.directory_url, True, ProviderState.READY)
+    assert Account.objects.get() == account
+    with pytest.raises(ProviderProblem) as caught:
+        providers.draft(change_of(rogue, tmp_path), by=None, ring=False)
+    assert drafts.problem(asked) == caught.value.as_json()
+    assert drafts.wished(asked).directory_url == f"{rogue.url}/dir", "what was typed stays"
+    assert not drafts.pending(asked), "and is not tried again"
+    assert not AuditEntry.objects.filter(event="provider:changed").exists()
+
+
+def test_a_provider_at_which_something_breaks_holds_up_no_other(server, provider, rogue, tmp_path, caplog):
+    Provider.objects.filter(pk=provider.pk).update(draft={}, asked_at=timezone.now() - 2 * LOST_AFTER)
+    wish = change_of(rogue, tmp_path, name="second")
+    second = providers.draft(wish, by=None, ring=False)
+    Provider.objects.filter(pk=second.pk).update(asked_at=timezone.now() - LOST_AFTER)
+    with pytest.raises(KeyError):
+        registration.directories.take_up(timezone.now())
+    second.refresh_from_db()
+    assert second.state == ProviderState.READY
+    assert "the directory of pebble" in caplog.text
 
 
 def test_what_binds_the_account_goes_with_the_change(server, provider, rogue, tmp_path):

@@ -12,7 +12,20 @@ from django_q.models import OrmQ
 
 from autossl_panel.autossl import options, registration, runs, sweep, tasks
 from autossl_panel.autossl.ledger import Kind
-from autossl_panel.autossl.models import Beat, Bucket, Job, JobState, Lease, LogLine, Options, Order, Provider, Run
+from autossl_panel.autossl.models import (
+    Account,
+    AccountStatus,
+    Beat,
+    Bucket,
+    Job,
+    JobState,
+    Lease,
+    LogLine,
+    Options,
+    Order,
+    Provider,
+    Run,
+)
 from autossl_panel.hosting.models import Server, Setting, VirtualHost
 from autossl_panel.people import audit
 from autossl_panel.people.models import AuditEntry, Session, User
@@ -45,6 +58,20 @@ def host(provider: Provider, make_user: Make, make_site: Make) -> VirtualHost:
 def test_it_is_made_once_a_minute_whoever_asks(server: Server) -> None:
     assert sweep.sweep(server, now=NOON)
     assert not sweep.sweep(server, now=NOON)
+
+
+def test_what_breaks_at_one_ca_is_told_and_stops_no_other_part(
+    server: Server, provider: Provider, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A draft that no code of ours wrote, an account whose registration was lost, and lists that are due."""
+    long_ago = timezone.now() - timedelta(hours=1)
+    Provider.objects.update(draft={}, asked_at=long_ago)
+    Account.objects.update(status=AccountStatus.REGISTERING, asked_at=long_ago)
+    with pytest.raises(KeyError):
+        sweep.sweep(server, now=NOON)
+    assert Account.objects.get().status != AccountStatus.REGISTERING, "it was tried"
+    assert Lease.objects.filter(name=f"lists:{server.pk}").exists(), "and lists were looked for"
+    assert "the directory of pebble" in caplog.text
 
 
 def test_a_site_whose_moment_has_come_gets_a_run(server: Server, host: VirtualHost) -> None:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from autossl_panel.autossl.facts import Action, InstalledFacts, NameFacts, Need, Plan, PolicyOptions, SiteFacts
 from autossl_panel.autossl.policy.loops import loop_ends_at
-from autossl_panel.autossl.policy.times import confirmation, defer_until
+from autossl_panel.autossl.policy.times import confirmation, defer_until, suspended_until
 from autossl_panel.names import covers, ranked
 
 # The reason of a plan that loses names which are covered today and still wished
@@ -129,9 +129,8 @@ def _unsure_until(
 ) -> datetime | None:
     """Until when a reduction waits for the failure to be seen a second time; None once it is sure, or time is up."""
     gap = confirmation(installed)
-    if suspended:
-        # Looked at once more, and time left to be signed before it expires
-        return now + gap if now + 2 * gap < installed.not_after else None
+    if suspended and now < suspended_until(installed):
+        return min(now + gap, suspended_until(installed))
     since = [_failing_since(name, provider, now) for name in lost if name.not_wanted is None]
     unsure = [moment for moment in since if now - moment < gap]
     if not unsure:

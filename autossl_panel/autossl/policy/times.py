@@ -44,6 +44,11 @@ def defer_until(installed: InstalledFacts) -> datetime:
     return installed.defer_until
 
 
+def suspended_until(installed: InstalledFacts) -> datetime:
+    """How long a reduction may wait while many names fail alike: half of what `defer_until` left for orders stays."""
+    return installed.not_after - (installed.not_after - defer_until(installed)) / 2
+
+
 def confirmation(installed: InstalledFacts) -> timedelta:
     """How far apart a failure must be seen twice before it may cost coverage."""
     return min(HOUR, installed.lifetime / 30)

@@ -13,6 +13,8 @@ from autossl_panel.autossl.policy.needs import CLOCK_TOLERANCE
 # half: most sites are a domain and its www, and what fails at one of the two everywhere is no site's own.
 ALIKE = 10
 ALIKE_PART = 1 / 3
+# ... and so many hosting users': what fails at one, however many names it has, is that user's own
+ALIKE_USERS = 3
 FAILING_ALIKE = "failing_alike"
 # Verdicts older than this say nothing of today: whatever is unknown or fails is asked again within a day
 LATELY = timedelta(hours=25)
@@ -36,7 +38,8 @@ class Seen:
     """How many names were found like this lately, of those that are looked at here.
 
     `reason`, `record` and `address` are of a verdict “unknown”; `passed_before` says that each had passed once, and if
-    it fails, that it began within BEGAN_WITHIN; `recent`, that it was asked within RECENTLY rather than LATELY.
+    it fails, that it began within BEGAN_WITHIN; `recent`, that it was asked within RECENTLY rather than LATELY. `users`
+    are the hosting users whose names they are, told of names that passed before and fail.
     """
 
     outcome: str
@@ -47,6 +50,7 @@ class Seen:
     address: str = ""
     passed_before: bool = False
     recent: bool = False
+    users: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +67,11 @@ class ServerTrouble:
         return self.code, self.data.get("family", "")
 
 
-def troubles(seen: Iterable[Seen], clock_offset: timedelta) -> tuple[ServerTrouble, ...]:
-    """What these verdicts and the CA's clock say of this server, the clock first; empty where nothing is wrong."""
+def troubles(seen: Iterable[Seen], clock_offset: timedelta, users: int) -> tuple[ServerTrouble, ...]:
+    """What these verdicts and the CA's clock say of this server, the clock first; empty where nothing is wrong.
+
+    `users`: how many hosting users have names that are asked here, be it not lately; ALIKE_USERS stand for more.
+    """
     seen = list(seen)
     found = []
     if abs(clock_offset) > CLOCK_TOLERANCE:
@@ -80,28 +87,35 @@ def troubles(seen: Iterable[Seen], clock_offset: timedelta) -> tuple[ServerTroub
     for (code, family), number in sorted(names.items()):
         data = {"family": family, "address": address[code, family]}
         found.append(ServerTrouble(code, number, {key: value for key, value in data.items() if value}))
-    return (*found, *_alike(seen))
+    return (*found, *_alike(seen, users))
 
 
-def suspend_reductions(seen: Iterable[Seen]) -> bool:
-    """Whether so many names fail alike that no failure may cost coverage now (rules §3)."""
-    return bool(_alike(list(seen)))
+def suspend_reductions(seen: Iterable[Seen], users: int) -> bool:
+    """Whether so many names fail alike that no failure may cost coverage now (rules §3); `users` as in `troubles`."""
+    return bool(_alike(list(seen), users))
 
 
-def _alike(seen: Sequence[Seen]) -> list[ServerTrouble]:
-    """Many names that passed before fail alike: the cause is more likely here, or at our resolver, than at each."""
+def _alike(seen: Sequence[Seen], users: int) -> list[ServerTrouble]:
+    """Many users' names that passed before fail alike: the cause is more likely here, or at our resolver, than at each.
+
+    On a server of few users, of each of them.
+    """
     before = [one for one in seen if one.passed_before]
-    return _most_alike(before) or _most_alike([one for one in before if one.recent])
+    enough = min(users, ALIKE_USERS)
+    return _most_alike(before, enough) or _most_alike([one for one in before if one.recent], enough)
 
 
-def _most_alike(seen: Sequence[Seen]) -> list[ServerTrouble]:
+def _most_alike(seen: Sequence[Seen], enough: int) -> list[ServerTrouble]:
     total = sum(one.names for one in seen)
     failed: Counter[str] = Counter()
+    users: dict[str, set[int]] = {}
     for one in seen:
         if one.outcome == "fail":
             failed[one.code] += one.names
-    return [
+            users.setdefault(one.code, set()).update(one.users)
+    alike = [
         ServerTrouble(FAILING_ALIKE, number, {"code": code})
-        for code, number in failed.most_common(1)
-        if number >= ALIKE and number > total * ALIKE_PART
+        for code, number in failed.most_common()
+        if number >= ALIKE and number > total * ALIKE_PART and len(users[code]) >= enough
     ]
+    return alike[:1]

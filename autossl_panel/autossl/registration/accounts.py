@@ -1,5 +1,6 @@
 """Accounts at CAs: registered, used by clients, and what a CA says against one on the way."""
 
+import logging
 from contextlib import closing
 from datetime import datetime
 
@@ -12,12 +13,15 @@ from autossl_panel.ca import account as ca_account
 from autossl_panel.hosting.models import Server
 
 from .. import ledger, limits, pacing, providers
+from ..apart import Apart
 from ..ledger import Asked
 from ..log.render import limit_text
 from ..models import Account, AccountStatus, Certificate, Job, JobState, Order, OrderStatus, Provider
 from . import keys
 from .directories import LOST_AFTER, refresh
 from .settling import new_client, settle
+
+log = logging.getLogger("autossl_panel.registration")
 
 # Which input a problem of the account belongs to, and what it is called
 FIELDS = {
@@ -65,10 +69,13 @@ def _registered(account: Account) -> Account:
 
 
 def take_up(server: Server, now: datetime) -> None:
-    """Register the accounts whose task was lost with the worker that had it."""
+    """Register the accounts whose task was lost with the worker that had it; a fault at one holds up no other."""
     lost = Account.objects.filter(server=server, status=AccountStatus.REGISTERING, asked_at__lte=now - LOST_AFTER)
+    each = Apart(log)
     for account in lost.select_related("provider"):
-        register(account)
+        with each.piece("the registration with %s", account.provider):
+            register(account)
+    each.end()
 
 
 def leave_behind(account: Account) -> None:

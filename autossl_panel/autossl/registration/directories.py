@@ -16,6 +16,7 @@ from autossl_panel.ca import directory, presets
 from autossl_panel.hosting.models import Server
 
 from .. import drafts, pacing, profiles, providers
+from ..apart import Apart
 from ..models import Account, AccountStatus, Provider, ProviderState
 from ..policy.needs import CLOCK_TOLERANCE
 from . import keys
@@ -125,11 +126,14 @@ def _told(problem: ca.CaProblem) -> dict[str, str]:
 
 
 def take_up(now: datetime) -> None:
-    """Read the directories whose task was lost with the worker that had it."""
+    """Read the directories whose task was lost with the worker that had it; a fault at one holds up no other."""
     waiting = Q(state=ProviderState.CHECKING) | Q(draft__isnull=False)
+    each = Apart(log)
     for provider in Provider.objects.filter(waiting, asked_at__lte=now - LOST_AFTER):
-        if provider.state == ProviderState.CHECKING or drafts.pending(provider):
-            probe(provider)
+        with each.piece("the directory of %s", provider):
+            if provider.state == ProviderState.CHECKING or drafts.pending(provider):
+                probe(provider)
+    each.end()
 
 
 def _read(provider: Provider, now: datetime) -> ca.DirectoryFacts:

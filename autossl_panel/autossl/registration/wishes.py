@@ -13,6 +13,7 @@ from autossl_panel import ca
 from autossl_panel.ca import account as ca_account
 from autossl_panel.hosting.models import Server
 
+from ..apart import Apart
 from ..models import Account, AccountStatus
 from . import accounts, directories, keys
 from .accounts import binding_is_spent, client, heard_limit, heard_problem, leave_behind, make, refused
@@ -39,12 +40,19 @@ def carry_out(account: Account, *, seconds: float = PATIENCE) -> bool:
 
 
 def carry_out_all(server: Server, *, seconds: float = 10.0) -> None:
-    """Take up the drafts, registrations and wishes whose task was lost, or that had to wait."""
-    now = timezone.now()
-    directories.take_up(now)
-    accounts.take_up(server, now)
+    """Take up the drafts, registrations and wishes whose task was lost, or that had to wait.
+
+    A fault in one holds up no other; the first is raised when all had their turn.
+    """
+    now, each = timezone.now(), Apart(log)
+    with each.piece("directories could not all be taken up"):
+        directories.take_up(now)
+    with each.piece("registrations could not all be taken up"):
+        accounts.take_up(server, now)
     for account in Account.objects.select_related("provider").filter(server=server, wish__isnull=False):
-        carry_out(account, seconds=seconds)
+        with each.piece("what was asked for the account with %s", account.provider):
+            carry_out(account, seconds=seconds)
+    each.end()
 
 
 def _tell_agreement(account: Account) -> None:
