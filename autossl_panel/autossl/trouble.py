@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from django.db.models import BooleanField, Count, Exists, ExpressionWrapper, Max, OuterRef, Q, QuerySet
+from django.db.models import BooleanField, Count, Exists, ExpressionWrapper, Max, OuterRef, Q
 from django.db.models.fields.json import KT
 
 from autossl_panel.hosting.models import Server, SiteState, VirtualHost
@@ -62,21 +62,16 @@ def _seen(server: Server, now: datetime) -> Iterable[Seen]:
         )
     )
     failing = sum(row[6] for row in grouped if row[0] == Outcome.FAIL and row[4])
-    users = _users_failing(rows) if failing >= ALIKE else {}
+    users: dict[tuple[str, bool], set[int]] = {}
+    if failing >= ALIKE:
+        whose = rows.filter(outcome=Outcome.FAIL, before=True)
+        for code, recent, user in whose.values_list("code", "recent", "domain__virtual_host__user_id").distinct():
+            users.setdefault((code, bool(recent)), set()).add(user)
     for outcome, code, reason, kind, before, recent, number, address in grouped:
         seen = Seen(outcome, code, number, reason or "", kind or "", address or "", bool(before), bool(recent))
         if seen.passed_before and outcome == Outcome.FAIL:
             seen = replace(seen, users=frozenset(users.get((code, seen.recent), ())))
         yield seen
-
-
-def _users_failing(rows: QuerySet[Verdict]) -> dict[tuple[str, bool], set[int]]:
-    """Whose names fail that passed before, by code and whether they were asked of late."""
-    found: dict[tuple[str, bool], set[int]] = {}
-    failing = rows.filter(outcome=Outcome.FAIL, before=True)
-    for code, recent, user in failing.values_list("code", "recent", "domain__virtual_host__user_id").distinct():
-        found.setdefault((code, bool(recent)), set()).add(user)
-    return found
 
 
 def _users(server: Server) -> int:

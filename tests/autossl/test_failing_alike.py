@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from autossl_panel.autossl import trouble
 from autossl_panel.autossl.jobs.work import Bench
@@ -119,6 +123,24 @@ def test_on_a_server_of_few_users_it_is_each_of_them(
     assert not suspended(server, now)
     VirtualHost.objects.filter(name="site13.example").update(state=SiteState.OFF)
     assert suspended(server, now), "for whom AutoSSL is off nothing is asked"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_all_verdicts_are_gone_through_once_however_many_decide(
+    server: Server, asked: Callable[..., None], now: datetime
+) -> None:
+    asked(20, now - HOUR, code="nxdomain")
+    bench, together = Bench(server, None, "runner", threading.Event()), threading.Barrier(4)  # type: ignore[arg-type]
+
+    def decide(_nth: int) -> tuple[bool, int]:
+        with closing(connection), CaptureQueriesContext(connection) as queries:
+            together.wait(30)
+            return bench.reductions_suspended(now), len([one for one in queries if "GROUP BY" in one["sql"]])
+
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(decide, range(4)))
+    assert [suspended for suspended, _queries in found] == [True] * 4
+    assert sorted(queries for _suspended, queries in found) == [0, 0, 0, 1]
 
 
 def test_another_servers_names_say_nothing_of_this_one(

@@ -30,7 +30,7 @@ from .endings import Ending
 from .stops import Stops
 
 # Seconds that an answer holds for which all verdicts of the server are gone through
-ANSWER_HOLDS = 1.0
+ANSWER_HOLDS = 30.0
 # The columns of a job whose certificate waits for the installer
 STAGED: Mapping[str, Any] = {"state": JobState.STAGED, "holder": "", "lease_until": None}
 
@@ -105,7 +105,8 @@ class Bench:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _alive: dict[int, Claim] = field(default_factory=dict)
     _places: dict[int, threading.BoundedSemaphore] = field(default_factory=dict)
-    _suspended: tuple[float, bool] = (-ANSWER_HOLDS, False)
+    _asking: threading.Lock = field(default_factory=threading.Lock)
+    _suspended: tuple[float, bool] | None = None
 
     def __post_init__(self) -> None:
         self.room = Room({})
@@ -125,11 +126,12 @@ class Bench:
 
     def reductions_suspended(self, now: datetime) -> bool:
         """Whether many names fail alike by the server's verdicts, so that no failure may cost coverage now."""
-        at, suspended = self._suspended
-        if time.monotonic() - at >= ANSWER_HOLDS:
-            suspended = trouble.reductions_suspended(self.server, now)
-            self._suspended = time.monotonic(), suspended
-        return suspended
+        # One asks, for all threads that decide at once.
+        with self._asking:
+            if self._suspended is None or time.monotonic() - self._suspended[0] >= ANSWER_HOLDS:
+                suspended = trouble.reductions_suspended(self.server, now)
+                self._suspended = time.monotonic(), suspended
+            return self._suspended[1]
 
     @property
     def width(self) -> int:
