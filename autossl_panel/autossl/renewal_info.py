@@ -15,6 +15,7 @@ from autossl_panel import ca
 from autossl_panel.hosting.models import Server, VirtualHost
 
 from . import holds, registration, standing
+from .apart import Apart
 from .models import Certificate, Installation, Provider
 from .policy import hints
 from .policy.hints import Window
@@ -39,12 +40,15 @@ _OF_THE_CA = frozenset({ca.ProblemKind.SERVER, ca.ProblemKind.UNREACHABLE, ca.Pr
 def ask(server: Server, now: datetime) -> int:
     """Ask for the certificates of `server` whose moment has come; how many were asked for.
 
-    Only for those of ours that are installed now, at providers whose directory offers renewal information.
+    Only for those of ours that are installed now, at providers whose directory offers renewal information; a fault at
+    one holds up no other.
     """
-    asked, ends = 0, time.monotonic() + SECONDS
+    asked, ends, each = 0, time.monotonic() + SECONDS, Apart(log)
     rested = Q(ari_paused_until__isnull=True) | Q(ari_paused_until__lte=now)
     for provider in Provider.objects.filter(rested).exclude(renewal_info_url=""):
-        asked += _ask_one_ca(server, provider, now, ends)
+        with each.piece("renewal information of %s", provider):
+            asked += _ask_one_ca(server, provider, now, ends)
+    each.end()
     return asked
 
 

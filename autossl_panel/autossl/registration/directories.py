@@ -167,8 +167,11 @@ def look_again(server: Server, now: datetime) -> None:
     """
     known = (ProviderState.READY, ProviderState.REFUSED)
     old = Q(checked_at__isnull=True) | Q(checked_at__lte=now - LOOKED_AT_EVERY)
+    each = Apart(log)
     for provider in providers.in_use().filter(old, state__in=known, accounts__server=server):
-        refresh(provider, now)
+        with each.piece("the directory of %s", provider):
+            refresh(provider, now)
+    each.end()
 
 
 def refresh(provider: Provider, now: datetime) -> None:
