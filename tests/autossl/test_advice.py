@@ -74,7 +74,7 @@ def test_an_unknown_code_still_says_something() -> None:
         (
             "ca_unreachable",
             {"provider": "le", "text": "refused."},
-            "le cannot be reached from this server: refused. Nothing",
+            "le cannot be reached from this server: refused. AutoSSL tries again",
         ),
         ("ca_server", {"text": "503"}, "The CA had an error of its own: 503. Nothing is wrong with the site."),
         ("ca_terms", {}, "until they are agreed to. Read and agree"),

@@ -13,6 +13,8 @@ import sys
 import urllib.request
 from pathlib import Path
 
+import pytest
+
 from autossl_panel.sandbox.cases import CASES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,6 +81,7 @@ def visit(suggestion: str) -> str:
         return b"".join(iter(lambda: tls.recv(4096), b"")).decode()
 
 
+@pytest.mark.slow
 def test_demo_stays_up_until_ctrl_c(tmp_path: Path) -> None:
     folder = tmp_path / "sandbox"
     said: list[str] = []

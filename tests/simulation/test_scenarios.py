@@ -152,6 +152,7 @@ def test_every_scenario_has_words() -> None:
     assert all(SCENARIOS.values())
 
 
+@pytest.mark.slow
 def test_what_an_account_carries_is_found_by_playing() -> None:
     sizes = capacity.Sizes(new=(60,), steady=60, year=60, a_day=2, lifetimes=(160 * HOUR,))
     page = capacity.as_markdown(capacity.measure(sizes))
