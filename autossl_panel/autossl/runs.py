@@ -282,7 +282,8 @@ def _limited(run: Run, jobs: QuerySet[Job], users: QuerySet[HostingUser] | None)
     """How many sites wait for a limit, and when the last has its turn: those whose jobs found that out and, while the
     run lives, those that had waited before and needed no job.
     """
-    found = jobs.filter(outcome=JobOutcome.WAITING, outcome_reason=LIMITED, until__isnull=False)
+    ended = jobs.filter(state=JobState.ENDED, outcome=JobOutcome.WAITING)
+    found = ended.filter(outcome_reason=LIMITED, until__isnull=False)
     # Both are counted by one question
     asked = found.order_by().values("run").annotate(n=Count("pk"), last=Max("until")).values_list("n", "last")
     if run.ended_at is None:

@@ -177,6 +177,12 @@ class VirtualHost(models.Model):
             models.Index(fields=["expires_at", "name"], name="hosting_vh_expiry"),
             models.Index(fields=["next_reason", "next_at"], name="hosting_vh_next"),
             models.Index(fields=["user", "name"], name="hosting_vh_user"),
+            # What a live run counts with each of its polls: few wait for a limit, while there are tens of thousands
+            models.Index(
+                fields=["held_reason", "held_until"],
+                condition=models.Q(held_until__isnull=False),
+                name="hosting_vh_held",
+            ),
         ]
 
     def __str__(self) -> str:

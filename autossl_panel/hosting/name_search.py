@@ -21,10 +21,11 @@ def has(field: str, text: str) -> Q:
     written = Q(**{f"{field}__contains": part})
     # They are few: mostly none, and then nothing more is asked of every row
     only_read = read_as(text).exclude(name__contains=part)
-    few = list(only_read.values_list("name", flat=True).distinct()[: FEW + 1])
+    # Made distinct here: asked for distinct names, SQLite walks through all in their order instead of those few
+    few = list(only_read.values_list("name", flat=True)[: FEW + 1])
     if not few:
         return written
-    return written | Q(**{f"{field}__in": few if len(few) <= FEW else only_read.values("name")})
+    return written | Q(**{f"{field}__in": set(few) if len(few) <= FEW else only_read.values("name")})
 
 
 def of_few(field: str, text: str) -> Q:

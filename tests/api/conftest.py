@@ -9,12 +9,11 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from autossl_panel.autossl.models import Run
 from autossl_panel.hosting.models import HostingUser
 from autossl_panel.people import tokens
 from autossl_panel.people.models import ApiToken, Role, User
 from tests.api.schemas import Answer
-from tests.web.scene import Scene, build, person
+from tests.web.scene import Scene, at_rest, build, person
 
 ADDRESS = "198.51.100.20"
 
@@ -55,10 +54,7 @@ def scene(db: None) -> Scene:
 
 @pytest.fixture
 def idle(scene: Scene) -> Scene:
-    """Nothing is in a run's hands."""
-    Run.objects.filter(pk=scene.live.pk).update(ended_at=scene.now)
-    scene.live.jobs.all().delete()
-    return scene
+    return at_rest(scene)
 
 
 @pytest.fixture

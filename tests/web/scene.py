@@ -150,6 +150,13 @@ def build(*, live: bool = True, now: datetime | None = None) -> Scene:
     return Scene(server, root, harborweb, brightpeak, provider, current, past, channel, now)
 
 
+def at_rest(made: Scene) -> Scene:
+    """The same when nothing is in a run's hands."""
+    Run.objects.filter(pk=made.live.pk).update(ended_at=made.now)
+    made.live.jobs.all().delete()
+    return made
+
+
 BROWSERS = (
     ("root", "2001:db8:77::4", "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) Version/18.5 Safari/605.1.15"),
     ("harborweb", "198.51.100.9", "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:142.0) Gecko/20100101 Firefox/142.0"),

@@ -13,20 +13,17 @@ from django.test.utils import CaptureQueriesContext
 from django_q.models import OrmQ
 
 from autossl_panel.autossl import options, providers
-from autossl_panel.autossl.models import Preview, PreviewSite, Run
+from autossl_panel.autossl.models import Preview, PreviewSite
 from autossl_panel.hosting.models import HostingUser
 from autossl_panel.people.models import AuditEntry
 from tests.web import foreseen
-from tests.web.scene import Scene
+from tests.web.scene import Scene, at_rest
 from tests.web.test_runs import rows as cells
 
 
 @pytest.fixture
 def idle(scene: Scene) -> Scene:
-    """Nothing is in a run's hands."""
-    Run.objects.filter(pk=scene.live.pk).update(ended_at=scene.now)
-    scene.live.jobs.all().delete()
-    return scene
+    return at_rest(scene)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from autossl_panel.autossl.models import Certificate, Installation
 from autossl_panel.hosting.models import Severity, VirtualHost
@@ -74,4 +75,14 @@ def test_they_are_found_by_the_index_on_their_ends(values: str, now: datetime) -
 @pytest.mark.parametrize("sort", [f"{down}{by}" for down in ("", "-") for by in ("state", "expires", "name")])
 def test_each_order_is_that_of_an_index(sort: str) -> None:
     plan = site_table.ordered(VirtualHost.objects.filter(state="secured"), sort).explain()
+    assert connection.vendor != "sqlite" or "TEMP B-TREE" not in plan, plan
+
+
+@pytest.mark.parametrize("sort", ["user", "-user"])
+@pytest.mark.parametrize("state", ["", "secured"])
+def test_by_user_the_sites_are_walked_in_the_order_of_their_users(sort: str, state: str) -> None:
+    wish = site_table.Filter(q="", state=state, more="", user="", sort=sort)
+    counts = site_table.Numbers({"secured": 9, "off": 1}, 0, 0, 0, [])
+    found = site_table.narrowed(VirtualHost.objects.all(), wish, counts, set(), timezone.now())
+    plan = site_table.ordered(found, sort).explain()
     assert connection.vendor != "sqlite" or "TEMP B-TREE" not in plan, plan
