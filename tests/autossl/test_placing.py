@@ -16,7 +16,7 @@ from autossl_panel.autossl.orders import State, Tools
 from autossl_panel.ca import ProblemKind
 from autossl_panel.ca.errors import ACME_PREFIX
 from autossl_panel.hosting.models import Server, VirtualHost
-from tests.autossl.test_orders import NAMES, Ca, Helper, Saves, _authorization, problem, state
+from tests.autossl.order_parts import NAMES, Ca, Helper, Saves, _authorization, problem, state
 from tests.support.listing import ListingCa
 
 pytestmark = pytest.mark.django_db
