@@ -101,7 +101,7 @@ def fill(users: int, each: int, jobs: int, now: datetime) -> None:
     if connection.vendor == "postgresql":
         # Its autovacuum would have done so long ago.
         with connection.cursor() as cursor:
-            cursor.execute("ANALYZE")
+            cursor.execute("ANALYZE" if connection.in_atomic_block else "VACUUM ANALYZE")
 
 
 class _Unchanged:

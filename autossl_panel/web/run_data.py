@@ -37,14 +37,8 @@ FOLLOWED = 40
 # Sites whose name is read otherwise than written that a search looks for among lines
 MOST_READ_AS = 1000
 JUST_ENDED = timedelta(seconds=10)
-# What a run page shows nothing of, and what is large
-UNSEEN = (
-    "virtual_host__listens",
-    "virtual_host__docroot",
-    "virtual_host__file",
-    "virtual_host__problem",
-    "user__last_check",
-)
+# What a run page shows of a job in hand and of one that failed
+SEEN = ("reason", "outcome", "outcome_reason", "problem", "started_at", "user__name", "virtual_host__name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +191,7 @@ def _phase(phase: Phase, name: str, groups: Sequence[tuple[str, str, str, int]])
 
 def failures(run: Run, person: User, most: int = 20) -> list[Site]:
     """The first sites that failed, in the order in which they did, so that none moves when another fails."""
-    jobs = of_run(run, person).filter(outcome=JobOutcome.FAILED).select_related("user", "virtual_host").defer(*UNSEEN)
+    jobs = of_run(run, person).filter(outcome=JobOutcome.FAILED).select_related("user", "virtual_host").only(*SEEN)
     found = list(jobs.order_by("ended_at", "pk")[:most])
     # The main name's own comes last, and so stands: what is said of the site is mostly of it.
     rows = Problem.objects.filter(virtual_host__in=[job.virtual_host_id for job in found], quiet=False)
@@ -240,10 +234,12 @@ def sites(jobs: Iterable[Job], person: User, cursor: dict[int, int] | None = Non
     """Sites with their lines, those after `cursor` only; the first site of each user is marked."""
     found = {job.pk: Site(job, person.is_root) for job in jobs}
     wanted = LogLine.objects.filter(job__in=list(found))
-    after = {pk: seq for pk, seq in (cursor or {}).items() if seq and pk in found}
-    if after:
-        # All at once: one more “or” at a time copies what is there
-        wanted = wanted.exclude(Q(*(Q(job=pk, seq__lte=seq) for pk, seq in after.items()), _connector=Q.OR))
+    after: dict[int, list[int]] = {}
+    for pk in found:
+        after.setdefault((cursor or {}).get(pk, 0), []).append(pk)
+    if len(after) > 1 or 0 not in after:
+        # Many sites have said as much as each other: a condition for each number of lines, not for each site
+        wanted = wanted.filter(Q(*(Q(job__in=jobs, seq__gt=seq) for seq, jobs in after.items()), _connector=Q.OR))
     for row in wanted.order_by("seq"):
         if row.job_id is not None:
             found[row.job_id].last_seq = row.seq
@@ -259,7 +255,7 @@ def sites(jobs: Iterable[Job], person: User, cursor: dict[int, int] | None = Non
 
 def followed(run: Run, person: User, now: datetime) -> list[Job]:
     """The sites that the live log follows: those in hand, and those that have just ended."""
-    jobs = of_run(run, person).select_related("user", "virtual_host").defer(*UNSEEN)
+    jobs = of_run(run, person).select_related("user", "virtual_host").only(*SEEN)
     ended = jobs.filter(state=JobState.ENDED, ended_at__gte=now - JUST_ENDED).order_by("-ended_at")[: FOLLOWED // 2]
     in_hand = jobs.filter(GROUPS["live"]).order_by("-started_at")[:FOLLOWED]
     found = [*in_hand, *ended][:FOLLOWED]

@@ -21,7 +21,7 @@ MOST_FAILURES = 20
 @access.person
 def run(request: access.PanelRequest, pk: int) -> HttpResponse:
     """The page; with a filter, the lines of what matches; for htmx, those lines alone."""
-    found = get_object_or_404(run_table.named(heart.visible(request.user)).select_related("server__beat"), pk=pk)
+    found = _found(request, pk)
     narrowed = _narrowed(request)
     if request.htmx:
         return render(request, "_log.html", _log(request, found, narrowed))
@@ -47,7 +47,7 @@ def run(request: access.PanelRequest, pk: int) -> HttpResponse:
 @access.person
 def live(request: access.PanelRequest, pk: int) -> HttpResponse:
     """What has changed since the cursor: the numbers in place, new lines to append. 286 once the run has ended."""
-    found = get_object_or_404(run_table.named(heart.visible(request.user)).select_related("server__beat"), pk=pk)
+    found = _found(request, pk)
     cursor = read_cursor(request.GET.get("cursor", ""))
     jobs = {job.pk: job for job in run_data.followed(found, request.user, access.now())}
     gone = [job_id for job_id in cursor if job_id and job_id not in jobs]
@@ -85,6 +85,12 @@ def ndjson(request: access.PanelRequest, pk: int) -> StreamingHttpResponse:
     response = StreamingHttpResponse(run_data.as_ndjson(found, request.user), content_type="application/x-ndjson")
     response["Content-Disposition"] = f'attachment; filename="autossl-run-{found.pk}.ndjson"'
     return response
+
+
+def _found(request: access.PanelRequest, pk: int) -> Run:
+    """The run, if the person may see it, with what its server says of the workers and of a pause."""
+    runs = run_table.named(heart.visible(request.user)).select_related("server__beat", "server__options")
+    return get_object_or_404(runs, pk=pk)
 
 
 def _narrowed(request: access.PanelRequest) -> dict[str, str]:
@@ -126,7 +132,7 @@ def _state(request: access.PanelRequest, found: Run, live_run: shell.LiveRun) ->
         "run": found,
         "live": live_run,
         # Of a run that has ended, what was held says so itself
-        "held_up": found.ended_at is None and shell.is_paused(access.server(request)),
+        "held_up": found.ended_at is None and shell.is_paused(found.server),
         "cancel_here": live_run.may_cancel and not _in_slot(request, found),
         "progress": progress,
         "row": run_table.described(request.user, found),

@@ -111,7 +111,9 @@ def numbers(hosts: QuerySet[VirtualHost], now: datetime) -> Numbers:
     days: Counter[tuple[str, str]] = Counter()
     expired = held = due = 0
     groups = hosts.values_list("severity", "state", Day(F("expires_at"))).annotate(
-        n=Count("pk"), due=Count("pk", filter=Q(next_at__lte=now)), over=Count("pk", filter=Q(expires_at__lte=now))
+        n=Count("*"),
+        due=Count("next_at", filter=Q(next_at__lte=now)),
+        over=Count("expires_at", filter=Q(expires_at__lte=now)),
     )
     for severity, state, day, n, at_once, over in groups.order_by():
         states[state] += n

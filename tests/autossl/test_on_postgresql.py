@@ -31,6 +31,7 @@ AGAIN = [
     "test_measuring.py",
     "preview/test_contents.py",
     "preview/test_asking.py",
+    "../hosting/test_connections.py",
     "../hosting/test_exclusion_patterns.py",
     "../hosting/test_excluded_names.py",
     "../hosting/test_name_search.py",
