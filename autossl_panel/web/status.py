@@ -22,7 +22,7 @@ from autossl_panel.autossl.models import Account, Options, Run
 from autossl_panel.hosting import excluded_names, visible
 from autossl_panel.hosting.models import HostingUser
 
-from . import access, messages, picking, run_data, run_page, shell, status_table, toasts, undo, words
+from . import access, messages, nothing, picking, run_data, run_page, shell, status_table, toasts, undo, words
 from .paging import paginate
 from .status_table import Filter
 from .status_words import Reader
@@ -75,6 +75,7 @@ def status_user(request: access.PanelRequest, pk: int) -> HttpResponse:
         "wish": wish,
         "chips": _chips(totals, wish),
         "paging": paging,
+        "searched": nothing.searched(wish, totals.names, lambda wider: len(status_table.matching(sites, wider))),
         "groups": status_table.groups(paging.rows, Reader(request.user, access.now(), disabled), picked.rows),
         "picked": picked,
     }

@@ -33,7 +33,10 @@ RESULT_ICONS = {
     "check:foreign": ("foreign", "is-foreign"),
 }
 # A result without a fault is no good sign over sites that stand badly: it may be of a part of them
-STATE_ICONS: dict[str, tuple[str, str]] = {SiteState.UNSECURED: ("bad", "is-bad"), SiteState.PARTLY: ("warn", "is-warn")}
+STATE_ICONS: dict[str, tuple[str, str]] = {
+    SiteState.UNSECURED: ("bad", "is-bad"),
+    SiteState.PARTLY: ("warn", "is-warn"),
+}
 # Beside the radio, one word says it.
 SHORT = {"disabled": gettext_lazy("disabled"), "suspended": gettext_lazy("suspended")}
 

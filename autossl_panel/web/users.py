@@ -17,7 +17,7 @@ from autossl_panel.hosting import users as hosting_users
 from autossl_panel.hosting.models import HostingUser, Setting
 from autossl_panel.hosting.users import Change
 
-from . import access, messages, picking, shell, toasts, undo, user_table, words
+from . import access, messages, nothing, picking, shell, toasts, undo, user_table, words
 from .paging import paginate
 from .shell import STOP_POLLING
 from .user_table import Attention, Filter
@@ -58,6 +58,9 @@ def users(request: access.PanelRequest) -> HttpResponse:
         "wish": wish,
         "counts": counts,
         "paging": paging,
+        "searched": nothing.searched(
+            wish, counts["all"], lambda wider: user_table.narrowed(mine, wider, attention).count()
+        ),
         "rows": user_table.rows(paging.rows, "root", picked.rows),
         "oob": False,
         "picked": picked,

@@ -18,7 +18,10 @@ ROOMS = ("autossl", "hosting")
 KEPT = {"key", "cause", "code", "feature_list"}
 USERS = ("lindner", "junipershop", "northwind", "brandtlaw")
 # Two feature lists: one name without a place to break it, one of words
-LISTS = {"business": "business" + "W" * 55, "starter": "starter " + "for small sites and new users until they have grown"}
+LISTS = {
+    "business": "business" + "W" * 55,
+    "starter": "starter " + "for small sites and new users until they have grown",
+}
 
 
 def build() -> None:

@@ -24,10 +24,11 @@ from autossl_panel.autossl import log
 from autossl_panel.autossl.models import Job, JobOutcome, Run
 from autossl_panel.hosting.models import SiteState
 
-from .. import fixed, picking, places, words
+from .. import fixed, nothing, picking, places, words
 from ..access import PanelRequest
 
 register = template.Library()
+register.filter(nothing.filtered)
 EMPTY = SafeString("")
 # As the heart writes moments into a line's data, and as CAs do in theirs
 MOMENTS = re.compile(r"(\d{4}-\d{2}-\d{2} \d{2}:\d{2}(:\d{2})?) UTC\b")
