@@ -305,7 +305,15 @@ def live(request: access.PanelRequest, pk: int) -> HttpResponse:
     # Asked before the lines are read: what is written meanwhile comes with the next poll.
     follow = runs.at_work_on(mine).filter(pk=found.pk).exists()
     cursor = run_page.read_cursor(request.GET.get("cursor", ""))
-    context = {**_lines(request, user, found, cursor), "run": found, "follow": follow, "oob": True}
+    if not follow:
+        user.refresh_from_db(fields=["last_check_at"])
+    context = {
+        **_lines(request, user, found, cursor),
+        "run": found,
+        "follow": follow,
+        "hosting_user": user,
+        "oob": True,
+    }
     return render(request, "_status_live.html", context, status=200 if follow else shell.STOP_POLLING)
 
 

@@ -1,7 +1,18 @@
 """The log of runs: lines are written as event and data at once, and rendered to text when read."""
 
 from .advice import known
-from .render import Line, limit_text, line, problem_advice, problem_text, problem_told, reason_text, render, scope_text
+from .render import (
+    Line,
+    cause_text,
+    limit_text,
+    line,
+    problem_advice,
+    problem_text,
+    problem_told,
+    reason_text,
+    render,
+    scope_text,
+)
 from .spoken import spoken
 from .tail import Tail
 from .writer import Writer, for_job, for_run
@@ -10,6 +21,7 @@ __all__ = [
     "Line",
     "Tail",
     "Writer",
+    "cause_text",
     "for_job",
     "for_run",
     "known",

@@ -90,6 +90,12 @@ def day(at: datetime | None) -> SafeString:
 
 
 @register.filter
+def whole_day(at: datetime) -> SafeString:
+    """The day of a moment with its year: 2 Dec 2026."""
+    return _time(at, words.whole_date(timezone.localtime(at).date()))
+
+
+@register.filter
 def since(at: datetime | None) -> SafeString:
     """When something began: today, 15:38, or the day."""
     if at is None:
