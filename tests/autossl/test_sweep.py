@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone
 from django_q.models import OrmQ
 
-from autossl_panel.autossl import options, registration, runs, sweep, tasks
+from autossl_panel.autossl import leases, options, registration, runs, sweep, tasks
 from autossl_panel.autossl.ledger import Kind
 from autossl_panel.autossl.models import (
     Account,
@@ -58,6 +58,17 @@ def host(provider: Provider, make_user: Make, make_site: Make) -> VirtualHost:
 def test_it_is_made_once_a_minute_whoever_asks(server: Server) -> None:
     assert sweep.sweep(server, now=NOON)
     assert not sweep.sweep(server, now=NOON)
+
+
+def test_it_is_made_within_a_minute_after_the_clock_is_set_back(server: Server) -> None:
+    assert sweep.sweep(server, now=NOON)
+    ahead = Lease.objects.filter(name__in=[sweep.sweep_lease(server), f"lists:{server.pk}"])
+    assert ahead.update(until=leases.later(8 * 3600)) == 2, "taken by a clock that was eight hours ahead"
+    assert not sweep.sweep(server, now=NOON)
+    assert Lease.objects.filter(name=sweep.sweep_lease(server), until__lte=leases.later(sweep.PAUSE)).exists()
+    Lease.objects.filter(name=sweep.sweep_lease(server)).update(until=leases.later(-1))
+    assert sweep.sweep(server, now=NOON)
+    assert not ahead.filter(until__gt=leases.later(sweep.LISTS_EVERY)).exists()
 
 
 def test_what_breaks_at_one_ca_is_told_and_stops_no_other_part(

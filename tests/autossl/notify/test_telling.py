@@ -240,6 +240,23 @@ def test_runs_of_the_sweep_are_told_together_at_most_once_an_hour(server, amber,
     assert mails() == [(ADMIN, {"unsecured": 3}), ("amber@amber.example", {"unsecured": 3})]
 
 
+def test_what_was_held_before_the_clock_was_set_back_waits_no_longer_than_its_pause(
+    server, amber, make_site, made, mails, now
+):
+    sites = [make_site(amber, f"s{n}.example.com") for n in range(3)]
+    made.failed(now, sites[0], scope=runs.DUE)
+    assert telling.sweep(server, now=now) == 2
+    mails()
+    for n, name in ((1, "told"), (2, "looked")):
+        made.failed(now, sites[n], scope=runs.DUE)
+        assert telling.sweep(server, now=now) == 0
+        held = Lease.objects.filter(name=f"{name}:{server.pk}")
+        assert held.update(until=leases.later((DAY + 8 * HOUR).total_seconds())) == 1
+        assert telling.sweep(server, now=now) == 2
+        assert mails() == [(ADMIN, {"unsecured": 1}), ("amber@amber.example", {"unsecured": 1})]
+    assert Lease.objects.filter(name=f"looked:{server.pk}", until__lte=leases.later(DAY.total_seconds())).exists()
+
+
 def test_what_somebody_asked_for_is_told_at_once_with_what_waits(server, amber, make_site, made, mails, now):
     sites = [make_site(amber, f"s{n}.example.com") for n in range(3)]
     made.failed(now, sites[0], scope=runs.DUE)
