@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from autossl_panel.hosting.models import Server, SiteState, VirtualHost
 
-from .. import leases, quick, runs, sites
+from .. import certain, leases, quick, runs, sites
 from .. import options as option_rows
 from ..models import Installation, Job, JobOutcome, JobState, Kind, Lease, Message, Notice, Options, Run, UntoldRun
 from ..policies import Policies
@@ -99,7 +99,7 @@ def _tell(server: Server, run_ids: Sequence[int], now: datetime, *, look: bool =
             UntoldRun.objects.filter(run__in=ended).delete()
         if whole:
             _hold(_daily(server), LOOK_EVERY)
-            _forget(server, options, now)
+            _forget(server, options, certain.moment(server, now))
         if messages:
             _hold(_gap(server), GAP)
         return len(messages)
@@ -274,7 +274,7 @@ def _hold(name: str, pause: timedelta) -> None:
 
 
 def _forget(server: Server, options: Options, now: datetime) -> None:
-    """Remove old messages, and the memory of what happened once, long ago."""
+    """Remove old messages, and the memory of what happened once, long before a moment that has certainly come."""
     outbox.forget(server, now, options.log_days)
     once = [kind for kind, nature in NATURES.items() if nature.once]
     Notice.objects.filter(server=server, kind__in=once, since__lt=now - REMEMBERED).delete()

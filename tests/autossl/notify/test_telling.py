@@ -16,10 +16,14 @@ from autossl_panel.autossl.models import (
     Job,
     JobOutcome,
     JobState,
+    Kind,
     Lease,
     Message,
+    MessageState,
     Notice,
     Options,
+    Provider,
+    ProviderState,
     Run,
     UntoldRun,
     Verdict,
@@ -278,6 +282,22 @@ def test_the_look_comes_once_a_day_and_not_while_all_are_surveyed(server, site, 
     mails()
     assert telling.sweep(server, now=now) == 0
     assert Lease.objects.filter(name=f"looked:{server.pk}", until__gt=now + 23 * HOUR).exists()
+
+
+def test_a_clock_that_runs_ahead_removes_no_message_and_no_memory(server, provider, made, site, now):
+    telling.after_run(made.failed(now, site).pk, now=now)
+    Message.objects.update(state=MessageState.SENT)
+    Notice.objects.create(server=server, kind=Kind.RENEWED, subject="run:1", since=now)
+    ahead = now + 500 * DAY
+    Provider.objects.update(state=ProviderState.READY, checked_at=now, clock_offset=0)
+    known = Message.objects.count()
+    telling.look(server, now=ahead)
+    assert Message.objects.filter(made_at=now).count() == known == 2
+    assert Notice.objects.filter(subject="run:1").exists()
+    Provider.objects.update(checked_at=ahead)
+    telling.look(server, now=ahead)
+    assert not Message.objects.filter(made_at=now).exists()
+    assert not Notice.objects.filter(subject="run:1").exists()
 
 
 def test_a_run_for_all_looks_at_every_site(server, site, amber, make_site, made, mails, now):
