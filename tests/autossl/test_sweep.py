@@ -196,6 +196,16 @@ def test_while_paused_nothing_is_started_but_the_daily_look(server: Server, host
     assert swept(server) == [runs.DUE]
 
 
+def test_what_was_found_paused_and_written_after_autossl_went_on_is_due(server: Server, host: VirtualHost) -> None:
+    """A survey or a job that ends reads that AutoSSL is paused, and writes so when what was held is due already."""
+    options.pause(server, by=None, now=NOON)
+    options.resume(server, by=None, now=NOON)
+    VirtualHost.objects.update(next_at=None, next_reason="paused")
+    assert swept(server) == [runs.DUE]
+    host.refresh_from_db()
+    assert (host.next_at, host.next_reason) == (NOON, "changed")
+
+
 def test_a_clock_that_was_set_right_makes_what_it_held_due_within_a_minute(
     server: Server, host: VirtualHost, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
