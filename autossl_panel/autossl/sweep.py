@@ -134,7 +134,7 @@ def _start_due(server: Server, now: datetime) -> None:
     """Start a run for the sites whose moment has come and that nobody works on; none while AutoSSL is paused."""
     if providers.active(server) is None or option_rows.current(server).paused_at is not None:
         return
-    # Whoever judged while AutoSSL was paused and wrote it after it had gone on: nobody else would look at these.
+    # Judged while AutoSSL was paused, and written after it had gone on: nobody else would look at these.
     paused = VirtualHost.objects.filter(server=server, next_reason="paused", next_at__isnull=True)
     if paused.exists():
         hosting_users.make_due(paused, now)

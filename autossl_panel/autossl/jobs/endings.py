@@ -117,9 +117,8 @@ def _stand(server: Server, mine: Sequence[Ending], now: datetime) -> None:
             columns = {"held_until": one.until, "held_reason": one.reason[:32], "held_provider": one.held_by[:64]}
         if columns:
             VirtualHost.objects.filter(pk=host).update(**columns)
-    options = sites.policy_options(server)
     serve_www = option_rows.current(server).serve_www
-    found = sites.read_ids(by_host, options, now, serve_www=serve_www)
+    found = sites.read_ids(by_host, lambda: sites.policy_options(server), now, serve_www=serve_www)
     stands = [_standing(site, by_host[host], now) for host, site in found.items()]
     standing.save(stands, now)
     for site, stand in stands:
