@@ -159,10 +159,14 @@ def _heed_clock(server: Server, now: datetime) -> None:
 def _heed_cancelling(server: Server, now: datetime) -> None:
     """Sites whose work a person cancelled wait for the next daily check, unless something new came up since."""
     cancelled = Job.objects.filter(
-        virtual_host=OuterRef("pk"), outcome=JobOutcome.CANCELLED, ended_at__gte=OuterRef("next_at")
+        virtual_host=OuterRef("pk"),
+        outcome=JobOutcome.CANCELLED,
+        # Not what ended with a run that could not go on
+        outcome_reason=runs.CANCELLED,
+        ended_at__gte=OuterRef("next_at"),
     )
     due = VirtualHost.objects.filter(server=server, next_at__lte=now)
-    due.filter(Exists(cancelled)).update(next_at=None, next_reason="cancelled")
+    due.filter(Exists(cancelled)).update(next_at=None, next_reason=runs.CANCELLED)
 
 
 def _prune(server: Server, helper: Client) -> None:

@@ -12,7 +12,7 @@ from django.db import connection
 from django.utils import timezone
 
 from autossl_panel.autossl import jobs, options, orders, quick, runs, standing
-from autossl_panel.autossl.jobs import claims
+from autossl_panel.autossl.jobs import claims, proving
 from autossl_panel.autossl.jobs.installing import Installer
 from autossl_panel.autossl.jobs.work import Bench
 from autossl_panel.autossl.models import Job, JobOutcome, JobState, LogLine, Order, Phase, Provider, Run
@@ -215,6 +215,28 @@ def test_a_cancelled_site_is_left_to_the_daily_check(server: Server, queue: Call
     jobs.finish(server, [jobs.Ending(one, one.job, JobOutcome.CANCELLED, "cancelled")])
     host = VirtualHost.objects.get()
     assert (host.next_at, host.retry_at) == (None, None)
+
+
+def test_what_is_in_hand_of_a_run_that_could_not_go_on_stays_due(
+    server: Server, queue: Callable[..., Job], run: Run
+) -> None:
+    bench = Bench(server, Client("/nowhere"), "a")
+    queue("a.example")
+    due = timezone.now() - timedelta(hours=1)
+    VirtualHost.objects.update(next_at=due, next_reason="renew")
+    [one] = jobs.claim(server, "a", 1)
+    runs.fail(run, "the helper does not answer")
+    bench.look_for_cancelled()
+    assert proving.begin(bench, [one], timezone.now()) == []
+    ending = bench.ended.get_nowait()
+    assert ending is not None
+    jobs.finish(server, [ending])
+    host, job = VirtualHost.objects.get(), Job.objects.get()
+    assert (job.outcome, job.outcome_reason) == (JobOutcome.CANCELLED, "run_failed")
+    assert (host.next_at, host.next_reason) == (due, "renew")
+    run.refresh_from_db()
+    assert run.ended_at is not None
+    assert "job:stopped" in LogLine.objects.values_list("event", flat=True)
 
 
 def test_the_moment_that_the_ca_gave_holds_the_site(server: Server, queue: Callable[..., Job]) -> None:
