@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 
 from autossl_panel import ca
@@ -54,7 +54,8 @@ def lead(provider: Provider, url: str) -> None:
     wish = Draft(row.name, url, ca_bundle=row.ca_bundle, private_ca=row.private_ca, max_names=row.max_names)
     asked = providers.draft(wish, by=None, ring=False)
     assert asked.draft is not None, "it is in force, so the change waits for a worker"
-    assert drafts.take_over(asked, asked.draft) is not None
+    with transaction.atomic():
+        assert drafts.take_over(asked, asked.draft) is not None
     assert Provider.objects.get(pk=row.pk).directory_url == url
 
 

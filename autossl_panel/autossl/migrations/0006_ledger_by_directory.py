@@ -66,7 +66,9 @@ def merge(bucket: Any, rows: Any) -> None:
             found[row.kind, row.subject].append(row)
         kept = [joined(same) for same in found.values()]
         bucket.objects.filter(pk__in=[row.pk for same in found.values() for row in same[1:]]).delete()
-        bucket.objects.bulk_update(kept, MERGED)
+        # As the ledger itself writes: an UPDATE of so many by CASE takes ten times as long.
+        unique = ["owner", "kind", "subject"]
+        bucket.objects.bulk_create(kept, update_conflicts=True, update_fields=MERGED, unique_fields=unique)
 
 
 def joined(same: list[Any]) -> Any:
