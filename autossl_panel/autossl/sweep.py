@@ -134,6 +134,10 @@ def _start_due(server: Server, now: datetime) -> None:
     """Start a run for the sites whose moment has come and that nobody works on; none while AutoSSL is paused."""
     if providers.active(server) is None or option_rows.current(server).paused_at is not None:
         return
+    # Judged while AutoSSL was paused, and written after it had gone on: nobody else would look at these.
+    paused = VirtualHost.objects.filter(server=server, next_reason="paused", next_at__isnull=True)
+    if paused.exists():
+        hosting_users.make_due(paused, now)
     _heed_cancelling(server, now)
     live = Job.objects.filter(virtual_host=OuterRef("pk")).exclude(state=JobState.ENDED)
     due = VirtualHost.objects.filter(server=server, gone_at__isnull=True, next_at__lte=now).exclude(Exists(live))
@@ -155,10 +159,14 @@ def _heed_clock(server: Server, now: datetime) -> None:
 def _heed_cancelling(server: Server, now: datetime) -> None:
     """Sites whose work a person cancelled wait for the next daily check, unless something new came up since."""
     cancelled = Job.objects.filter(
-        virtual_host=OuterRef("pk"), outcome=JobOutcome.CANCELLED, ended_at__gte=OuterRef("next_at")
+        virtual_host=OuterRef("pk"),
+        outcome=JobOutcome.CANCELLED,
+        # Not what ended with a run that could not go on
+        outcome_reason=runs.CANCELLED,
+        ended_at__gte=OuterRef("next_at"),
     )
     due = VirtualHost.objects.filter(server=server, next_at__lte=now)
-    due.filter(Exists(cancelled)).update(next_at=None, next_reason="cancelled")
+    due.filter(Exists(cancelled)).update(next_at=None, next_reason=runs.CANCELLED)
 
 
 def _prune(server: Server, helper: Client) -> None:

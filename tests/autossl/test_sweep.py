@@ -114,6 +114,25 @@ def test_what_a_person_cancelled_does_not_begin_again_a_minute_later(server: Ser
     assert swept(server, NOON + timedelta(minutes=3)) == [runs.DUE], "its configuration changed since"
 
 
+def test_what_a_run_that_could_not_go_on_had_before_it_is_tried_again_with_the_next_sweep(
+    server: Server, host: VirtualHost
+) -> None:
+    """At the pace of sweeps, however often it fails."""
+    for minute in range(3):
+        now = NOON + timedelta(minutes=minute)
+        assert swept(server, now) == [runs.DUE]
+        run = Run.objects.get(ended_at=None)
+        Job.objects.create(
+            run=run, server=server, virtual_host=host, user=host.user, action="new", reason="missing", job_class=1,
+            queued_at=now, state=JobState.QUEUED,
+        )  # fmt: skip
+        runs.fail(run, "the helper does not answer")
+        Job.objects.update(ended_at=now)
+        assert not sweep.sweep(server, now=now), "one was made in this minute"
+        host.refresh_from_db()
+        assert host.next_at == NOON - timedelta(minutes=1)
+
+
 @pytest.mark.parametrize(
     ("done_on", "at", "started"),
     [
@@ -194,6 +213,16 @@ def test_while_paused_nothing_is_started_but_the_daily_look(server: Server, host
     Run.objects.update(ended_at=NOON)
     options.resume(server, by=None, now=NOON)
     assert swept(server) == [runs.DUE]
+
+
+def test_what_was_found_paused_and_written_after_autossl_went_on_is_due(server: Server, host: VirtualHost) -> None:
+    """A survey or a job that ends reads that AutoSSL is paused, and writes so when what was held is due already."""
+    options.pause(server, by=None, now=NOON)
+    options.resume(server, by=None, now=NOON)
+    VirtualHost.objects.update(next_at=None, next_reason="paused")
+    assert swept(server) == [runs.DUE]
+    host.refresh_from_db()
+    assert (host.next_at, host.next_reason) == (NOON, "changed")
 
 
 def test_a_clock_that_was_set_right_makes_what_it_held_due_within_a_minute(
