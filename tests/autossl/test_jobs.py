@@ -11,11 +11,11 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from autossl_panel.autossl import jobs, options, orders, quick, runs, standing
+from autossl_panel.autossl import jobs, leases, options, orders, quick, runs, standing
 from autossl_panel.autossl.jobs import claims, proving
 from autossl_panel.autossl.jobs.installing import Installer
 from autossl_panel.autossl.jobs.work import Bench
-from autossl_panel.autossl.models import Job, JobOutcome, JobState, LogLine, Order, Phase, Provider, Run
+from autossl_panel.autossl.models import Job, JobOutcome, JobState, Lease, LogLine, Order, Phase, Provider, Run, Slot
 from autossl_panel.helper.client import Client
 from autossl_panel.hosting.models import HostingUser, Server, VirtualHost
 from autossl_panel.people.models import User
@@ -339,6 +339,19 @@ def test_the_bell_is_rung_again_only_where_nobody_is_at_the_work(server: Server,
     queue("a.example")
     assert jobs.ring_where_needed(server)
     assert not jobs.ring_where_needed(server), "it was rung a moment ago"
+    Slot.objects.update(rung_at=leases.later(8 * 3600))
+    assert jobs.ring_where_needed(server), "by a clock that was set back since"
+    assert not jobs.ring_where_needed(server)
+
+
+def test_a_run_that_began_before_the_clock_was_set_back_is_rung_for(server: Server) -> None:
+    run = runs.start(runs.ALL, by=None, asked_from="schedule", server=server)
+    assert not jobs.ring_where_needed(server), "its task may only be late"
+    Run.objects.filter(pk=run.pk).update(started_at=leases.later(8 * 3600))
+    leases.take(f"survey:{run.pk}", leases.new_holder(), 30)
+    assert not jobs.ring_where_needed(server), "somebody is at it"
+    leases.take(f"survey:{run.pk}", Lease.objects.get().holder, 8 * 3600)
+    assert jobs.ring_where_needed(server)
 
 
 def test_a_run_whose_last_worker_died_before_it_could_end_it_is_ended(
