@@ -28,7 +28,7 @@ BUDGET = 20.0
 
 @dataclass(slots=True)
 class Tally:
-    """What came of one go. `mailed`: the mail server took one; `more`: the time was over before the outbox was empty."""
+    """What came of one go. `mailed`: the mail server took one. `more`: time was over before the outbox was empty."""
 
     sent: int = 0
     failed: int = 0
