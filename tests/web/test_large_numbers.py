@@ -16,6 +16,7 @@ from tests.web.test_every_link import crawl, kind
 
 # Over 32 and 64 bits, in one digit more than is read, in more digits than int() takes; and the least that is none
 LARGE = (str(2**31), "9" * 18, str(2**63), "9" * 25, "9" * 5000, "-1")
+TOO_LARGE = str(2**63)
 # What an address may say, all at once: a word that is none of its words counts for nothing
 NUMBERS = (
     "page", "size", "list", "owner", "user", "job", "run", "choose", "provider", "shown", "except", "failed", "id",
@@ -24,11 +25,11 @@ NUMBERS = (
 ONE_AT_A_TIME = ("page", "size", "list", "user", "job", "run")
 
 
-def queries(number: str) -> Iterator[dict[str, str]]:
-    everything = dict.fromkeys(NUMBERS, number) | {"select": "match", "cursor": f"{number}:{number},0:{number}"}
-    yield everything
+def queries() -> Iterator[dict[str, str]]:
+    for number in LARGE:
+        yield dict.fromkeys(NUMBERS, number) | {"select": "match", "cursor": f"{number}:{number},0:{number}"}
     for name in ONE_AT_A_TIME:
-        yield {name: number}
+        yield {name: TOO_LARGE}
 
 
 def read(client: Client, url: str, query: dict[str, str] | None = None) -> int:
@@ -49,9 +50,8 @@ def test_no_address_with_a_large_number_is_an_exception(signed_in, troubled: Sce
             continue
         if with_object(name) and arguments_of(name) == ["pk"]:
             assert {read(client, url_of(name, number)) for number in LARGE} == {404}, name
-        for number in LARGE:
-            for query in queries(number):
-                seen.add(read(client, url_for(name, troubled), query))
+        url = url_for(name, troubled)
+        seen |= {read(client, url, query) for query in queries()}
     assert seen <= {200, 204, 286, 302, 400, 404}, seen
 
 
@@ -103,7 +103,7 @@ def test_no_form_with_a_large_number_is_an_exception(signed_in, troubled: Scene,
     posted = 0
     for (action, _names), values in forms_of(client).items():
         for field in values:
-            for number in LARGE:
+            for number in (TOO_LARGE, "9" * 5000):
                 with transaction.atomic():
                     status = client.post(action, values | {field: number}).status_code
                     transaction.set_rollback(True)
