@@ -43,6 +43,10 @@ WATCH = """
     window.violations = [];
     document.addEventListener("securitypolicyviolation", (event) => window.violations.push(event.violatedDirective));
 """
+# What moves in is there: half way in, it is pale. What goes round for ever is not waited for.
+AT_REST = """() => Promise.all(document.getAnimations()
+    .filter((moving) => moving.effect.getComputedTiming().endTime !== Infinity)
+    .map((moving) => moving.finished.catch(() => null))).then(() => null)"""
 # As a form of the page would be sent, with the token of the page
 SEND = """([path, fields]) => {
     const form = document.createElement("form");
@@ -124,6 +128,7 @@ def go(page: Page, place: Place, known: Mapping[str, object]) -> None:
     for selector in place.press:
         page.locator(selector).filter(visible=True).first.click()
         page.wait_for_load_state("networkidle")
+    page.evaluate(AT_REST)
 
 
 def refuse(name: str, route: Route) -> None:
