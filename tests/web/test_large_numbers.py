@@ -95,7 +95,7 @@ def forms_of(client: Client) -> dict[tuple[str, frozenset[str]], dict[str, str]]
     return found
 
 
-@pytest.mark.parametrize("who", ["root", "login"])
+@pytest.mark.parametrize("who", [pytest.param("root", marks=pytest.mark.slow), "login"])
 @pytest.mark.filterwarnings("ignore:.*Method Not Allowed.*")
 def test_no_form_with_a_large_number_is_an_exception(signed_in, troubled: Scene, who: str) -> None:
     own = own_scene.build(troubled)
