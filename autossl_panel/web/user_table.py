@@ -16,7 +16,7 @@ from autossl_panel.hosting import name_search, visible
 from autossl_panel.hosting.models import Domain, HostingUser, Setting, Severity, SiteState, VirtualHost
 from autossl_panel.people.models import User
 
-from . import site_table
+from . import picking, site_table
 from .access import PanelRequest
 
 STATE_FILTERS = ("enabled", "disabled", "problems", "expiring")
@@ -60,7 +60,7 @@ class Filter:
         return cls(
             q=query.get("q", "").strip()[:253],
             state=state if state in STATE_FILTERS else "",
-            feature_list=query.get("list", "") if query.get("list", "").isdecimal() else "",
+            feature_list="".join(map(str, picking.ids([query.get("list", "")]))),
             owner=query.get("owner", "") if request.user.is_root else "",
             sort=sort if sort.removeprefix("-") in ("name", "sites", "checked") else "name",
         )
