@@ -140,7 +140,6 @@ def _page(
         "levels": NotifyLevel.choices,
         "card": channels.card(server, row),
         "foreign": foreign.count(server, access.now()),
-        "foreign_total": counted.foreign,
         "installed_keys": ", ".join(f"{n} {KEY_WORDS.get(name, name)}" for name, n in counted.keys.items()),
         "others": others,
         "patterns": patterns,

@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from autossl_panel.autossl import options
-from autossl_panel.autossl.models import Installation, Options, Run
+from autossl_panel.autossl.models import Certificate, Installation, Options, Run
 from autossl_panel.hosting.models import Domain, SiteState, VirtualHost
 from autossl_panel.people.models import AuditEntry
 from autossl_panel.web.question import Question
@@ -169,6 +169,31 @@ def test_it_says_how_many_foreign_certificates_are_concerned(as_root):
     html = as_root.get("/options/").content.decode()
     assert "0 of 1 would be replaced at the next check." in html
     assert "Installed now: 81 P-256." in html
+
+
+def test_what_is_counted_of_foreign_certificates_is_what_its_link_shows(as_root, scene: Scene):
+    site = VirtualHost.objects.filter(state=SiteState.FOREIGN, gone_at__isnull=True).get()
+    other = VirtualHost.objects.filter(state=SiteState.UNSECURED, gone_at__isnull=True).order_by("pk")[0]
+    bought = Certificate.objects.create(
+        fingerprint="e" * 64,
+        serial="e" * 32,
+        names=[other.name],
+        issuer="CN=Elsewhere CA",
+        not_before=scene.now - timedelta(days=100),
+        not_after=scene.now - timedelta(days=10),
+        key_kind="ec",
+        key_bits=256,
+        pem="",
+        ours=False,
+    )
+    Installation.objects.create(virtual_host=other, certificate=bought, since=scene.now, key_matches=True)
+    html = as_root.get("/options/").content.decode()
+    assert "1 of 2 would be replaced at the next check." in html, "the expired one of an unsecured site is one of them"
+    assert 'href="/certificates/?more=elsewhere"' in html
+    table = as_root.get("/certificates/?more=elsewhere").content.decode()
+    assert "of <b>2</b>" in table
+    assert site.name in table
+    assert other.name in table
 
 
 def test_a_reissue_under_way_says_how_many_are_left(as_root, scene: Scene):
