@@ -266,6 +266,8 @@ def _time(field: str, value: Any) -> time:
 def _number(least: int, most: int, unit: str) -> Callable[[str, Any], int]:
     def read(field: str, value: Any) -> int:
         text = str(value).strip()
+        if not text:
+            raise OptionProblem(field, str(NUMBER_WANTED[unit]) % {"least": least, "most": most})
         if not text.isdecimal() or not least <= int(text) <= most:
             raise OptionProblem(field, str(NO_NUMBER[unit]) % {"text": value, "least": least, "most": most})
         return int(text)
@@ -301,6 +303,10 @@ def _mail_addresses(field: str, value: Any) -> list[str]:
     return list(found.values())
 
 
+NUMBER_WANTED = {
+    "days": gettext_lazy("Enter a number of days from %(least)d to %(most)d."),
+    "seconds": gettext_lazy("Enter a number of seconds from %(least)d to %(most)d."),
+}
 NO_NUMBER = {
     "days": gettext_lazy("“%(text)s” is not a number of days from %(least)d to %(most)d."),
     "seconds": gettext_lazy("“%(text)s” is not a number of seconds from %(least)d to %(most)d."),

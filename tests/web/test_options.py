@@ -138,6 +138,8 @@ def test_the_price_of_each_option_is_counted(as_root, scene: Scene):
         ("server_addresses", "203.0.113.10, 203.0.113.300", "the last number is above 255"),
         ("resolvers", "dns.example", "is not a resolver"),
         ("daily_at", "25:00", "is not a time of day"),
+        ("daily_at", "", "Enter a time of day"),
+        ("log_days", "", "Enter a number of days from 1 to 3650"),
         ("log_days", "0", "is not a number of days from 1 to 3650"),
         ("reload_gap", "soon", "is not a number of seconds"),
         ("key_type", "dsa", "is not a key type"),
