@@ -36,8 +36,8 @@ def count(found: Concerned, level: Level, now: datetime) -> Losses:
         return Losses()
     server = level.server
     excluded: dict[int, set[str]] = {}
-    for user, name in Exclusion.objects.filter(user__server=server).values_list("user_id", "name"):
-        excluded.setdefault(user, set()).add(name)
+    for user_id, name in Exclusion.objects.filter(user__server=server).values_list("user_id", "name"):
+        excluded.setdefault(user_id, set()).add(name)
     wishes = sites.Wishes(policies.read(server), excluded, options.current(server).serve_www)
     ends = []
     for expires_at, rows in _hosts(found, level, now):

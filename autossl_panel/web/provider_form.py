@@ -65,8 +65,8 @@ def _save(request: access.PanelRequest, provider: Provider | None) -> HttpRespon
         else:
             return redirect(f"{resolve_url('providers')}?choose={saved.pk}")
     problems: dict[str, str] = {}
-    for problem in found:
-        problems.setdefault(problem.field, " ".join((problem.text, _("Nothing was saved."))))
+    for one in found:
+        problems.setdefault(one.field, " ".join((one.text, _("Nothing was saved."))))
     if values["eab_hmac_key"]:
         # It is secret, so it is not sent back.
         problems.setdefault("eab_hmac_key", _("Enter the key once more."))
