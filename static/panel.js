@@ -105,9 +105,6 @@
     if (set?.dataset.arrows && !set.contains(event.relatedTarget)) chosen(set);
   });
 
-  // ---- the answer to a form, in the history as the page that it is: the way back sends nothing a second time
-  if (document.body.hasAttribute("data-posted")) history.replaceState(history.state, "", location.href);
-
   // ---- a form that counts what is not saved, and warns who leaves
   function unsaved() {
     const form = document.querySelector("form[data-unsaved]");

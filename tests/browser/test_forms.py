@@ -60,7 +60,7 @@ def test_what_was_refused_is_not_left_either(visit, scene: Scene):
     assert kinds == ["beforeunload"]
 
 
-def test_the_way_back_from_a_rejected_form_is_a_page(visit, complaints: list[str]):
+def test_the_way_back_from_a_rejected_form_is_a_page(visit):
     page = visit(path="/people/add/")
     page.get_by_label("User name").fill("a b")
     page.get_by_role("button", name="Add the person").click()
@@ -76,3 +76,17 @@ def test_the_way_back_from_a_rejected_form_is_a_page(visit, complaints: list[str
     page.go_forward()
     expect(page.get_by_role("link", name="anna", exact=True)).to_be_visible()
     assert User.objects.filter(username="anna").count() == 1
+
+
+def test_the_way_back_to_a_sign_in_that_failed_is_a_page(visit):
+    page = visit("")
+    page.get_by_label("User name").fill("root")
+    page.get_by_label("Password").fill("wrong")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    page.get_by_label("User name").fill("root")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/users/")
+    page.go_back()
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
