@@ -26,6 +26,7 @@ RESULT_ICONS = {
     "check:failed": ("bad", "is-bad"),
     "check:deferred": ("clock", "is-warn"),
     "check:waiting": ("clock", "is-warn"),
+    "check:stopped": ("warn", "is-warn"),
     "check:cancelled": ("warn", "is-warn"),
     "check:skipped": ("off", "dim"),
     "check:kept": ("warn", "is-warn"),

@@ -166,7 +166,8 @@ def look_again(server: Server, now: datetime) -> None:
     when a person had it checked is in use again once it does.
     """
     known = (ProviderState.READY, ProviderState.REFUSED)
-    old = Q(checked_at__isnull=True) | Q(checked_at__lte=now - LOOKED_AT_EVERY)
+    # Read at a moment to come: by a clock that ran ahead
+    old = Q(checked_at__isnull=True) | Q(checked_at__lte=now - LOOKED_AT_EVERY) | Q(checked_at__gt=now)
     each = Apart(log)
     for provider in providers.in_use().filter(old, state__in=known, accounts__server=server):
         with each.piece("the directory of %s", provider):
