@@ -282,7 +282,7 @@ def test_what_a_limit_no_longer_counts_is_forgotten(server: Server, provider: Pr
     owner = f"a:{provider.accounts.get().pk}"
     for subject, empty_at in (("old.example", NOON - timedelta(hours=1)), ("new.example", NOON + timedelta(hours=1))):
         Bucket.objects.create(
-            provider=provider, owner=owner, kind=Kind.SET, subject=subject, used=1, empty_at=empty_at,
+            owner=owner, kind=Kind.SET, subject=subject, used=1, empty_at=empty_at,
             entries=[[empty_at.timestamp(), 1]], mark=NOON.timestamp(),
         )  # fmt: skip
     swept(server)

@@ -139,7 +139,7 @@ def _refused(paper: rows.Sheet, now: datetime) -> Iterator[Refused]:
 
 def _of(paper: rows.Sheet) -> QuerySet[Bucket]:
     return Bucket.objects.filter(
-        Q(owner=paper.shared_owner, kind__in=list(PROVIDER_WIDE)) | Q(owner=f"a:{paper.account.pk}")
+        Q(owner=paper.shared_owner, kind__in=list(PROVIDER_WIDE)) | Q(owner=rows.own_owner(paper.account))
     )
 
 
@@ -201,7 +201,7 @@ def _forget(owner: str, at: datetime, most: int) -> int:
 
 def paused(account: Account) -> list[Refused]:
     """Names that the CA has paused for the account until a person acts."""
-    mine = Bucket.objects.filter(owner=f"a:{account.pk}", kind=Kind.CONSECUTIVE, blocked_until__gte=rows.NEVER)
+    mine = Bucket.objects.filter(owner=rows.own_owner(account), kind=Kind.CONSECUTIVE, blocked_until__gte=rows.NEVER)
     return [
         Refused(Kind.CONSECUTIVE, row.subject, row.subject, None, row.blocked_detail, row.blocked_url)
         for row in mine.order_by("subject")
