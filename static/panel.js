@@ -105,23 +105,35 @@
     if (set?.dataset.arrows && !set.contains(event.relatedTarget)) chosen(set);
   });
 
-  // ---- a form that counts what is not saved
+  // ---- a form that counts what is not saved, and warns who leaves
   function unsaved() {
-    const form = document.querySelector("[data-unsaved]");
+    const form = document.querySelector("form[data-unsaved]");
     if (!form || form.dataset.ready) return;
     form.dataset.ready = "yes";
     const said = form.querySelector("[data-unsaved-count]");
+    // What a rejected form holds again was typed, though it is how the page came.
+    const rejected = form.querySelector("[aria-invalid=true]") !== null;
+    let leaving = false;
     const changed = () => [...form.elements].filter((field) => {
       // Of radio buttons only the one that is chosen now: a change is one change.
       if (field.type === "radio") return field.checked && !field.defaultChecked;
       if (field.type === "checkbox") return field.checked !== field.defaultChecked;
       if (field.tagName === "SELECT") return [...field.options].some((option) => option.selected !== option.defaultSelected);
-      return "defaultValue" in field && field.value !== field.defaultValue;
+      return field.type !== "hidden" && "defaultValue" in field && field.value !== field.defaultValue;
     }).length;
-    form.addEventListener("input", () => {
+    const count = () => {
       const n = changed();
       said.textContent = n === 0 ? "" : n === 1 ? said.dataset.one : said.dataset.many.replace("%n", n);
+    };
+    form.addEventListener("input", count);
+    form.addEventListener("submit", () => { leaving = true; });
+    form.addEventListener("click", (event) => { if (event.target.closest("[data-discard]")) leaving = true; });
+    window.addEventListener("beforeunload", (event) => {
+      if (!leaving && form.isConnected && (rejected || changed())) event.preventDefault();
     });
+    // Who comes back finds what was typed, put in again by the browser.
+    window.addEventListener("pageshow", () => { leaving = false; if (changed()) count(); });
+    if (changed()) count();
   }
 
   // ---- toasts leave after a minute, unless somebody is at them

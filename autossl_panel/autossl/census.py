@@ -51,11 +51,6 @@ class Census:
         return sum(group.sites for group in self.groups if group.state != SiteState.OFF)
 
     @property
-    def foreign(self) -> int:
-        """Sites with another's certificate."""
-        return sum(group.sites for group in self.groups if group.state == SiteState.FOREIGN)
-
-    @property
     def lapse(self) -> Lapse:
         """What nobody would renew any more if AutoSSL stopped for all."""
         ours = [group for group in self.groups if group.state in SECURED]

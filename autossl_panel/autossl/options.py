@@ -66,16 +66,22 @@ def audit_days() -> int:
     return longest if longest is not None else Options.audit_days.field.default
 
 
-def change(server: Server, values: Mapping[str, Any], *, by: User | None) -> Options:
+def change(
+    server: Server, values: Mapping[str, Any], *, by: User | None, was: Mapping[str, str] | None = None
+) -> Options:
     """Check all `values` (texts as typed, lists or booleans), then save them together; a problem saves nothing.
 
-    Another key type ends an earlier `reissue`: what was confirmed was the re-issue with that one.
+    Another key type ends an earlier `reissue`: what was confirmed was the re-issue with that one. `was`: what who asks
+    took the options to be (`texts`); raises OptionProblem where one of `values` is another by now.
     """
     clean = check(values)
     with transaction.atomic():
         current(server)
         row = Options.objects.select_for_update().get(server=server)
         replaced, before = row.replace_foreign, texts(row)
+        other = next((field for field in values if was is not None and before[field] != was[field]), None)
+        if other is not None:
+            raise OptionProblem(other, _("This was changed meanwhile. Look at it once more."))
         if clean.get("key_type", row.key_type) != row.key_type:
             clean.setdefault("reissue", False)
         for field, value in clean.items():
@@ -250,6 +256,8 @@ def _second_factor(field: str, value: Any) -> str:
 def _time(field: str, value: Any) -> time:
     if isinstance(value, time):
         return value
+    if not str(value).strip():
+        raise OptionProblem(field, _("Enter a time of day, like 03:12 (UTC)."))
     try:
         return time.fromisoformat(str(value).strip()).replace(second=0, microsecond=0, tzinfo=None)
     except ValueError as error:
@@ -260,6 +268,8 @@ def _time(field: str, value: Any) -> time:
 def _number(least: int, most: int, unit: str) -> Callable[[str, Any], int]:
     def read(field: str, value: Any) -> int:
         text = str(value).strip()
+        if not text:
+            raise OptionProblem(field, str(NUMBER_WANTED[unit]) % {"least": least, "most": most})
         if not text.isdecimal() or len(text) > LONGEST_NUMBER or not least <= int(text) <= most:
             raise OptionProblem(field, str(NO_NUMBER[unit]) % {"text": value, "least": least, "most": most})
         return int(text)
@@ -295,23 +305,28 @@ def _mail_addresses(field: str, value: Any) -> list[str]:
     return list(found.values())
 
 
+NUMBER_WANTED = {
+    "days": gettext_lazy("Enter a number of days from %(least)d to %(most)d."),
+    "seconds": gettext_lazy("Enter a number of seconds from %(least)d to %(most)d."),
+}
 NO_NUMBER = {
     "days": gettext_lazy("“%(text)s” is not a number of days from %(least)d to %(most)d."),
     "seconds": gettext_lazy("“%(text)s” is not a number of seconds from %(least)d to %(most)d."),
 }
+# In the order of the page: of several that are wrong, the first one gets the focus.
 READERS: dict[str, Callable[[str, Any], Any]] = {
-    "resolvers": _resolvers,
-    "server_addresses": _addresses,
-    "replace_foreign": _boolean,
-    "key_type": _key_type,
-    "reissue": _boolean,
-    "daily_at": _time,
-    "log_days": _number(1, 3650, "days"),
-    "reload_gap": _number(0, 3600, "seconds"),
-    "serve_www": _boolean,
-    "second_factor": _second_factor,
-    "audit_days": _number(366, 36500, "days"),
     "notify_user": _level,
     "notify_admin": _level,
     "admin_addresses": _mail_addresses,
+    "replace_foreign": _boolean,
+    "key_type": _key_type,
+    "reissue": _boolean,
+    "serve_www": _boolean,
+    "resolvers": _resolvers,
+    "server_addresses": _addresses,
+    "daily_at": _time,
+    "reload_gap": _number(0, 3600, "seconds"),
+    "log_days": _number(1, 3650, "days"),
+    "second_factor": _second_factor,
+    "audit_days": _number(366, 36500, "days"),
 }

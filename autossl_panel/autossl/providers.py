@@ -1,6 +1,7 @@
 """Providers as rows: drafts, choice, terms. What needs the network is in `registration`, run by workers."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cryptography import x509
@@ -49,25 +50,48 @@ class Draft:
     max_names: int = 100
     keep_binding: bool = False
 
-    def check(self) -> None:
-        """Raise ProviderProblem for the first input that is wrong."""
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}", self.name):
+    def problems(self) -> Iterator[ProviderProblem]:
+        """What is wrong, input by input, in the order of the form."""
+        if not self.name:
+            yield ProviderProblem("name", _("Enter a name."))
+        elif not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}", self.name):
             text = _("“%(name)s” is not a name: letters, digits, spaces, dots, dashes; at most 64.")
-            raise ProviderProblem("name", text % {"name": self.name})
-        if not directory_urls.is_one(self.directory_url):
+            yield ProviderProblem("name", text % {"name": self.name})
+        if not self.directory_url:
+            yield ProviderProblem("directory_url", _("Enter the https:// address of the CA’s ACME directory."))
+        elif not directory_urls.is_one(self.directory_url):
             text = _("“%(url)s” is not an https:// address of an ACME directory.")
-            raise ProviderProblem("directory_url", text % {"url": self.directory_url[:200]})
+            yield ProviderProblem("directory_url", text % {"url": self.directory_url[:200]})
         if self.ca_bundle:
             try:
                 x509.load_pem_x509_certificates(self.ca_bundle.encode())
-            except ValueError as error:
-                text = _("This is not a bundle of certificates in PEM form.")
-                raise ProviderProblem("ca_bundle", text) from error
-        if not self.keep_binding:
-            _check_eab(self.eab_kid, self.eab_hmac_key)
+            except ValueError:
+                yield ProviderProblem("ca_bundle", _("This is not a bundle of certificates in PEM form."))
         if not 1 <= self.max_names <= 1000:
             text = _("%(n)d is not a number of names from 1 to 1000.")
-            raise ProviderProblem("max_names", text % {"n": self.max_names})
+            yield ProviderProblem("max_names", text % {"n": self.max_names})
+        if not self.keep_binding:
+            yield from _eab_problems(self.eab_kid, self.eab_hmac_key)
+
+    def check(self) -> None:
+        """Raise ProviderProblem for the first input that is wrong."""
+        for problem in self.problems():
+            raise problem
+
+
+def problems_of(wish: Draft, *, new: bool) -> list[ProviderProblem]:
+    """All that `draft` would refuse, as far as rows tell now."""
+    found = list(wish.problems())
+    known = Provider.objects.filter(name=wish.name).first()
+    if known is not None and new:
+        found.insert(0, _taken(wish.name))
+    elif known is not None and (why := drafts.another_ca(known, wish.directory_url)) is not None:
+        found.append(ProviderProblem(why["field"], log.spoken(why["text"]), why["code"]))
+    return found
+
+
+def _taken(name: str) -> ProviderProblem:
+    return ProviderProblem("name", _("“%(name)s” is in the list already.") % {"name": name})
 
 
 def draft(wish: Draft, *, by: User | None, ring: bool = True, new: bool = False) -> Provider:
@@ -79,7 +103,7 @@ def draft(wish: Draft, *, by: User | None, ring: bool = True, new: bool = False)
     wish.check()
     settings = {name: getattr(wish, name) for name in drafts.SETTINGS}
     binding = {name: getattr(wish, name) for name in drafts.BINDING}
-    problem = ProviderProblem("name", _("“%(name)s” is in the list already.") % {"name": wish.name})
+    problem = _taken(wish.name)
     with transaction.atomic():
         known = Provider.objects.select_for_update().filter(name=wish.name).first()
         if known is None:
@@ -127,19 +151,23 @@ def _record_draft(known: Provider | None, wished: Provider, by: User | None, *, 
         audit.record(by, "provider:changed", wished.name, before=before, after=after)
 
 
-def _check_eab(kid: str, hmac_key: str) -> None:
-    if bool(kid) != bool(hmac_key):
-        field = "eab_hmac_key" if kid else "eab_kid"
-        raise ProviderProblem(field, _("External account binding needs both, the key id and the HMAC key."))
-    if len(kid) > 200 or len(hmac_key) > 500:
-        raise ProviderProblem("eab_kid" if len(kid) > 200 else "eab_hmac_key", _("This is longer than any CA's."))
-    if hmac_key and not re.fullmatch(r"[A-Za-z0-9_=-]+", hmac_key):
-        raise ProviderProblem("eab_hmac_key", _("The HMAC key is base64url text, as the CA shows it."))
+def _eab_problems(kid: str, hmac_key: str) -> Iterator[ProviderProblem]:
+    if hmac_key and not kid:
+        yield ProviderProblem("eab_kid", _("External account binding needs both, the key id and the HMAC key."))
+    if len(kid) > 200:
+        yield ProviderProblem("eab_kid", _("This is longer than any CA's."))
+    if kid and not hmac_key:
+        yield ProviderProblem("eab_hmac_key", _("External account binding needs both, the key id and the HMAC key."))
+    elif len(hmac_key) > 500:
+        yield ProviderProblem("eab_hmac_key", _("This is longer than any CA's."))
+    elif hmac_key and not re.fullmatch(r"[A-Za-z0-9_=-]+", hmac_key):
+        yield ProviderProblem("eab_hmac_key", _("The HMAC key is base64url text, as the CA shows it."))
 
 
 def bind(provider: Provider, kid: str, hmac_key: str, *, by: User | None) -> None:
     """Keep the external account binding that the next registration with this provider uses."""
-    _check_eab(kid, hmac_key)
+    for problem in _eab_problems(kid, hmac_key):
+        raise problem
     with transaction.atomic():
         Provider.objects.filter(pk=provider.pk).update(eab_kid=kid, eab_hmac_key=hmac_key)
         audit.record(by, "provider:bound", provider.name, after={"eab_kid": kid})

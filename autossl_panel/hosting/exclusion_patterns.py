@@ -120,9 +120,11 @@ def _pattern(text: str) -> str:
         raise UserProblem("pattern", problem.text) from problem
 
 
-def known(pattern: str, level: Level) -> bool:
-    """Whether a pattern in its normal form holds at this very level already."""
-    return ExclusionPattern.objects.filter(pattern=pattern, **_where(level)).exists()
+def check_new(text: str, level: Level) -> None:
+    """Raise UserProblem where this is no pattern, or holds at this very level already."""
+    pattern = _pattern(text)
+    if ExclusionPattern.objects.filter(pattern=pattern, **_where(level)).exists():
+        raise UserProblem("pattern", _("“%(text)s” is in the list already for whom you chose.") % {"text": text[:80]})
 
 
 def add_pattern(text: str, level: Level, *, by: User | None, now: datetime) -> ExclusionPattern:

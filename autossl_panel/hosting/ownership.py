@@ -85,14 +85,19 @@ def set_logins(person: User, users: Sequence[HostingUser], *, by: User | None) -
         # Locked: of two logins that are given one user at once, the second is told of the first.
         rows = HostingUser.objects.select_for_update().filter(pk__in=[user.pk for user in users]).order_by("pk")
         for user in rows:
-            if user.login_id is not None and user.login_id != person.pk:
-                login = User.objects.get(pk=user.login_id).username
-                text = _("“%(user)s” has the login “%(login)s” already.")
-                raise UserProblem("hosting_users", text % {"user": user.name, "login": login})
+            check_free(user, person)
         for user in HostingUser.objects.filter(login=person).exclude(pk__in=[user.pk for user in users]):
             set_login(user, None, by=by)
         for user in users:
             set_login(user, person, by=by)
+
+
+def check_free(user: HostingUser, person: User | None) -> None:
+    """Raise UserProblem where somebody else than `person` signs in for a hosting user."""
+    if user.login_id is not None and (person is None or user.login_id != person.pk):
+        login = User.objects.get(pk=user.login_id).username
+        text = _("“%(user)s” has the login “%(login)s” already.")
+        raise UserProblem("hosting_users", text % {"user": user.name, "login": login})
 
 
 def change_role(person: User, role: str, *, by: User | None) -> Held:

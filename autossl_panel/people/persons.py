@@ -33,6 +33,8 @@ class PersonProblem(ValueError):
 
 def check_username(username: str) -> None:
     """Raise PersonProblem where this is no login name."""
+    if not username:
+        raise PersonProblem("username", _("Enter a user name."))
     if not re.fullmatch(r"[A-Za-z0-9_.@+-]{1,64}", username):
         text = _("“%(name)s” is not a login name: letters, digits and _ . @ + -, at most 64.")
         raise PersonProblem("username", text % {"name": username[:80]})
@@ -80,18 +82,40 @@ def add(username: str, role: str, password: str, *, email: str = "", by: User | 
     return person, False
 
 
+def problems_of_new(username: str, role: str, password: str, *, email: str = "") -> list[PersonProblem]:
+    """All that `add_new` would refuse, as far as rows tell now; one for each field."""
+    found = []
+    for check in (
+        lambda: _check_free(username),
+        lambda: check_role(role),
+        lambda: email_of(email),
+        lambda: check_password(password, User(username=username, email=email)),
+    ):
+        try:
+            check()
+        except PersonProblem as problem:
+            found.append(problem)
+    return found
+
+
+def _check_free(username: str) -> None:
+    check_username(username)
+    if User.objects.filter(username=username).exists():
+        raise _taken(username)
+
+
+def _taken(username: str) -> PersonProblem:
+    return PersonProblem("username", _("There is a person “%(username)s” already.") % {"username": username})
+
+
 def add_new(username: str, role: str, password: str, *, email: str = "", by: User | None) -> User:
     """Add a person whose login name nobody has; raises PersonProblem."""
-    check_username(username)
-    check_role(role)
-    person = User(username=username, role=role, email=email_of(email))
-    problem = PersonProblem("username", _("There is a person “%(username)s” already.") % {"username": username})
-    if User.objects.filter(username=username).exists():
+    for problem in problems_of_new(username, role, password, email=email):
         raise problem
-    check_password(password, person)
+    person = User(username=username, role=role, email=email_of(email))
     person.set_password(password)
     with transaction.atomic():
-        with taken.unless(problem):
+        with taken.unless(_taken(username)):
             person.save(force_insert=True)
         audit.record(by, "person:added", username, after={"role": role, "email": person.email})
     return person

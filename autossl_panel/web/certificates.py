@@ -58,7 +58,7 @@ def certificates(request: access.PanelRequest) -> HttpResponse:
 
 def _known(wish: Filter, counts: Numbers, soon: set[int]) -> int | None:
     """How many sites match, where that is counted already."""
-    if wish.q or wish.user or (wish.state and wish.more):
+    if wish.q or wish.user or wish.more == "elsewhere" or (wish.state and wish.more):
         return None
     more = {"expired": counts.expired, "expiring": len(soon), "held": counts.held, "due": counts.due}
     if wish.more:

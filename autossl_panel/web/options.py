@@ -17,8 +17,10 @@ from autossl_panel.hosting.models import ExclusionPattern, Server
 from autossl_panel.people import factors
 
 from . import access, channels, foreign, messages, options_asked, question, requirement, shell
+from . import options_meanwhile as meanwhile
 from .fields import Field
 from .options_asked import Cost
+from .options_meanwhile import Told
 from .question import Point, Question
 
 KEY_TYPES = (
@@ -35,8 +37,9 @@ PATTERNS = 8
 
 def _changes_second_factor(request: access.PanelRequest) -> bool:
     """Whether the form sets anew who has to have a second factor."""
-    wanted = request.POST.get("second_factor")
-    return wanted is not None and wanted != heart.texts(heart.current(access.server(request)))["second_factor"]
+    wanted, shown = request.POST.get("second_factor"), meanwhile.unpack(request.POST.get(meanwhile.SHOWN, ""))
+    before = shown.get("second_factor") or heart.texts(heart.current(access.server(request)))["second_factor"]
+    return wanted is not None and wanted != before
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -50,13 +53,18 @@ def options(request: access.PanelRequest) -> HttpResponse:
     values = before = heart.texts(row)
     problems: dict[str, str] = {}
     if request.method == "POST":
-        values = _typed(request)
-        problems = _problems(values)
+        told = meanwhile.tell_apart(_typed(request), meanwhile.unpack(request.POST.get(meanwhile.SHOWN, "")), before)
+        values, problems = told.values, _problems(told)
         if not problems:
             asked = options_asked.cost(server, before, values, counted, access.now())
             if asked.points and request.POST.get("sure") != asked.mark:
-                return _ask(request, server, row, values, asked)
-            heart.change(server, values, by=request.user)
+                return _ask(request, row, values, asked)
+            changed = {name: value for name, value in values.items() if value != before[name]}
+            try:
+                heart.change(server, changed, by=request.user, was=before)
+            except heart.OptionProblem as problem:
+                problems = {problem.field: " ".join((problem.text, _("Nothing was saved.")))}
+                return _page(request, server, heart.current(server), counted, values, problems)
             requirement.look_again(request)
             messages.ok(request, _("The options are saved."))
             return redirect("options")
@@ -72,26 +80,27 @@ def _typed(request: access.PanelRequest) -> dict[str, str]:
     return values
 
 
-def _problems(values: Mapping[str, str]) -> dict[str, str]:
-    """What is wrong, field by field."""
+def _problems(told: Told) -> dict[str, str]:
+    """What is wrong, field by field, and what somebody else has changed meanwhile."""
     found = {}
-    for name, value in values.items():
+    for name, value in told.values.items():
+        said = [told.problems[name]] if name in told.problems else []
         try:
             heart.READERS[name](name, value)
         except heart.OptionProblem as problem:
-            found[name] = " ".join((problem.text, _("Nothing was saved.")))
+            said.insert(0, problem.text)
+        if said:
+            found[name] = " ".join((*said, _("Nothing was saved.")))
     return found
 
 
-def _ask(
-    request: access.PanelRequest, server: Server, row: Options, values: Mapping[str, str], asked: Cost
-) -> HttpResponse:
-    """The question, with all that was typed."""
+def _ask(request: access.PanelRequest, row: Options, values: Mapping[str, str], asked: Cost) -> HttpResponse:
+    """The question, with all that was typed beside what holds now."""
     hidden = [(name, value) for name, value in values.items() if name not in CHECKBOXES]
     hidden += [
         (name, "on") for name in CHECKBOXES if values[name] == "yes" and not (asked.choice and name == "reissue")
     ]
-    hidden.append(("reissue_seen", values["key_type"]))
+    hidden += [("reissue_seen", values["key_type"]), (meanwhile.SHOWN, meanwhile.pack(heart.texts(row)))]
     points: list[Point] = list(asked.points.values())
     red = any(name.partition(":")[0] != "key_type" for name in asked.points)
     whole = Question(
@@ -131,7 +140,6 @@ def _page(
         "levels": NotifyLevel.choices,
         "card": channels.card(server, row),
         "foreign": foreign.count(server, access.now()),
-        "foreign_total": counted.foreign,
         "installed_keys": ", ".join(f"{n} {KEY_WORDS.get(name, name)}" for name, n in counted.keys.items()),
         "others": others,
         "patterns": patterns,
@@ -139,6 +147,7 @@ def _page(
         "second_factor_rules": SecondFactorRule.choices,
         "lacking": factors.lacking(),
         "problem": bool(problems),
+        "shown": meanwhile.pack(heart.texts(row)),
     }
     return shell.page(request, "options.html", "options", context)
 

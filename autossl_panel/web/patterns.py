@@ -2,16 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render, resolve_url
+from django.utils import timezone
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from autossl_panel import names as domain_names
+from autossl_panel.autossl import losses
+from autossl_panel.autossl.losses import Losses
 from autossl_panel.hosting import exclusion_patterns as heart
 from autossl_panel.hosting import pattern_counts, visible
 from autossl_panel.hosting.changes import UserProblem
@@ -19,14 +24,17 @@ from autossl_panel.hosting.exclusion_patterns import Concerned, Level
 from autossl_panel.hosting.models import ExclusionPattern, FeatureList, Server
 from autossl_panel.people.models import Role, User
 
-from . import access, messages, question, shell, toasts
+from . import access, question, shell, toasts
 from .fields import Field
 from .paging import paginate
 from .question import Point, Question
+from .words import day
 
 FIELDS = ("pattern", "whose", "user")
 # Patterns that are counted by one request, in one walk over all names
 MOST = 5
+# Where more sites than these would lapse, who says yes types the server's name
+HANDFUL = 5
 SERVER, MINE, USER = "server", "mine", "user"
 
 
@@ -48,14 +56,15 @@ def patterns(request: access.PanelRequest) -> HttpResponse:
         return _page(request, server, _prefilled(request), None)
     try:
         level = _level(request.user, server, values)
+        heart.check_new(values["pattern"], level)
         found = heart.concerned(values["pattern"], level)
     except UserProblem as problem:
         return _page(request, server, values, problem)
-    if found.names and request.POST.get("sure") != found.pattern:
-        return _ask(request, values, level, found)
-    if heart.known(found.pattern, level):
-        messages.info(request, _("Nothing changes: it is set so already."))
-        return redirect("patterns")
+    lost = losses.count(found, level, access.now())
+    typed = server.name if level.user is None and lost.sites > HANDFUL else ""
+    sure = request.POST.get("sure") == found.pattern
+    if not sure or (typed and not question.is_typed(request, typed)):
+        return _ask(request, values, level, found, lost, typed=typed, wrong=sure and question.TYPED in request.POST)
     row = heart.add_pattern(found.pattern, level, by=request.user, now=access.now())
     _offer_undo(request, _added(row, found.names), [row.pk])
     return redirect("patterns")
@@ -143,27 +152,62 @@ def level_words(level: Level) -> str:
     return _("the whole server")
 
 
-def _ask(request: access.PanelRequest, values: dict[str, str], level: Level, found: Concerned) -> HttpResponse:
-    text = ngettext("%(n)d name is not asked for any more.", "%(n)d names are not asked for any more.", found.names) % {
-        "n": found.names
-    }
-    covered = _("Where a certificate covers one today, it is left out at the next renewal.")
+def _ask(
+    request: access.PanelRequest,
+    values: dict[str, str],
+    level: Level,
+    found: Concerned,
+    lost: Losses,
+    *,
+    typed: str,
+    wrong: bool,
+) -> HttpResponse:
+    there = resolve_url("patterns")
     asked = Question(
         _("Exclude “%(pattern)s”?") % {"pattern": domain_names.to_unicode(found.pattern)},
         [
             Point(_("It holds for:"), f"{level_words(level)}.", "list", ""),
-            Point(text, covered, "off", "is-warn", found.sample, found.names - len(found.sample)),
+            *_matching(found),
+            *_lost(lost, access.now()),
             Point(_("Names to come that match"), _("are not asked for either."), "clock", ""),
-            question.good(_("Installed certificates stay"), _("until they are renewed.")),
+            question.good(
+                _("Installed certificates stay"),
+                _("until they expire.") if lost.sites else _("until they are renewed."),
+            ),
         ],
-        _("Exclude them"),
-        _("Keep them"),
-        resolve_url("patterns"),
-        resolve_url("patterns"),
+        _("Exclude them") if found.names else _("Add it all the same"),
+        _("Keep them") if found.names else _("Back"),
+        # What was typed is in the form again.
+        f"{there}?{urlencode(values)}",
+        there,
         list(values.items()),
         found.pattern,
+        red=found.names > 0,
+        typed=typed,
+        wrong=wrong,
     )
     return question.ask(request, _tab(request), asked)
+
+
+def _matching(found: Concerned) -> list[Point]:
+    if not found.names:
+        return [Point(_("No name matches now."), _("Look whether it is written as you mean it."), "info", "")]
+    text = ngettext("%(n)d name is not asked for any more.", "%(n)d names are not asked for any more.", found.names)
+    covered = _("Where a certificate covers one today, it is left out at the next renewal.")
+    more = found.names - len(found.sample)
+    return [Point(text % {"n": found.names}, covered, "off", "is-warn", found.sample, more)]
+
+
+def _lost(lost: Losses, now: datetime) -> list[Point]:
+    """Where nothing is left to ask for, nothing is renewed."""
+    if lost.first is None:
+        return []
+    text = ngettext("%(n)d site loses all its names:", "%(n)d sites lose all their names:", lost.sites)
+    rest = ngettext(
+        "its certificate lapses, on %(day)s.", "their certificates lapse, the first on %(day)s.", lost.sites
+    )
+    first = day(timezone.localtime(lost.first), timezone.localtime(now))
+    return [Point(text % {"n": lost.sites}, rest % {"day": first}, "bad", "is-bad")]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -74,18 +74,37 @@ def add(request: access.PanelRequest) -> HttpResponse:
         values = {name: request.POST.get(name, "").strip() for name in values}
         typed = request.POST.get("password", "")
         password = typed or persons.generated_password()
-        try:
-            person = _add(values, password, request.user)
-        except (PersonProblem, UserProblem) as problem:
-            problems = {problem.field: f"{problem.text} {NOTHING}"}
-        else:
-            if not typed:
-                context = {"person": person, "password": password, "added": True}
-                return people_frame.page(request, "person_password.html", people_frame.PERSONS, context)
-            messages.ok(request, _("“%(name)s” is added and may sign in.") % {"name": person.username})
-            return redirect("people")
+        problems = _problems(values, password)
+        if not problems:
+            try:
+                person = _add(values, password, request.user)
+            except (PersonProblem, UserProblem) as problem:
+                problems = {problem.field: f"{problem.text} {NOTHING}"}
+            else:
+                if not typed:
+                    context = {"person": person, "password": password, "added": True}
+                    return people_frame.page(request, "person_password.html", people_frame.PERSONS, context)
+                messages.ok(request, _("“%(name)s” is added and may sign in.") % {"name": person.username})
+                return redirect("people")
+        if typed:
+            # Without a word, an empty field would have the panel make another one.
+            problems.setdefault("password", _("Enter the password once more."))
     context = {"fields": fields({**values, "password": ""}, problems), "roles": roles(), "user_role": Role.USER}
     return people_frame.page(request, "person_add.html", people_frame.PERSONS, context)
+
+
+def _problems(values: Mapping[str, str], password: str) -> dict[str, str]:
+    """All that is wrong, field by field."""
+    username, role = values["username"], values["role"]
+    found: list[PersonProblem | UserProblem] = []
+    found += persons.problems_of_new(username, role, password, email=values["email"])
+    if role == Role.USER:
+        try:
+            for user in hosting_users(values["hosting_users"]):
+                ownership.check_free(user, None)
+        except UserProblem as problem:
+            found.append(problem)
+    return {problem.field: f"{problem.text} {NOTHING}" for problem in found}
 
 
 def _add(values: Mapping[str, str], password: str, by: User) -> User:

@@ -7,6 +7,8 @@ from django.http import HttpResponse
 
 from . import access, shell
 
+TYPED = "typed"
+
 
 @dataclass(frozen=True, slots=True)
 class Point:
@@ -45,7 +47,10 @@ def good(fact: str, rest: str = "") -> Point:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question with its points. `hidden` are the fields that were typed; the button adds `sure`."""
+    """A question with its points. `hidden` are the fields that were typed; the button adds `sure`.
+
+    `typed`: what has to be typed before yes is taken, in the field TYPED; `wrong`: something else was.
+    """
 
     title: str
     points: Sequence[Point]
@@ -57,6 +62,13 @@ class Question:
     sure: str = "yes"
     red: bool = True
     choice: Choice | None = None
+    typed: str = ""
+    wrong: bool = False
+
+
+def is_typed(request: access.PanelRequest, text: str) -> bool:
+    """Whether the answer holds what had to be typed."""
+    return request.POST.get(TYPED, "").strip().lower() == text.lower()
 
 
 def ask(request: access.PanelRequest, tab: str, question: Question) -> HttpResponse:

@@ -155,6 +155,10 @@ def _chosen(form: _Form, name: str, *, many: bool) -> Sequence[str] | None:
 def _input(form: _Form, name: str, found: Attributes) -> str | None:
     """An input as it was sent; None for one that stays as it is."""
     kind = found.get("type", "").lower()
+    if kind == "hidden" and "data-shown" in found:
+        # What its fields had shown goes with what was typed into them.
+        value = form.take(name)
+        return None if value is None else _tag("input", {**found, "value": value}.items())
     if kind == "hidden":
         form.hides(name, found.get("value", ""))
     elif kind == "checkbox":

@@ -12,14 +12,14 @@ from django.utils.translation import gettext_lazy as _
 from autossl_panel.autossl.models import Certificate, Installation, Job, JobState
 from autossl_panel.hosting.models import Severity, SiteState, VirtualHost
 
-from . import certificate_words
+from . import certificate_words, foreign
 from .access import PanelRequest
 from .steps import Step, next_step
 
 # A certificate this near to its end is news; one that lives less than ten days is, in its last day.
 SOON, SHORT_LIFE, LAST_DAY = timedelta(days=7), timedelta(days=10), timedelta(days=1)
 STATES = tuple(SiteState.values)
-MORE = ("expired", "expiring", "held", "due")
+MORE = ("expired", "expiring", "held", "due", "elsewhere")
 SORTS = {
     "state": ("severity", "name"),
     "expires": ("expires_at", "name"),
@@ -182,6 +182,8 @@ def narrowed(
         hosts = hosts.filter(severity__in=HELD)
     elif wish.more == "due":
         hosts = hosts.filter(next_at__lte=now)
+    elif wish.more == "elsewhere":
+        hosts = foreign.sites(hosts)
     return hosts.filter(user__name=wish.user) if wish.user else hosts
 
 

@@ -169,6 +169,7 @@ STATES: dict[str, Place] = {
         {"name": "Hook", "kind": "webhook", "target": "https://hooks.example/in", "level": "failures", "enabled": "on"},
     ),
     "pattern-question": Place("/patterns/", ROOT, {"pattern": "blog*.brandtlaw.example", "whose": "server"}),
+    "pattern-question-all": Place("/patterns/", ROOT, {"pattern": "*", "whose": "server"}),
     "pattern-wrong": Place("/patterns/", OPERATORS, {"pattern": "a b", "whose": "user", "user": "nobody"}),
     "provider-wrong": Place("/providers/add/", ROOT, {"name": "", "directory_url": "ftp://x"}),
     "provider-unagreed": Place("/providers/", ROOT, {"provider": "{second}", "agree_terms-{second}": ""}),

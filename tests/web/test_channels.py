@@ -52,7 +52,7 @@ def test_with_a_secret_of_ones_own_there_is_nothing_to_show(as_root, scene: Scen
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [
-        ("name", "", "is not a name"),
+        ("name", "", "Enter a name."),
         ("name", "on call", "is the name of another channel"),
         ("kind", "", "is none of"),
         ("target", "http://hooks.example.com/", "A webhook is https"),

@@ -7,8 +7,9 @@ import pytest
 from django.test import Client
 
 from autossl_panel.autossl import options
-from autossl_panel.autossl.models import Installation, Options, Run
+from autossl_panel.autossl.models import Certificate, Installation, Options, Run
 from autossl_panel.hosting.models import Domain, SiteState, VirtualHost
+from autossl_panel.people.models import AuditEntry
 from autossl_panel.web.question import Question
 from tests.web import provider_scene
 from tests.web.scene import Scene
@@ -137,6 +138,8 @@ def test_the_price_of_each_option_is_counted(as_root, scene: Scene):
         ("server_addresses", "203.0.113.10, 203.0.113.300", "the last number is above 255"),
         ("resolvers", "dns.example", "is not a resolver"),
         ("daily_at", "25:00", "is not a time of day"),
+        ("daily_at", "", "Enter a time of day"),
+        ("log_days", "", "Enter a number of days from 1 to 3650"),
         ("log_days", "0", "is not a number of days from 1 to 3650"),
         ("reload_gap", "soon", "is not a number of seconds"),
         ("key_type", "dsa", "is not a key type"),
@@ -170,6 +173,31 @@ def test_it_says_how_many_foreign_certificates_are_concerned(as_root):
     assert "Installed now: 81 P-256." in html
 
 
+def test_what_is_counted_of_foreign_certificates_is_what_its_link_shows(as_root, scene: Scene):
+    site = VirtualHost.objects.filter(state=SiteState.FOREIGN, gone_at__isnull=True).get()
+    other = VirtualHost.objects.filter(state=SiteState.UNSECURED, gone_at__isnull=True).order_by("pk")[0]
+    bought = Certificate.objects.create(
+        fingerprint="e" * 64,
+        serial="e" * 32,
+        names=[other.name],
+        issuer="CN=Elsewhere CA",
+        not_before=scene.now - timedelta(days=100),
+        not_after=scene.now - timedelta(days=10),
+        key_kind="ec",
+        key_bits=256,
+        pem="",
+        ours=False,
+    )
+    Installation.objects.create(virtual_host=other, certificate=bought, since=scene.now, key_matches=True)
+    html = as_root.get("/options/").content.decode()
+    assert "1 of 2 would be replaced at the next check." in html, "the expired one of an unsecured site is one of them"
+    assert 'href="/certificates/?more=elsewhere"' in html
+    table = as_root.get("/certificates/?more=elsewhere").content.decode()
+    assert "of <b>2</b>" in table
+    assert site.name in table
+    assert other.name in table
+
+
 def test_a_reissue_under_way_says_how_many_are_left(as_root, scene: Scene):
     assert "Under way" not in as_root.get("/options/").content.decode()
     Options.objects.filter(server=scene.server).update(key_type="p384", reissue=True)
@@ -185,3 +213,68 @@ def test_patterns_for_the_server_are_shown_with_the_rest_as_a_number(as_root, sc
     html = as_root.get("/options/").content.decode()
     assert "<code>blog*.northwind.example</code>" in html
     assert "3 more, for the server, resellers, feature lists and users." in html
+
+
+def shown_by(client: Client) -> dict[str, str]:
+    """What a form that is opened now sends when nothing is changed in it."""
+    context = client.get("/options/").context
+    fields = {name: field.value for name, field in context["fields"].items()}
+    boxes = ("replace_foreign", "serve_www", "reissue")
+    texts = {name: value for name, value in fields.items() if name not in boxes}
+    return {**texts, **{name: "on" for name in boxes if fields[name] == "yes"}, "shown": context["shown"]}
+
+
+def test_a_change_in_another_tab_stands(as_root, scene: Scene):
+    one, other = shown_by(as_root), shown_by(as_root)
+    saved(as_root, {**one, "log_days": "31", "serve_www": ""})
+    saved(as_root, {**other, "audit_days": "401"})
+    row = options.current(scene.server)
+    assert (row.log_days, row.audit_days, row.serve_www) == (31, 401, False)
+    audited = AuditEntry.objects.filter(event="options:changed").latest("pk")
+    assert audited.after == {"audit_days": "401"}
+
+
+def test_where_two_tabs_changed_one_field_it_is_said_there_and_saved_by_another_click(as_root, scene: Scene):
+    first = {**shown_by(as_root), "resolvers": "192.0.2.53, 192.0.2.54", "notify_user": "failures"}
+    other = {**first, "log_days": "60", "resolvers": "192.0.2.53,192.0.2.54", "notify_user": "all"}
+    saved(as_root, {**first, "log_days": "31"})
+    answer = as_root.post("/options/", other)
+    html = answer.content.decode()
+    assert "Meanwhile this was set to “31”" in html
+    assert "Meanwhile this was set to “Failures" in html
+    assert html.count('aria-invalid="true"') == 2, "both wrote the same resolvers"
+    assert 'name="log_days" class="input" type="number" min="1" max="3650" value="60"' in html, "what was typed stays"
+    assert options.current(scene.server).log_days == 31
+    saved(as_root, {**other, "shown": answer.context["shown"]})
+    row = options.current(scene.server)
+    assert (row.log_days, row.notify_user) == (60, "all")
+
+
+def test_the_answer_to_a_question_leaves_another_tabs_change(as_root, scene: Scene):
+    asked = question_of(as_root, {**shown_by(as_root), "notify_admin": "none"})
+    saved(as_root, {**shown_by(as_root), "log_days": "31"})
+    saved(as_root, {**dict(asked.hidden), "sure": asked.sure})
+    row = options.current(scene.server)
+    assert (row.log_days, row.notify_admin) == (31, "none")
+
+
+def test_of_two_that_save_at_the_same_moment_the_second_is_told(scene: Scene):
+    before = options.texts(options.current(scene.server))
+    options.change(scene.server, {"log_days": "31"}, by=None, was=before)
+    with pytest.raises(options.OptionProblem, match="changed meanwhile"):
+        options.change(scene.server, {"log_days": "60"}, by=None, was=before)
+    assert options.current(scene.server).log_days == 31
+
+
+@pytest.mark.parametrize("shown", ["", "{", "[]", '{"log_days": 3, "nothing": "x"}'])
+def test_a_form_that_does_not_say_what_it_showed_sets_all(shown, as_root, scene: Scene):
+    as_root.post("/options/", {**GOOD, "key_type": "p256", "serve_www": "on", "log_days": "31", "shown": shown})
+    assert options.current(scene.server).log_days == 31
+
+
+def test_the_first_wrong_field_is_the_first_on_the_page(as_root):
+    html = as_root.post("/options/", {**GOOD, "resolvers": "x", "admin_addresses": "y"}).content.decode()
+    assert 'aria-describedby="admin_addresses-e" autofocus' in html
+    page = as_root.get("/options/").content.decode()
+    places = [page.index(f'name="{name}"') for name in options.READERS if name != "reissue"]
+    assert places == sorted(places)

@@ -8,6 +8,7 @@ from autossl_panel.hosting.exclusion_patterns import Level
 from autossl_panel.hosting.models import ExclusionPattern, FeatureList, HostingUser, VirtualHost
 from autossl_panel.people.models import AuditEntry
 from autossl_panel.web.question import Question
+from autossl_panel.web.words import day
 from tests.web import provider_scene
 from tests.web.scene import Scene
 from tests.web.undoing import undo as undone
@@ -56,10 +57,54 @@ def test_an_answer_to_another_pattern_asks_again(as_root):
     assert not ExclusionPattern.objects.exists()
 
 
-def test_what_matches_nothing_is_added_at_once(as_root):
-    as_root.post("/patterns/", {"pattern": "*.staging.example.com", "whose": "server"})
+def test_what_matches_nothing_is_asked_for_too(as_root):
+    asked = question_of(as_root, {"pattern": "*.staging.example.com", "whose": "server"})
+    assert "No name matches now." in [point.fact for point in asked.points]
+    assert (asked.verb, asked.red) == ("Add it all the same", False)
+    assert not ExclusionPattern.objects.exists(), "nothing holds before the answer"
+    as_root.post("/patterns/", {**dict(asked.hidden), "sure": asked.sure})
     assert ExclusionPattern.objects.get().pattern == "*.staging.example.com"
     assert "No name matches now" in as_root.get("/patterns/").content.decode()
+
+
+def test_the_way_back_keeps_what_was_typed(as_root):
+    asked = question_of(as_root, {"pattern": "shop*", "whose": "user", "user": "lindner"})
+    html = as_root.get(asked.back).content.decode()
+    assert 'value="shop*"' in html
+    assert '<option value="user" selected>' in html
+    assert 'value="lindner"' in html
+
+
+def test_sites_that_lose_all_their_names_are_counted_with_the_first_end(as_root, scene: Scene):
+    asked = question_of(as_root, {"pattern": "*lindner.example", "whose": "server"})
+    (point,) = [point for point in asked.points if "lose" in point.fact]
+    kept = list(VirtualHost.objects.filter(user__name="lindner", state__in=("secured", "partly")))
+    assert len(kept) > 1
+    assert point.fact == f"{len(kept)} sites lose all their names:"
+    first = min(site.expires_at for site in kept if site.expires_at)
+    assert point.rest == f"their certificates lapse, the first on {day(first, scene.now)}."
+    assert asked.typed == ""
+
+
+def test_to_let_a_whole_server_lapse_its_name_is_typed(as_root, scene: Scene):
+    asked = question_of(as_root, {"pattern": "***", "whose": "server"})
+    assert asked.typed == scene.server.name
+    answer = {**dict(asked.hidden), "sure": asked.sure}
+    assert not question_of(as_root, answer).wrong, "nothing was typed yet, without the field"
+    again = as_root.post("/patterns/", {**answer, "typed": "another"})
+    assert again.context["question"].wrong
+    assert "That is not the server’s name. Nothing was changed." in again.content.decode()
+    assert not ExclusionPattern.objects.exists()
+    as_root.post("/patterns/", {**answer, "typed": f" {scene.server.name.upper()} "})
+    assert ExclusionPattern.objects.get().pattern == "*"
+
+
+def test_a_reseller_types_it_too_for_all_users(as_reseller, scene: Scene):
+    assert question_of(as_reseller, {"pattern": "*", "whose": "mine"}).typed == scene.server.name
+    large = HostingUser.objects.filter(owner=scene.harborweb).first()
+    assert large is not None
+    of_one = question_of(as_reseller, {"pattern": "*", "whose": "user", "user": large.name})
+    assert of_one.typed == "", "one user's are looked over at a glance"
 
 
 def test_adding_is_undone(as_root):
@@ -69,13 +114,15 @@ def test_adding_is_undone(as_root):
     assert "which is over" in undo(as_root)
 
 
-def test_the_same_again_changes_nothing_and_offers_no_undo(as_root, scene: Scene):
+def test_the_same_again_is_told_at_the_field_before_it_is_counted(as_root, scene: Scene):
+    asked = question_of(as_root, BLOGS)
     exclusion_patterns.add_pattern("blog*.northwind.example", Level(scene.server), by=None, now=scene.now)
-    confirmed(as_root, BLOGS)
-    html = as_root.get("/patterns/").content.decode()
-    assert "Nothing changes" in html
-    assert 'id="undo"' not in html
+    for sent in (BLOGS, {**dict(asked.hidden), "sure": asked.sure}):
+        html = as_root.post("/patterns/", sent).content.decode()
+        assert "is in the list already for whom you chose. Nothing was saved." in html
+        assert 'aria-describedby="pattern-e" autofocus' in html
     assert ExclusionPattern.objects.count() == 1
+    assert question_of(as_root, {**BLOGS, "whose": "reseller:harborweb"}).title
 
 
 @pytest.mark.parametrize("level", ["server", "reseller", "list", "user"])

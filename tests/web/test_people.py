@@ -91,7 +91,7 @@ def test_a_password_that_the_panel_made_is_shown_once(as_root):
     ("wrong", "field", "says"),
     [
         ({"username": "a b"}, "username", "is not a login name"),
-        ({"username": ""}, "username", "is not a login name"),
+        ({"username": ""}, "username", "Enter a user name."),
         ({"username": "harborweb"}, "username", "There is a person “harborweb” already."),
         ({"role": "king"}, "role", "is not a role"),
         ({"hosting_users": "amberfield nobodys"}, "hosting_users", "There is no hosting user “nobodys”"),
@@ -109,6 +109,25 @@ def test_what_cannot_be_taken_is_told_at_its_field_and_what_was_typed_stays(wron
     assert typed["email"] in html
     assert typed["password"] not in html, "a password is never sent back"
     assert not User.objects.filter(username="anna").exists()
+
+
+def test_all_that_is_wrong_is_told_at_once(as_root, own: Own):
+    wrong = {"username": "harborweb", "hosting_users": "lindner", "email": "x", "password": "short"}
+    html = as_root.post("/people/add/", {**GOOD, **wrong}).content.decode()
+    check_html(html)
+    for said in ("There is a person “harborweb” already.", "has the login “lindner”", "not an e-mail", "too short"):
+        assert said in html
+    assert html.count('aria-invalid="true"') == 4
+
+
+def test_a_password_that_was_typed_is_asked_for_again(as_root):
+    html = as_root.post("/people/add/", {**GOOD, "email": "x"}).content.decode()
+    assert "Enter the password once more." in html
+    assert (
+        "Enter the password once more."
+        not in as_root.post("/people/add/", {**GOOD, "email": "x", "password": ""}).content.decode()
+    )
+    assert "At least 10 characters" in html, "the rule stands there beforehand"
 
 
 def test_a_hosting_user_that_has_a_login_keeps_it(as_root, own: Own):

@@ -26,12 +26,15 @@ def test_a_directory_is_added_as_a_draft_that_a_worker_checks(as_root):
 @pytest.mark.parametrize(
     ("change", "field", "said"),
     [
-        ({"name": ""}, "name", "is not a name"),
+        ({"name": ""}, "name", "Enter a name."),
+        ({"name": "-"}, "name", "is not a name"),
+        ({"directory_url": ""}, "directory_url", "Enter the https:// address"),
         ({"name": "letsencrypt"}, "name", "is in the list already"),
         ({"directory_url": "http://ca.example/"}, "directory_url", "is not an https:// address"),
         ({"ca_bundle": "junk"}, "ca_bundle", "not a bundle of certificates"),
         ({"eab_kid": "kid"}, "eab_hmac_key", "needs both"),
         ({"max_names": "many"}, "max_names", "is not a number"),
+        ({"max_names": ""}, "max_names", "Enter a number of names"),
     ],
 )
 def test_a_draft_that_is_wrong_comes_back_with_what_was_typed(change, field, said, as_root):
@@ -43,6 +46,23 @@ def test_a_draft_that_is_wrong_comes_back_with_what_was_typed(change, field, sai
     assert not Provider.objects.filter(name="Pebble").exists()
     if "directory_url" not in change:
         assert DRAFT["directory_url"] in html
+
+
+def test_all_that_is_wrong_is_told_at_once_and_a_secret_is_asked_for_again(as_root):
+    wrong = {"name": "letsencrypt", "directory_url": "http://x/", "ca_bundle": "junk", "max_names": "0"}
+    html = as_root.post("/providers/add/", {**wrong, "eab_kid": "kid", "eab_hmac_key": "a b"}).content.decode()
+    check(html)
+    for name in (*wrong, "eab_hmac_key"):
+        assert f'id="{name}-e"' in html, name
+    assert html.count("autofocus") == 1
+    assert 'aria-describedby="name-e" autofocus' in html
+    assert "base64url" in html
+    right = {**DRAFT, "directory_url": "", "eab_kid": "kid-7", "eab_hmac_key": "c2VjcmV0"}
+    html = as_root.post("/providers/add/", right).content.decode()
+    assert "Enter the key once more." in html
+    assert 'value="kid-7"' in html
+    assert "c2VjcmV0" not in html
+    assert not Provider.objects.filter(name="Pebble").exists()
 
 
 def test_a_refused_draft_reopens_the_form_with_the_problem_at_its_field(as_root):

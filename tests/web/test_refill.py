@@ -112,3 +112,10 @@ def test_the_rehearsals_form_that_was_sent(as_root, scene):
     assert filled
     assert done.partition(go)[0] == html.partition(go)[0]
     assert 'checked="checked"' in done.partition(go)[2]
+
+
+def test_what_the_fields_had_shown_comes_back_with_them():
+    html = '<input type="hidden" name="shown" data-shown value="{}"><input name="a" value="new">'
+    found = inside(html, shown=["{old}"], a=["y"])
+    assert found == '<input type="hidden" name="shown" data-shown="" value="{old}"><input name="a" value="y">'
+    assert 'data-shown value="{}"' in inside(html, a=["y"]), "nothing was said of it"

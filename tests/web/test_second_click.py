@@ -44,9 +44,10 @@ def test_a_provider(as_root):
 
 
 def test_a_pattern(as_root):
-    where, html = twice(as_root, "/patterns/", {"pattern": "*.never.example", "whose": "server", "user": ""})
+    data = {"pattern": "*.never.example", "whose": "server", "user": "", "sure": "*.never.example"}
+    where, html = twice(as_root, "/patterns/", data)
     assert where == "/patterns/"
-    assert "Nothing changes: it is set so already." in html
+    assert "is in the list already for whom you chose. Nothing was saved." in html
     assert "“*.never.example” is added." in html, "what the first click did can still be undone"
     assert 'id="undo"' in html
     assert ExclusionPattern.objects.count() == events("pattern:added") == 1

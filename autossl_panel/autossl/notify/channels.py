@@ -222,6 +222,8 @@ def _facts(channel: Channel) -> dict[str, Any]:
 
 def _set(row: Channel, wish: Wish, *, new: bool) -> None:
     """Check a wish and put it on the row; raises ChannelProblem for the first input that is wrong."""
+    if not wish.name:
+        raise ChannelProblem("name", _("Enter a name."))
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}", wish.name):
         raise ChannelProblem(
             "name",

@@ -44,7 +44,7 @@ def test_a_webhook_gets_a_secret_that_nothing_shows_again(server, root):
 @pytest.mark.parametrize(
     ("wish", "field", "says"),
     [
-        (Wish("", "mail", "a@b.example"), "name", "is not a name"),
+        (Wish("", "mail", "a@b.example"), "name", "Enter a name."),
         (Wish("x" * 65, "mail", "a@b.example"), "name", "at most 64"),
         (Wish("a\nb", "mail", "a@b.example"), "name", "is not a name"),
         (Wish("a", "pigeon", "a@b.example"), "kind", "mail, webhook, apprise"),
