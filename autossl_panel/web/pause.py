@@ -57,6 +57,7 @@ def _stop(server: Server, back: str) -> Question:
         back,
         resolve_url("pause"),
         [("next", back)],
+        focus="paused",
     )
 
 

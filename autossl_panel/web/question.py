@@ -45,7 +45,10 @@ def good(fact: str, rest: str = "") -> Point:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question with its points. `hidden` are the fields that were typed; the button adds `sure`."""
+    """A question with its points. `hidden` are the fields that were typed; the button adds `sure`.
+
+    `focus` is the id of what tells, on the page after it, that it was done, where no message does.
+    """
 
     title: str
     points: Sequence[Point]
@@ -57,6 +60,7 @@ class Question:
     sure: str = "yes"
     red: bool = True
     choice: Choice | None = None
+    focus: str = ""
 
 
 def ask(request: access.PanelRequest, tab: str, question: Question) -> HttpResponse:
