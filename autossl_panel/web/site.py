@@ -16,7 +16,7 @@ from autossl_panel.hosting import visible
 from autossl_panel.hosting.models import SiteState, VirtualHost
 from autossl_panel.people.models import User
 
-from . import access, certificate_words, messages, revoking_words, shell, site_data, site_table
+from . import access, certificate_words, messages, places, revoking_words, shell, site_data, site_table
 from .steps import next_step
 
 # Those of `revocation` that a person is offered, the usual first
@@ -104,7 +104,7 @@ def take_over(request: access.PanelRequest, pk: int) -> HttpResponse:
             else _("AutoSSL leaves the certificate of %(site)s to whoever put it there.")
         )
         messages.ok(request, said % {"site": host.name})
-    return redirect("certificate", host.pk)
+    return redirect(places.back(request, resolve_url("certificate", host.pk)))
 
 
 @require_safe

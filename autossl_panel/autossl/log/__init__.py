@@ -1,6 +1,7 @@
 """The log of runs: lines are written as event and data at once, and rendered to text when read."""
 
 from .advice import known
+from .readers import Reader
 from .render import Line, limit_text, line, problem_advice, problem_text, problem_told, reason_text, render, scope_text
 from .spoken import spoken
 from .tail import Tail
@@ -8,6 +9,7 @@ from .writer import Writer, for_job, for_run
 
 __all__ = [
     "Line",
+    "Reader",
     "Tail",
     "Writer",
     "for_job",

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from autossl_panel import names
 
 from .. import log
-from ..log import advice
+from ..log import Reader, advice
 from ..models import Kind
 from .kinds import Audience
 from .matters import OF_THE_CA, OF_THE_SERVER, Matter
@@ -219,6 +219,10 @@ def _failures(data: Mapping[str, Any]) -> str:
     return f"{text % {'n': number}}: {'; '.join(causes)}"
 
 
+# Whom an advice is written for
+READERS = {Audience.ADMIN: Reader.ROOT, Audience.RESELLER: Reader.RESELLER, Audience.USER: Reader.USER}
+
+
 def fix(matter: Matter, audience: Audience) -> str:
     """What to do about it, with the facts filled in."""
     code = matter.code
@@ -227,5 +231,5 @@ def fix(matter: Matter, audience: Audience) -> str:
     if code in FIXES:
         return str(FIXES[code])
     if advice.known(code):
-        return clean(advice.advice(code, {**matter.data, "name": shown(matter.domain)}), FIX_LENGTH)
+        return clean(advice.advice(code, {**matter.data, "name": shown(matter.domain)}, READERS[audience]), FIX_LENGTH)
     return _("AutoSSL tries again by itself; the run's log says what it met.")
