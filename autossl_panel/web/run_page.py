@@ -12,7 +12,7 @@ from autossl_panel.autossl import runs as heart
 from autossl_panel.autossl.log import readers
 from autossl_panel.autossl.models import JobState, Run
 
-from . import access, run_data, run_table, shell
+from . import access, places, run_data, run_table, shell
 from .paging import paginate
 
 MOST_FAILURES = 20
@@ -41,6 +41,7 @@ def run(request: access.PanelRequest, pk: int) -> HttpResponse:
         if found.ended_at is None:
             sites = run_data.sites(run_data.followed(found, request.user, moment), request.user)
             context |= {"sites": sites, "cursor": cursor_of(sites, run_lines)}
+    context["way_back"] = places.way_back(request)
     return shell.page(request, "run.html", "logs", context, known=live_run)
 
 

@@ -66,6 +66,7 @@ def site(request: access.PanelRequest, pk: int) -> HttpResponse:
         "key": certificate_words.key(certificate) if certificate else "",
         "serial": certificate_words.serial(certificate) if certificate else "",
         "in_a_row": site_data.IN_A_ROW,
+        "list_url": places.listed(request, "certificates"),
         "may_check": found.host.state not in (SiteState.GONE, SiteState.OFF),
         "may_take_over": found.host.takeover or _is_anothers(certificate),
         "may_revoke": certificate is not None and certificate.ours and certificate.revoked_at is None,
@@ -89,7 +90,8 @@ def check(request: access.PanelRequest, pk: int) -> HttpResponse:
     """Run AutoSSL for the site's user, or land on the run that has the work before it."""
     host = _site(request.user, pk)
     run = runs.start(runs.user_scope(host.user.name), by=request.user, asked_from="panel", server=host.server)
-    return redirect("run", run.pk)
+    page = places.back(request, resolve_url("certificate", host.pk))
+    return redirect(places.leading_back(resolve_url("run", run.pk), page))
 
 
 @require_POST

@@ -198,7 +198,7 @@ def _ca_terms(data: Facts, _words: Words) -> str:
 def _ca_account(data: Facts, _words: Words) -> str:
     who = fact(data, "provider")
     what = _("%(who)s does not take orders of this account.") % {"who": who or _("The CA")}
-    return _told(data, what, _("Register again on the tab Providers, or choose another provider."))
+    return _told(data, what, _("“Refresh the registration” on the tab Providers, or choose another provider."))
 
 
 def _ca_eab(data: Facts, _words: Words) -> str:

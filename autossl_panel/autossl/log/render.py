@@ -130,7 +130,7 @@ def problem_told(problem: Mapping[str, Any], reader: Reader = Reader.ANYBODY) ->
 
 
 def line(row: LogLine, *, whole: bool = True, reader: Reader = Reader.ANYBODY) -> Line:
-    """A row as `reader` is shown it. Not `whole`: for people who are not root, without what names files of the server."""
+    """A row as `reader` sees it. Not `whole`: for people who are not root, without what names files of the server."""
     data = row.data if whole or row.event not in NAMES_FILES else {**row.data, "where": "", "text": ""}
     return Line(
         row.at,

@@ -156,7 +156,7 @@ FIXES: dict[str, "_StrPromise"] = {
         "Read and agree to the terms on the Providers tab, or: provider use NAME --agree-tos --register-only."
     ),
     "ca_eab": gettext_lazy("Ask the CA for new external account binding and give it on the Providers tab."),
-    "ca_account": gettext_lazy("Register anew on the Providers tab, or: provider register-anew NAME --agree-tos."),
+    "ca_account": gettext_lazy("“New account” on the Providers tab, or: provider register-anew NAME --agree-tos."),
     "profile_gone": gettext_lazy("Choose another profile, or none: provider profile NAME."),
     "ca_order": gettext_lazy("See what the CA says. AutoSSL tries again by itself."),
     "rate_limited": gettext_lazy("AutoSSL goes on when the CA lets it. A second provider in the list helps."),
