@@ -104,7 +104,7 @@ def test_while_paused_no_page_names_a_moment_and_a_run_says_that_it_was_held(as_
     )
     html = text(as_root, f"/runs/{held.pk}/")
     check(html)
-    assert "held: paused" in html
+    assert ", AutoSSL was paused" in html
     assert "what needed a certificate was held." in html
     assert '<span class="badge ok">' not in html
     assert '<span class="tag">paused</span>' in text(as_root, "/runs/")
