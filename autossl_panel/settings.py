@@ -216,6 +216,8 @@ MIDDLEWARE = [
     "autossl_panel.api.middleware.Calls",
     "autossl_panel.web.middleware.SignInAgain",
     "autossl_panel.web.middleware.InWords",
+    # Before what asks the database: PostgreSQL takes no NUL
+    "autossl_panel.web.nul.NoNul",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "autossl_panel.web.middleware.ComingFrom",
     "django.middleware.locale.LocaleMiddleware",

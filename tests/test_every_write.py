@@ -121,7 +121,7 @@ def paused(scene: Scene) -> Account:
     """The account in use, with a name that its CA has paused."""
     account = Account.objects.get(provider=scene.provider)
     values = {"kind": Kind.CONSECUTIVE, "subject": "amberfield.example", "blocked_until": scene.now}
-    Bucket.objects.create(provider=scene.provider, owner=f"a:{account.pk}", **values)
+    Bucket.objects.create(owner=f"a:{account.pk}", **values)
     return account
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from autossl_panel import sentences
 from autossl_panel.people import audit
 
+from . import limits
 from .models import Account, Provider, ProviderState
 
 SETTINGS = ("directory_url", "ca_bundle", "private_ca", "max_names")
@@ -92,6 +93,7 @@ def take_over(provider: Provider, draft: Mapping[str, Any]) -> Provider | None:
         return None
     if after.directory_url != row.directory_url:
         # An account of another CA: this one has to be registered with, and agreed to, first.
+        limits.leave(row)
         Account.objects.filter(provider=row).delete()
         row.active = False
     for name in (*SETTINGS, *BINDING):

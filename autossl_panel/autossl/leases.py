@@ -1,6 +1,7 @@
 """Rights that one holder has for a while, by the database's clock: to install on a server, to survey a run.
 
-Whoever dies loses them by not renewing. Nothing here knows what they are for.
+Whoever dies loses them by not renewing. That clock may be set back: none holds for longer than it was taken for.
+Nothing here knows what they are for.
 """
 
 import os
@@ -22,6 +23,10 @@ from .models import Lease
 
 # Seconds after which a lease that ran out is not even remembered
 FORGOTTEN_AFTER = 86_400.0
+# No work takes a lease for longer; pauses may
+LONGEST_WORK = 600.0
+# Who takes a lease of a name may do so for another time than its holder: what holds this much longer was not taken so
+SPARE = 120.0
 
 
 def new_holder() -> str:
@@ -60,21 +65,28 @@ def later(seconds: float) -> Combinable:
 
 
 def take(name: str, holder: str, seconds: float) -> bool:
-    """Take a lease that nobody holds, or that `holder` has already; True when it is ours for `seconds`."""
+    """Take a lease that nobody holds, or that `holder` has already; True when it is ours for `seconds`.
+
+    One that ends far later than it can have been taken for, because the clock was set back meanwhile, is left to its
+    holder, who may be at work, for `seconds` from now.
+    """
     free = Q(until__isnull=True) | Q(until__lt=Now()) | Q(holder=holder)
     mine = Lease.objects.filter(name=name)
     if mine.filter(free).update(holder=holder, until=later(seconds)):
         return True
     if (row := mine.first()) is not None:
-        return gone(row.holder) and bool(mine.filter(holder=row.holder).update(holder=holder, until=later(seconds)))
+        if gone(row.holder):
+            return bool(mine.filter(holder=row.holder).update(holder=holder, until=later(seconds)))
+        mine.filter(until__gt=later(max(2 * seconds, SPARE))).update(until=later(seconds))
+        return False
     # Another may make it in the same moment: the update decides between us.
     Lease.objects.bulk_create([Lease(name=name)], ignore_conflicts=True)
     return bool(mine.filter(free).update(holder=holder, until=later(seconds)))
 
 
 def held(name: str) -> bool:
-    """Whether somebody who is not surely dead holds a lease."""
-    row = Lease.objects.filter(name=name, until__gte=Now()).first()
+    """Whether somebody who is not surely dead holds a lease for its work."""
+    row = Lease.objects.filter(name=name, until__gte=Now(), until__lte=later(LONGEST_WORK)).first()
     return row is not None and not gone(row.holder)
 
 

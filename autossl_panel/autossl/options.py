@@ -21,6 +21,8 @@ from .models import NotifyLevel, Options, SecondFactorRule
 from .models.providers import KEY_TYPES
 
 MOST_ADDRESSES = 20
+# int() takes no text of any length
+LONGEST_NUMBER = 18
 
 
 class OptionProblem(ValueError):
@@ -174,7 +176,7 @@ def _why_not(item: str) -> str:
             _("“%(text)s” is not an IP address: the last number is above 255."),
         )
         for text, part in zip(texts, parts, strict=True):
-            if int(part) > 255:
+            if len(part) > LONGEST_NUMBER or int(part) > 255:
                 return text % {"text": item}
     return _("“%(text)s” is not an IP address.") % {"text": item}
 
@@ -258,7 +260,7 @@ def _time(field: str, value: Any) -> time:
 def _number(least: int, most: int, unit: str) -> Callable[[str, Any], int]:
     def read(field: str, value: Any) -> int:
         text = str(value).strip()
-        if not text.isdecimal() or not least <= int(text) <= most:
+        if not text.isdecimal() or len(text) > LONGEST_NUMBER or not least <= int(text) <= most:
             raise OptionProblem(field, str(NO_NUMBER[unit]) % {"text": value, "least": least, "most": most})
         return int(text)
 

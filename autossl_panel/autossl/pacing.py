@@ -71,14 +71,13 @@ class Pace:
 
     def __init__(
         self,
-        provider_id: int,
         owner: str,
         limit: Limit | None,
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._provider_id, self._owner = provider_id, owner
+        self._owner = owner
         self.limit = limit
         self._clock, self._sleep = clock, sleep
         self._lock = threading.Lock()
@@ -162,7 +161,7 @@ class Pace:
         mine = Bucket.objects.select_for_update(no_key=True).filter(owner=self._owner, kind=Kind.REQUESTS, subject="")
         row = mine.first()
         if row is None:
-            fresh = Bucket(provider_id=self._provider_id, owner=self._owner, kind=Kind.REQUESTS)
+            fresh = Bucket(owner=self._owner, kind=Kind.REQUESTS)
             Bucket.objects.bulk_create([fresh], ignore_conflicts=True)
             row = mine.get()
         return row
@@ -179,7 +178,7 @@ def pace(provider: Provider) -> Pace:
     with _paces_lock:
         known = _paces.get(owner)
         if known is None:
-            known = _paces[owner] = Pace(provider.pk, owner, limit)
+            known = _paces[owner] = Pace(owner, limit)
         known.limit = limit
     return known
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet, Value
-from django.db.models.functions import Concat, Now
+from django.db.models.functions import Concat
 from django.utils import timezone
 from django_q.tasks import async_task
 
@@ -15,7 +15,7 @@ from autossl_panel.hosting.models import HostingUser, Server
 from autossl_panel.people.models import AuditEntry, User
 
 from . import leases, runs
-from .models import Lease, Preview, PreviewSite, Run
+from .models import Preview, PreviewSite, Run
 
 # For so long the same question has the same answer, where nobody has changed anything
 FRESH = timedelta(minutes=1)
@@ -114,13 +114,13 @@ def lease(found: Preview) -> str:
 
 def ring_where_needed(server: Server, now: datetime) -> bool:
     """Ring again for previews that nobody is at; the task may have been lost with its worker."""
-    late = Preview.objects.filter(server=server, ended_at__isnull=True, asked_at__lt=now - LATE)
+    # What is ahead of now was before a clock was set back: how long is not known.
+    late = Q(asked_at__lt=now - LATE) | Q(asked_at__gt=now)
     rung = False
-    for found in late.order_by("pk"):
-        held = Lease.objects.filter(name=lease(found), until__gte=Now()).first()
-        if held is not None and not leases.gone(held.holder):
+    for found in Preview.objects.filter(late, server=server, ended_at__isnull=True).order_by("pk"):
+        if leases.held(lease(found)):
             continue
-        waits = Q(rung_at__isnull=True) | Q(rung_at__lt=now - RING_EVERY)
+        waits = Q(rung_at__isnull=True) | Q(rung_at__lt=now - RING_EVERY) | Q(rung_at__gt=now)
         if Preview.objects.filter(waits, pk=found.pk).update(rung_at=now):
             async_task(WORK, found.pk)
             rung = True

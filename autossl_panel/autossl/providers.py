@@ -15,7 +15,7 @@ from autossl_panel.hosting.models import Server, VirtualHost
 from autossl_panel.people import audit, taken
 from autossl_panel.people.models import User
 
-from . import directory_urls, drafts, log
+from . import directory_urls, drafts, limits, log
 from .models import Account, AccountStatus, Provider, ProviderChoice, ProviderState
 
 CHECK = "autossl_panel.autossl.tasks.check_provider"
@@ -100,6 +100,7 @@ def draft(wish: Draft, *, by: User | None, ring: bool = True, new: bool = False)
             provider.state, provider.problem, provider.draft = ProviderState.CHECKING, None, None
             if known is not None and known.directory_url != wish.directory_url:
                 # An account of another CA: this one has to be registered with, and agreed to, first.
+                limits.leave(known)
                 Account.objects.filter(provider=provider).delete()
                 provider.active = False
         provider.asked_at = timezone.now()
@@ -252,6 +253,7 @@ def remove(provider: Provider, *, by: User | None) -> None:
         raise ProviderProblem("provider", text % {"name": provider}, "orders")
     with transaction.atomic():
         audit.record(by, "provider:removed", provider.name, before=drafts.facts(provider))
+        limits.leave(provider)
         provider.delete()
 
 

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
-from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 from django_q.tasks import async_task
 
@@ -26,7 +25,6 @@ from .log.render import Line
 from .models import (
     Account,
     AccountStatus,
-    Lease,
     Level,
     Provider,
     ProviderState,
@@ -245,13 +243,12 @@ def lease(found: Rehearsal) -> str:
 
 def ring_where_needed(server: Server, now: datetime) -> bool:
     """Ring again for a rehearsal that nobody is at; the task may have been lost with its worker."""
-    found = Rehearsal.objects.filter(server=server, ended_at__isnull=True, asked_at__lt=now - LATE).first()
-    if found is None:
+    # What is ahead of now was before a clock was set back: how long is not known.
+    late = Q(asked_at__lt=now - LATE) | Q(asked_at__gt=now)
+    found = Rehearsal.objects.filter(late, server=server, ended_at__isnull=True).first()
+    if found is None or leases.held(lease(found)):
         return False
-    held = Lease.objects.filter(name=lease(found), until__gte=Now()).first()
-    if held is not None and not leases.gone(held.holder):
-        return False
-    waits = Q(rung_at__isnull=True) | Q(rung_at__lt=now - RING_EVERY)
+    waits = Q(rung_at__isnull=True) | Q(rung_at__lt=now - RING_EVERY) | Q(rung_at__gt=now)
     if not Rehearsal.objects.filter(waits, pk=found.pk).update(rung_at=now):
         return False
     async_task(WORK, found.pk)

@@ -1,6 +1,7 @@
 """Runs: started once, joined by whoever asks again, cancelled, ended when none of their jobs lives."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -26,6 +27,8 @@ DUE = "due"
 BY_PERSONS = ("panel", "command", "api")
 # Why a job or a site waits that a CA's limit holds
 LIMITED = "rate_limited"
+# Why work ended before its time: a person cancelled its run, or that could not go on, which nobody wished for
+CANCELLED, RUN_FAILED = "cancelled", "run_failed"
 # What queues the work; named, not imported, because tasks stand above runs.
 WORK = "autossl_panel.autossl.tasks.work"
 
@@ -91,7 +94,7 @@ def cancel(run: Run, *, by: User | None) -> bool:
         audit.record(by, "run:cancelled", run.scope, after={"run": run.pk})
         queued = Job.objects.filter(run=run, state=JobState.QUEUED)
         _leave_to_the_daily_check(run, queued, now)
-        queued.update(state=JobState.ENDED, outcome=JobOutcome.CANCELLED, outcome_reason="cancelled", ended_at=now)
+        queued.update(state=JobState.ENDED, outcome=JobOutcome.CANCELLED, outcome_reason=CANCELLED, ended_at=now)
     end_if_done(run.pk)
     return True
 
@@ -111,13 +114,13 @@ def hosts_of(run: Run) -> dict[str, Any]:
 
 def _leave_to_the_daily_check(run: Run, queued: QuerySet[Job], now: datetime) -> None:
     """Nobody wants now what a cancelled run had before it: else the sweep would begin it anew within a minute."""
-    VirtualHost.objects.filter(pk__in=queued.values("virtual_host")).update(next_at=None, next_reason="cancelled")
+    VirtualHost.objects.filter(pk__in=queued.values("virtual_host")).update(next_at=None, next_reason=CANCELLED)
     if run.surveyed_at is None:
         due = VirtualHost.objects.filter(**hosts_of(run)).filter(next_at__lte=now)
         at_work = Job.objects.filter(virtual_host=OuterRef("pk")).exclude(state=JobState.ENDED)
         ids = list(due.exclude(Exists(at_work)).values_list("pk", flat=True))
         for first in range(0, len(ids), 500):
-            VirtualHost.objects.filter(pk__in=ids[first : first + 500]).update(next_at=None, next_reason="cancelled")
+            VirtualHost.objects.filter(pk__in=ids[first : first + 500]).update(next_at=None, next_reason=CANCELLED)
 
 
 def end_if_done(run_id: int, *, now: datetime | None = None) -> bool:
@@ -150,19 +153,24 @@ def end_if_done(run_id: int, *, now: datetime | None = None) -> bool:
     return True
 
 
+# What a user's “last check” says first; “stopped” is what ended with a run that could not go on
+WORST_FIRST = ("failed", "deferred", "waiting", "stopped", "cancelled")
+
+
 def _note_last_checks(run: Run, now: datetime) -> None:
     """What the run did for each user it had jobs for, as the users' “last check”."""
     counts: dict[int, Counter[str]] = {}
     worst: dict[int, str] = {}
     rows = Job.objects.filter(run=run).values_list("user_id", "outcome", "action", "outcome_reason", "problem")
     for user_id, outcome, action, reason, problem in rows.iterator():
-        counts.setdefault(user_id, Counter())["renewed" if _renewed(outcome, action) else outcome] += 1
+        ended = "renewed" if _renewed(outcome, action) else "stopped" if reason == RUN_FAILED else outcome
+        counts.setdefault(user_id, Counter())[ended] += 1
         if outcome in (JobOutcome.FAILED, JobOutcome.DEFERRED, JobOutcome.WAITING):
             worst.setdefault(user_id, problem["code"] if problem else reason)
     alike: dict[tuple[str, str, int], list[int]] = {}
     worse = _worse_than_they_look(run)
     for user_id, counter in counts.items():
-        bad = next((name for name in ("failed", "deferred", "waiting", "cancelled") if counter[name]), "")
+        bad = next((name for name in WORST_FIRST if counter[name]), "")
         if not bad and user_id in worse:
             number, reason = worse[user_id]
             alike.setdefault(("check:kept", reason, number), []).append(user_id)
@@ -320,17 +328,25 @@ def _seconds_left(run: Run, found: Progress) -> int | None:
 
 
 def fail(run: Run, text: str) -> None:
-    """End a run that cannot go on: its queued jobs are cancelled, and it says why."""
+    """End a run that cannot go on: its queued jobs end with it, and it says why. What was due stays due."""
+    now = timezone.now()
     with transaction.atomic():
-        if not Run.objects.filter(pk=run.pk, ended_at__isnull=True).update(
-            problem={"code": "failed", "text": text}, cancelled_at=timezone.now()
-        ):
+        row = Run.objects.select_for_update().filter(pk=run.pk, ended_at__isnull=True).first()
+        if row is None:
             return
+        if row.cancelled_at is None:
+            row.problem, row.cancelled_at = {"code": "failed", "text": text}, now
+            row.save(update_fields=["problem", "cancelled_at"])
         log.for_run(run.pk).failure("run:failed", text=text)
         Job.objects.filter(run=run, state=JobState.QUEUED).update(
-            state=JobState.ENDED, outcome=JobOutcome.CANCELLED, outcome_reason="cancelled", ended_at=timezone.now()
+            state=JobState.ENDED, outcome=JobOutcome.CANCELLED, outcome_reason=why_stopped(row.problem), ended_at=now
         )
     end_if_done(run.pk)
+
+
+def why_stopped(problem: Mapping[str, Any] | None) -> str:
+    """Why the jobs of a run with this problem end before their time, once it has a `cancelled_at`."""
+    return RUN_FAILED if problem is not None and problem["code"] == "failed" else CANCELLED
 
 
 def is_hosting_user(server: Server, name: str) -> bool:

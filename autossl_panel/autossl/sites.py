@@ -1,7 +1,7 @@
 """Rows read into the frozen facts that `policy` decides over; set-based, for one site or for fifty thousand."""
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,6 +16,8 @@ from .models.providers import KEY_KINDS
 from .policies import Policies
 
 DEFECTS = ("expired", "revoked", "mismatch", "weak", "chain")
+# As they were read, or how they are read once the rows are
+Given = Policies | Callable[[], Policies]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ def policy_options(server: Server) -> Policies:
     return policies.read(server)
 
 
-def read_ids(ids: Iterable[int], options: Policies, now: datetime, *, serve_www: bool = True) -> dict[int, Site]:
+def read_ids(ids: Iterable[int], options: Given, now: datetime, *, serve_www: bool = True) -> dict[int, Site]:
     """The sites of these virtual hosts."""
     return read({"pk__in": list(ids)}, options, now, serve_www=serve_www, whole=True)
 
@@ -60,13 +62,17 @@ MOMENTS = ("retry_at", "held_until", "last_extend_at", "next_at", "expires_at")
 
 
 def read(
-    hosts: Mapping[str, Any], options: Policies, now: datetime, *, serve_www: bool, whole: bool = False
+    hosts: Mapping[str, Any], options: Given, now: datetime, *, serve_www: bool, whole: bool = False
 ) -> dict[int, Site]:
     """The sites of the virtual hosts that `hosts` (filters of VirtualHost) name, in the order of their users.
 
-    Passing verdicts are read only where `whole`: a survey needs none of them.
+    Passing verdicts are read only where `whole`: a survey needs none of them. Who writes what comes of it gives a
+    function as `options`: a change that made sites due is then seen, or their rows no longer say what was read.
     """
+    # First of all, with the moment that `standing.save` compares: what a site is decided with is not older than it.
     rows = _rows(hosts)
+    if not isinstance(options, Policies):
+        options = options()
     wishes = Wishes(options, _exclusions(rows), serve_www)
     gone = set() if hosts.get("gone_at__isnull") else _gone(hosts)
     # Only a site that was extended once is asked for its first hour

@@ -173,7 +173,8 @@ def save(found: Iterable[tuple[Site, Standing]], now: datetime) -> int:
         # One prepared statement: fifty thousand rows in a second, where bulk_update takes half a minute.
         with connection.cursor() as cursor:
             table = quote(VirtualHost._meta.db_table)
-            # A site that somebody made due since it was read (enabled, included again) stays due.
+            # A site that somebody made due since it was read (enabled, included again) stays due: what it was decided
+            # with was read after its row, so a change that is not seen there has changed the row.
             where = "id = %s AND next_at IS NOT DISTINCT FROM %s"
             cursor.executemany(f"UPDATE {table} SET {sets} WHERE {where}", rows)  # noqa: S608 (names of our own)
     return len(rows)
@@ -198,10 +199,9 @@ def _value(value: Any) -> Any:
 
 def show(server: Server, ids: Iterable[int], now: datetime) -> None:
     """Write how sites stand that were just found or changed; when they are looked at next stays as it is."""
-    options = policy_options(server)
     serve_www = option_rows.current(server).serve_www
     rows = []
-    for site in read_ids(ids, options, now, serve_www=serve_www).values():
+    for site in read_ids(ids, lambda: policy_options(server), now, serve_www=serve_www).values():
         found = of(site, policy.need(site.facts, site.options, now))
         rows.append((site, replace(found, next_at=site.row["next_at"], next_reason=site.row["next_reason"])))
     save(rows, now)
@@ -220,11 +220,10 @@ def record(
     `problems` are what went wrong beyond a name's own verdict; `reasons` why the next moment is what it is
     (“deferred” rather than “held back”).
     """
-    options = policy_options(server)
     serve_www = option_rows.current(server).serve_www
     problems, reasons = problems or {}, reasons or {}
     found = []
-    for pk, site in read_ids(ids, options, now, serve_www=serve_www).items():
+    for pk, site in read_ids(ids, lambda: policy_options(server), now, serve_www=serve_www).items():
         need = policy.need(site.facts, site.options, now)
         standing = of(site, need)
         found.append(

@@ -20,7 +20,7 @@ from autossl_panel.hosting.models import HostingUser, Server, VirtualHost
 from . import holds, inventory, leftovers, log, policy, quick, runs, sites, standing, turns
 from . import options as option_rows
 from .choosing import Outlook
-from .facts import GIVE_UP, Action, Need
+from .facts import GIVE_UP, Action, Need, PolicyOptions
 from .models import Job, Level, LogLine, Run, Verdict
 from .policies import Policies
 from .room import Room
@@ -57,7 +57,7 @@ def survey(run: Run, helper: Client, *, now: datetime | None = None) -> None:
         _tell_paused(writer, server)
         run.counts = {**run.counts, "paused": 1}
     with quick.no_garbage_collection():
-        _all_portions(run, writer, options, now)
+        _all_portions(run, writer, now, told=options.default.paused)
     _finish(run, run.problem, now)
 
 
@@ -115,19 +115,37 @@ def _finish(run: Run, problem: Mapping[str, Any] | None, now: datetime | None) -
     runs.end_if_done(run.pk, now=now)
 
 
-def _all_portions(run: Run, writer: log.Writer, options: Policies, moment: datetime | None) -> None:
+@dataclass(slots=True)
+class _Latest:
+    """The server's policies as they were read for the last portion: a survey takes long, and people change things."""
+
+    server: Server
+    policies: Policies = field(default_factory=lambda: Policies(PolicyOptions(provider=None)))
+
+    def __call__(self) -> Policies:
+        self.policies = sites.policy_options(self.server)
+        return self.policies
+
+
+def _all_portions(run: Run, writer: log.Writer, moment: datetime | None, *, told: bool) -> None:
+    """`told`: the log says already that AutoSSL is paused."""
     hosts = runs.hosts_of(run)
     ids = sorted(VirtualHost.objects.filter(**hosts).values_list("user_id", flat=True).distinct())
     names = dict(HostingUser.objects.filter(server_id=run.server_id).values_list("pk", "name"))
-    serve_www = option_rows.current(run.server).serve_www
-    outlook = Outlook(options, Room(options.accounts), serve_www=serve_www)
+    latest, room = _Latest(run.server), Room({})
     start = run.counts.get("surveyed_to", 0)
     ids = [pk for pk in ids if pk > start]
     for first in range(0, len(ids), PORTION):
         part = ids[first : first + PORTION]
         now = moment or timezone.now()
         between = {**hosts, "user_id__gte": part[0], "user_id__lte": part[-1]}
-        found = sites.read(between, options, now, serve_www=serve_www)
+        serve_www = option_rows.current(run.server).serve_www
+        found = sites.read(between, latest, now, serve_www=serve_www)
+        room.accounts = latest.policies.accounts
+        outlook = Outlook(latest.policies, room, serve_www=serve_www)
+        if latest.policies.default.paused and not told:
+            _tell_paused(writer, run.server)
+            told = True
         with transaction.atomic():
             # With the row locked: a run that is cancelled in this moment has no jobs after its end.
             if not Run.objects.select_for_update().filter(pk=run.pk, cancelled_at__isnull=True).exists():

@@ -3,7 +3,7 @@
 import logging
 from datetime import datetime, timedelta
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from autossl_panel.helper.client import Client, HelperGone, HelperProblem
@@ -12,6 +12,7 @@ from autossl_panel.hosting.models import Server, VirtualHost
 from autossl_panel.people import audit, sessions
 
 from . import (
+    certain,
     helpers,
     inventory,
     jobs,
@@ -65,7 +66,7 @@ def sweep(server: Server, *, now: datetime | None = None) -> bool:
     jobs.ring_where_needed(server)
     preview.ring_where_needed(server, now)
     rehearsal.ring_where_needed(server, now)
-    _forget(server, now)
+    _forget(server, certain.moment(server, now))
     measuring.measure(server, now)
     limits.prune(now=now)
     try:
@@ -124,7 +125,10 @@ def _start_daily(server: Server, now: datetime) -> bool:
         # A panel that is set up in the afternoon begins with the next day; its new sites are checked anyway.
         Options.objects.filter(pk=row.pk, daily_done_on__isnull=True).update(daily_done_on=day)
         return False
-    if not Options.objects.filter(pk=row.pk, daily_done_on__lt=day).update(daily_done_on=day):
+    # Done on a day to come: the clock ran ahead then. Not compared with `day`, which is yesterday where the minute of a
+    # check that was made today has been moved to later.
+    not_done = Q(daily_done_on__lt=day) | Q(daily_done_on__gt=now.date())
+    if not Options.objects.filter(not_done, pk=row.pk).update(daily_done_on=day):
         return False
     runs.start(runs.ALL, by=None, asked_from="schedule", server=server, now=now)
     return True
@@ -134,6 +138,10 @@ def _start_due(server: Server, now: datetime) -> None:
     """Start a run for the sites whose moment has come and that nobody works on; none while AutoSSL is paused."""
     if providers.active(server) is None or option_rows.current(server).paused_at is not None:
         return
+    # Judged while AutoSSL was paused, and written after it had gone on: nobody else would look at these.
+    paused = VirtualHost.objects.filter(server=server, next_reason="paused", next_at__isnull=True)
+    if paused.exists():
+        hosting_users.make_due(paused, now)
     _heed_cancelling(server, now)
     live = Job.objects.filter(virtual_host=OuterRef("pk")).exclude(state=JobState.ENDED)
     due = VirtualHost.objects.filter(server=server, gone_at__isnull=True, next_at__lte=now).exclude(Exists(live))
@@ -155,10 +163,14 @@ def _heed_clock(server: Server, now: datetime) -> None:
 def _heed_cancelling(server: Server, now: datetime) -> None:
     """Sites whose work a person cancelled wait for the next daily check, unless something new came up since."""
     cancelled = Job.objects.filter(
-        virtual_host=OuterRef("pk"), outcome=JobOutcome.CANCELLED, ended_at__gte=OuterRef("next_at")
+        virtual_host=OuterRef("pk"),
+        outcome=JobOutcome.CANCELLED,
+        # Not what ended with a run that could not go on
+        outcome_reason=runs.CANCELLED,
+        ended_at__gte=OuterRef("next_at"),
     )
     due = VirtualHost.objects.filter(server=server, next_at__lte=now)
-    due.filter(Exists(cancelled)).update(next_at=None, next_reason="cancelled")
+    due.filter(Exists(cancelled)).update(next_at=None, next_reason=runs.CANCELLED)
 
 
 def _prune(server: Server, helper: Client) -> None:
@@ -172,7 +184,7 @@ def _prune(server: Server, helper: Client) -> None:
 
 def _forget(server: Server, now: datetime) -> None:
     """Remove what has been kept long enough: runs with their log, previews, sessions that ran out, old entries of the
-    trail.
+    trail. `now` has certainly come.
     """
     sessions.forget(now)
     leases.forget()

@@ -198,8 +198,3 @@ PRESETS: tuple[Preset, ...] = (
 def preset(slug: str) -> Preset | None:
     """The preset of that slug, or None."""
     return next((known for known in PRESETS if known.slug == slug), None)
-
-
-def preset_at(directory_url: str) -> Preset | None:
-    """The preset of the CA whose directory this is, whatever an admin calls it."""
-    return next((known for known in PRESETS if known.directory_url == directory_url), None)

@@ -16,7 +16,10 @@ from autossl_panel.people.sign_in import SignInProblem
 def following(request: HttpRequest) -> str:
     """The page to go on to: the one that was asked for, if it is ours, else the first."""
     wanted = request.POST.get("next") or request.GET.get("next") or ""
-    if url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure()):
+    # Without a slash it could be the name of a page, not its address
+    if "/" in wanted and url_has_allowed_host_and_scheme(
+        wanted, {request.get_host()}, require_https=request.is_secure()
+    ):
         return wanted
     return resolve_url(settings.LOGIN_REDIRECT_URL)
 

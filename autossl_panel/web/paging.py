@@ -62,4 +62,4 @@ def paginate(
 
 def _size(request: PanelRequest) -> int:
     asked = request.GET.get("size", "")
-    return int(asked) if asked.isdecimal() and int(asked) in SIZES else SIZES[0]
+    return next((size for size in SIZES if str(size) == asked), SIZES[0])

@@ -9,6 +9,7 @@ from django.db.models import Count, Q, QuerySet
 from autossl_panel.autossl.models import ProviderChoice
 from autossl_panel.hosting.models import HostingUser
 
+from . import picking
 from .access import PanelRequest
 from .user_table import Choice
 
@@ -39,7 +40,7 @@ class Filter:
         return cls(
             q=query.get("q", "").strip()[:253],
             state=state if state in STATES else "",
-            feature_list=query.get("list", "") if query.get("list", "").isdecimal() else "",
+            feature_list="".join(map(str, picking.ids([query.get("list", "")]))),
             owner=query.get("owner", "")[:64],
             sort=sort if sort.removeprefix("-") in SORTS else "name",
         )
@@ -63,7 +64,7 @@ def narrowed(users: QuerySet[HostingUser], wish: Filter) -> QuerySet[HostingUser
     if wish.q:
         text = Q(name__icontains=wish.q) | Q(login__username__icontains=wish.q) | Q(email__icontains=wish.q)
         users = users.filter(text)
-    if wish.feature_list and len(wish.feature_list) < 19:
+    if wish.feature_list:
         users = users.filter(feature_list_id=int(wish.feature_list))
     if wish.owner:
         users = users.filter(owner__isnull=True) if wish.owner == ROOT else users.filter(owner__username=wish.owner)

@@ -70,5 +70,5 @@ def after(request: PanelRequest) -> str:
 
 
 def ids(texts: Iterable[str]) -> list[int]:
-    """The numbers among what a form or an address says."""
+    """The numbers among what a form or an address says, but for those that are too large for a row's."""
     return [int(text) for text in texts if text.isdecimal() and len(text) < 19]

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.http import HttpResponse
 from django.shortcuts import redirect
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
@@ -15,7 +14,7 @@ from autossl_panel.people import persons, zones
 from autossl_panel.people.models import User
 from autossl_panel.people.persons import PersonProblem
 
-from . import access, messages, requirement, shell
+from . import access, messages, places, requirement, shell
 from .middleware import ZONE_COOKIE
 
 CONTINENTS = {
@@ -78,7 +77,7 @@ def preferences(request: access.PanelRequest) -> HttpResponse:
 
 def _saved(request: access.PanelRequest) -> HttpResponse:
     following = request.POST.get("next", "")
-    if url_has_allowed_host_and_scheme(following, {request.get_host()}, require_https=request.is_secure()):
+    if places.is_local(following):
         return redirect(following)
     messages.ok(request, _("Your preferences are saved."))
     return redirect("preferences")

@@ -12,7 +12,7 @@ from autossl_panel.autossl import runs as heart
 from autossl_panel.autossl.log import readers
 from autossl_panel.autossl.models import JobState, Run
 
-from . import access, places, run_data, run_table, shell
+from . import access, picking, places, run_data, run_table, shell
 from .paging import paginate
 
 MOST_FAILURES = 20
@@ -174,6 +174,7 @@ def read_cursor(text: str) -> dict[int, int]:
     found = {}
     for piece in text.split(",")[: 2 * run_data.FOLLOWED]:
         job, _colon, seq = piece.partition(":")
-        if job.isdecimal() and seq.isdecimal() and len(piece) < 30:
-            found[int(job)] = int(seq)
+        numbers = picking.ids((job, seq))
+        if len(numbers) == 2:
+            found[numbers[0]] = numbers[1]
     return found

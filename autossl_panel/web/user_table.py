@@ -15,7 +15,7 @@ from autossl_panel.hosting import name_search, visible
 from autossl_panel.hosting.models import Domain, HostingUser, Setting, Severity, SiteState, VirtualHost
 from autossl_panel.people.models import User
 
-from . import site_table
+from . import picking, site_table
 from .access import PanelRequest
 
 STATE_FILTERS = ("enabled", "disabled", "problems", "expiring")
@@ -26,6 +26,7 @@ RESULT_ICONS = {
     "check:failed": ("bad", "is-bad"),
     "check:deferred": ("clock", "is-warn"),
     "check:waiting": ("clock", "is-warn"),
+    "check:stopped": ("warn", "is-warn"),
     "check:cancelled": ("warn", "is-warn"),
     "check:skipped": ("off", "dim"),
     "check:kept": ("warn", "is-warn"),
@@ -53,7 +54,7 @@ class Filter:
         return cls(
             q=query.get("q", "").strip()[:253],
             state=state if state in STATE_FILTERS else "",
-            feature_list=query.get("list", "") if query.get("list", "").isdecimal() else "",
+            feature_list="".join(map(str, picking.ids([query.get("list", "")]))),
             owner=query.get("owner", "") if request.user.is_root else "",
             sort=sort if sort.removeprefix("-") in ("name", "sites", "checked") else "name",
         )

@@ -5,6 +5,8 @@ import pytest
 from autossl_panel.autossl import providers, rehearsal
 from autossl_panel.autossl.models import Provider, ProviderState
 from autossl_panel.autossl.providers import Draft, ProviderProblem
+from autossl_panel.autossl.registration.directories import preset_at
+from autossl_panel.ca.presets import preset
 from autossl_panel.hosting.models import Server
 
 IN_USE = "https://ca.example/dir"
@@ -50,3 +52,16 @@ def test_what_nobody_orders_from_can_be_rehearsed_at(used: Provider) -> None:
     providers.draft(Draft("other", "https://other.example/dir"), by=None, ring=False)
     rehearsal.set_directory(used, "https://other.example/dir", by=None)
     assert rehearsal.directory_of(used) == "https://other.example/dir"
+
+
+@pytest.mark.parametrize(
+    ("url", "slug"),
+    [
+        ("https://acme-v02.api.letsencrypt.org/directory", "letsencrypt"),
+        ("https://ACME-V02.api.letsencrypt.org:443/directory", "letsencrypt"),
+        ("https://acme-staging-v02.api.letsencrypt.org/directory", "letsencrypt-staging"),
+        ("https://ca.example/directory", None),
+    ],
+)
+def test_a_ca_has_its_published_limits_however_its_directory_is_written(url: str, slug: str | None) -> None:
+    assert preset_at(url) == (slug and preset(slug))

@@ -11,11 +11,11 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from autossl_panel.autossl import jobs, options, orders, runs
-from autossl_panel.autossl.jobs import claims
+from autossl_panel.autossl import jobs, leases, options, orders, quick, runs, standing
+from autossl_panel.autossl.jobs import claims, proving
 from autossl_panel.autossl.jobs.installing import Installer
 from autossl_panel.autossl.jobs.work import Bench
-from autossl_panel.autossl.models import Job, JobOutcome, JobState, LogLine, Order, Phase, Provider, Run
+from autossl_panel.autossl.models import Job, JobOutcome, JobState, Lease, LogLine, Order, Phase, Provider, Run, Slot
 from autossl_panel.helper.client import Client
 from autossl_panel.hosting.models import HostingUser, Server, VirtualHost
 from autossl_panel.people.models import User
@@ -217,6 +217,28 @@ def test_a_cancelled_site_is_left_to_the_daily_check(server: Server, queue: Call
     assert (host.next_at, host.retry_at) == (None, None)
 
 
+def test_what_is_in_hand_of_a_run_that_could_not_go_on_stays_due(
+    server: Server, queue: Callable[..., Job], run: Run
+) -> None:
+    bench = Bench(server, Client("/nowhere"), "a")
+    queue("a.example")
+    due = timezone.now() - timedelta(hours=1)
+    VirtualHost.objects.update(next_at=due, next_reason="renew")
+    [one] = jobs.claim(server, "a", 1)
+    runs.fail(run, "the helper does not answer")
+    bench.look_for_cancelled()
+    assert proving.begin(bench, [one], timezone.now()) == []
+    ending = bench.ended.get_nowait()
+    assert ending is not None
+    jobs.finish(server, [ending])
+    host, job = VirtualHost.objects.get(), Job.objects.get()
+    assert (job.outcome, job.outcome_reason) == (JobOutcome.CANCELLED, "run_failed")
+    assert (host.next_at, host.next_reason) == (due, "renew")
+    run.refresh_from_db()
+    assert run.ended_at is not None
+    assert "job:stopped" in LogLine.objects.values_list("event", flat=True)
+
+
 def test_the_moment_that_the_ca_gave_holds_the_site(server: Server, queue: Callable[..., Job]) -> None:
     queue("a.example")
     [one] = jobs.claim(server, "a", 1)
@@ -250,6 +272,32 @@ def test_what_ends_of_a_pause_that_is_over_by_then_is_due_at_once_and_climbs_no_
     host = VirtualHost.objects.get()
     assert (host.next_at, host.next_reason) == (now, "changed"), "the same that it is given where it was held by then"
     assert (host.attempts, host.retry_at) == (2, None)
+
+
+@pytest.mark.parametrize("by_a_job", [True, False])
+def test_autossl_that_goes_on_while_the_end_of_a_job_is_written_leaves_no_site_paused(
+    server: Server, queue: Callable[..., Job], monkeypatch: pytest.MonkeyPatch, by_a_job: bool
+) -> None:
+    job = queue("a.example")
+    now = datetime.now(UTC)
+    [one] = jobs.claim(server, "a", 1)
+    options.pause(server, by=None, now=now)
+    real = quick.rows
+
+    def rows(query: Any) -> list[tuple[Any, ...]]:
+        found = list(real(query))
+        # It misses this site, which nothing calls paused yet.
+        options.resume(server, by=None, now=now)
+        return found
+
+    monkeypatch.setattr(quick, "rows", rows)
+    if by_a_job:
+        jobs.finish(server, [jobs.Ending(one, one.job, JobOutcome.FAILED, "ca_unreachable")], now=now)
+    else:
+        standing.record(server, [job.virtual_host_id], now)
+    host = VirtualHost.objects.get()
+    assert host.next_at is not None
+    assert host.next_reason == ("ca_unreachable" if by_a_job else "missing")
 
 
 def test_what_ends_of_a_pause_that_lasts_is_made_due_when_that_ends(server: Server, queue: Callable[..., Job]) -> None:
@@ -291,6 +339,19 @@ def test_the_bell_is_rung_again_only_where_nobody_is_at_the_work(server: Server,
     queue("a.example")
     assert jobs.ring_where_needed(server)
     assert not jobs.ring_where_needed(server), "it was rung a moment ago"
+    Slot.objects.update(rung_at=leases.later(8 * 3600))
+    assert jobs.ring_where_needed(server), "by a clock that was set back since"
+    assert not jobs.ring_where_needed(server)
+
+
+def test_a_run_that_began_before_the_clock_was_set_back_is_rung_for(server: Server) -> None:
+    run = runs.start(runs.ALL, by=None, asked_from="schedule", server=server)
+    assert not jobs.ring_where_needed(server), "its task may only be late"
+    Run.objects.filter(pk=run.pk).update(started_at=leases.later(8 * 3600))
+    leases.take(f"survey:{run.pk}", leases.new_holder(), 30)
+    assert not jobs.ring_where_needed(server), "somebody is at it"
+    leases.take(f"survey:{run.pk}", Lease.objects.get().holder, 8 * 3600)
+    assert jobs.ring_where_needed(server)
 
 
 def test_a_run_whose_last_worker_died_before_it_could_end_it_is_ended(

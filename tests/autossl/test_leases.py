@@ -32,6 +32,45 @@ def test_a_lease_that_ran_out_is_anybodys_and_cannot_be_renewed() -> None:
 
 
 @pytest.mark.django_db
+def test_of_a_clock_that_is_set_back_no_lease_lasts_longer_than_it_was_taken_for() -> None:
+    living = leases.new_holder()
+    assert leases.take("sweep:1", living, 8 * 3600), "taken for a minute while the clock was eight hours ahead"
+    assert not leases.take("sweep:1", "b", 50), "its holder may be at work"
+    assert Lease.objects.filter(name="sweep:1", holder=living, until__lte=leases.later(50)).exists()
+    leases.take("sweep:2", living, 8 * 3600)
+    assert not leases.take("sweep:2", "b", -1), "not in the moment when it is seen"
+    assert leases.take("sweep:2", "b", 50), "but when what it may last is over"
+    assert not leases.renew("sweep:2", living, 50), "and it is no longer its holder's"
+
+
+@pytest.mark.django_db
+def test_who_works_under_a_lease_keeps_it_when_the_clock_is_set_back() -> None:
+    with leases.kept("install:1", "a", 60) as ours:
+        assert ours
+        Lease.objects.update(until=leases.later(8 * 3600))
+        assert not leases.take("install:1", "b", 60)
+        assert leases.renew("install:1", "a", 60)
+        Lease.objects.update(until=leases.later(8 * 3600))
+        assert leases.renew("install:1", "a", 60), "also before anybody else wants it"
+        assert Lease.objects.filter(until__lte=leases.later(60)).exists()
+
+
+@pytest.mark.django_db
+def test_other_lengths_of_the_same_lease_are_no_clock_set_back() -> None:
+    assert leases.take("install:1", "a", 60)
+    assert not leases.take("install:1", "b", 1)
+    assert Lease.objects.filter(until__gt=leases.later(30)).exists()
+
+
+@pytest.mark.django_db
+def test_nobody_is_at_work_under_a_lease_that_lasts_far_too_long() -> None:
+    assert leases.take("survey:1", leases.new_holder(), 30)
+    assert leases.held("survey:1")
+    Lease.objects.update(until=leases.later(8 * 3600))
+    assert not leases.held("survey:1")
+
+
+@pytest.mark.django_db
 def test_what_nobody_holds_is_forgotten_and_can_be_taken_anew() -> None:
     for number in range(3):
         with leases.kept(f"survey:{number}", "a", 30):

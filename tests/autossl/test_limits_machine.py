@@ -13,14 +13,15 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 from hypothesis import HealthCheck, settings
-from hypothesis.stateful import run_state_machine_as_test
+from hypothesis import strategies as st
+from hypothesis.stateful import rule, run_state_machine_as_test
 
 from autossl_panel.autossl import limits
 from autossl_panel.autossl.ledger import Limit, OrderKind, Wish, order
 from autossl_panel.autossl.limits import Permit, Wait
 from autossl_panel.autossl.models import Account, Bucket, Provider
 from autossl_panel.simulation.oracle import Authority, Counted, Gcra, Meter, Refusal, Sliding
-from tests.autossl.ledger_world import PUBLISHED, Machine, Store, Told
+from tests.autossl.ledger_world import DAY, HOUR, PUBLISHED, Machine, Store, Told
 from tests.autossl.limits_rows import again
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -117,6 +118,11 @@ def test_no_refusal_ever(
     class OverRows(Machine):
         def store_of(self, limits: list[Limit]) -> Store:
             return Rows(provider, limits)
+
+        @rule(step=st.sampled_from([0, 3 * HOUR, 8 * DAY, -HOUR]))
+        def forget(self, step: float) -> None:
+            """A sweep, by a host's clock that may be set wrong; no worker goes by it."""
+            limits.prune(now=_moment(self.world.now + step))
 
     OverRows.meter, OverRows.counted, OverRows.published = meter, counted, PUBLISHED[published]
     run_state_machine_as_test(OverRows, settings=_few())

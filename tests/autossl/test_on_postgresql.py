@@ -40,7 +40,13 @@ AGAIN = [
 ]
 
 
-LIMITS = ["test_limits.py", "test_limits_stamps.py", "test_limits_machine.py", "test_pacing.py"]
+LIMITS = [
+    "test_limits.py",
+    "test_limits_directories.py",
+    "test_limits_stamps.py",
+    "test_limits_machine.py",
+    "test_pacing.py",
+]
 
 
 @pytest.mark.parametrize(("database", "names"), [("again", AGAIN), ("limits", LIMITS)], ids=["again", "limits"])

@@ -30,7 +30,7 @@ def _no_stops():
 
 def new_pace(provider: Provider, limit: Limit | None = LIMIT) -> pacing.Pace:
     """A gate as another process would have it."""
-    return pacing.Pace(provider.pk, rows.shared_owner(provider), limit)
+    return pacing.Pace(rows.shared_owner(provider), limit)
 
 
 def test_the_ca_has_nothing_to_refuse_whichever_process_sends(provider):
@@ -158,14 +158,14 @@ def test_a_short_refusal_is_waited_for(provider):
         stops._stops.clear()
 
     stops.stop(rows.shared_owner(provider), 2.0)
-    pacing.Pace(provider.pk, rows.shared_owner(provider), None, sleep=sleep)("order")
+    pacing.Pace(rows.shared_owner(provider), None, sleep=sleep)("order")
     assert [1.5 < seconds <= 2.0 for seconds in slept] == [True]
 
 
 def test_a_database_clock_that_was_set_back_stops_nobody_for_longer_than_a_window(provider):
     now = datetime.now(UTC).timestamp()
     Bucket.objects.create(
-        provider=provider, owner=rows.shared_owner(provider), kind="requests", mark=now + 3600,
+        owner=rows.shared_owner(provider), kind="requests", mark=now + 3600,
         entries=[[now + 3600, 16]], used=16,
     )  # fmt: skip
     slept: list[float] = []
@@ -174,7 +174,7 @@ def test_a_database_clock_that_was_set_back_stops_nobody_for_longer_than_a_windo
         slept.append(seconds)
         time.sleep(seconds)
 
-    pacing.Pace(provider.pk, rows.shared_owner(provider), LIMIT, sleep=sleep)("order")
+    pacing.Pace(rows.shared_owner(provider), LIMIT, sleep=sleep)("order")
     assert 0 < sum(slept) <= LIMIT.span + 1
 
 

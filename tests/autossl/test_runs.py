@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 from django_q.models import OrmQ
 
-from autossl_panel.autossl import runs
+from autossl_panel.autossl import log, runs
 from autossl_panel.autossl.models import Job, JobOutcome, JobState, LogLine, Run
 from autossl_panel.hosting.models import HostingUser
 from autossl_panel.people.models import Role, User
@@ -121,7 +121,21 @@ def test_a_run_that_cannot_go_on_says_why(server, make_user, make_site):
     queued.refresh_from_db()
     assert isinstance(run.ended_at, datetime)
     assert run.problem["text"] == "the helper does not answer"
-    assert queued.outcome == JobOutcome.CANCELLED
+    assert (queued.outcome, queued.outcome_reason) == (JobOutcome.CANCELLED, "run_failed")
+    last = HostingUser.objects.get().last_check
+    assert log.render(last["event"], last["data"]) == "1 stopped: the run could not go on"
+
+
+def test_a_run_that_a_person_cancelled_before_it_could_not_go_on_stays_cancelled(server, make_user, make_site):
+    run = runs.start(runs.ALL, by=None, asked_from="command")
+    at_work = job(run, make_site(make_user("amber"), "amber.example"), state=JobState.RUNNING)
+    runs.cancel(run, by=None)
+    Job.objects.update(state=JobState.QUEUED)
+    runs.fail(run, "the helper does not answer")
+    run.refresh_from_db()
+    at_work.refresh_from_db()
+    assert (run.problem, at_work.outcome_reason) == (None, "cancelled")
+    assert run.ended_at is not None
 
 
 def test_a_cancelled_run_that_still_finishes_does_not_hold_up_the_next(server, make_user, make_site):

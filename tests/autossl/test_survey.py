@@ -4,13 +4,13 @@ from datetime import timedelta
 
 import pytest
 
-from autossl_panel.autossl import log, options, runs, sites, survey, verdicts
+from autossl_panel.autossl import log, options, quick, runs, sites, survey, verdicts
 from autossl_panel.autossl.jobs import claims
 from autossl_panel.autossl.models import Job, JobState, LogLine, Order, Outcome, Provider, Run, Verdict
 from autossl_panel.helper.client import HelperGone
 from autossl_panel.helper.protocol import ConfigurationFault, InventoryAnswer
-from autossl_panel.hosting import users
-from autossl_panel.hosting.models import HostingUser, Setting, SiteState, VirtualHost
+from autossl_panel.hosting import exclusion_patterns, users
+from autossl_panel.hosting.models import ExclusionPattern, HostingUser, Setting, SiteState, VirtualHost
 
 pytestmark = pytest.mark.django_db
 
@@ -316,6 +316,74 @@ def test_a_site_that_is_made_due_while_it_is_looked_at_stays_due(provider, make_
     surveyed()
     host.refresh_from_db()
     assert (host.next_at, host.next_reason) == (now, "changed")
+
+
+@pytest.mark.parametrize("after", [0, 1, 2], ids=["before all", "after the rows", "after the patterns"])
+def test_a_pattern_that_is_removed_while_its_sites_are_looked_at_leaves_none_behind(
+    provider, root, make_user, make_site, server, monkeypatch, now, after
+):
+    host = make_site(make_user("amber"), "new.example")
+    pattern = exclusion_patterns.add_pattern("*.example", exclusion_patterns.Level(server), by=root, now=now)
+    later = now + timedelta(seconds=1)
+    between(monkeypatch, after, lambda: exclusion_patterns.remove_pattern(pattern, by=root, now=later))
+    surveyed()
+    host.refresh_from_db()
+    assert not ExclusionPattern.objects.exists()
+    assert (host.next_at, host.next_reason) == (later, "changed")
+
+
+def between(monkeypatch, after, act):
+    """Do something once `after` readings of rows are made."""
+    real, made = quick.rows, []
+
+    def rows(query):
+        if len(made) == after:
+            made.append(act())
+        found = list(real(query))
+        made.append(None)
+        if len(made) == after:
+            made.append(act())
+        return found
+
+    monkeypatch.setattr(quick, "rows", rows)
+
+
+def test_what_a_person_changes_during_a_survey_holds_from_the_next_portion_on(
+    provider, root, make_user, make_site, server, monkeypatch, now
+):
+    first, second = make_site(make_user("amber"), "amber.example"), make_site(make_user("birch"), "birch.example")
+    options.pause(server, by=root, now=now)
+    monkeypatch.setattr(survey, "PORTION", 1)
+    decide, later = survey._Portion.decide, now + timedelta(seconds=1)
+
+    def then_go_on(portion, found):
+        decide(portion, found)
+        options.resume(server, by=root, now=later)
+
+    monkeypatch.setattr(survey._Portion, "decide", then_go_on)
+    run = surveyed()
+    assert [job.virtual_host_id for job in Job.objects.all()] == [second.pk]
+    first.refresh_from_db()
+    assert (first.next_at, first.next_reason) == (later, "changed")
+    assert events(run).count("run:paused") == 1
+
+
+def test_a_survey_in_which_autossl_is_paused_says_so_once(
+    provider, root, make_user, make_site, server, monkeypatch, now
+):
+    hosts = [make_site(make_user(name), f"{name}.example") for name in ("amber", "birch", "cedar")]
+    monkeypatch.setattr(survey, "PORTION", 1)
+    decide = survey._Portion.decide
+
+    def then_pause(portion, found):
+        decide(portion, found)
+        options.pause(server, by=root, now=now)
+
+    monkeypatch.setattr(survey._Portion, "decide", then_pause)
+    run = surveyed()
+    assert [job.virtual_host_id for job in Job.objects.all()] == [hosts[0].pk]
+    said = events(run)
+    assert (said.count("run:paused"), said.index("run:paused")) == (1, said.index("user:begins") + 1)
 
 
 def test_a_user_whose_certificate_from_elsewhere_expired_is_not_told_that_all_is_well(

@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone
 from django_q.models import OrmQ
 
-from autossl_panel.autossl import options, registration, runs, sweep, tasks
+from autossl_panel.autossl import certain, leases, options, registration, runs, sweep, tasks
 from autossl_panel.autossl.ledger import Kind
 from autossl_panel.autossl.models import (
     Account,
@@ -24,6 +24,7 @@ from autossl_panel.autossl.models import (
     Options,
     Order,
     Provider,
+    ProviderState,
     Run,
 )
 from autossl_panel.hosting.models import Server, Setting, VirtualHost
@@ -58,6 +59,17 @@ def host(provider: Provider, make_user: Make, make_site: Make) -> VirtualHost:
 def test_it_is_made_once_a_minute_whoever_asks(server: Server) -> None:
     assert sweep.sweep(server, now=NOON)
     assert not sweep.sweep(server, now=NOON)
+
+
+def test_it_is_made_within_a_minute_after_the_clock_is_set_back(server: Server) -> None:
+    assert sweep.sweep(server, now=NOON)
+    ahead = Lease.objects.filter(name__in=[sweep.sweep_lease(server), f"lists:{server.pk}"])
+    assert ahead.update(until=leases.later(8 * 3600)) == 2, "taken by a clock that was eight hours ahead"
+    assert not sweep.sweep(server, now=NOON)
+    assert Lease.objects.filter(name=sweep.sweep_lease(server), until__lte=leases.later(sweep.PAUSE)).exists()
+    Lease.objects.filter(name=sweep.sweep_lease(server)).update(until=leases.later(-1))
+    assert sweep.sweep(server, now=NOON)
+    assert not ahead.filter(until__gt=leases.later(sweep.LISTS_EVERY)).exists()
 
 
 def test_what_breaks_at_one_ca_is_told_and_stops_no_other_part(
@@ -112,6 +124,25 @@ def test_what_a_person_cancelled_does_not_begin_again_a_minute_later(server: Ser
     assert host.next_at is None
     VirtualHost.objects.update(next_at=NOON + timedelta(minutes=2))
     assert swept(server, NOON + timedelta(minutes=3)) == [runs.DUE], "its configuration changed since"
+
+
+def test_what_a_run_that_could_not_go_on_had_before_it_is_tried_again_with_the_next_sweep(
+    server: Server, host: VirtualHost
+) -> None:
+    """At the pace of sweeps, however often it fails."""
+    for minute in range(3):
+        now = NOON + timedelta(minutes=minute)
+        assert swept(server, now) == [runs.DUE]
+        run = Run.objects.get(ended_at=None)
+        Job.objects.create(
+            run=run, server=server, virtual_host=host, user=host.user, action="new", reason="missing", job_class=1,
+            queued_at=now, state=JobState.QUEUED,
+        )  # fmt: skip
+        runs.fail(run, "the helper does not answer")
+        Job.objects.update(ended_at=now)
+        assert not sweep.sweep(server, now=now), "one was made in this minute"
+        host.refresh_from_db()
+        assert host.next_at == NOON - timedelta(minutes=1)
 
 
 @pytest.mark.parametrize(
@@ -196,6 +227,16 @@ def test_while_paused_nothing_is_started_but_the_daily_look(server: Server, host
     assert swept(server) == [runs.DUE]
 
 
+def test_what_was_found_paused_and_written_after_autossl_went_on_is_due(server: Server, host: VirtualHost) -> None:
+    """A survey or a job that ends reads that AutoSSL is paused, and writes so when what was held is due already."""
+    options.pause(server, by=None, now=NOON)
+    options.resume(server, by=None, now=NOON)
+    VirtualHost.objects.update(next_at=None, next_reason="paused")
+    assert swept(server) == [runs.DUE]
+    host.refresh_from_db()
+    assert (host.next_at, host.next_reason) == (NOON, "changed")
+
+
 def test_a_clock_that_was_set_right_makes_what_it_held_due_within_a_minute(
     server: Server, host: VirtualHost, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -241,11 +282,62 @@ def test_what_a_limit_no_longer_counts_is_forgotten(server: Server, provider: Pr
     owner = f"a:{provider.accounts.get().pk}"
     for subject, empty_at in (("old.example", NOON - timedelta(hours=1)), ("new.example", NOON + timedelta(hours=1))):
         Bucket.objects.create(
-            provider=provider, owner=owner, kind=Kind.SET, subject=subject, used=1, empty_at=empty_at,
-            entries=[[empty_at.timestamp(), 1]],
+            owner=owner, kind=Kind.SET, subject=subject, used=1, empty_at=empty_at,
+            entries=[[empty_at.timestamp(), 1]], mark=NOON.timestamp(),
         )  # fmt: skip
     swept(server)
     assert list(Bucket.objects.values_list("subject", flat=True)) == ["new.example"]
+
+
+def test_a_clock_that_runs_ahead_removes_nothing_that_is_kept_for_a_time(
+    server: Server, provider: Provider, host: VirtualHost
+) -> None:
+    """It is removed once the CA has said that the time has come."""
+    ahead = NOON + timedelta(days=500)
+    Provider.objects.update(state=ProviderState.READY, checked_at=NOON - timedelta(hours=9), clock_offset=0)
+    Run.objects.create(
+        server=server, scope="*", asked_from="schedule", started_at=NOON, surveyed_at=NOON, ended_at=NOON
+    )  # fmt: skip
+    audit.record(None, "options:changed", "today")
+    AuditEntry.objects.filter(subject="today").update(at=NOON)
+    Options.objects.update(daily_done_on=ahead.date())
+
+    def kept() -> tuple[bool, bool]:
+        swept(server, ahead)
+        return Run.objects.filter(started_at=NOON).exists(), AuditEntry.objects.filter(subject="today").exists()
+
+    assert kept() == (True, True)
+    Provider.objects.update(checked_at=ahead, clock_offset=-500 * 86400)
+    assert kept() == (True, True), "the CA said how far ahead it is"
+    Provider.objects.update(state=ProviderState.REFUSED, clock_offset=0)
+    Provider.objects.create(
+        name="heard", directory_url="https://other.example/dir", state=ProviderState.READY, checked_at=ahead
+    )
+    Provider.objects.filter(name="heard").update(fallback=2)
+    Account.objects.create(provider=Provider.objects.get(name="heard"), server=server, status=AccountStatus.VALID)
+    assert kept() == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("of_the_ca", "said"),
+    [
+        ({}, 0),
+        ({"checked_at": None}, 0),
+        ({"active": False}, 0),
+        ({"state": ProviderState.REFUSED}, 0),
+        ({"checked_at": NOON - timedelta(days=3)}, -3),
+        ({"checked_at": NOON, "clock_offset": -86400.0}, -1),
+        ({"checked_at": NOON - timedelta(days=3), "clock_offset": 2 * 86400.0}, -1),
+        ({"checked_at": NOON, "clock_offset": 86400.0}, 0),
+        ({"checked_at": NOON + timedelta(days=7)}, 0),
+    ],
+)
+def test_what_has_certainly_come_is_what_a_ca_in_use_said_last(
+    server: Server, provider: Provider, of_the_ca: dict[str, Any], said: int
+) -> None:
+    known = {"state": ProviderState.READY, "checked_at": NOON - timedelta(days=9), "clock_offset": 0.0}
+    Provider.objects.update(**({**known, **of_the_ca} if of_the_ca else {"checked_at": None}))
+    assert certain.moment(server, NOON) == NOON + timedelta(days=said)
 
 
 def test_sessions_that_ran_out_and_entries_of_the_trail_that_are_old_are_forgotten(server: Server) -> None:

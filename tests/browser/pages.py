@@ -198,7 +198,7 @@ STATES: dict[str, Place] = {
     "provider-problem": Place("/providers/", ROOT, before=lambda: _account(problem=REFUSED)),
 }
 # Refusals, by their templates; a browser shows them whatever was asked for.
-REFUSALS = ("400", "403", "403_csrf", "404", "405", "413", "500")
+REFUSALS = ("400", "403", "403_csrf", "404", "405", "413", "500", "nul")
 # URLs that answer GET with no page of their own: pieces, files, ways on
 NO_PAGES = {
     *("home", "seen", "patterns-counts", "run-slot", "run-live", "provider-state", "channel-state", "mail-state"),

@@ -1,6 +1,6 @@
 """The table of CAs."""
 
-from autossl_panel.ca.presets import LETS_ENCRYPT, PRESETS, Limit, preset, preset_at
+from autossl_panel.ca.presets import LETS_ENCRYPT, PRESETS, Limit, preset
 from autossl_panel.ca.transport import target
 
 
@@ -19,11 +19,6 @@ def test_presets_are_found_by_slug() -> None:
     assert found is not None
     assert found.directory_url == "https://acme-v02.api.letsencrypt.org/directory"
     assert preset("nobody") is None
-
-
-def test_presets_are_found_by_their_directory_whatever_they_are_called() -> None:
-    assert preset_at("https://acme-staging-v02.api.letsencrypt.org/directory") == preset("letsencrypt-staging")
-    assert preset_at("https://ca.example/directory") is None
 
 
 def test_what_lets_encrypt_publishes() -> None:
@@ -53,6 +48,6 @@ def test_staging_has_figures_of_its_own_and_who_publishes_nothing_has_none() -> 
     assert staging is not None
     assert Limit("orders", 1500, 10_800, True) in staging.limits
     assert Limit("failures", 200, 3600, True) in staging.limits
-    known = {one.kind for one in preset_at(PRESETS[0].directory_url).limits}  # type: ignore[union-attr]
+    known = {one.kind for one in PRESETS[0].limits}
     assert {one.kind for one in staging.limits} == known - {"domain"}, "30,000 a second is no limit"
     assert all(known.limits == () == known.profiles for known in PRESETS[2:])

@@ -177,6 +177,8 @@ def test_a_lost_task_is_rung_for_again_and_old_ones_are_forgotten(parts: Parts, 
     assert rehearsal.ask(parts.provider, parts.server, Wish(), by=None, now=now + timedelta(seconds=1)) == made
     assert not rehearsal.ring_where_needed(parts.server, now + timedelta(seconds=5))
     assert rehearsal.ring_where_needed(parts.server, now + timedelta(seconds=30))
+    assert rehearsal.ring_where_needed(parts.server, now - timedelta(hours=8)), "the clock was set back since"
+    assert not rehearsal.ring_where_needed(parts.server, now - timedelta(hours=8))
     Rehearsal.objects.filter(pk=made.pk).update(attempts=rehearsing.MOST_ATTEMPTS)
     rehearsing.carry_out(made.pk, parts.helper)
     made.refresh_from_db()

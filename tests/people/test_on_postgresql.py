@@ -21,6 +21,7 @@ AGAIN = [
     "tests/api/test_previews.py",
     "tests/web/test_sessions.py",
     "tests/web/test_at_once.py",
+    "tests/web/test_nul.py",
     "tests/hosting/test_users.py",
     "tests/test_every_write.py",
 ]

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from autossl_panel.autossl import registration
 from autossl_panel.autossl.ledger import Kind
-from autossl_panel.autossl.limits.rows import NEVER
+from autossl_panel.autossl.limits.rows import NEVER, shared_owner
 from autossl_panel.autossl.models import Account, AccountStatus, Bucket, Provider, ProviderChoice, ProviderState
 from autossl_panel.hosting import exclusion_patterns
 from autossl_panel.hosting.exclusion_patterns import Level
@@ -72,7 +72,7 @@ def measured(scene: Scene, issued: int, seconds: float, *, failed: int) -> dict[
 def _limits(scene: Scene, account: Account) -> None:
     """A third of the orders, most of one domain, two failures of a name."""
     moment = scene.now.timestamp() - 600
-    mine, all_accounts = f"a:{account.pk}", f"p:{account.provider_id}"
+    mine, all_accounts = f"a:{account.pk}", shared_owner(account.provider)
     rows = (
         (mine, Kind.ORDERS, "", 96, 3 * 3600),
         (all_accounts, Kind.DOMAIN, "northwind.example", 31, 7 * 86400),
@@ -81,7 +81,6 @@ def _limits(scene: Scene, account: Account) -> None:
     )
     for owner, kind, subject, used, seconds in rows:
         Bucket.objects.create(
-            provider_id=account.provider_id,
             owner=owner,
             kind=kind,
             subject=subject,
@@ -95,7 +94,6 @@ def _limits(scene: Scene, account: Account) -> None:
 def pause_name(account: Account, name: str) -> Bucket:
     """The CA has paused a name."""
     return Bucket.objects.create(
-        provider_id=account.provider_id,
         owner=f"a:{account.pk}",
         kind=Kind.CONSECUTIVE,
         subject=name,

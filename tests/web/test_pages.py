@@ -150,7 +150,7 @@ def test_a_reseller_opens_own_pages(url, troubled: Scene, as_reseller):
 
 
 @pytest.mark.parametrize(
-    "template", ["400.html", "403.html", "403_csrf.html", "404.html", "405.html", "413.html", "500.html"]
+    "template", ["400.html", "403.html", "403_csrf.html", "404.html", "405.html", "413.html", "500.html", "nul.html"]
 )
 def test_pages_about_errors_need_nothing(template):
     check(render_to_string(template))

@@ -99,7 +99,8 @@ def _end(one: Ending, now: datetime) -> bool:
     data: dict[str, Any] = {"site": job.virtual_host.name, "reason": one.reason}
     if one.until is not None:
         data["until"] = f"{one.until:%Y-%m-%d %H:%M} UTC"
-    last = writer.make(f"job:{one.outcome}", LEVELS.get(one.outcome, Level.OUT), **data)
+    event = "job:stopped" if one.reason == runs.RUN_FAILED else f"job:{one.outcome}"
+    last = writer.make(event, LEVELS.get(one.outcome, Level.OUT), **data)
     writer.lines([*one.lines, last])
     return True
 
@@ -117,9 +118,8 @@ def _stand(server: Server, mine: Sequence[Ending], now: datetime) -> None:
             columns = {"held_until": one.until, "held_reason": one.reason[:32], "held_provider": one.held_by[:64]}
         if columns:
             VirtualHost.objects.filter(pk=host).update(**columns)
-    options = sites.policy_options(server)
     serve_www = option_rows.current(server).serve_www
-    found = sites.read_ids(by_host, options, now, serve_www=serve_www)
+    found = sites.read_ids(by_host, lambda: sites.policy_options(server), now, serve_www=serve_www)
     stands = [_standing(site, by_host[host], now) for host, site in found.items()]
     standing.save(stands, now)
     for site, stand in stands:
@@ -132,8 +132,12 @@ def _stand(server: Server, mine: Sequence[Ending], now: datetime) -> None:
 def _standing(site: Site, one: Ending, now: datetime) -> tuple[Site, standing.Standing]:
     need = policy.need(site.facts, site.options, now)
     if one.outcome == JobOutcome.CANCELLED:
-        # A person stopped it: the next daily check takes it up, not the sweep a minute later.
-        return site, replace(standing.of(site, need), next_at=None, next_reason="cancelled")
+        stands = standing.of(site, need)
+        if one.reason == runs.RUN_FAILED:
+            # Nobody stopped it: what was due stays due.
+            return site, replace(stands, next_at=site.row["next_at"], next_reason=site.row["next_reason"])
+        # A person did: the next daily check takes it up, not the sweep a minute later.
+        return site, replace(stands, next_at=None, next_reason=runs.CANCELLED)
     moment, reason = None, None
     if need.action in ACTIONABLE:
         # What is tried next: after a failure the same again, else what is left to do.

@@ -83,8 +83,8 @@ class Orderer(threading.Thread):
         for _ in range(MOST_MOVES):
             if move is None:
                 return
-            if task.job.run_id in bench.cancelled and not isinstance(move, Advance):
-                bench.end(task, JobOutcome.CANCELLED, "cancelled")
+            if (why := bench.cancelled.get(task.job.run_id)) is not None and not isinstance(move, Advance):
+                bench.end(task, JobOutcome.CANCELLED, why)
                 return
             match move:
                 case Decide():
@@ -181,8 +181,8 @@ class Orderer(threading.Thread):
                 bench.to_installer(task)
             case State.STOPPED if bench.stopping.is_set():
                 return None  # it is given back
-            case State.STOPPED if task.job.run_id in bench.cancelled:
-                bench.end(task, JobOutcome.CANCELLED, "cancelled")
+            case State.STOPPED if (why := bench.cancelled.get(task.job.run_id)) is not None:
+                bench.end(task, JobOutcome.CANCELLED, why)
             case State.STOPPED:
                 # Somebody paused AutoSSL, and may have had it go on by now: the open order is resumed then.
                 bench.end(task, JobOutcome.WAITING, "paused")

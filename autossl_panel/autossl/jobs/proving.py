@@ -51,8 +51,8 @@ def begin(bench: Bench, claims: list[Claim], now: datetime) -> list[Task]:
     for host, claim in hosts.items():
         decision = choosing.decide(found[host], outlook, now)
         task = Task(claim, decision.site, decision.need, now, decision.chosen)
-        if claim.job.run_id in bench.cancelled:
-            bench.end(task, JobOutcome.CANCELLED, "cancelled")
+        if (why := bench.cancelled.get(claim.job.run_id)) is not None:
+            bench.end(task, JobOutcome.CANCELLED, why)
         elif (outcome := ENDS.get(decision.need.action)) is not None and not decision.need.finishes:
             bench.end(task, outcome, decision.need.reason, until=decision.need.until)
         elif decision.chosen is not None and decision.chosen.provider is None:

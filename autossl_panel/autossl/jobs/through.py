@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -15,7 +15,7 @@ from autossl_panel.helper.client import HelperGone
 from autossl_panel.hosting.models import Server
 
 from .. import foreground, helpers, leases, registration, runs
-from ..models import Beat, Job, JobState, Lease, Run, Slot
+from ..models import Beat, Job, JobState, Run, Slot
 from ..survey import survey
 from .claims import lost_jobs
 from .runner import Runner
@@ -129,11 +129,12 @@ def _ended_unnoticed(server: Server) -> list[int]:
 
 def _waits_for_its_survey(server: Server) -> Run | None:
     """A run whose task should have come long ago, and that nobody surveys."""
-    late = timezone.now() - LATE
-    waiting = Run.objects.filter(server=server, ended_at__isnull=True, surveyed_at__isnull=True, started_at__lt=late)
+    now = timezone.now()
+    # Ahead of now where the clock was set back: how long ago that was is not known.
+    late = Q(started_at__lt=now - LATE) | Q(started_at__gt=now)
+    waiting = Run.objects.filter(late, server=server, ended_at__isnull=True, surveyed_at__isnull=True)
     for run in waiting.order_by("pk"):
-        lease = Lease.objects.filter(name=survey_lease(run), until__gte=Now()).first()
-        if lease is None or leases.gone(lease.holder):
+        if not leases.held(survey_lease(run)):
             return run
     return None
 
@@ -148,7 +149,8 @@ def _ring(run: Run) -> bool:
     """Ring for a run, unless somebody did so a moment ago."""
     slot, _made = Slot.objects.get_or_create(server=run.server, n=0)
     recently = Now() - timedelta(seconds=RING_EVERY)
-    if not Slot.objects.filter(pk=slot.pk).exclude(rung_at__gte=recently).update(rung_at=Now()):
+    rested = Q(rung_at__isnull=True) | Q(rung_at__lt=recently) | Q(rung_at__gt=Now())
+    if not Slot.objects.filter(rested, pk=slot.pk).update(rung_at=Now()):
         return False
     log.warning("run %s has work and nobody at it: the bell is rung again", run.pk)
     runs.ring(run)

@@ -17,7 +17,7 @@ from autossl_panel.helper.client import Client as Helper
 from autossl_panel.hosting.models import Server
 
 from .. import options as option_rows
-from .. import sites, trouble
+from .. import runs, sites, trouble
 from ..choosing import Chosen, Outlook
 from ..facts import Action, Need, ProviderFacts
 from ..models import Account, Job, JobOutcome, JobState, Level, LogLine, Options, Run
@@ -101,7 +101,8 @@ class Bench:
     policies: Policies = field(init=False)
     options: Options = field(init=False)
     room: Room = field(init=False)
-    cancelled: frozenset[int] = frozenset()
+    # Runs that do not go on, and why their jobs end
+    cancelled: Mapping[int, str] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _alive: dict[int, Claim] = field(default_factory=dict)
     _places: dict[int, threading.BoundedSemaphore] = field(default_factory=dict)
@@ -173,12 +174,9 @@ class Bench:
                 known.down_problem = problem if health.down_until is not None else None
 
     def look_for_cancelled(self) -> None:
-        """Which live runs were cancelled: what is claimed of them finishes its step."""
-        self.cancelled = frozenset(
-            Run.objects.filter(server=self.server, ended_at__isnull=True, cancelled_at__isnull=False).values_list(
-                "pk", flat=True
-            )
-        )
+        """Which live runs were cancelled or could not go on: what is claimed of them finishes its step."""
+        stopped = Run.objects.filter(server=self.server, ended_at__isnull=True, cancelled_at__isnull=False)
+        self.cancelled = {pk: runs.why_stopped(problem) for pk, problem in stopped.values_list("pk", "problem")}
 
     def stopped(self, task: Task) -> bool:
         """Whether this job shall not take another step: the runner ends, the run was cancelled, AutoSSL is paused."""

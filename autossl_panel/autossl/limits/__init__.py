@@ -20,14 +20,14 @@ this host's clock alone; a client that has heard nothing yet asks for the direct
     ledger.order(…, probe=True) at policy.probe_at(…)    where a refusal outlasts the certificate and no other CA helps
 
 Nothing here knows the CA's protocol, so that pages may read it: `usage`, `paused`, `unpause`; `look` is `take` without
-taking, `queue` when the turn of who waits would come. Previews: `forecast`. The sweep: `prune`. What a provider allows:
-`limits_of`, changed by `changing`.
+taking, `queue` when the turn of who waits would come. Previews: `forecast`. The sweep: `prune`. Before accounts are
+removed: `leave`. What a provider allows: `limits_of`, changed by `changing`.
 """
 
 from .changing import LimitProblem
 from .permits import NO_SKEW, Heard, Permit, Wait, give_back, heard, keep, look, settle, take, taken, told, unpause
 from .rows import limits_of
-from .stamps import StampProblem, start_spent
+from .stamps import StampProblem, leave, start_spent
 from .turns import queue
 from .using import Refused, Report, Usage, forecast, paused, prune, usage
 
@@ -45,6 +45,7 @@ __all__ = [
     "give_back",
     "heard",
     "keep",
+    "leave",
     "limits_of",
     "look",
     "paused",

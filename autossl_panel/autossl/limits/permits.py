@@ -86,7 +86,7 @@ class Heard:
 def look(account: Account, wish: Wish, *, now: datetime) -> Wait | None:
     """What `take` would say now, None for a permit: as near as can be told without a lock. Writes nothing."""
     found = rows.limits_of(account.provider)
-    if not _limits(found, wish) and not _refuses(account.provider, now):
+    if not _limits(found, wish) and not _refuses(account, now):
         return None
     paper = rows.sheet(account)
     paper.read([*wish.asks, *_heeded(wish)], lock=False)
@@ -254,7 +254,7 @@ def _lasting(scope: Scope, account: Account | None, skew: timedelta) -> Scope:
 
 def unpause(account: Account, name: str, *, by: User | None) -> bool:
     """A person says that a name is mended at the CA: its pause and its row of failures are over. Whether it had one."""
-    mine = Bucket.objects.filter(owner=f"a:{account.pk}", subject=name)
+    mine = Bucket.objects.filter(owner=rows.own_owner(account), subject=name)
     with transaction.atomic():
         ended = mine.filter(kind=Kind.CONSECUTIVE, blocked_until__isnull=False).update(
             blocked_until=None, blocked_detail="", blocked_url=""
@@ -276,7 +276,7 @@ def _limits(found: Iterable[Limit], wish: Wish) -> bool:
 
 def _unlimited(account: Account, wish: Wish, now: datetime) -> Permit | Wait:
     """Where nothing that the wish spends is limited: only what the CA refused before."""
-    if not _refuses(account.provider, now):
+    if not _refuses(account, now):
         return Permit(None)
     with transaction.atomic():
         paper = rows.sheet(account)
@@ -288,15 +288,17 @@ def _unlimited(account: Account, wish: Wish, now: datetime) -> Permit | Wait:
     return Permit(answer if answer.wish.probe else None)
 
 
-def _refuses(provider: Provider, now: datetime) -> bool:
-    """Whether a refusal of the provider is known, also one that has ended and that nobody asked about since."""
-    if stops.seen_free(provider.pk):
+def _refuses(account: Account, now: datetime) -> bool:
+    """Whether a refusal of the account or its provider is known, also one that has ended and that nobody asked about
+    since."""
+    if stops.seen_free(account.pk):
         return False
     ended = Q(kind=Kind.REQUESTS, blocked_until__lte=now)
-    refused = Bucket.objects.filter(provider__directory_url=provider.directory_url, blocked_until__isnull=False)
+    mine = (rows.shared_owner(account.provider), rows.own_owner(account))
+    refused = Bucket.objects.filter(owner__in=mine, blocked_until__isnull=False)
     if refused.exclude(ended).exists():
         return True
-    stops.note_free(provider.pk)
+    stops.note_free(account.pk)
     return False
 
 

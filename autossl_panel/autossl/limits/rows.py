@@ -1,7 +1,7 @@
 """The ledger's buckets as rows: read and locked, written back. Nothing here decides.
 
-Account-wide buckets belong to "a:<account>". Provider-wide ones belong to "p:<provider>": the first of all providers
-with the same directory, because to the CA they are one.
+Account-wide buckets belong to "a:<account>". Provider-wide ones belong to "d:<directory>", whichever providers lead
+there, and however many come and go: to the CA they are one.
 """
 
 import math
@@ -13,6 +13,7 @@ from itertools import groupby
 from django.db import connection
 from django.db.models import Q
 
+from .. import directory_urls
 from ..ledger import FOREVER, PROVIDER_WIDE, Block, Key, Kind, Ledger, Limit, Loss
 from ..models import Account, Bucket, Provider
 
@@ -63,7 +64,7 @@ class Sheet:
 
     def owner(self, kind: Kind) -> str:
         """Whose the buckets of this kind are."""
-        return self.shared_owner if kind in PROVIDER_WIDE else f"a:{self.account.pk}"
+        return self.shared_owner if kind in PROVIDER_WIDE else own_owner(self.account)
 
     def counted(self, keys: Iterable[Key]) -> list[Key]:
         """Those of `keys` that are limited here."""
@@ -119,7 +120,6 @@ class Sheet:
     def _fresh(self, key: Key, labels: Mapping[Key, str]) -> Bucket:
         kind, subject = key
         return Bucket(
-            provider_id=self.account.provider_id,
             owner=self.owner(kind),
             kind=str(kind),
             subject=subject,
@@ -149,21 +149,31 @@ def sheet(account: Account) -> Sheet:
     found = limits_of(account.provider)
     losses: list[Loss] = []
     others: list[Loss] = []
-    first = account.provider_id
-    same = Provider.objects.filter(directory_url=account.provider.directory_url)
-    for provider, pk, at, lost in same.values_list(
-        "pk", "accounts__pk", "accounts__ledger_spent_at", "accounts__ledger_lost"
-    ):
-        first = min(first, provider)
-        if at is not None:
-            (losses if pk == account.pk else others).append(Loss(seconds(at), lost))
-    return Sheet(account, f"p:{first}", found, Ledger(found, losses=losses, others=others))
+    shared = shared_owner(account.provider)
+    # Hardly ever any, so that comparing the addresses here costs nothing
+    some = Account.objects.filter(ledger_spent_at__isnull=False)
+    for pk, url, at, lost in some.values_list("pk", "provider__directory_url", "ledger_spent_at", "ledger_lost"):
+        assert at is not None
+        if pk == account.pk:
+            losses.append(Loss(seconds(at), lost))
+        elif directory_owner(url) == shared:
+            others.append(Loss(seconds(at), lost))
+    return Sheet(account, shared, found, Ledger(found, losses=losses, others=others))
 
 
 def shared_owner(provider: Provider) -> str:
-    """Whose the provider-wide buckets are, as a sheet has it."""
-    same = Provider.objects.filter(directory_url=provider.directory_url).order_by("pk")
-    return f"p:{same.values_list('pk', flat=True).first() or provider.pk}"
+    """Whose the provider-wide buckets are: its directory's."""
+    return directory_owner(provider.directory_url)
+
+
+def directory_owner(url: str) -> str:
+    """Whose the buckets are that all accounts share at the directory of this address."""
+    return f"d:{directory_urls.digest(url)}"
+
+
+def own_owner(account: Account) -> str:
+    """Whose the account-wide buckets are: the account's."""
+    return f"a:{account.pk}"
 
 
 def longest(limits: Iterable[Limit]) -> timedelta:

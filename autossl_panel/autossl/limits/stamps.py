@@ -29,7 +29,8 @@ from autossl_panel.people import audit
 from autossl_panel.people.models import User
 
 from ..ledger import Kind
-from ..models import Account, Bucket, Order
+from ..models import Account, Bucket, Order, Provider
+from . import rows
 
 LENGTH = 256
 
@@ -99,11 +100,44 @@ def start_spent(account: Account, *, now: datetime, by: User | None) -> None:
 
 def _spend_all(account: Account, now: datetime, number: int | None, by: User | None) -> None:
     # Later than anything that is written down, also by who heard the CA's time a little ahead of us.
-    buckets = Bucket.objects.filter(provider__directory_url=account.provider.directory_url).exclude(kind=Kind.REQUESTS)
+    mine = (rows.shared_owner(account.provider), rows.own_owner(account))
+    buckets = Bucket.objects.filter(owner__in=mine).exclude(kind=Kind.REQUESTS)
     latest = buckets.aggregate(mark=Max("mark"))["mark"] or 0.0
     account.ledger_spent_at = max(now, datetime.fromtimestamp(latest, UTC)) + timedelta(milliseconds=1)
     account.ledger_lost = number
     audit.record(by, "limits:started_spent", account.provider.name, after={"permits_lost": number})
+
+
+def leave(provider: Provider) -> None:
+    """Before the accounts of a provider are removed, in that transaction: what counts for them alone goes with them.
+
+    What they may have lost of the buckets that they share stays with one of the others at the directory.
+    """
+    shared = rows.shared_owner(provider)
+    known = Account.objects.values_list("pk", "provider__directory_url")
+    there = [pk for pk, url in known if rows.directory_owner(url) == shared]
+    # All of them, always in the same order: nobody is given a permit of this directory meanwhile.
+    found = list(Account.objects.select_for_update().filter(pk__in=there).order_by("pk"))
+    gone = [account for account in found if account.provider_id == provider.pk]
+    heir = next((account for account in found if account.provider_id != provider.pk), None)
+    Bucket.objects.filter(owner__in=[rows.own_owner(account) for account in gone]).delete()
+    if heir is None:
+        return
+    for account in gone:
+        _hand_on(account, heir, rows.longest(rows.limits_of(provider)))
+    heir.save(update_fields=["ledger_spent_at", "ledger_lost"])
+
+
+def _hand_on(account: Account, heir: Account, keep: timedelta) -> None:
+    """Have `heir` count what `account` may have lost, which counts for so long."""
+    given, had = account.ledger_spent_at, heir.ledger_spent_at
+    if given is None or (had is not None and had - given > keep):
+        return
+    both = had is not None and given - had <= keep
+    known = [heir.ledger_lost, account.ledger_lost] if both else [account.ledger_lost]
+    # Both losses count; that the older one is dated later costs only time.
+    heir.ledger_lost = None if None in known else sum(filter(None, known))
+    heir.ledger_spent_at = max(given, had) if had is not None and both else given
 
 
 def note(path: Path, stamp: str, count: int, *, sync: bool) -> None:

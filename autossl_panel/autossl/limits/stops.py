@@ -32,20 +32,20 @@ def left(owner: str) -> float:
     return seconds
 
 
-# For so long a provider without limits is not looked up again: it would be all that its orders cost.
+# For so long an account without limits is not looked up again: it would be all that its orders cost.
 GLANCE = 1.0
-# By provider: until when there are none, as far as was seen
+# By account: until when there are none, as far as was seen
 _free: dict[int, float] = {}
 
 
-def seen_free(provider_id: int) -> bool:
-    """Whether there was no refusal of this provider a moment ago."""
-    return _free.get(provider_id, 0.0) > time.monotonic()
+def seen_free(account_id: int) -> bool:
+    """Whether there was no refusal of this account or its provider a moment ago."""
+    return _free.get(account_id, 0.0) > time.monotonic()
 
 
-def note_free(provider_id: int) -> None:
+def note_free(account_id: int) -> None:
     """There is none now."""
-    _free[provider_id] = time.monotonic() + GLANCE
+    _free[account_id] = time.monotonic() + GLANCE
 
 
 def look_again() -> None:

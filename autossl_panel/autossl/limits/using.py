@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Count, F, Func, IntegerField, Q, QuerySet, Subquery
+from django.db.models import Count, F, Func, IntegerField, Max, Q, QuerySet, Subquery
 
 from ..ledger import PROVIDER_WIDE, REMEMBERED, Kind, Ledger, Limit, Use
 from ..models import Account, Bucket
@@ -139,7 +139,7 @@ def _refused(paper: rows.Sheet, now: datetime) -> Iterator[Refused]:
 
 def _of(paper: rows.Sheet) -> QuerySet[Bucket]:
     return Bucket.objects.filter(
-        Q(owner=paper.shared_owner, kind__in=list(PROVIDER_WIDE)) | Q(owner=f"a:{paper.account.pk}")
+        Q(owner=paper.shared_owner, kind__in=list(PROVIDER_WIDE)) | Q(owner=rows.own_owner(paper.account))
     )
 
 
@@ -157,12 +157,33 @@ def forecast(account: Account, *, now: datetime) -> Ledger:
 
 
 def prune(*, now: datetime, most: int = 5000) -> int:
-    """Forget up to `most` rows that say nothing any more; how many. For the sweep.
+    """Forget up to `most` rows that say nothing any more; how many. For the sweep; `now` is this host's time.
 
-    Failures that nobody ever learnt the end of join the row of failures of their name before they are forgotten.
+    That may run ahead: of each owner nothing is forgotten past the moment that its CA gave for a permit last, so rows
+    of who asks for nothing stay until its next one. Failures that nobody ever learnt the end of join the row of
+    failures of their name before they are forgotten.
     """
-    over = Q(blocked_until=None) | Q(blocked_until__lte=now - timedelta(seconds=REMEMBERED))
-    empty = Q(empty_at__lte=now) & over
+    gone = 0
+    for owner, latest in _heard(now):
+        gone += _forget(owner, min(now, rows.moment(latest)), most - gone)
+    return gone
+
+
+def _heard(now: datetime) -> list[tuple[str, float]]:
+    """Whose rows may say nothing any more, with the latest moment by the CA's clock that is written down for it."""
+    by_the_ca = Bucket.objects.exclude(kind=Kind.REQUESTS)
+    some = by_the_ca.filter(_over(now), empty_at__lte=now).order_by().values("owner").distinct()
+    marked = by_the_ca.filter(owner__in=some).order_by().values_list("owner").annotate(latest=Max("mark"))
+    return sorted(marked)
+
+
+def _over(at: datetime) -> Q:
+    return Q(blocked_until=None) | Q(blocked_until__lte=at - timedelta(seconds=REMEMBERED))
+
+
+def _forget(owner: str, at: datetime, most: int) -> int:
+    """Forget up to `most` of an owner's rows that say nothing any more at a moment by the CA's clock."""
+    empty = Q(owner=owner, empty_at__lte=at) & _over(at)
     failures = Bucket.objects.filter(empty, kind=Kind.FAILURES)
     failures.filter(used__gt=0).update(
         in_a_row=F("in_a_row") + F("used"),
@@ -172,7 +193,7 @@ def prune(*, now: datetime, most: int = 5000) -> int:
         blocked_detail="",
         blocked_asked=None,
     )
-    old = (Q(in_a_row=0) | Q(empty_at__lte=now - FAILURES_KEPT)) & empty
+    old = (Q(in_a_row=0) | Q(empty_at__lte=at - FAILURES_KEPT)) & empty
     gone = list(Bucket.objects.filter(old).order_by("empty_at").values_list("pk", flat=True)[:most])
     # Once more what makes them old: somebody may just have written one.
     return Bucket.objects.filter(old, pk__in=gone).delete()[0]
@@ -180,7 +201,7 @@ def prune(*, now: datetime, most: int = 5000) -> int:
 
 def paused(account: Account) -> list[Refused]:
     """Names that the CA has paused for the account until a person acts."""
-    mine = Bucket.objects.filter(owner=f"a:{account.pk}", kind=Kind.CONSECUTIVE, blocked_until__gte=rows.NEVER)
+    mine = Bucket.objects.filter(owner=rows.own_owner(account), kind=Kind.CONSECUTIVE, blocked_until__gte=rows.NEVER)
     return [
         Refused(Kind.CONSECUTIVE, row.subject, row.subject, None, row.blocked_detail, row.blocked_url)
         for row in mine.order_by("subject")

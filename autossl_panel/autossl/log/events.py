@@ -87,6 +87,7 @@ EVENTS: dict[str, "_StrPromise"] = {
     "job:waiting": _("%(site)s waits: %(reason_text)s%(until_text)s"),
     "job:failed": _("%(site)s failed: %(reason_text)s%(until_text)s"),
     "job:cancelled": _("%(site)s: cancelled"),
+    "job:stopped": _("%(site)s: stopped, the run could not go on"),
     # a rehearsal at a CA's staging directory
     "rehearsal:started": _("Rehearses %(provider)s with %(sites)s sites at %(directory)s; nothing is installed"),
     "rehearsal:account": _("Account there: %(account)s"),
@@ -104,6 +105,7 @@ EVENTS: dict[str, "_StrPromise"] = {
     "check:failed": _("%(number)s failed: %(reason_text)s"),
     "check:deferred": _("%(number)s deferred: %(reason_text)s"),
     "check:waiting": _("%(number)s waiting: %(reason_text)s"),
+    "check:stopped": _("%(number)s stopped: the run could not go on"),
     "check:cancelled": _("%(number)s cancelled"),
     "check:secured": _("%(number)s secured"),
     "check:renewed": _("%(number)s renewed"),

@@ -116,6 +116,7 @@ REASONS: dict[str, "_StrPromise"] = {
     "attach_refused": _("the configuration file could not be edited"),
     "nginx_not_running": _("the web server is not running"),
     "cancelled": _("cancelled"),
+    "run_failed": _("the run could not go on"),
     "busy": _("another run has it"),
     "rehearsal": _("a rehearsal"),
     "rehearsal_late": _("the time for rehearsing was over"),

@@ -2,14 +2,12 @@
 
 from django.db import models
 
-from .providers import Provider
-
 
 class Bucket(models.Model):
     """What counts of one limit and subject now. A row that says nothing any more is removed by the sweep."""
 
-    provider = models.ForeignKey(Provider, models.CASCADE, related_name="buckets")
-    # Whose it is: "a:12" an account's, "p:3" a provider's, shared by all its accounts
+    # Whose it is: "a:12" an account's, "d:" and a digest a directory's, shared by all accounts there, whatever provider
+    # they are with
     owner = models.CharField(max_length=24)
     kind = models.CharField(max_length=16)
     # A registered domain, a name, the digest of a set of names; "" where the owner is the subject

@@ -28,10 +28,11 @@ BUDGET = 20.0
 
 @dataclass(slots=True)
 class Tally:
-    """What came of one go. `more`: the time was over before the outbox was empty."""
+    """What came of one go. `mailed`: the mail server took one. `more`: time was over before the outbox was empty."""
 
     sent: int = 0
     failed: int = 0
+    mailed: bool = False
     more: bool = False
 
 
@@ -93,7 +94,8 @@ def _send(one: Claim, mailer: Mailer, tally: Tally) -> frozenset[str]:
         tally.failed += 1
         return frozenset()
     outbox.sent(one)
-    if one.message.way == Way.MAIL and not tally.sent:
+    if one.message.way == Way.MAIL and not tally.mailed:
+        tally.mailed = True
         outbox.hurry(one.message.server, one.now)
     tally.sent += 1
     return frozenset()

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from autossl_panel.hosting.models import Server, SiteState, VirtualHost
 
-from .. import leases, quick, runs, sites
+from .. import certain, leases, quick, runs, sites
 from .. import options as option_rows
 from ..models import Installation, Job, JobOutcome, JobState, Kind, Lease, Message, Notice, Options, Run, UntoldRun
 from ..policies import Policies
@@ -55,7 +55,7 @@ def sweep(server: Server, *, now: datetime | None = None, gathered: bool = True)
     untold = UntoldRun.objects.filter(run__server=server, run__ended_at__isnull=False)
     by_people = list(untold.exclude(run__scope=runs.DUE).order_by("run_id").values_list("run_id", flat=True))
     due = list(untold.filter(run__scope=runs.DUE).order_by("run_id").values_list("run_id", flat=True))
-    free = not gathered or _is_free(_gap(server))
+    free = not gathered or _is_free(_gap(server), GAP)
     told = by_people + (due if free or by_people else [])
     look = _look_is_due(server, now, free=free)
     return _tell(server, told, now, look=look) if told or look else 0
@@ -70,7 +70,7 @@ def _look_is_due(server: Server, now: datetime, *, free: bool) -> bool:
     long_ago = now - LONG_RUN
     if Run.objects.filter(server=server, scope=runs.ALL, ended_at__isnull=True, started_at__gt=long_ago).exists():
         return False  # its end brings the look
-    if _is_free(_daily(server)):
+    if _is_free(_daily(server), LOOK_EVERY):
         return True
     return free and Notice.objects.filter(server=server, next_at__lte=now).exists()
 
@@ -99,7 +99,7 @@ def _tell(server: Server, run_ids: Sequence[int], now: datetime, *, look: bool =
             UntoldRun.objects.filter(run__in=ended).delete()
         if whole:
             _hold(_daily(server), LOOK_EVERY)
-            _forget(server, options, now)
+            _forget(server, options, certain.moment(server, now))
         if messages:
             _hold(_gap(server), GAP)
         return len(messages)
@@ -261,9 +261,12 @@ def _daily(server: Server) -> str:
     return f"looked:{server.pk}"
 
 
-def _is_free(name: str) -> bool:
-    """Whether the time of a lease that is never given back has run out."""
-    return not Lease.objects.filter(name=name, until__gt=leases.later(0)).exists()
+def _is_free(name: str, pause: timedelta) -> bool:
+    """Whether the time of a lease that is never given back has run out, or the clock was set back since it was held
+    for `pause`.
+    """
+    ends = leases.later(0), leases.later(pause.total_seconds() + leases.SPARE)
+    return not Lease.objects.filter(name=name, until__gt=ends[0], until__lte=ends[1]).exists()
 
 
 def _hold(name: str, pause: timedelta) -> None:
@@ -271,7 +274,7 @@ def _hold(name: str, pause: timedelta) -> None:
 
 
 def _forget(server: Server, options: Options, now: datetime) -> None:
-    """Remove old messages, and the memory of what happened once, long ago."""
+    """Remove old messages, and the memory of what happened once, long before a moment that has certainly come."""
     outbox.forget(server, now, options.log_days)
     once = [kind for kind, nature in NATURES.items() if nature.once]
     Notice.objects.filter(server=server, kind__in=once, since__lt=now - REMEMBERED).delete()

@@ -15,7 +15,7 @@ from autossl_panel import ca
 from autossl_panel.ca import directory, presets
 from autossl_panel.hosting.models import Server
 
-from .. import drafts, pacing, profiles, providers
+from .. import directory_urls, drafts, pacing, profiles, providers
 from ..apart import Apart
 from ..models import Account, AccountStatus, Provider, ProviderState
 from ..policy.needs import CLOCK_TOLERANCE
@@ -166,7 +166,8 @@ def look_again(server: Server, now: datetime) -> None:
     when a person had it checked is in use again once it does.
     """
     known = (ProviderState.READY, ProviderState.REFUSED)
-    old = Q(checked_at__isnull=True) | Q(checked_at__lte=now - LOOKED_AT_EVERY)
+    # Read at a moment to come: by a clock that ran ahead
+    old = Q(checked_at__isnull=True) | Q(checked_at__lte=now - LOOKED_AT_EVERY) | Q(checked_at__gt=now)
     each = Apart(log)
     for provider in providers.in_use().filter(old, state__in=known, accounts__server=server):
         with each.piece("the directory of %s", provider):
@@ -196,7 +197,7 @@ def _take_in(provider: Provider, facts: ca.DirectoryFacts, now: datetime) -> Non
     provider.clock_offset = facts.date_offset.total_seconds()
     provider.checked_at = now
     provider.problem = None
-    if (preset := presets.preset_at(provider.directory_url)) is not None:
+    if (preset := preset_at(provider.directory_url)) is not None:
         provider.stated = {**provider.stated, **_stated(preset)}
     if provider.profile and not profiles.profile_in_use(provider):
         offered = ", ".join(provider.profiles) or "none"
@@ -209,6 +210,13 @@ def _take_in(provider: Provider, facts: ca.DirectoryFacts, now: datetime) -> Non
     provider.save(update_fields=READ)
     if provider.terms_url:
         _note_terms(provider)
+
+
+def preset_at(directory_url: str) -> presets.Preset | None:
+    """The preset of the CA whose directory this is, however it is written and whatever an admin calls it: its published
+    limits hold there.
+    """
+    return next((known for known in presets.PRESETS if directory_urls.same(known.directory_url, directory_url)), None)
 
 
 def _note_terms(provider: Provider) -> None:

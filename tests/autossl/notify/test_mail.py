@@ -14,9 +14,11 @@ import pytest
 from autossl_panel.autossl import options
 from autossl_panel.autossl.models import Channel, Message
 from autossl_panel.autossl.notify import channels, post
+from autossl_panel.autossl.notify.channels import Wish
 from autossl_panel.people.models import AuditEntry
 from tests.autossl.notify.rows import ADMIN, queued
 from tests.helper.issuer import Issuer
+from tests.support.receiver import Receiver
 from tests.support.smtp import SmtpServer
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -219,6 +221,19 @@ def test_channels_go_on_while_the_mail_server_is_down(server, smtp, now):
     assert post.deliver(server, now=now).failed == 2
     hook.refresh_from_db()
     assert hook.problem["code"] == "dns"
+
+
+def test_mail_that_waited_for_the_server_goes_at_once_though_a_webhook_went_first(server, smtp, now):
+    with Receiver() as receiver:
+        hook = channels.add(server, Wish("hook", "webhook", f"{receiver.url}/in", private=True), by=None)
+        queued(server, now, "", way="webhook", channel=hook, retry_at=now - MINUTE)
+        queued(server, now, ADMIN)
+        down = {"code": "mail_server", "text": "Nobody listens."}
+        queued(server, now, ADMIN, attempts=4, retry_at=now + HOUR, problem=down)
+        assert post.deliver(server, now=now).sent == 3
+        assert len(receiver.requests) == 1
+    assert set(Message.objects.values_list("state", flat=True)) == {"sent"}
+    assert len(smtp.postbox.taken) == 2
 
 
 def test_without_a_mail_server_in_the_settings_mail_waits(server, settings, now):

@@ -16,10 +16,14 @@ from autossl_panel.autossl.models import (
     Job,
     JobOutcome,
     JobState,
+    Kind,
     Lease,
     Message,
+    MessageState,
     Notice,
     Options,
+    Provider,
+    ProviderState,
     Run,
     UntoldRun,
     Verdict,
@@ -240,6 +244,23 @@ def test_runs_of_the_sweep_are_told_together_at_most_once_an_hour(server, amber,
     assert mails() == [(ADMIN, {"unsecured": 3}), ("amber@amber.example", {"unsecured": 3})]
 
 
+def test_what_was_held_before_the_clock_was_set_back_waits_no_longer_than_its_pause(
+    server, amber, make_site, made, mails, now
+):
+    sites = [make_site(amber, f"s{n}.example.com") for n in range(3)]
+    made.failed(now, sites[0], scope=runs.DUE)
+    assert telling.sweep(server, now=now) == 2
+    mails()
+    for n, name in ((1, "told"), (2, "looked")):
+        made.failed(now, sites[n], scope=runs.DUE)
+        assert telling.sweep(server, now=now) == 0
+        held = Lease.objects.filter(name=f"{name}:{server.pk}")
+        assert held.update(until=leases.later((DAY + 8 * HOUR).total_seconds())) == 1
+        assert telling.sweep(server, now=now) == 2
+        assert mails() == [(ADMIN, {"unsecured": 1}), ("amber@amber.example", {"unsecured": 1})]
+    assert Lease.objects.filter(name=f"looked:{server.pk}", until__lte=leases.later(DAY.total_seconds())).exists()
+
+
 def test_what_somebody_asked_for_is_told_at_once_with_what_waits(server, amber, make_site, made, mails, now):
     sites = [make_site(amber, f"s{n}.example.com") for n in range(3)]
     made.failed(now, sites[0], scope=runs.DUE)
@@ -261,6 +282,22 @@ def test_the_look_comes_once_a_day_and_not_while_all_are_surveyed(server, site, 
     mails()
     assert telling.sweep(server, now=now) == 0
     assert Lease.objects.filter(name=f"looked:{server.pk}", until__gt=now + 23 * HOUR).exists()
+
+
+def test_a_clock_that_runs_ahead_removes_no_message_and_no_memory(server, provider, made, site, now):
+    telling.after_run(made.failed(now, site).pk, now=now)
+    Message.objects.update(state=MessageState.SENT)
+    Notice.objects.create(server=server, kind=Kind.RENEWED, subject="run:1", since=now)
+    ahead = now + 500 * DAY
+    Provider.objects.update(state=ProviderState.READY, checked_at=now, clock_offset=0)
+    known = Message.objects.count()
+    telling.look(server, now=ahead)
+    assert Message.objects.filter(made_at=now).count() == known == 2
+    assert Notice.objects.filter(subject="run:1").exists()
+    Provider.objects.update(checked_at=ahead)
+    telling.look(server, now=ahead)
+    assert not Message.objects.filter(made_at=now).exists()
+    assert not Notice.objects.filter(subject="run:1").exists()
 
 
 def test_a_run_for_all_looks_at_every_site(server, site, amber, make_site, made, mails, now):

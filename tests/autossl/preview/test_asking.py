@@ -55,6 +55,8 @@ def test_a_lost_task_is_rung_for_again_and_the_third_dead_worker_ends_it(server,
     assert not preview.ring_where_needed(server, now + timedelta(seconds=5)), "it may only be late"
     assert preview.ring_where_needed(server, now + timedelta(seconds=21))
     assert not preview.ring_where_needed(server, now + timedelta(seconds=25)), "rung a moment ago"
+    assert preview.ring_where_needed(server, now - timedelta(hours=8)), "by a clock that was set back since"
+    assert not preview.ring_where_needed(server, now - timedelta(hours=8))
     assert leases.take(preview.lease(first), "somebody", 30)
     assert not preview.ring_where_needed(server, now + timedelta(seconds=60)), "somebody is at it"
     previewing.work_out(first.pk, Helper())

@@ -113,6 +113,11 @@ def test_directories_of_providers_in_use_are_read_once_a_day(account: Account, s
     registration.look_again(server, later := now + registration.directories.LOOKED_AT_EVERY)
     row.refresh_from_db()
     assert row.checked_at == later
+    registration.look_again(server, now)
+    row.refresh_from_db()
+    assert row.checked_at == now, "the clock ran ahead the day before"
+    registration.look_again(server, later)
+    row.refresh_from_db()
     Provider.objects.update(directory_url="https://127.0.0.1:1/dir")
     registration.look_again(server, later + registration.directories.LOOKED_AT_EVERY)
     row.refresh_from_db()
