@@ -167,22 +167,35 @@ def _note_last_checks(run: Run, now: datetime) -> None:
         counts.setdefault(user_id, Counter())[ended] += 1
         if outcome in (JobOutcome.FAILED, JobOutcome.DEFERRED, JobOutcome.WAITING):
             worst.setdefault(user_id, problem["code"] if problem else reason)
-    alike: dict[tuple[str, str, int], list[int]] = {}
+    alike: dict[tuple[str, str, int, int, int], list[int]] = {}
     worse = _worse_than_they_look(run)
+    sites = _sites_beside(run)
     for user_id, counter in counts.items():
+        worked_on = counter.total() - counter["cancelled"] - counter["stopped"]
+        part = (worked_on, sites[user_id]) if 0 < worked_on < sites.get(user_id, 0) else (0, 0)
         bad = next((name for name in WORST_FIRST if counter[name]), "")
         if not bad and user_id in worse:
             number, reason = worse[user_id]
-            alike.setdefault(("check:kept", reason, number), []).append(user_id)
+            alike.setdefault(("check:kept", reason, number, 0, 0), []).append(user_id)
             continue
         outcome = bad or next((name for name in ("secured", "renewed") if counter[name]), "nothing_to_do")
-        alike.setdefault((f"check:{outcome}", worst.get(user_id, ""), counter[outcome]), []).append(user_id)
-    for (event, reason, number), ids in alike.items():
-        note_last_check(ids, now, event, reason=reason, number=number)
+        key = (f"check:{outcome}", worst.get(user_id, ""), counter[outcome], *part)
+        alike.setdefault(key, []).append(user_id)
+    for (event, reason, number, worked_on, of), ids in alike.items():
+        partly = {"worked_on": worked_on, "sites": of} if of else {}
+        note_last_check(ids, now, event, reason=reason, number=number, **partly)
+
+
+def _sites_beside(run: Run) -> dict[int, int]:
+    """How many sites the users have that a run of what is due had work for: it looked at a part of them."""
+    if run.scope != DUE:
+        return {}
+    sites = VirtualHost.objects.filter(user__in=Job.objects.filter(run=run).values("user"), gone_at__isnull=True)
+    return dict(sites.order_by().values_list("user").annotate(n=Count("pk")))
 
 
 def _worse_than_they_look(run: Run) -> dict[int, tuple[int, str]]:
-    """By the run's users: how many certificates from elsewhere are kept that serve nobody well, and why.
+    """By the run's users: how many certificates from elsewhere are kept for the worst reason, and that reason.
 
     No job was made for these; a check that says “secured” of the others would hide them.
     """
@@ -195,7 +208,7 @@ def _worse_than_they_look(run: Run) -> dict[int, tuple[int, str]]:
     for user_id, problem in rows.values_list("user_id", "problem").iterator():
         if problem and problem["code"] in policy.FOREIGN_WORSE:
             found.setdefault(user_id, []).append(problem["code"])
-    return {user_id: (len(codes), min(codes)) for user_id, codes in found.items()}
+    return {user_id: (codes.count(min(codes)), min(codes)) for user_id, codes in found.items()}
 
 
 def note_last_check(user_ids: list[int], now: datetime, event: str, **data: str | int) -> None:

@@ -256,7 +256,7 @@ class _Portion:
             event, data["kept"] = "user:nothing_to_do", counts["kept"]
             foreign = sum(1 for site in mine if site.facts.installed and not site.facts.installed.ours)
             if worse:
-                self._check(user_id, "check:kept", min(worse), len(worse))
+                self._check(user_id, "check:kept", min(worse), worse.count(min(worse)))
             else:
                 self._check(user_id, "check:foreign" if foreign else "check:nothing_to_do", "", foreign)
         self.lines.append(self.writer.make(event, Level.OUT, depth=1, user_id=user_id, **data))

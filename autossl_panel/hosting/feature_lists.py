@@ -137,6 +137,9 @@ def _moved(changes: list[Change], *, by: User | None, now: datetime) -> None:
 
 def _name(text: str) -> str:
     name = " ".join(text.split())
-    if not name or len(name) > 64 or not name.isprintable():
+    if len(name) > 64:
+        said = _("This name has %(n)d characters; that of a feature list has at most 64.") % {"n": len(name)}
+        raise UserProblem("name", said)
+    if not name or not name.isprintable():
         raise UserProblem("name", _("A feature list needs a name of 1 to 64 characters."))
     return name

@@ -10,7 +10,7 @@ from autossl_panel.autossl.standstill import account_in_use
 from autossl_panel.hosting import visible
 from autossl_panel.hosting.models import SiteState
 
-from . import access, charts, seeking, shell, site_table
+from . import access, charts, nothing, seeking, shell, site_table
 from .paging import paginate
 from .site_table import Filter, Numbers
 
@@ -45,6 +45,9 @@ def certificates(request: access.PanelRequest) -> HttpResponse:
         "soon": len(soon),
         "timeline": charts.expiry(counts.days, now.date(), disabled=account is None) if counts.days else None,
         "paging": paging,
+        "searched": nothing.searched(
+            wish, counts.present, lambda wider: site_table.narrowed(mine, wider, counts, soon, now).count()
+        ),
         "more": found is not None and len(found) > seeking.FEW,
         "rows": rows,
         "oob": False,

@@ -149,7 +149,7 @@ def outcomes(columns: Sequence[Column]) -> Chart:
     """What runs did, the oldest first: numbers of “done”, “put_off” and “failed” sites."""
     kinds = (
         Kind("done", "f-ok", _("Secured or renewed")),
-        Kind("put_off", "warn-o", _("Put off"), "rows"),
+        Kind("put_off", "warn-o", _("Deferred or waiting"), "rows"),
         Kind("failed", "bad-o", _("Failed"), "hatch"),
     )
     failing = sum(1 for column in columns if column.numbers.get("failed"))

@@ -18,7 +18,7 @@ from autossl_panel.people import persons
 from autossl_panel.people.models import Role, User
 from autossl_panel.people.persons import PersonProblem
 
-from . import access, messages, people_frame, person_table
+from . import access, messages, nothing, people_frame, person_table
 from .paging import paginate
 from .person_table import Filter
 
@@ -54,6 +54,9 @@ def people(request: access.PanelRequest) -> HttpResponse:
         "wish": wish,
         "counts": counts,
         "paging": paging,
+        "searched": nothing.searched(
+            wish, counts["all"], lambda wider: person_table.narrowed(everybody, wider).count()
+        ),
         "rows": person_table.rows(paging.rows),
     }
     return people_frame.page(request, "people.html", people_frame.PERSONS, context)

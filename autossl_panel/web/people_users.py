@@ -15,7 +15,7 @@ from autossl_panel.hosting.changes import Change, UserProblem
 from autossl_panel.hosting.models import FeatureList, HostingUser
 from autossl_panel.people.models import Role, User
 
-from . import access, messages, people_frame, people_user_table, picking, undo
+from . import access, messages, nothing, people_frame, people_user_table, picking, undo
 from .paging import paginate
 from .people import NOTHING, fields
 from .people_user_table import ROOT, Filter
@@ -43,6 +43,9 @@ def users(request: access.PanelRequest) -> HttpResponse:
         "wish": wish,
         "counts": counts,
         "paging": paging,
+        "searched": nothing.searched(
+            wish, counts["all"], lambda wider: people_user_table.narrowed(here, wider).count()
+        ),
         "rows": people_user_table.rows(paging.rows, picked.rows),
         "picked": picked,
         "lists": lists,

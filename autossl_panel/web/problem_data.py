@@ -29,6 +29,11 @@ from . import words
 from .access import PanelRequest
 
 QUIET = "quiet"
+# Causes of a whole site, which has one row, under its main name
+OF_SITES = frozenset({
+    "foreign_defective", "foreign_expiring", "loop", "clock", "no_names", "all_excluded", "rate_limited", "order_stuck",
+    "ca_unreachable", "ca_server", "ca_order", "ca_account", "ca_terms", "ca_eab", "ca_paused",
+})  # fmt: skip
 # Records that a card shows; the cause's own page has all of them
 SHOWN = 20
 
@@ -99,6 +104,16 @@ class Group:
     lapsed: int
     first_end: datetime | None
     example: int
+
+    @property
+    def of_sites(self) -> bool:
+        """Whether each of its rows stands for a site with all its names."""
+        return self.code in OF_SITES
+
+    @property
+    def rechecks(self) -> bool:
+        """Whether looking again can find it mended; what does not fit stays out until somebody changes the names."""
+        return self.code != "over_limit"
 
     @property
     def is_bad(self) -> bool:
@@ -226,14 +241,24 @@ class Card:
             found.append((said % {"n": group.lapsed}, True))
         if group.lapsing and group.first_end:
             day = words.day(group.first_end, timezone.now())
-            said = ngettext(
-                "%(n)d name is no longer covered after %(day)s",
-                "%(n)d names are no longer covered, the first after %(day)s",
-                group.lapsing,
-            )
+            if group.of_sites:
+                said = ngettext(
+                    "%(n)d site is no longer covered after %(day)s",
+                    "%(n)d sites are no longer covered, the first after %(day)s",
+                    group.lapsing,
+                )
+            else:
+                said = ngettext(
+                    "%(n)d name is no longer covered after %(day)s",
+                    "%(n)d names are no longer covered, the first after %(day)s",
+                    group.lapsing,
+                )
             found.append((said % {"n": group.lapsing, "day": day}, True))
         if group.uncovered:
-            said = ngettext("%(n)d name stays unsecured", "%(n)d names stay unsecured", group.uncovered)
+            if group.of_sites:
+                said = ngettext("%(n)d site stays unsecured", "%(n)d sites stay unsecured", group.uncovered)
+            else:
+                said = ngettext("%(n)d name stays unsecured", "%(n)d names stay unsecured", group.uncovered)
             found.append((said % {"n": group.uncovered}, False))
         return found or [(_("no site is at risk"), False)]
 

@@ -14,7 +14,7 @@ from autossl_panel.autossl.log import causes
 from autossl_panel.autossl.models import Problem
 from autossl_panel.hosting import visible
 
-from . import access, problem_data, shell
+from . import access, nothing, problem_data, shell
 from .paging import paginate
 from .pending import answer, refused
 from .problem_data import QUIET, Filter
@@ -50,6 +50,7 @@ def problems(request: access.PanelRequest) -> HttpResponse:
     context = {
         "cards": cards,
         "paging": paging,
+        "searched": nothing.searched(wish, counts.loud, lambda wider: _causes(problem_data.matching(mine, wider))),
         "chips": chips,
         "all": counts.loud,
         "codes": counts.codes.items(),
@@ -61,6 +62,10 @@ def problems(request: access.PanelRequest) -> HttpResponse:
         "hidden": _quietly(mine, wish) if not found and wish.q else 0,
     }
     return shell.page(request, "problems.html", "problems", context)
+
+
+def _causes(rows: QuerySet[Problem]) -> int:
+    return rows.order_by().values("cause").distinct().count()
 
 
 def _quietly(mine: QuerySet[Problem], wish: Filter) -> int:

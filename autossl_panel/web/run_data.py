@@ -13,6 +13,7 @@ from django.utils.translation import ngettext
 from autossl_panel.autossl import log
 from autossl_panel.autossl.log import readers
 from autossl_panel.autossl.models import Job, JobOutcome, JobState, Level, LogLine, Phase, Problem, Run
+from autossl_panel.autossl.runs import Progress
 from autossl_panel.hosting import name_search, visible
 from autossl_panel.hosting.models import Domain, HostingUser
 from autossl_panel.names import part_sought, sought, spelled, to_unicode
@@ -122,15 +123,20 @@ def own_lines(run: Run, person: User) -> QuerySet[LogLine]:
     return lines if person.is_root else lines.filter(user__in=visible.users(person))
 
 
-def phases(run: Run, groups: Sequence[tuple[str, str, str, int]], sites: int, *, waits: bool = False) -> list[PhaseBar]:
-    """How many of the run's `sites` are through each phase; `groups` are its jobs, as its progress counts them.
+def off_reason(run: Run, person: User) -> str:
+    """Why AutoSSL does nothing for the one user that a run was for: “disabled”, “suspended”; "" where it does."""
+    if not run.scope.startswith("user:") or not run.counts.get("skipped"):
+        return ""
+    line = own_lines(run, person).filter(event="user:skipped").order_by("seq").first()
+    return str(line.data.get("reason", "")) if line is not None else ""
 
-    `waits`: no worker works on it.
-    """
+
+def phases(run: Run, progress: Progress, *, waits: bool = False) -> list[PhaseBar]:
+    """How many of the run's sites are through each phase. `waits`: no worker works on it."""
+    groups = progress.groups
     total = sum(n for *_rest, n in groups)
-    surveyed = max(total, sites)
-    kept = surveyed - total
-    text = ngettext("%(n)d needs nothing", "%(n)d need nothing", kept) % {"n": kept} if kept else ""
+    surveyed = max(total, progress.total)
+    text = _without_work(progress)
     if run.surveyed_at is None:
         going_on = _("waits for a worker") if waits else _("going on")
         text = going_on if run.ended_at is None else _("stopped")
@@ -144,6 +150,20 @@ def phases(run: Run, groups: Sequence[tuple[str, str, str, int]], sites: int, *,
         Phase.VERIFY: _("Verify"),
     }
     return bars + [_phase(phase, name, groups) for phase, name in names.items()]
+
+
+def _without_work(progress: Progress) -> str:
+    """“2 need nothing, 1 skipped”: the sites that the survey made no job for."""
+
+    def left(name: str, everything: int) -> int:
+        return everything - sum(n for _state, outcome, _phase, n in progress.groups if outcome == name)
+
+    kept, skipped = left(JobOutcome.KEPT, progress.kept), left(JobOutcome.SKIPPED, progress.skipped)
+    waiting = left(JobOutcome.WAITING, progress.waiting)
+    said = [ngettext("%(n)d needs nothing", "%(n)d need nothing", kept) % {"n": kept}] if kept else []
+    said += [_("%(n)d skipped") % {"n": skipped}] if skipped else []
+    said += [ngettext("%(n)d waits", "%(n)d wait", waiting) % {"n": waiting}] if waiting else []
+    return ", ".join(said)
 
 
 def _phase(phase: Phase, name: str, groups: Sequence[tuple[str, str, str, int]]) -> PhaseBar:

@@ -37,7 +37,7 @@ def run(request: access.PanelRequest, pk: int) -> HttpResponse:
     else:
         moment = access.now()
         run_lines = run_data.run_lines(found, request.user)
-        context["run_lines"] = run_lines
+        context |= {"run_lines": run_lines, "ending": [one for one in run_lines if one.event == "run:ended"]}
         if found.ended_at is None:
             sites = run_data.sites(run_data.followed(found, request.user, moment), request.user)
             context |= {"sites": sites, "cursor": cursor_of(sites, run_lines)}
@@ -63,6 +63,9 @@ def live(request: access.PanelRequest, pk: int) -> HttpResponse:
     context |= {"sites": sites, "run_lines": run_lines, "oob": True}
     context["failed_before"] = request.GET.get("failed", "")
     context["cursor"] = cursor_of([site for site in sites if site.job.pk not in gone], run_lines, cursor)
+    if found.ended_at is not None and not request.user.is_login:
+        # With the end of a run, what the tabs count has changed, too; the slot tells it of its own run only
+        context["tabs"] = shell.tab_counts(request)
     return render(request, "_live.html", context, status=shell.STOP_POLLING if found.ended_at else 200)
 
 
@@ -142,8 +145,9 @@ def _state(request: access.PanelRequest, found: Run, live_run: shell.LiveRun) ->
         "cancel_here": live_run.may_cancel and not _in_slot(request, found),
         "progress": progress,
         "row": run_table.described(request.user, found),
+        "off_reason": run_data.off_reason(found, request.user),
         "took": moment - found.started_at,
-        "phases": run_data.phases(found, progress.groups, progress.total, waits=live_run.waits),
+        "phases": run_data.phases(found, progress, waits=live_run.waits),
         # Read when they are shown: most polls, and pages of some lines alone, need none
         "failures": SimpleLazyObject(lambda: run_data.failures(found, request.user, MOST_FAILURES)),
         "more_failures": max(0, progress.failed - MOST_FAILURES),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.shortcuts import resolve_url
@@ -149,7 +150,9 @@ def last(mine: QuerySet[Run]) -> list[Run]:
 def drawn(shown: Sequence[Row], server: Server | None) -> dict[str, charts.Chart]:
     """What the last runs did, the newest first in `shown`; and how secured `server` was day by day."""
     oldest_first = shown[::-1]
-    columns = [_column(row, label=place % 6 == len(shown) % 6) for place, row in enumerate(oldest_first, 1)]
+    marked = [row for place, row in enumerate(oldest_first, 1) if place % 6 == len(shown) % 6]
+    labels = dict(zip((row.run.pk for row in marked), _labels([row.run.started_at for row in marked]), strict=True))
+    columns = [_column(row, labels.get(row.run.pk, "")) for row in oldest_first]
     found = {"outcomes": charts.outcomes(columns)} if len(shown) > 1 else {}
     if server is not None:
         days = DailyShare.objects.filter(server=server).order_by("-day")[:SHARED]
@@ -157,10 +160,21 @@ def drawn(shown: Sequence[Row], server: Server | None) -> dict[str, charts.Chart
     return found
 
 
-def _column(row: Row, *, label: bool) -> charts.Column:
+def _labels(moments: Sequence[datetime]) -> list[str]:
+    """The day of each; of those on one day the time, which tells them apart."""
+    days = [words.day(at, at) for at in moments]
+    found = []
+    for place, (at, day) in enumerate(zip(moments, days, strict=True)):
+        time = words.clock(at)[:5]
+        first = day if days.count(day) == 1 else f"{day}, {time}"
+        found.append(time if place and days[place - 1] == day else first)
+    return found
+
+
+def _column(row: Row, label: str) -> charts.Column:
     at = row.run.started_at
     return charts.Column(
-        label=words.day(at, at) if label else "",
+        label=label,
         numbers={"done": row.secured + row.renewed, "put_off": row.deferred + row.waiting, "failed": row.failed},
         head=f"{words.day(at, at)}, {words.clock(at)[:5]}, {row.scope}",
         href=resolve_url("run", row.run.pk),

@@ -11,7 +11,7 @@ from autossl_panel.autossl import standstill
 from autossl_panel.autossl.models import JobOutcome
 from autossl_panel.hosting import visible
 
-from . import access, history, messages, places, run_table, shell
+from . import access, history, messages, nothing, places, run_table, shell
 from .paging import paginate
 
 
@@ -45,6 +45,9 @@ def runs(request: access.PanelRequest) -> HttpResponse:
     context = {
         "rows": [rows[run.pk] for run in paging.rows],
         "paging": paging,
+        "searched": nothing.searched(
+            wish, counts["all"], lambda wider: run_table.matching(mine, request.user, wider).count()
+        ),
         "counts": counts,
         "wish": wish,
         "outcomes": run_table.OUTCOMES,

@@ -67,7 +67,7 @@ def site(request: access.PanelRequest, pk: int) -> HttpResponse:
         "serial": certificate_words.serial(certificate) if certificate else "",
         "in_a_row": site_data.IN_A_ROW,
         "list_url": places.listed(request, "certificates"),
-        "may_check": found.host.state not in (SiteState.GONE, SiteState.OFF),
+        "may_check": account is not None and found.host.state not in (SiteState.GONE, SiteState.OFF),
         "may_take_over": found.host.takeover or _is_anothers(certificate),
         "may_revoke": certificate is not None and certificate.ours and certificate.revoked_at is None,
     }

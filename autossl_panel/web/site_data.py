@@ -158,9 +158,9 @@ def _name(
     domain: Domain, covered: bool, problem: Problem | None, of_site: Problem | None, ended: Ended, fit: str
 ) -> Name:
     shown = to_unicode(domain.name)
-    why = _first_up(log.reason_text(problem.code)) if problem else ""
+    why = _first_up(_words(problem)) if problem else ""
     if covered and problem:
-        return Name(shown, "warn", "is-warn", _("At risk: %(why)s") % {"why": log.reason_text(problem.code)}, problem)
+        return Name(shown, "warn", "is-warn", _("At risk: %(why)s") % {"why": _words(problem)}, problem)
     if covered:
         return Name(shown, "ok", "is-ok", "", None)
     unwished = _ended(domain, ended)
@@ -169,12 +169,14 @@ def _name(
     if domain.unfit and domain.unfit != fit:
         return Name(shown, "off", "dim", _first_up(log.reason_text(domain.unfit)), None)
     if problem is not None and problem.quiet:
-        return Name(
-            shown, "off", "dim", _("Left out quietly: %(why)s") % {"why": log.reason_text(problem.code)}, problem
-        )
+        return Name(shown, "off", "dim", _("Left out quietly: %(why)s") % {"why": _words(problem)}, problem)
     if problem is None and of_site is not None and not of_site.quiet:
-        return Name(shown, "bad", "is-bad", _first_up(log.reason_text(of_site.code)), of_site)
+        return Name(shown, "bad", "is-bad", _first_up(_words(of_site)), of_site)
     return Name(shown, "bad", "is-bad", why or _("Not covered yet"), problem)
+
+
+def _words(problem: Problem) -> str:
+    return log.cause_text(problem.code, problem.data)
 
 
 def _ended(domain: Domain, ended: Ended) -> str:

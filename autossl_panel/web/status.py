@@ -23,7 +23,7 @@ from autossl_panel.autossl.models import Account, Options, Run
 from autossl_panel.hosting import excluded_names, visible
 from autossl_panel.hosting.models import HostingUser
 
-from . import access, messages, picking, run_data, run_page, shell, status_table, toasts, undo, words
+from . import access, messages, nothing, picking, run_data, run_page, shell, status_table, toasts, undo, words
 from .paging import paginate
 from .status_table import Filter
 from .status_words import Reader
@@ -76,6 +76,7 @@ def status_user(request: access.PanelRequest, pk: int) -> HttpResponse:
         "wish": wish,
         "chips": _chips(totals, wish),
         "paging": paging,
+        "searched": nothing.searched(wish, totals.names, lambda wider: len(status_table.matching(sites, wider))),
         "groups": status_table.groups(paging.rows, Reader(request.user, access.now(), disabled), picked.rows),
         "picked": picked,
     }
@@ -305,7 +306,15 @@ def live(request: access.PanelRequest, pk: int) -> HttpResponse:
     # Asked before the lines are read: what is written meanwhile comes with the next poll.
     follow = runs.at_work_on(mine).filter(pk=found.pk).exists()
     cursor = run_page.read_cursor(request.GET.get("cursor", ""))
-    context = {**_lines(request, user, found, cursor), "run": found, "follow": follow, "oob": True}
+    if not follow:
+        user.refresh_from_db(fields=["last_check_at"])
+    context = {
+        **_lines(request, user, found, cursor),
+        "run": found,
+        "follow": follow,
+        "hosting_user": user,
+        "oob": True,
+    }
     return render(request, "_status_live.html", context, status=200 if follow else shell.STOP_POLLING)
 
 

@@ -111,6 +111,8 @@ class Totals:
     wished: int
     covered: int
     needs: int
+    # Of those that need somebody: covered today
+    needs_covered: int
     certificates: int
     first_expiry: datetime | None
     by_chip: dict[str, int]
@@ -127,8 +129,10 @@ def groups(found: Sequence[tuple[Site, Name]], reader: Reader, selected: frozens
     for _pk, pairs in groupby(found, key=lambda pair: pair[0].pk):
         rows = [row(site, name, reader, selected) for site, name in pairs]
         site = rows[0].site
-        cause = status_words.cause(site.problem) if site.problem else ""
-        fix = status_words.fix({**site.problem, "domain": site.name}, reader.person) if site.problem else ""
+        # Of a site that nobody wishes a certificate for there is nothing to do
+        problem = site.problem if any(name.wished for name in site.names) else None
+        cause = status_words.cause(problem) if problem else ""
+        fix = status_words.fix({**problem, "domain": site.name}, reader.person) if problem else ""
         shown.append(Group(site, rows, cause, fix))
     return shown
 
@@ -159,6 +163,7 @@ def totals(sites: Sequence[Site]) -> Totals:
         wished=len(wished),
         covered=sum(name.covered for name in wished),
         needs=by_chip[NEEDS],
+        needs_covered=sum(name.needs and name.covered for name in wished),
         certificates=len(ours),
         first_expiry=min((installed.not_after for installed in ours), default=None),
         by_chip=by_chip,

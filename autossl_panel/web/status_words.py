@@ -89,7 +89,7 @@ def of(name: Name, site: Site, reader: Reader) -> Told:
 
 def cause(problem: Mapping[str, Any]) -> str:
     """What is wrong, as a sentence. What a CA or the web server said is left out: it may name files of others."""
-    text = log.reason_text(str(problem["code"]))
+    text = log.cause_text(str(problem["code"]), problem.get("data") or {})
     return f"{text[:1].upper()}{text[1:]}."
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from django.db.models import Case, Count, F, IntegerField, Min, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from autossl_panel.autossl import log
 from autossl_panel.hosting import name_search, visible
@@ -32,8 +33,13 @@ RESULT_ICONS = {
     "check:kept": ("warn", "is-warn"),
     "check:foreign": ("foreign", "is-foreign"),
 }
+# A result without a fault is no good sign over sites that stand badly: it may be of a part of them
+STATE_ICONS: dict[str, tuple[str, str]] = {
+    SiteState.UNSECURED: ("bad", "is-bad"),
+    SiteState.PARTLY: ("warn", "is-warn"),
+}
 # Beside the radio, one word says it.
-SHORT = {"disabled": _("disabled"), "suspended": _("suspended")}
+SHORT = {"disabled": gettext_lazy("disabled"), "suspended": gettext_lazy("suspended")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,13 +196,14 @@ def rows(users: Sequence[HostingUser], root_name: str, selected: frozenset[int])
 def _row(user: HostingUser, states: dict[str, int], secured: int, root_name: str, selected: frozenset[int]) -> Row:
     check = user.last_check or {}
     event = check.get("event", "")
-    sign, css = RESULT_ICONS.get(event, ("ok", "is-ok"))
+    worst = next((str(state) for state in RANK if states.get(state)), "")
+    sign, css = RESULT_ICONS.get(event) or STATE_ICONS.get(worst, ("ok", "is-ok"))
     return Row(
         user=user,
         owner=user.owner.username if user.owner else root_name,
         sites=sum(states.values()),
         secured=secured,
-        worst=next((str(state) for state in RANK if states.get(state)), ""),
+        worst=worst,
         result=_result(event, check.get("data", {})) if event else "",
         result_icon=sign,
         result_css=css,
@@ -206,7 +213,10 @@ def _row(user: HostingUser, states: dict[str, int], secured: int, root_name: str
 
 def _result(event: str, data: dict[str, Any]) -> str:
     short = SHORT.get(data.get("reason", "")) if event == "check:skipped" else None
-    return log.render(event, {**data, "reason_text": short} if short else data)
+    text = log.render(event, {**data, "reason_text": short} if short else data)
+    if "worked_on" not in data:
+        return text
+    return _("%(n)d of %(sites)d worked on: %(text)s") % {"n": data["worked_on"], "sites": data["sites"], "text": text}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,13 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from autossl_panel.autossl import runs
 from autossl_panel.autossl.models import Installation, Provider
+from autossl_panel.autossl.standstill import account_in_use
 from autossl_panel.hosting import servers, visible
 from autossl_panel.hosting import users as hosting_users
 from autossl_panel.hosting.models import HostingUser, Setting
 from autossl_panel.hosting.users import Change
 
-from . import access, messages, picking, shell, toasts, undo, user_table, words
+from . import access, messages, nothing, picking, places, shell, toasts, undo, user_table, words
 from .paging import paginate
 from .shell import STOP_POLLING
 from .user_table import Attention, Filter
@@ -58,6 +59,9 @@ def users(request: access.PanelRequest) -> HttpResponse:
         "wish": wish,
         "counts": counts,
         "paging": paging,
+        "searched": nothing.searched(
+            wish, counts["all"], lambda wider: user_table.narrowed(mine, wider, attention).count()
+        ),
         "rows": user_table.rows(paging.rows, "root", picked.rows),
         "oob": False,
         "picked": picked,
@@ -160,7 +164,11 @@ def put_back(request: access.PanelRequest) -> HttpResponse:
 @access.operator
 def check(request: access.PanelRequest, pk: int) -> HttpResponse:
     """Run AutoSSL for one user, or land on the run that has the user's work before it."""
-    user = get_object_or_404(visible.users(request.user), pk=pk)
+    mine = visible.users(request.user)
+    user = get_object_or_404(mine, pk=pk)
+    if account_in_use(user.server) is None and not runs.at_work_on(mine.filter(pk=user.pk)).exists():
+        messages.bad(request, " ".join((_("AutoSSL is disabled on this server."), _("Nothing was tried."))))
+        return redirect(places.back(request, resolve_url("users")))
     run = runs.start(runs.user_scope(user.name), by=request.user, asked_from="panel", server=user.server)
     return redirect("run", run.pk)
 

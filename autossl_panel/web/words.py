@@ -105,7 +105,8 @@ def rough(seconds: float) -> str:
 def duration(seconds: float) -> str:
     """“0.6 s”, “8 s”, “4 min 06 s”, “2 h 10 min”."""
     if seconds < 2:
-        return _("%(n)s s") % {"n": formats.number_format(seconds, 1)}
+        # Rounded here: what writes a number with one place cuts off the others
+        return _("%(n)s s") % {"n": formats.number_format(round(seconds, 1), 1)}
     whole = round(seconds)
     if whole < 60:
         return _("%(n)d s") % {"n": whole}

@@ -234,3 +234,17 @@ def test_a_check_that_secured_some_does_not_hide_what_it_kept_though_it_is_bad(s
     found = dict(HostingUser.objects.values_list("name", "last_check"))
     assert found["amber"] == {"event": "check:kept", "data": {"reason": "foreign_defective", "number": 1}}
     assert found["birch"] == {"event": "check:secured", "data": {"reason": "", "number": 1}}
+
+
+def test_a_check_of_what_was_due_says_of_how_many_sites_it_is(server, make_user, make_site):
+    run = runs.start(runs.DUE, by=None, asked_from="sweep")
+    ended = {"state": JobState.ENDED, "outcome": JobOutcome.SECURED}
+    for name, sites in (("amber", 3), ("birch", 1)):
+        user = make_user(name)
+        hosts = [make_site(user, f"{name}{number}.example") for number in range(sites)]
+        job(run, hosts[0], **ended)
+    Run.objects.filter(pk=run.pk).update(surveyed_at=timezone.now())
+    assert runs.end_if_done(run.pk)
+    found = dict(HostingUser.objects.values_list("name", "last_check"))
+    assert found["amber"]["data"] == {"reason": "", "number": 1, "worked_on": 1, "sites": 3}
+    assert found["birch"]["data"] == {"reason": "", "number": 1}

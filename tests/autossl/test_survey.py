@@ -390,10 +390,13 @@ def test_a_user_whose_certificate_from_elsewhere_expired_is_not_told_that_all_is
     provider, make_user, make_site, make_installed
 ):
     for name, days_left in (("amber", -3), ("birch", 60)):
-        make_installed(
-            make_site(make_user(name), f"{name}.example"), f"{name}.example", days_left=days_left, ours=False
-        )
+        user = make_user(name)
+        make_installed(make_site(user, f"{name}.example"), f"{name}.example", days_left=days_left, ours=False)
+        if name == "amber":
+            make_installed(make_site(user, "soon.example"), "soon.example", days_left=2, ours=False)
     surveyed()
+    states = dict(VirtualHost.objects.values_list("name", "problem__code"))
+    assert (states["amber.example"], states["soon.example"]) == ("foreign_defective", "foreign_expiring")
     found = dict(HostingUser.objects.values_list("name", "last_check"))
     assert found["amber"] == {"event": "check:kept", "data": {"reason": "foreign_defective", "number": 1}}
     assert found["birch"]["event"] == "check:foreign"

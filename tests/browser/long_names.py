@@ -8,7 +8,7 @@ from typing import Any
 from django.apps import apps
 from django.db.models import CharField, JSONField, Model, TextField
 
-from autossl_panel.hosting.models import HostingUser, VirtualHost
+from autossl_panel.hosting.models import FeatureList, HostingUser, VirtualHost
 
 LONGEST = 252
 LABEL = 63
@@ -17,6 +17,11 @@ USER = 64
 ROOMS = ("autossl", "hosting")
 KEPT = {"key", "cause", "code", "feature_list"}
 USERS = ("lindner", "junipershop", "northwind", "brandtlaw")
+# Two feature lists: one name without a place to break it, one of words
+LISTS = {
+    "business": "business" + "W" * 55,
+    "starter": "starter " + "for small sites and new users until they have grown",
+}
 
 
 def build() -> None:
@@ -36,6 +41,8 @@ def build() -> None:
     # Only what is a user's: a reseller may have the name, too
     for name in USERS:
         HostingUser.objects.filter(name=name).update(name=users[name])
+    for name, longer in LISTS.items():
+        FeatureList.objects.filter(name=name).update(name=longer)
 
 
 def long(name: str, place: int) -> str:

@@ -73,7 +73,8 @@ def test_no_name_is_too_long_for_a_page(visit, scene: Scene, who: str, language:
     long_names.build()
     User.objects.update(language=language)
     places = {name: place for name, place in {**PAGES, **_opened()}.items() if who in place.who}
-    assert found(page, places, known) == []
+    said = found(page, places, known)
+    assert not said, "\n".join(said)
 
 
 @pytest.mark.django_db(transaction=True)

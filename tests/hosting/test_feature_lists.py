@@ -33,7 +33,7 @@ def test_renaming_keeps_the_users_and_never_takes_anothers_name(make_user, root)
     feature_lists.rename(row, "basic", by=root)
     user.refresh_from_db()
     assert user.feature_list.name == "basic"
-    for name, says in (("default", "already"), ("", "1 to 64")):
+    for name, says in (("default", "already"), ("", "1 to 64"), ("x" * 70, "has 70 characters")):
         with pytest.raises(UserProblem, match=says):
             feature_lists.rename(row, name, by=root)
     with pytest.raises(UserProblem, match="keeps its name"):

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from autossl_panel.autossl.models import Provider
+from autossl_panel.autossl.models import Job, Provider, Run
 from autossl_panel.hosting.models import Domain, HostingUser, SiteState, VirtualHost
 from autossl_panel.web import words
 from tests.web import own_scene
@@ -40,6 +40,21 @@ def test_every_page_says_it_to_root_with_what_lapses(url, as_root, off: Scene):
     head = re.search(r"Next regular check</dt>\s*<dd[^>]*>(.*?)</dd>", html, re.DOTALL)
     assert head
     assert text(head[1]) == "None"
+
+
+def test_nobody_is_checked_and_the_buttons_say_why(as_root, off: Scene):
+    user = HostingUser.objects.get(name="quarrybank")
+    Run.objects.filter(ended_at__isnull=True).update(ended_at=off.now)
+    Job.objects.filter(run__ended_at=off.now).delete()
+    number = Run.objects.count()
+    for url in ("/users/", f"/status/{user.pk}/"):
+        html = as_root.get(url).content.decode()
+        button = re.search(r"<button[^>]*>Check “quarrybank”", html)
+        assert button, url
+        assert 'disabled title="AutoSSL is disabled on this server."' in button[0]
+    answer = as_root.post(f"/users/{user.pk}/check/", follow=True).content.decode()
+    assert "AutoSSL is disabled on this server. Nothing was tried." in answer
+    assert Run.objects.count() == number
 
 
 def test_a_reseller_reads_who_can_change_it(as_reseller, off: Scene):

@@ -46,7 +46,7 @@ def test_a_list_is_added(as_root, scene: Scene):
     assert AuditEntry.objects.get().person == scene.root
 
 
-@pytest.mark.parametrize(("name", "says"), [("", "needs a name"), ("parked", "already"), ("x" * 65, "needs a name")])
+@pytest.mark.parametrize(("name", "says"), [("", "needs a name"), ("parked", "already"), ("x" * 65, "65 characters")])
 def test_a_name_that_cannot_be_stays_in_its_field(name, says, as_root):
     html = as_root.post(f"{PAGE}add/", {"name": name, "autossl": "off"}).content.decode()
     check_html(html)
@@ -55,6 +55,8 @@ def test_a_name_that_cannot_be_stays_in_its_field(name, says, as_root):
     assert f'value="{name}"' in html
     assert re.search(r'value="off" checked', html)
     assert FeatureList.objects.count() == 3
+    # A browser cuts at maxlength without a word
+    assert int(re.search(r'id="name"[^>]*maxlength="(\d+)"', html)[1]) > len(name) + 64
 
 
 def test_switching_off_says_before_and_after_what_follows(as_root, scene: Scene):

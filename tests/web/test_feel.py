@@ -10,6 +10,7 @@ from django.test import Client
 from autossl_panel.autossl.models import Beat, Provider, Run
 from autossl_panel.hosting.models import HostingUser
 from tests.web.scene import Scene
+from tests.web.test_pages import check as check_html
 
 # What is appended takes nobody's place; what is for no script is not there.
 APART = re.compile(r'<(noscript)>.*?</noscript>|<(ol)[^>]* hx-swap-oob="beforeend">.*?</ol>', re.DOTALL)
@@ -123,3 +124,35 @@ def test_the_foot_of_an_open_page_is_kept_true(as_root: Client, scene: Scene):
     html = as_root.get("/seen/").content.decode()
     assert 'class="is-bad"' in html
     assert ">2 h ago</time>" in html
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/users/?q=north&state=disabled", "2 users were searched by name and site."),
+        ("/people/users/?q=north&list=1&state=suspended", "0 hosting users were searched."),
+        ("/people/?q=nobody&state=reseller", "2 persons were searched"),
+        ("/certificates/?q=norhtwind&state=partly", "searched by name, user, issuer and serial"),
+        ("/problems/?q=norhtwind&kind=dns", "searched by name, user and code"),
+        ("/runs/?q=norhtwind&state=person", "searched."),
+    ],
+)
+def test_an_empty_list_says_what_was_searched_and_what_filters_left_out(as_root, path, said):
+    html = as_root.get(path).content.decode()
+    check_html(html)
+    empty = html.split('class="empty rule"')[1].split("</div>\n</div>")[0]
+    assert said in empty
+    assert "The filters leave out all others." in empty
+    page, words = path.split("?")[0], re.search(r"q=(\w+)", path)[1]
+    assert f'href="{page}?q={words}">Search without the filters' in empty
+    without = re.search(r'href="([^"]*)">Clear the search', empty)[1]
+    assert "q=" not in without
+    assert as_root.get(f"{page}{without}".replace("&amp;", "&")).status_code == 200
+    html = as_root.get(f"{page}?q=norhtwind").content.decode()
+    assert "Search without the filters" not in html
+
+
+def test_what_the_filters_hide_is_found_without_them(as_root):
+    html = as_root.get("/users/?q=north&state=disabled").content.decode()
+    assert ">northwind<" not in html
+    assert ">northwind<" in as_root.get("/users/?q=north").content.decode()

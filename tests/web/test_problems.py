@@ -1,7 +1,7 @@
 """The Problems tab: one card a cause, the fix for these very names, and rechecking one, some or all."""
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from urllib.parse import unquote
 
 import pytest
@@ -268,6 +268,41 @@ def test_the_database_sorts_codes_into_kinds_as_the_words_do(troubled: Scene):
         rows = Problem.objects.all()
         found = [kind for kind in causes.KINDS if problem_data.matching(rows, Filter("", kind, "", "")).exists()]
         assert found == [causes.kind(code)], code
+
+
+def alone(code: str, now: datetime, **data: object) -> Problem:
+    """Nothing is wrong but this, with one site."""
+    host = VirtualHost.objects.filter(user__name="quarrybank").first()
+    Problem.objects.all().delete()
+    VirtualHost.objects.filter(pk=host.pk).update(next_at=now + timedelta(days=60))
+    return Problem.objects.create(
+        virtual_host=host, user=host.user, name=host.name, code=code, cause="c", since=now, data=data
+    )
+
+
+def test_what_ails_a_whole_site_is_counted_by_sites(as_root, troubled: Scene):
+    Run.objects.filter(ended_at__isnull=True).update(ended_at=troubled.now)
+    alone("foreign_defective", troubled.now, defects=["expired"])
+    html = as_root.get("/problems/").content.decode()
+    assert "<b>1 site</b>" in html
+    assert "1 site stays unsecured" in html
+    assert "Recheck 1 site" in html
+
+
+def test_a_name_without_an_address_was_seen_without_records(as_root, troubled: Scene):
+    row = alone("no_address", troubled.now, detail="quarrybank.example")
+    html = as_root.get("/problems/").content.decode()
+    assert re.search(r"<dt>Seen</dt>\s*<dd>no A or AAAA record</dd>", html), row.name
+
+
+def test_what_does_not_fit_is_not_to_be_rechecked(as_root, troubled: Scene):
+    alone("over_limit", troubled.now, limit=100)
+    for address in ("/problems/", "/problems/c/"):
+        html = as_root.get(address).content.decode()
+        assert "Next try" not in html
+        assert 'action="/problems/c/recheck/' not in html
+    alone("no_address", troubled.now)
+    assert 'action="/problems/c/recheck/' in as_root.get("/problems/c/").content.decode()
 
 
 @pytest.mark.parametrize("address", ["/problems/", "/problems/?kind=dns&q=northwind", "/problems/{cause}/"])

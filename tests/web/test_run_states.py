@@ -3,8 +3,9 @@
 import re
 from datetime import timedelta
 
-from autossl_panel.autossl import runs
+from autossl_panel.autossl import log, runs
 from autossl_panel.autossl.models import Beat, Job, JobState, LogLine, Run
+from autossl_panel.hosting.models import HostingUser
 from autossl_panel.web import run_data
 from tests.web.scene import Scene
 from tests.web.test_pages import check
@@ -80,12 +81,58 @@ def test_a_ca_that_is_down_is_no_failed_proof(as_root, scene: Scene):
     check(page)
     assert "Pebble cannot be reached from this server: Connection refused." in page
     assert "could not be proved" not in page
-    bars = {bar.name: bar for bar in run_data.phases(scene.past, runs.progress(scene.past).groups, 0)}
+    bars = {bar.name: bar for bar in run_data.phases(scene.past, runs.progress(scene.past))}
     assert "3 wait" in bars["Order"].text
     assert "wait" not in bars["Prove"].text
 
 
 def test_one_site_that_needs_nothing_is_said_in_the_singular(scene: Scene):
     groups = [(JobState.ENDED, "secured", "verify", 2)]
-    assert run_data.phases(scene.past, groups, 3)[0].text == "1 needs nothing"
-    assert run_data.phases(scene.past, groups, 4)[0].text == "2 need nothing"
+    for kept, said in ((1, "1 needs nothing"), (2, "2 need nothing")):
+        progress = runs.Progress(secured=2, kept=kept, groups=groups)
+        assert run_data.phases(scene.past, progress)[0].text == said
+
+
+def test_what_is_skipped_or_waits_does_not_need_nothing(scene: Scene):
+    progress = runs.Progress(kept=1, skipped=2, waiting=1)
+    assert run_data.phases(scene.past, progress)[0].text == "1 needs nothing, 2 skipped, 1 waits"
+
+
+def test_a_check_of_a_user_for_whom_autossl_is_off_says_so_on_top(as_root, scene: Scene):
+    user = HostingUser.objects.get(name="pixelforge")
+    run = Run.objects.create(
+        server=scene.server, scope="user:pixelforge", asked_from="panel", started_at=scene.now, surveyed_at=scene.now,
+        ended_at=scene.now, counts={"skipped": 2, "outcomes": {"skipped": 2}},
+    )  # fmt: skip
+    writer = log.for_run(run.pk)
+    writer.lines([writer.make("user:skipped", depth=1, user_id=user.pk, user=user.name, sites=2, reason="disabled")])
+    html = as_root.get(f"/runs/{run.pk}/").content.decode()
+    check(html)
+    assert "AutoSSL is disabled for pixelforge." in html
+    assert "need nothing" not in html
+    assert "2 skipped" in html
+
+
+def test_a_run_that_ends_while_one_looks_leaves_nothing_that_is_over(as_root, scene: Scene):
+    run = Run.objects.create(
+        server=scene.server, scope="user:quarrybank", asked_from="panel", started_at=scene.now, surveyed_at=scene.now
+    )
+    page = as_root.get(f"/runs/{run.pk}/").content.decode()
+    assert 'id="follow-new"' in page
+    assert 'id="grp-queued"' in page
+    assert runs.end_if_done(run.pk, now=scene.now + timedelta(seconds=0.97))
+    poll = as_root.get(f"/runs/{run.pk}/live/?cursor=0:0", headers={"HX-Request": "true"})
+    assert poll.status_code == 286
+    html = poll.content.decode()
+    for name in ("follow-new", "grp-queued"):
+        assert f'id="{name}" hx-swap-oob="delete"' in html
+    assert 'id="sum-queued"' not in html
+    assert 'id="tab-pending"' in html
+    survey, live = html.split('id="run-lines"')[1].split('<ol id="lines"')
+    assert "Ended after" not in survey
+    assert "Ended after 1.0 s" in live
+    page = as_root.get(f"/runs/{run.pk}/").content.decode()
+    assert "Ended in 1.0 s" in page, "one figure"
+    assert page.count("Ended after 1.0 s") == 1
+    assert page.index("Ended after 1.0 s") > page.index('class="phases"')
+    assert "follow-new" not in page

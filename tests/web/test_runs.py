@@ -2,7 +2,7 @@
 
 import json
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -58,14 +58,14 @@ def test_the_list_is_newest_first_with_what_each_run_did(as_root, scene: Scene):
     assert table[0][3] == "root · panel"
     assert table[0][4] == "Let’s Encrypt"
     failed = Job.objects.filter(run=scene.live, outcome="failed").count()
-    assert table[0][8] == str(failed) != "0"
+    assert table[0][9] == str(failed) != "0"
     assert table[1][1] == "4 min 06 s"
 
 
 def test_a_reseller_reads_own_numbers_only(as_reseller, scene: Scene):
     table = rows(as_reseller.get("/runs/").content.decode())
     own = Job.objects.filter(run=scene.past, user__owner=scene.harborweb, outcome="failed").count()
-    assert table[1][8] == str(own)
+    assert table[1][9] == str(own)
     html = as_reseller.get(f"/runs/{scene.past.pk}/").content.decode()
     assert "northwind" in html
     assert "hallsteadt" not in html
@@ -347,3 +347,27 @@ def test_a_run_says_how_many_wait_for_a_limit_and_until_when(as_root, as_reselle
     Job.objects.filter(pk__in=[first.pk, second.pk]).update(until=timezone.now())
     type(host).objects.filter(pk=host.pk).update(held_until=None)
     assert 'id="run-eta"' not in as_root.get(f"/runs/{scene.live.pk}/").content.decode()
+
+
+def test_chart_and_table_count_what_was_put_off_alike(as_root, scene: Scene):
+    outcomes = {"failed": 1, "deferred": 2, "waiting": 5, "secured": 3}
+    Run.objects.filter(ended_at__isnull=False).update(counts={"outcomes": {}})
+    Run.objects.filter(pk=scene.past.pk).update(counts={"outcomes": outcomes})
+    html = as_root.get("/runs/").content.decode()
+    assert next(row for row in rows(html) if row[-1] == "1")[-3:] == ["2", "5", "1"]
+    legend = html[html.index('class="legend"') : html.index("</ul>", html.index('class="legend"'))]
+    assert "Deferred or waiting" in legend
+    assert re.findall(r"<b>(\d+)</b>", legend) == ["3", "7", "1"]
+
+
+def test_marks_of_runs_on_one_day_carry_the_time(as_root, scene: Scene):
+    at = datetime(2026, 3, 14, 9, 30, tzinfo=UTC)
+    Run.objects.filter(ended_at__isnull=False).update(started_at=at - timedelta(days=1))
+    for number in range(14):
+        began = at + timedelta(hours=number)
+        ended = began + timedelta(minutes=1)
+        Run.objects.create(server=scene.server, scope="due", asked_from="sweep", started_at=began, ended_at=ended)
+    html = as_root.get("/runs/").content.decode()
+    marks = re.findall(r'<text[^>]*class="m"[^>]*>([^<]+)<', html[html.index('id="h-outcomes"') :])
+    marks = [text.strip() for text in marks]
+    assert marks == ["14 Mar, 10:30", "16:30", "22:30"]

@@ -43,6 +43,7 @@ def test_the_certificate_and_its_proof(as_root, troubled: Scene):
     said = text(as_root, "junipershop.example")
     assert "Names, 2 of 2 covered" in said
     assert "Chain E8, then ISRG Root X1" in said
+    assert re.search(r"Valid \d+ \w+ \d{4} to \d+ \w+ \d{4}", said)
     assert "Key P-256 · profile classic" in said
     assert re.search(r"CA’s window .* to .*, drawn: ", said)
     assert "by 5 handshakes in a row with ECDSA at 203.0.113.10:443" in said
@@ -269,7 +270,7 @@ def test_what_ails_the_whole_site_is_said_of_its_names_and_mended_there(as_root,
     )  # fmt: skip
     options_tab = "for all such sites the first setting on the Options tab"
     for client in (as_root, as_reseller):
-        assert ticks(client, camping.name)[0].endswith("certificate, which is defective")
+        assert ticks(client, camping.name)[0].endswith("certificate, which has expired")
         said = text(client, camping.name)
         assert "What to do" in said
         assert "whoever runs this server" not in said, "these read it, and may"

@@ -290,3 +290,18 @@ def test_all_that_match_stay_selected_on_other_pages_and_in_other_orders(as_root
     assert kept == {"feature-list"}, "unticked there, and here"
     assert setting("zz000") == "off", "unticked before, and ticked again here"
     assert setting("zz030") == "off"
+
+
+def test_a_check_of_a_part_is_no_good_sign_over_sites_that_stand_badly(as_root, scene: Scene):
+    user = HostingUser.objects.get(name="brandtlaw")
+    assert set(user.virtual_hosts.values_list("state", flat=True)) == {SiteState.UNSECURED}
+    data = {"reason": "", "number": 1, "worked_on": 1, "sites": 2}
+    HostingUser.objects.filter(pk=user.pk).update(last_check={"event": "check:secured", "data": data})
+    html = as_root.get("/users/?q=brandtlaw").content.decode()
+    cell = re.search(rf'id="result-{user.pk}".*?</td>', html, re.DOTALL)[0]
+    assert "1 of 2 worked on: 1 secured" in cell
+    assert "is-bad" in cell
+    assert "is-ok" not in cell
+    user.virtual_hosts.update(state=SiteState.SECURED)
+    html = as_root.get("/users/?q=brandtlaw").content.decode()
+    assert "is-ok" in re.search(rf'id="result-{user.pk}".*?</td>', html, re.DOTALL)[0]

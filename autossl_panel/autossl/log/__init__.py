@@ -2,7 +2,18 @@
 
 from .advice import known
 from .readers import Reader
-from .render import Line, limit_text, line, problem_advice, problem_text, problem_told, reason_text, render, scope_text
+from .render import (
+    Line,
+    cause_text,
+    limit_text,
+    line,
+    problem_advice,
+    problem_text,
+    problem_told,
+    reason_text,
+    render,
+    scope_text,
+)
 from .spoken import spoken
 from .tail import Tail
 from .writer import Writer, for_job, for_run
@@ -12,6 +23,7 @@ __all__ = [
     "Reader",
     "Tail",
     "Writer",
+    "cause_text",
     "for_job",
     "for_run",
     "known",

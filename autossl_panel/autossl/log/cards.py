@@ -148,6 +148,8 @@ def seen(code: str, facts: Facts) -> str:
         return _fill(gettext_lazy("%(records)s, at %(at)s"), {**facts, "at": one(facts, "zone")}, 1)
     if KIND_OF.get(code) == "web" or code in ("elsewhere", "ipv6_elsewhere"):
         return _answered(facts)
+    if code == "no_address":
+        return _("no A or AAAA record")
     if code == "foreign_expiring":
         return _("expires on %(day)s") % {"day": one(facts, "not_after")[:10]}
     return spoken(one(facts, "detail") or one(facts, "text"))

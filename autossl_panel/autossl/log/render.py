@@ -111,10 +111,17 @@ def render(event: str, data: Mapping[str, Any]) -> str:
     return str(template) % values
 
 
+def cause_text(code: str, data: Mapping[str, Any]) -> str:
+    """What is wrong, in a few words; of a certificate that has only expired, just that."""
+    if code == "foreign_defective" and list(data.get("defects") or ())[:1] == ["expired"]:
+        return _("another's certificate, which has expired")
+    return reason_text(code)
+
+
 def problem_text(problem: Mapping[str, Any]) -> str:
     """A stored problem {"code", "domain", "data"} in one sentence, with what the CA or the helper said."""
     code = str(problem["code"])
-    text = reason_text(code)
+    text = cause_text(code, problem.get("data") or {})
     said = (problem.get("data") or {}).get("text") if code in SAID else None
     return f"{text}: {spoken(str(said))}" if said else text
 

@@ -24,10 +24,11 @@ from autossl_panel.autossl import log
 from autossl_panel.autossl.models import Job, JobOutcome, Run
 from autossl_panel.hosting.models import SiteState
 
-from .. import fixed, picking, places, words
+from .. import fixed, nothing, picking, places, words
 from ..access import PanelRequest
 
 register = template.Library()
+register.filter(nothing.filtered)
 EMPTY = SafeString("")
 # As the heart writes moments into a line's data, and as CAs do in theirs
 MOMENTS = re.compile(r"(\d{4}-\d{2}-\d{2} \d{2}:\d{2}(:\d{2})?) UTC\b")
@@ -86,6 +87,12 @@ def number(n: int) -> str:
 def day(at: datetime | None) -> SafeString:
     """The day of a moment: 2 Dec."""
     return _time(at, words.day(at, timezone.now())) if at else EMPTY
+
+
+@register.filter
+def whole_day(at: datetime) -> SafeString:
+    """The day of a moment with its year: 2 Dec 2026."""
+    return _time(at, words.whole_date(timezone.localtime(at).date()))
 
 
 @register.filter

@@ -24,7 +24,9 @@ def test_a_login_lands_on_its_own_names(client_of, url):
     assert client_of.get("/status/")["Location"] == url
     html = client_of.get(url).content.decode()
     check_html(html)
-    assert "10 of 12 names are covered, 2 need you. AutoSSL is on for this account." in text(html)
+    assert "10 of 12 names are covered, 2 need you (1 of these still covered). AutoSSL is on for this account." in text(
+        html
+    )
     assert "Run AutoSSL" in html
     assert "Manage Users" not in html
     assert "account 1834420671" not in html, "the account with the CA is the host's"
@@ -185,3 +187,26 @@ def test_another_login_reads_nothing(own: Own, signed_in, url, scene: Scene):
     for page in (url, f"/runs/{run.pk}/", f"/runs/{run.pk}/live/", f"/runs/{run.pk}/log.txt"):
         assert client.get(page).status_code == 404, page
     assert "lindner" not in client.get("/runs/").content.decode()
+
+
+def test_a_site_that_is_excluded_as_a_whole_asks_nothing_of_anybody(client_of, own: Own, url):
+    host = VirtualHost.objects.get(name="pay.lindner.example")
+    problem = {"code": "foreign_expiring", "domain": host.name, "data": {"not_after": "2026-12-01"}}
+    VirtualHost.objects.filter(pk=host.pk).update(problem=problem)
+    advice = "Renew the certificate where it comes from"
+    assert advice in client_of.get(url).content.decode()
+    for domain in host.domains.all():
+        client_of.post(url, {"exclude": domain.pk})
+    html = client_of.get(url).content.decode()
+    assert rows(html)["pay.lindner.example"][0] == "Excluded"
+    assert advice not in html
+
+
+def test_head_and_card_name_one_moment_of_the_last_check(client_of, own: Own, url, scene: Scene):
+    Job.objects.filter(state__in=("queued", "running", "staged")).update(state="ended", outcome="secured")
+    Run.objects.update(ended_at=scene.now, started_at=scene.now - timedelta(hours=2))
+    HostingUser.objects.filter(name="lindner").update(last_check_at=scene.now - timedelta(minutes=90))
+    html = client_of.get(url).content.decode()
+    head = re.search(r'id="last-check"[^>]*>(<time.*?</time>)', html, re.DOTALL)[1]
+    card = re.search(r'id="ran"[^>]*>.*?(<time.*?</time>)', html, re.DOTALL)[1]
+    assert head == card
