@@ -12,7 +12,7 @@
     const dialog = button.closest("dialog");
     if (dialog) dialog.close();
     // A toast that offers nothing leaves by itself; of one that does, the server is told.
-    else if (button.hasAttribute("href")) { event.preventDefault(); button.closest(".toast").remove(); }
+    else if (button.hasAttribute("href")) { event.preventDefault(); handBack(button.closest(".toast")); button.closest(".toast").remove(); }
   });
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
@@ -181,17 +181,47 @@
     if (place && text !== spoken) place.textContent = spoken = text;
   }, 10000);
 
-  // ---- after an undo, which puts the main part in place as a whole: the focus is where things are as before
-  function refocus() {
-    const toast = document.querySelector("#toast [data-focus]");
-    const there = (toast?.dataset.focus || "").split(" ").map((id) => id && document.getElementById(id)).find(Boolean);
-    const place = there?.querySelector("input:checked") || there || document.querySelector("main .said, main h2");
-    if (!place.matches("a, button, input")) place.tabIndex = -1;
+  // ---- where the focus goes: never to the head of the page once something was done
+  const first = (ids) => (ids || "").split(" ").map((id) => id && document.getElementById(id)).find(Boolean);
+  function focusOn(place) {
+    if (!place) return;
+    if (!place.matches("a, button, input, select, textarea, summary")) place.tabIndex = -1;
     place.focus();
   }
+  // After an undo, which puts the main part in place as a whole: where things are as before
+  function refocus() {
+    const there = first(document.querySelector("#toast [data-focus]")?.dataset.focus);
+    focusOn(there?.querySelector("input:checked") || there || document.querySelector("main .said, main h2"));
+  }
   document.addEventListener("htmx:afterSettle", (event) => { if (event.detail.elt.id === "main") { ready(); refocus(); } });
-  // Where the page was loaded instead, too
-  if (document.querySelector("#toast [data-focus]:not([data-focus=''])")) refocus();
+  // A page that answers a form: at what it says of that, at what it offers to undo, else at its heading
+  const ACTED = "autossl-acted";
+  const acted = (form, byKeyboard) => sessionStorage.setItem(ACTED, JSON.stringify({ focus: form?.dataset.focus, byKeyboard }));
+  document.addEventListener("submit", (event) => {
+    if (!event.defaultPrevented && event.target.method === "post") acted(event.target, event.submitter?.matches(":focus-visible"));
+  });
+  document.addEventListener("htmx:beforeOnLoad", (event) => { if (event.detail.xhr.getResponseHeader("HX-Redirect")) acted(null, false); });
+  function land() {
+    const done = JSON.parse(sessionStorage.getItem(ACTED));
+    sessionStorage.removeItem(ACTED);
+    const toast = document.querySelector("#toast [data-focus]:not([data-focus=''])");
+    if (toast) { refocus(); return; }
+    // A field that asks for it comes first.
+    if (document.activeElement !== document.body || document.querySelector("body > :not(dialog) [autofocus]")) return;
+    const said = document.querySelector("main .said");
+    const place = said || (done && (first(done.focus) || document.querySelector("#toast .toast") || document.querySelector("main h2, main h1")));
+    place?.classList.toggle("calm", !done?.byKeyboard);
+    focusOn(place);
+  }
+  land();
+  // A toast that leaves hands the focus back.
+  function handBack(toast) {
+    if (toast.contains(document.activeElement)) focusOn(first(toast.dataset.back) || document.querySelector("main h2, main h1"));
+  }
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const { target, shouldSwap } = event.detail;
+    if (shouldSwap && target.matches(".toast")) handBack(target);
+  });
 
   document.addEventListener("htmx:beforeSwap", beforeLines);
   document.addEventListener("htmx:afterSettle", () => { afterLines(); toast(); });

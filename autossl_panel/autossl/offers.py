@@ -12,7 +12,7 @@ from .scoring import DAY, Offer
 def of(provider: Provider, account: Account | None, census: Census, now: datetime) -> Offer:
     """The offer of a provider, with this server's account where there is one."""
     measured = (account.measured if account is not None else None) or {}
-    contacted = provider.checked_at is not None and provider.state != ProviderState.NEW
+    contacted = was_read(provider)
     return Offer(
         over=census.over(provider.max_names),
         orders_a_day=orders_a_day(provider),
@@ -25,6 +25,14 @@ def of(provider: Provider, account: Account | None, census: Census, now: datetim
         bound=_bound(provider, account, contacted=contacted),
         wildcard=provider.stated.get("wildcard"),
     )
+
+
+def was_read(provider: Provider) -> bool:
+    """Whether its directory ever answered: else what it says of itself is not known, whatever the row's fields hold."""
+    if provider.state == ProviderState.NEW or provider.checked_at is None:
+        return False
+    said = (provider.terms_url, provider.website, provider.profiles, provider.caa_identities, provider.renewal_info_url)
+    return provider.state == ProviderState.READY or provider.eab_required or any(said)
 
 
 def orders_a_day(provider: Provider) -> float | None:

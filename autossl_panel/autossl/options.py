@@ -117,7 +117,7 @@ def pause(server: Server, *, by: User | None, now: datetime) -> bool:
 
 
 def resume(server: Server, *, by: User | None, now: datetime) -> bool:
-    """Go on; what was held meanwhile is due at once. False where nothing was paused."""
+    """Resume; what was held meanwhile is due at once. False where nothing was paused."""
     with transaction.atomic():
         row = Options.objects.select_for_update().filter(server=server, paused_at__isnull=False).first()
         if row is None or row.paused_at is None:

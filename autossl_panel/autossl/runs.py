@@ -139,9 +139,12 @@ def end_if_done(run_id: int, *, now: datetime | None = None) -> bool:
         run = Run.objects.get(pk=run_id)
         done = progress(run)
         run.counts = {**run.counts, "outcomes": done.outcomes()}
+        # Paused on the way: what was not begun was held, as it is where a run begins while AutoSSL is paused
+        if done.waiting and Job.objects.filter(run=run, outcome_reason="paused").exists():
+            run.counts["paused"] = 1
         run.save(update_fields=["counts"])
         _note_last_checks(run, now)
-        warns = bool(trouble.record(run, now)) or run.cancelled_at is not None
+        warns = bool(trouble.record(run, now)) or run.cancelled_at is not None or "paused" in run.counts
         level = Level.FAILURE if done.failed or run.problem else Level.WARN if warns else Level.SUCCESS
         seconds = round((now - run.started_at).total_seconds(), 1)
         log.for_run(run_id).line("run:ended", level, seconds=seconds, summary=done.summary())

@@ -55,6 +55,7 @@ def survey(run: Run, helper: Client, *, now: datetime | None = None) -> None:
     if options.default.paused:
         # How sites stand is still judged: what expires while nothing is done is seen.
         _tell_paused(writer, server)
+        run.counts = {**run.counts, "paused": 1}
     with quick.no_garbage_collection():
         _all_portions(run, writer, now, told=options.default.paused)
     _finish(run, run.problem, now)

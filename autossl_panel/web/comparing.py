@@ -7,10 +7,10 @@ from django.utils import formats
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, npgettext, pgettext
 
-from autossl_panel.autossl import scoring
+from autossl_panel.autossl import offers, scoring
 from autossl_panel.autossl.ledger import Kind
 from autossl_panel.autossl.limits import limits_of
-from autossl_panel.autossl.models import Provider, ProviderState
+from autossl_panel.autossl.models import Provider
 from autossl_panel.autossl.scoring import Criterion, Needs, Offer
 
 from . import words
@@ -84,7 +84,8 @@ def _text(value: object) -> str:
 
 
 def _not_contacted(provider: Provider) -> bool:
-    return provider.state == ProviderState.NEW or provider.checked_at is None
+    """Whether its directory was never read: one that was asked in vain has said nothing."""
+    return not offers.was_read(provider)
 
 
 def _score(row: Row) -> tuple[str, str]:
@@ -139,14 +140,16 @@ def _ari(row: Row) -> tuple[str, str] | str:
     return _("Yes") if row.provider.renewal_info_url else _("No")
 
 
-def _eab(row: Row) -> str:
+def _eab(row: Row) -> tuple[str, str] | str:
     stated = row.provider.stated
     needed = row.provider.eab_required or bool(stated.get("eab"))
     if needed and stated.get("eab_days"):
         return _("Once, within %(n)d days") % {"n": stated["eab_days"]}
     if needed:
         return _("Needed")
-    return _("Not needed") if stated or not _not_contacted(row.provider) else ""
+    if "eab" not in stated and _not_contacted(row.provider):
+        return "", _("not contacted")
+    return _("Not needed")
 
 
 def limit_words(provider: Provider, kind: Kind) -> str:

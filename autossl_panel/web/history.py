@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from autossl_panel.autossl import log
+from autossl_panel.autossl.log import readers
 from autossl_panel.autossl.models import Job, LogLine, Run
 from autossl_panel.hosting import name_search, visible
 from autossl_panel.hosting.models import Domain, VirtualHost
@@ -88,7 +89,7 @@ def _entries(host: VirtualHost, person: User, level: str) -> list[Entry]:
     found = [Entry(job.started_at or job.queued_at, job.run, _title(job.run), job) for job in _of_level(jobs, level)]
     quiet: dict[int, Entry] = {}
     for row in _quiet(host, level):
-        line = log.line(row, whole=person.is_root)
+        line = log.line(row, whole=person.is_root, reader=readers.of(person))
         before = quiet.get(row.run_id)
         lines = (*before.lines, line) if before else (line,)
         quiet[row.run_id] = Entry(row.at, row.run, _title(row.run), None, lines)

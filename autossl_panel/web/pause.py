@@ -1,4 +1,4 @@
-"""Pausing AutoSSL, with what it means, and having it go on."""
+"""Pausing AutoSSL, with what it means, and resuming it."""
 
 from django.http import HttpResponse
 from django.shortcuts import redirect, render, resolve_url
@@ -18,7 +18,7 @@ from .question import Point, Question
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.root
 def pause(request: access.PanelRequest) -> HttpResponse:
-    """Ask, with what follows; a post pauses. While it is paused: ask whether it shall go on."""
+    """Ask, with what follows; a post pauses. While it is paused: ask whether to resume."""
     server = access.server(request)
     back = places.back(request, resolve_url("users"))
     if request.method == "POST":
@@ -26,7 +26,7 @@ def pause(request: access.PanelRequest) -> HttpResponse:
             messages.info(request, _("AutoSSL was paused already."))
         return redirect(back)
     row = options.current(server)
-    asked = _go_on(server, row, back) if row.paused_at is not None else _stop(server, back)
+    asked = _resume(server, row, back) if row.paused_at is not None else _stop(server, back)
     if request.htmx:
         return render(request, "_question.html", {"question": asked})
     return shell.page(request, "question.html", "users", {"question": asked})
@@ -57,18 +57,19 @@ def _stop(server: Server, back: str) -> Question:
         back,
         resolve_url("pause"),
         [("next", back)],
+        focus="paused",
     )
 
 
-def _go_on(server: Server, row: Options, back: str) -> Question:
+def _resume(server: Server, row: Options, back: str) -> Question:
     held = VirtualHost.objects.filter(server=server, next_reason="paused").count()
     text = ngettext("%(n)d site was held", "%(n)d sites were held", held) % {"n": held}
     points = [Point(text, _("and is looked at within a minute, the urgent first."), "play", "")] if held else []
     points.append(question.good(_("Orders stay within the limits of the CA.")))
     return Question(
-        _("Have AutoSSL go on?"),
+        _("Resume AutoSSL?"),
         points,
-        _("Go on"),
+        _("Resume AutoSSL"),
         _("Keep it paused"),
         back,
         resolve_url("resume"),
@@ -80,9 +81,9 @@ def _go_on(server: Server, row: Options, back: str) -> Question:
 @require_POST
 @access.root
 def resume(request: access.PanelRequest) -> HttpResponse:
-    """Go on; what was held is due at once."""
+    """Resume; what was held is due at once."""
     if options.resume(access.server(request), by=request.user, now=access.now()):
-        messages.ok(request, _("AutoSSL goes on. What was held is looked at within a minute, the urgent first."))
+        messages.ok(request, _("AutoSSL is resumed. What was held is looked at within a minute, the urgent first."))
     else:
         messages.info(request, _("AutoSSL was not paused."))
     return redirect(places.back(request, resolve_url("users")))

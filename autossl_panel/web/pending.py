@@ -8,7 +8,7 @@ from typing import overload
 
 from django.db.models import Case, Count, Max, Q, QuerySet, When
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import get_object_or_404, redirect, resolve_url
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
@@ -21,14 +21,14 @@ from autossl_panel.hosting.models import Server, VirtualHost
 from autossl_panel.names import to_unicode
 from autossl_panel.people.models import User
 
-from . import access, messages, seeking, shell
+from . import access, messages, places, seeking, shell
 from .paging import paginate
 
 KINDS = {
     Kind.CA: gettext_lazy("The CA"),
     Kind.LIMIT: gettext_lazy("A limit"),
     Kind.DEFERRAL: gettext_lazy("A deferral"),
-    Kind.RETRY: gettext_lazy("Its next try"),
+    Kind.RETRY: gettext_lazy("A new try"),
     Kind.SERVER: gettext_lazy("This server"),
 }
 # Live jobs that are looked at: one reload puts more than these live at once
@@ -234,11 +234,12 @@ def refused(request: access.PanelRequest, server: Server) -> bool:
 def answer(request: access.PanelRequest, asked: recheck.Asked, back: str) -> HttpResponse:
     """Lead to the run that was begun, or say why there is none."""
     if asked.run is not None:
-        return redirect("run", asked.run.pk)
+        page = places.back(request, resolve_url(back))
+        return redirect(places.leading_back(resolve_url("run", asked.run.pk), page))
     if asked.sites:
         messages.ok(request, _("A run is under way; what you asked for is checked within a minute of its end."))
     elif asked.held:
         messages.info(request, _("A limit of the CA holds it. A check would only spend what is left of the limit."))
     else:
         messages.info(request, _("There is nothing to check: AutoSSL is off for it, or it is gone."))
-    return redirect(back)
+    return redirect(places.back(request, resolve_url(back)))

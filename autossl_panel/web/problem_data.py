@@ -14,7 +14,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from autossl_panel.autossl.log import cards, causes
+from autossl_panel.autossl import policy
+from autossl_panel.autossl.log import cards, causes, readers
 from autossl_panel.autossl.log.records import Change, change
 from autossl_panel.autossl.log.words import REASONS
 from autossl_panel.autossl.models import Problem
@@ -204,6 +205,22 @@ class Card:
         return str(causes.KINDS[causes.kind(self.group.code)])
 
     @property
+    def about_replacing(self) -> bool:
+        """Whether a setting on the Options tab mends all of them."""
+        return self.group.code in policy.FOREIGN_WORSE
+
+    @property
+    def about_provider(self) -> bool:
+        """Whether the tab Providers has what mends it."""
+        return causes.kind(self.group.code) == "ca" or self.group.code in ("over_limit", "wildcard_unsupported")
+
+    @property
+    def takes_over(self) -> int | None:
+        """The one site that AutoSSL may be let take over from here; of several, each has its own page."""
+        hosts = {row.virtual_host for row in self.rows} if self.about_replacing and not self.more else set()
+        return next((host.pk for host in hosts if not host.takeover), None) if len(hosts) == 1 else None
+
+    @property
     def more(self) -> int:
         return self.group.names - len(self.rows)
 
@@ -267,8 +284,9 @@ def whole(
     ahead = mine(person).filter(cause=group.cause, virtual_host__next_at__gt=now)
     told = facts(rows[0], person) if rows else {}
     title = cards.title(group.code, told, group.names)
-    todo, fixed = cards.todo(group.code, told, group.names), tuple(fixes(rows, here, person))
+    todo, fixed = cards.todo(group.code, told, group.names, readers.of(person)), tuple(fixes(rows, here, person))
     to = rows[0].user.email if rows and group.users == 1 else ""
+    for_user = cards.todo(group.code, told, group.names, readers.Reader.USER) if to else ""
     return Card(
         group=group,
         title=title,
@@ -278,7 +296,7 @@ def whole(
         seen=cards.seen(group.code, told),
         fixes=fixed,
         next_at=ahead.aggregate(at=Min("virtual_host__next_at"))["at"],
-        mail=_mail(to, title, todo, fixed, rows) if to else "",
+        mail=_mail(to, title, for_user, fixed, rows) if to else "",
         mail_to=rows[0].user.name if to else "",
     )
 

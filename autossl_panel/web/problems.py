@@ -9,7 +9,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
-from autossl_panel.autossl import options, problem_facts, recheck
+from autossl_panel.autossl import options, problem_facts, recheck, standstill
 from autossl_panel.autossl.log import causes
 from autossl_panel.autossl.models import Problem
 from autossl_panel.hosting import visible
@@ -86,7 +86,9 @@ def problem(request: access.PanelRequest, cause: str) -> HttpResponse:
     listed = rows.order_by("user__name", "name").select_related("user", "virtual_host")
     if request.htmx:
         card = problem_data.whole(found[0], listed, request.user, here, now)
-        return render(request, "_problem_card.html", {"card": card, "quiet": quiet})
+        server = access.server(request)
+        stopped = standstill.stopped(options.current(server), standstill.account_in_use(server))
+        return render(request, "_problem_card.html", {"card": card, "quiet": quiet, "stopped": stopped})
     paging = paginate(request, listed, size=100, total=found[0].names)
     context = {
         "card": problem_data.whole(found[0], paging.rows, request.user, here, now),

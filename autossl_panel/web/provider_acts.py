@@ -20,6 +20,16 @@ def there(pk: int) -> str:
     return f"{resolve_url('providers')}?choose={pk}"
 
 
+# The session's entry of the provider that a person has registered with, until it is told what came of it
+ASKED = "provider_asked"
+
+
+def remember(request: access.PanelRequest, provider: Provider, *, use: bool) -> None:
+    """Keep what was asked for, so that the tab says so once a worker has done it."""
+    said = "refreshed" if provider.active else "used" if use else "registered"
+    request.session[ASKED] = {"provider": provider.pk, "said": said}
+
+
 def _account(request: access.PanelRequest, pk: int) -> Account:
     return get_object_or_404(Account.objects.select_related("provider"), provider=pk, server=access.server(request))
 
@@ -53,6 +63,8 @@ def register(request: access.PanelRequest, pk: int) -> HttpResponse:
         )
     except ProviderProblem as problem:
         messages.bad(request, problem.text)
+    else:
+        remember(request, provider, use=account.use_then)
     return redirect(there(pk))
 
 

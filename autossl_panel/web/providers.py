@@ -11,12 +11,12 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from autossl_panel.autossl import census
 from autossl_panel.autossl import providers as heart
-from autossl_panel.autossl.models import Account, Provider, ProviderState
+from autossl_panel.autossl.models import Account, AccountStatus, Provider, ProviderState
 from autossl_panel.autossl.providers import ProviderProblem
 from autossl_panel.hosting.models import Server
 
 from . import access, comparing, messages, provider_limits, provider_rows, question, shell
-from .provider_acts import there
+from .provider_acts import ASKED, remember, there
 from .provider_profile import lose_names
 from .provider_rows import Row
 from .question import Point, Question
@@ -28,6 +28,12 @@ DONE = {
     "anew": gettext_lazy("A new account is registered."),
     "agree": gettext_lazy("The terms are agreed to."),
 }
+# What a person asked for is told on the tab, whichever way that is opened
+CHOSEN = {
+    "used": gettext_lazy("“%(name)s” is now the provider."),
+    "registered": gettext_lazy("An account with “%(name)s” is registered."),
+    "refreshed": gettext_lazy("The registration with “%(name)s” is refreshed."),
+}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -37,6 +43,7 @@ def providers(request: access.PanelRequest) -> HttpResponse:
     """The list; a post chooses one: it is contacted, then registered with, by a worker."""
     server = shell.counted_server(request)
     if request.method != "POST":
+        _tell_chosen(request, server)
         return _page(request, server, _wanted(request.GET.get("choose", "")))
     wanted = request.POST.get("provider", "")
     if wanted == OFF:
@@ -78,7 +85,23 @@ def _use(request: access.PanelRequest, provider: Provider, server: Server) -> Qu
             hidden += [(f"agree_terms-{provider.pk}", "on")] if agreed else []
             return _question(provider, points, hidden)
     heart.ask_to_use(provider, server, agree_terms=agreed, contact=contact, by=request.user, use=not only)
+    remember(request, provider, use=not only)
     return None
+
+
+def _tell_chosen(request: access.PanelRequest, server: Server) -> None:
+    """Say once that the provider which was chosen is in use; what went wrong stands at it."""
+    asked = request.session.get(ASKED)
+    if asked is None:
+        return
+    account = Account.objects.select_related("provider").filter(server=server, provider=asked["provider"]).first()
+    if account is not None and account.status == AccountStatus.REGISTERING:
+        return
+    del request.session[ASKED]
+    if account is None or account.problem is not None or account.status != AccountStatus.VALID:
+        return
+    if asked["said"] != "used" or account.provider.active:
+        messages.ok(request, CHOSEN[asked["said"]] % {"name": account.provider})
 
 
 def _consequences(server: Server, provider: Provider) -> list[Point]:

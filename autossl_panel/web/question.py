@@ -50,6 +50,7 @@ class Question:
     """A question with its points. `hidden` are the fields that were typed; the button adds `sure`.
 
     `typed`: what has to be typed before yes is taken, in the field TYPED; `wrong`: something else was.
+    `focus` is the id of what tells, on the page after it, that it was done, where no message does.
     """
 
     title: str
@@ -64,6 +65,7 @@ class Question:
     choice: Choice | None = None
     typed: str = ""
     wrong: bool = False
+    focus: str = ""
 
 
 def is_typed(request: access.PanelRequest, text: str) -> bool:

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from autossl_panel.autossl import log
+from autossl_panel.autossl.log import readers
 from autossl_panel.autossl.models import Job, JobOutcome, JobState, Level, LogLine, Phase, Problem, Run
 from autossl_panel.autossl.runs import Progress
 from autossl_panel.hosting import name_search, visible
@@ -64,6 +65,7 @@ class Site:
     job: Job
     # Root reads what the web server and the helper said, which may name files of others
     whole: bool
+    reader: log.Reader = log.Reader.ANYBODY
     lines: list[log.Line] = field(default_factory=list)
     last_seq: int = 0
     new_user: bool = False
@@ -94,7 +96,7 @@ class Site:
     def advice(self) -> str:
         """What a person can do, where there are words for it."""
         problem = self.job.problem
-        return log.problem_advice(problem) if problem and log.known(str(problem["code"])) else ""
+        return log.problem_advice(problem, self.reader) if problem and log.known(str(problem["code"])) else ""
 
     @property
     def closing_advice(self) -> str:
@@ -217,7 +219,7 @@ def failures(run: Run, person: User, most: int = 20) -> list[Site]:
     rows = Problem.objects.filter(virtual_host__in=[job.virtual_host_id for job in found], quiet=False)
     rows = rows.order_by(Case(When(name=F("virtual_host__name"), then=1), default=0), "-pk")
     causes = dict(rows.values_list("virtual_host", "cause"))
-    return [Site(job, person.is_root, cause=causes.get(job.virtual_host_id, "")) for job in found]
+    return [Site(job, person.is_root, readers.of(person), cause=causes.get(job.virtual_host_id, "")) for job in found]
 
 
 def matching(
@@ -252,7 +254,7 @@ def matching(
 
 def sites(jobs: Iterable[Job], person: User, cursor: dict[int, int] | None = None) -> list[Site]:
     """Sites with their lines, those after `cursor` only; the first site of each user is marked."""
-    found = {job.pk: Site(job, person.is_root) for job in jobs}
+    found = {job.pk: Site(job, person.is_root, readers.of(person)) for job in jobs}
     wanted = LogLine.objects.filter(job__in=list(found))
     after: dict[int, list[int]] = {}
     for pk in found:
@@ -265,7 +267,7 @@ def sites(jobs: Iterable[Job], person: User, cursor: dict[int, int] | None = Non
             found[row.job_id].last_seq = row.seq
             # The site's own heading says that already.
             if row.event != "site:begins":
-                found[row.job_id].lines.append(log.line(row, whole=person.is_root))
+                found[row.job_id].lines.append(log.line(row, whole=person.is_root, reader=readers.of(person)))
     last = None
     for site in found.values():
         site.new_user = site.job.user_id != last
@@ -287,7 +289,7 @@ def run_lines(run: Run, person: User, after: int = 0, most: int = 50) -> list[lo
     if not person.is_root:
         return []
     rows = LogLine.objects.filter(run=run, job__isnull=True, user__isnull=True, seq__gt=after).order_by("seq")[:most]
-    return [log.line(row) for row in rows]
+    return [log.line(row, reader=readers.of(person)) for row in rows]
 
 
 def quiet_lines(
@@ -323,7 +325,7 @@ def as_text(run: Run, person: User, title: str) -> Iterable[str]:
     """The whole log as plain text, piece by piece."""
     yield f"{title}\n"
     for row in own_lines(run, person).filter(job__isnull=True).order_by("seq").iterator(chunk_size=500):
-        yield _text(log.line(row))
+        yield _text(log.line(row, reader=readers.of(person)))
     ids = list(of_run(run, person).order_by("user__name", "virtual_host__name", "pk").values_list("pk", flat=True))
     user = None
     for start in range(0, len(ids), 200):
@@ -341,7 +343,7 @@ def as_ndjson(run: Run, person: User) -> Iterable[str]:
     """The whole log as one JSON object a line: the run's own lines, then site by site."""
     rows = own_lines(run, person).filter(job__isnull=True).order_by("seq").select_related("user")
     for row in rows.iterator(chunk_size=500):
-        one = log.line(row, whole=person.is_root)
+        one = log.line(row, whole=person.is_root, reader=readers.of(person))
         yield _json(run, one, row.user.name if row.user else "", str(one.data.get("site", "")))
     ids = list(of_run(run, person).order_by("user__name", "virtual_host__name", "pk").values_list("pk", flat=True))
     for start in range(0, len(ids), 200):

@@ -9,9 +9,10 @@ from django.views.decorators.http import require_GET, require_safe
 
 from autossl_panel.autossl import log
 from autossl_panel.autossl import runs as heart
+from autossl_panel.autossl.log import readers
 from autossl_panel.autossl.models import JobState, Run
 
-from . import access, picking, run_data, run_table, shell
+from . import access, picking, places, run_data, run_table, shell
 from .paging import paginate
 
 MOST_FAILURES = 20
@@ -40,6 +41,7 @@ def run(request: access.PanelRequest, pk: int) -> HttpResponse:
         if found.ended_at is None:
             sites = run_data.sites(run_data.followed(found, request.user, moment), request.user)
             context |= {"sites": sites, "cursor": cursor_of(sites, run_lines)}
+    context["way_back"] = places.way_back(request)
     return shell.page(request, "run.html", "logs", context, known=live_run)
 
 
@@ -116,14 +118,18 @@ def _log(request: access.PanelRequest, found: Run, narrowed: Mapping[str, str]) 
     if group == "quiet":
         about = {name: narrowed[name] for name in ("level", "q", "user", "domain")}
         paging = paginate(request, run_data.quiet_lines(found, person, **about), size=100)
-        return {"quiet": [log.line(row) for row in paging.rows], "paging": paging, "run": found}
+        return {
+            "quiet": [log.line(row, reader=readers.of(person)) for row in paging.rows],
+            "paging": paging,
+            "run": found,
+        }
     jobs = run_data.matching(found, person, **narrowed)
     sites = paginate(request, jobs, size=25)
     context: dict[str, object] = {"sites": run_data.sites(sites.rows, request.user), "paging": sites, "run": found}
     if any(narrowed[name] for name in ("q", "level", "user", "domain")) and not group and not narrowed["job"]:
         about = {name: narrowed[name] for name in ("level", "q", "user", "domain")}
         quiet = run_data.quiet_lines(found, person, **about)[:100]
-        context["quiet"] = [log.line(row) for row in quiet]
+        context["quiet"] = [log.line(row, reader=readers.of(person)) for row in quiet]
     return context
 
 

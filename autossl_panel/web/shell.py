@@ -305,7 +305,7 @@ def _slot_of_login(
         # With what is known of it: the workers' last sign came along
         run.server = server
     live = live_run(person, run, users) if run is not None else None
-    return Slot(live, None, 0, "", account, user)
+    return Slot(live, None, 0, "", account, user, paused=is_paused(server))
 
 
 def own_scope(person: User) -> str:

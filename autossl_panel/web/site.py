@@ -16,7 +16,7 @@ from autossl_panel.hosting import visible
 from autossl_panel.hosting.models import SiteState, VirtualHost
 from autossl_panel.people.models import User
 
-from . import access, certificate_words, messages, revoking_words, shell, site_data, site_table
+from . import access, certificate_words, messages, places, revoking_words, shell, site_data, site_table
 from .steps import next_step
 
 # Those of `revocation` that a person is offered, the usual first
@@ -66,6 +66,7 @@ def site(request: access.PanelRequest, pk: int) -> HttpResponse:
         "key": certificate_words.key(certificate) if certificate else "",
         "serial": certificate_words.serial(certificate) if certificate else "",
         "in_a_row": site_data.IN_A_ROW,
+        "list_url": places.listed(request, "certificates"),
         "may_check": account is not None and found.host.state not in (SiteState.GONE, SiteState.OFF),
         "may_take_over": found.host.takeover or _is_anothers(certificate),
         "may_revoke": certificate is not None and certificate.ours and certificate.revoked_at is None,
@@ -89,7 +90,8 @@ def check(request: access.PanelRequest, pk: int) -> HttpResponse:
     """Run AutoSSL for the site's user, or land on the run that has the work before it."""
     host = _site(request.user, pk)
     run = runs.start(runs.user_scope(host.user.name), by=request.user, asked_from="panel", server=host.server)
-    return redirect("run", run.pk)
+    page = places.back(request, resolve_url("certificate", host.pk))
+    return redirect(places.leading_back(resolve_url("run", run.pk), page))
 
 
 @require_POST
@@ -104,7 +106,7 @@ def take_over(request: access.PanelRequest, pk: int) -> HttpResponse:
             else _("AutoSSL leaves the certificate of %(site)s to whoever put it there.")
         )
         messages.ok(request, said % {"site": host.name})
-    return redirect("certificate", host.pk)
+    return redirect(places.back(request, resolve_url("certificate", host.pk)))
 
 
 @require_safe

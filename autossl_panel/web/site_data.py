@@ -119,7 +119,7 @@ def _advice(host: VirtualHost, whole: bool) -> str:
     if problem is None or problem["code"] == "all_excluded":
         return ""
     data = {key: value for key, value in (problem["data"] or {}).items() if whole or key not in TOLD_TO_ROOT}
-    return log.problem_told({**problem, "data": data})
+    return log.problem_told({**problem, "data": data}, log.Reader.ROOT if whole else log.Reader.RESELLER)
 
 
 def _cause(host: VirtualHost, problems: Sequence[Problem]) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from django.db.models import CharField, Count, Exists, F, Func, OuterRef, Q, QuerySet
+from django.db.models import BooleanField, Case, CharField, Count, Exists, F, Func, OuterRef, Q, QuerySet, Value, When
 from django.utils.translation import gettext_lazy as _
 
 from autossl_panel.autossl.models import Certificate, Installation, Job, JobState
@@ -37,6 +37,8 @@ TIMELINE = {
     Severity.FOREIGN: "foreign",
     Severity.FOREIGN_WORSE: "foreign",
 }
+# Those that may have a certificate of ours or of another
+OF_ANYBODY = (Severity.UNSECURED, Severity.OFF)
 HELD = (Severity.HELD, Severity.LAPSING)
 # What a state can mean for the order, so that the index on it says nearly all
 SEVERITIES = {
@@ -110,23 +112,42 @@ def numbers(hosts: QuerySet[VirtualHost], now: datetime) -> Numbers:
     states: Counter[str] = Counter()
     days: Counter[tuple[str, str]] = Counter()
     expired = held = due = 0
-    groups = hosts.values_list("severity", "state", Day(F("expires_at"))).annotate(
+    groups = hosts.values_list("severity", "state", Day(F("expires_at")), _is_anothers(now)).annotate(
         n=Count("*"),
+        awaited=Count("next_at"),
         due=Count("next_at", filter=Q(next_at__lte=now)),
         over=Count("expires_at", filter=Q(expires_at__lte=now)),
     )
-    for severity, state, day, n, at_once, over in groups.order_by():
+    for severity, state, day, anothers, n, awaited, at_once, over in groups.order_by():
         states[state] += n
         due += at_once
         if state != SiteState.GONE:
             expired += over
-        kind = TIMELINE.get(Severity(severity))
-        if day and kind:
-            days[day, kind] += n
+        for kind, number in _kinds(Severity(severity), n, awaited, anothers=anothers).items() if day else ():
+            days[day, kind] += number
         if severity in HELD:
             held += n
     found = [(date.fromisoformat(day), kind, n) for (day, kind), n in sorted(days.items())]
     return Numbers(states, expired, held, due, found)
+
+
+def _is_anothers(now: datetime) -> Case:
+    """Whether the certificate is somebody else's, asked only where the severity does not say: few sites."""
+    others = Installation.objects.filter(
+        virtual_host=OuterRef("pk"), until__isnull=True, certificate__ours=False, certificate__self_signed=False
+    )
+    asked = When(Q(severity__in=OF_ANYBODY, expires_at__gt=now), then=Exists(others))
+    return Case(asked, default=Value(False), output_field=BooleanField())
+
+
+def _kinds(severity: Severity, n: int, awaited: int, *, anothers: bool) -> dict[str, int]:
+    """Of `n` certificates, the bars of the timeline that they belong to; AutoSSL mends what it has a moment for."""
+    if severity not in OF_ANYBODY:
+        return {TIMELINE[severity]: n} if severity in TIMELINE else {}
+    if anothers:
+        return {"foreign": n}
+    mended = awaited if severity == Severity.UNSECURED else 0
+    return {"renews": mended, "held": n - mended}
 
 
 def near(hosts: QuerySet[VirtualHost], now: datetime) -> QuerySet[VirtualHost]:

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from autossl_panel import names as domain_names
 from autossl_panel.autossl import domains, log, options, policies, runs
 from autossl_panel.autossl.domains import Name, NameState, Site
+from autossl_panel.autossl.log import readers
 from autossl_panel.autossl.models import Account, Options, Run
 from autossl_panel.hosting import excluded_names, visible
 from autossl_panel.hosting.models import HostingUser
@@ -328,7 +329,7 @@ def _lines(request: access.PanelRequest, user: HostingUser, found: Run, cursor: 
     """What the run said of this user: of the survey, then site by site, after `cursor` only."""
     person = request.user
     quiet = run_data.quiet_lines(found, person).filter(user=user, seq__gt=cursor.get(0, 0))[:LINES]
-    survey = [log.line(row, whole=person.is_root) for row in quiet]
+    survey = [log.line(row, whole=person.is_root, reader=readers.of(person)) for row in quiet]
     jobs = run_data.of_run(found, person).filter(user=user, started_at__isnull=False)
     latest = jobs.order_by("-started_at", "-pk").select_related("user", "virtual_host")[: run_data.FOLLOWED]
     sites = run_data.sites(sorted(latest, key=lambda job: (job.started_at, job.pk)), person, dict(cursor))

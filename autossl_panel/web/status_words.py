@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy
 from autossl_panel import names as domain_names
 from autossl_panel.autossl import log
 from autossl_panel.autossl.domains import Installed, Name, NameState, Site
+from autossl_panel.autossl.log import readers
 from autossl_panel.people.models import User
 
 from .templatetags.panel import day, moment
@@ -98,7 +99,7 @@ def fix(problem: Mapping[str, Any], person: User) -> str:
     if _for_owner(problem, person):
         return str(FOR_OWNERS[code])
     if log.known(code):
-        return log.problem_advice(problem)
+        return log.problem_advice(problem, readers.of(person))
     if code in PASSING or not person.is_login:
         return _("AutoSSL tries again by itself.")
     return _("AutoSSL tries again by itself. Your host can look into it.")
@@ -126,7 +127,7 @@ def next_step(site: Site, now: datetime, *, disabled: bool = False) -> str:
         return _("AutoSSL is disabled on this server, so that nothing renews it.")
     at, reason = site.next_at, site.next_reason
     if reason == "paused":
-        return _("Waits until AutoSSL goes on.")
+        return _("Waits until AutoSSL is resumed.")
     if at is None:
         return _("Looked at with every daily check.")
     if is_due(site, now):

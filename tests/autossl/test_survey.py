@@ -203,6 +203,8 @@ def test_while_paused_a_persons_run_says_so_judges_every_site_and_ends(
     assert events(run) == ["run:started", "inventory:unchanged", "run:paused", "user:waits", "run:ended"]
     line = LogLine.objects.get(run=run, event="run:paused")
     assert (line.level, line.data["by"]) == ("warn", "root")
+    assert run.counts["paused"], "its row and page say that it was held"
+    assert LogLine.objects.get(run=run, event="run:ended").level == "warn"
     stands = {host.name: (host.state, host.next_at, host.next_reason) for host in VirtualHost.objects.all()}
     assert stands["new.example"] == (SiteState.UNSECURED, None, "paused")
     assert stands["old.example"] == (SiteState.UNSECURED, None, "paused")

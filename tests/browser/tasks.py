@@ -220,13 +220,13 @@ def remove_a_pattern(hand: Hand) -> None:
     assert ExclusionPattern.objects.filter(pattern="*.preview.example").exists()
 
 
-def pause_and_go_on(hand: Hand) -> None:
+def pause_and_resume(hand: Hand) -> None:
     hand.press(link(hand.page, "Pause AutoSSL"))
     hand.press(button(hand.page, "Pause AutoSSL"))
     says(hand.page, "AutoSSL is paused")
     assert options.current(Run.objects.latest("pk").server).paused_at
-    hand.press(hand.page.get_by_role("button", name="Resume").or_(hand.page.get_by_role("button", name="Go on")).first)
-    says(hand.page, "AutoSSL goes on.")
+    hand.press(button(hand.page, "Resume AutoSSL"))
+    says(hand.page, "AutoSSL is resumed.")
     assert options.current(Run.objects.latest("pk").server).paused_at is None
 
 
@@ -404,7 +404,7 @@ TASKS: dict[str, Task] = {
     "users": Task("/users/", set_users),
     "run for all": Task("/users/", run_for_all),
     "preview": Task("/users/", ask_for_a_preview),
-    "pause": Task("/users/", pause_and_go_on),
+    "pause": Task("/users/", pause_and_resume),
     "options": Task("/options/", change_options),
     "a channel": Task("/options/", add_a_channel),
     "a pattern": Task("/patterns/", exclude_by_pattern),

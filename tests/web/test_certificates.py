@@ -182,6 +182,20 @@ def test_the_timeline_tells_the_three_kinds_apart(as_root, troubled: Scene):
     assert f"{sum(numbers)} certificates:" in html
 
 
+def test_the_timeline_has_what_is_defective_and_another_s_where_autossl_is_off(as_root, troubled: Scene):
+    def foreign() -> int:
+        html = as_root.get("/certificates/").content.decode()
+        legend = html[html.index('class="legend"') : html.index("</ul>", html.index('class="legend"'))]
+        return int(re.findall(r"<b>(\d+)</b>", legend)[-1])
+
+    before = foreign()
+    one, two = Installation.objects.filter(until=None, certificate__ours=True)[:2]
+    for place, severity in ((one, Severity.UNSECURED), (two, Severity.OFF)):
+        Certificate.objects.filter(pk=place.certificate_id).update(ours=False, self_signed=False)
+        VirtualHost.objects.filter(pk=place.virtual_host_id).update(severity=severity)
+    assert foreign() == before + 2
+
+
 def test_a_reseller_sees_own_sites(as_reseller, troubled: Scene):
     found = {row[0].split(".example")[-1].strip() for row in table(as_reseller, "size=100")}
     assert found == {"northwind", "bluefjord", "brandtlaw", "dockside", "pixelforge"}

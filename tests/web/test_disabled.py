@@ -39,7 +39,7 @@ def test_every_page_says_it_to_root_with_what_lapses(url, as_root, off: Scene):
     assert 'href="/providers/"' in banner[1]
     head = re.search(r"Next regular check</dt>\s*<dd[^>]*>(.*?)</dd>", html, re.DOTALL)
     assert head
-    assert text(head[1]) == "None AutoSSL is disabled"
+    assert text(head[1]) == "None"
 
 
 def test_nobody_is_checked_and_the_buttons_say_why(as_root, off: Scene):

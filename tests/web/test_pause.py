@@ -1,5 +1,6 @@
 """Pausing AutoSSL with what it means, and what stands above every page while something holds it up."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -7,7 +8,16 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from autossl_panel.autossl import options
-from autossl_panel.autossl.models import Account, AccountStatus, JobState, Provider, ProviderChoice, ProviderState, Run
+from autossl_panel.autossl.models import (
+    Account,
+    AccountStatus,
+    Job,
+    JobState,
+    Provider,
+    ProviderChoice,
+    ProviderState,
+    Run,
+)
 from autossl_panel.hosting.models import HostingUser, VirtualHost
 from autossl_panel.people.models import AuditEntry, Role
 from tests.web.scene import Scene, person
@@ -54,20 +64,50 @@ def test_a_pause_is_everybodys_to_read_and_roots_to_end(as_root, as_reseller, sc
     assert "AutoSSL was paused already." in html
 
 
-def test_going_on_makes_what_was_held_due(as_root, scene: Scene):
+def test_resuming_makes_what_was_held_due(as_root, scene: Scene):
     options.pause(scene.server, by=None, now=scene.now)
     VirtualHost.objects.filter(user__name="brandtlaw").update(next_reason="paused", next_at=None)
     html = text(as_root, "/pause/")
     check(html)
-    assert "Have AutoSSL go on?" in html
+    assert "Resume AutoSSL?" in html
     assert "<b>2 sites were held</b>" in html
     assert "Paused by a command" in html
     html = as_root.post("/pause/resume/", follow=True).content.decode()
-    assert "AutoSSL goes on." in html
+    assert "AutoSSL is resumed." in html
     assert PAUSED not in html
     assert VirtualHost.objects.filter(next_reason="changed").count() == 2
     assert AuditEntry.objects.filter(event="autossl:resumed", person=scene.root).exists()
     assert "AutoSSL was not paused." in as_root.post("/pause/resume/", follow=True).content.decode()
+
+
+def test_while_paused_no_page_names_a_moment_and_a_run_says_that_it_was_held(as_root, as_reseller, troubled: Scene):
+    options.pause(troubled.server, by=None, now=troubled.now)
+    Run.objects.update(ended_at=troubled.now)
+    Job.objects.all().delete()
+    untils = re.findall(r'<td data-l="Until">(.*?)</td>', text(as_root, "/pending/?size=100"))
+    assert untils
+    assert set(untils) <= {'<span class="dim">until AutoSSL is resumed</span>'}
+    card = re.search(r"<dt>Next try</dt>\s*<dd>(.*?)</dd>", text(as_root, "/problems/"))
+    assert card is not None
+    assert card[1] == "AutoSSL is paused."
+    for client in (as_root, as_reseller):
+        html = text(client, "/users/")
+        assert '<button class="btn lg" id="run-now">' in html
+        assert "a run looks at the sites and orders nothing" in html
+    held = Run.objects.create(
+        server=troubled.server,
+        scope="*",
+        started_at=troubled.now,
+        surveyed_at=troubled.now,
+        ended_at=troubled.now,
+        counts={"kept": 2, "paused": 1},
+    )
+    html = text(as_root, f"/runs/{held.pk}/")
+    check(html)
+    assert ", AutoSSL was paused" in html
+    assert "what needed a certificate was held." in html
+    assert '<span class="badge ok">' not in html
+    assert '<span class="tag">paused</span>' in text(as_root, "/runs/")
 
 
 def test_while_a_run_lives_it_can_be_paused_and_says_what_becomes_of_it(as_root, as_reseller, scene: Scene):

@@ -8,13 +8,15 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from autossl_panel.autossl.log import causes
+from autossl_panel.autossl.log import Reader, causes
+from autossl_panel.autossl.log.advice import advice
 from autossl_panel.autossl.log.words import REASONS
 from autossl_panel.autossl.models import Problem, Run
 from autossl_panel.hosting.models import HostingUser, VirtualHost
 from autossl_panel.web import problem_data
 from autossl_panel.web.problem_data import Filter
 from tests.web.scene import Scene
+from tests.web.test_pages import check
 
 MOVED = "14 names point to another server"
 
@@ -311,3 +313,29 @@ def test_it_asks_few_questions(address, as_root, as_reseller, troubled: Scene):
         with CaptureQueriesContext(connection) as queries:
             client.get(page)
         assert len(queries) <= 15
+
+
+def test_anothers_certificate_is_mended_from_its_card_by_who_may(as_root, as_reseller, troubled: Scene):
+    """One site: its button; root is led to the setting for all such. A hosting user is sent to no page of root's."""
+    site = VirtualHost.objects.get(name="camping2.dockside.example")
+    told = {"name": site.name, "defects": ["expired"], "not_after": "2026-11-13T00:00:00+00:00"}
+    Problem.objects.create(
+        virtual_host=site, user=site.user, name=site.name, code="foreign_defective", cause="foreign_defective-9",
+        since=troubled.now, data=told,
+    )  # fmt: skip
+    for client in (as_root, as_reseller):
+        html = client.get("/problems/foreign_defective-9/").content.decode()
+        check(html)
+        assert f'action="/certificates/{site.pk}/takeover/"' in html
+        assert ('href="/options/#o1"' in html) == (client is as_root)
+        assert "whoever runs this server" not in html
+    answer = as_reseller.post(
+        f"/certificates/{site.pk}/takeover/", {"on": "1", "next": "/problems/foreign_defective-9/"}
+    )
+    assert answer["Location"] == "/problems/foreign_defective-9/"
+    site.refresh_from_db()
+    assert site.takeover
+    assert "takeover/" not in as_root.get("/problems/foreign_defective-9/").content.decode()
+    said = advice("foreign_defective", told, Reader.USER)
+    assert "ask whoever runs this server" in said
+    assert "Options" not in said

@@ -125,7 +125,7 @@ def test_changed_terms_are_read_and_agreed_to_again(as_root, scene: Scene, made:
     [
         ("account_gone", "provider", "the panel makes a new account with a new key"),
         ("key_lost", "provider", "the panel makes a new account with a new key"),
-        ("account", "provider", "Register again, or choose another provider."),
+        ("account", "provider", "Refresh the registration, or choose another provider."),
         ("contact", "contact", "Mend the contact address"),
         ("eab", "eab_kid", "Get a fresh key from the CA"),
     ],

@@ -77,6 +77,20 @@ def test_each_provider_has_its_score_and_says_what_it_would_cost(as_root, made: 
     assert "7 users have it whichever is in use" in html
 
 
+def test_what_a_directory_that_never_answered_would_say_is_not_known(as_root, made: Made):
+    asked = {"directory_url": "https://dead.example/dir", "state": ProviderState.REFUSED, "position": 0}
+    asked |= {"problem": {"field": "directory_url", "code": "unreachable", "text": "it does not answer"}}
+    Provider.objects.create(name="dead", checked_at="2026-01-01T00:00Z", **asked)
+    place = [provider.name for provider in Provider.objects.all()].index("dead")
+    html = text(as_root)
+    assert cells(html, "Renewal hints (ARI)")[place] == "not contacted"
+    assert cells(html, "EAB")[place] == "not contacted"
+    # One that answered before and does not now has said so.
+    Provider.objects.filter(name="dead").update(website="https://dead.example")
+    html = text(as_root)
+    assert (cells(html, "Renewal hints (ARI)")[place], cells(html, "EAB")[place]) == ("No", "Not needed")
+
+
 def test_the_comparison_is_what_is_stated_read_and_measured(as_root, made: Made):
     html = text(as_root)
     names = [str(provider) for provider in Provider.objects.all()]

@@ -1,6 +1,7 @@
 """The log of runs: lines are written as event and data at once, and rendered to text when read."""
 
 from .advice import known
+from .readers import Reader
 from .render import (
     Line,
     cause_text,
@@ -19,6 +20,7 @@ from .writer import Writer, for_job, for_run
 
 __all__ = [
     "Line",
+    "Reader",
     "Tail",
     "Writer",
     "cause_text",

@@ -7,11 +7,24 @@ from django.utils.translation import gettext as _
 
 from .facts import Facts, Words, again, sentences
 from .facts import text as fact
+from .readers import Reader
 from .words import LIMITS
 
 
-def _let_replace() -> str:
-    return _(
+def _let_replace(words: Words) -> str:
+    texts = {
+        Reader.ROOT: _(
+            "Renew it where it comes from, or have AutoSSL replace it: “Let AutoSSL take over” on the site's page, or "
+            "for all such sites the first setting on the Options tab."
+        ),
+        Reader.RESELLER: _(
+            "Renew it where it comes from, or have AutoSSL replace it: “Let AutoSSL take over” on the site's page."
+        ),
+        Reader.USER: _(
+            "Renew it where it comes from, or ask whoever runs this server to let AutoSSL take over this site."
+        ),
+    }
+    return texts.get(Reader(words["reader"])) or _(
         "Renew it where it comes from, or have AutoSSL replace it: whoever runs this server lets it take over this "
         "site, on the site's page under Certificates, or all such sites, on the Options tab."
     )
@@ -33,7 +46,7 @@ def _foreign_defective(data: Facts, words: Words) -> str:
             ),
         }
         text = texts.get(defect) or _("%(name)s has a certificate from elsewhere, which is defective.")
-    return sentences(text % words, _let_replace())
+    return sentences(text % words, _let_replace(words))
 
 
 def _foreign_expiring(_data: Facts, words: Words) -> str:
@@ -41,7 +54,7 @@ def _foreign_expiring(_data: Facts, words: Words) -> str:
         text = _("%(name)s has a certificate from elsewhere, which expires on %(day)s.")
     else:
         text = _("%(name)s has a certificate from elsewhere, which expires soon.")
-    return sentences(text % words, _let_replace())
+    return sentences(text % words, _let_replace(words))
 
 
 def _ca_refused(data: Facts, words: Words) -> str:
@@ -185,7 +198,7 @@ def _ca_terms(data: Facts, _words: Words) -> str:
 def _ca_account(data: Facts, _words: Words) -> str:
     who = fact(data, "provider")
     what = _("%(who)s does not take orders of this account.") % {"who": who or _("The CA")}
-    return _told(data, what, _("Register again on the tab Providers, or choose another provider."))
+    return _told(data, what, _("“Refresh the registration” on the tab Providers, or choose another provider."))
 
 
 def _ca_eab(data: Facts, _words: Words) -> str:

@@ -13,6 +13,7 @@ from autossl_panel.names import to_unicode
 
 from .advice import advice, known
 from .causes import KIND_OF, Facts, kind, many, one, zone
+from .readers import Reader
 from .spoken import spoken
 from .words import REASONS
 
@@ -165,14 +166,15 @@ def _answered(facts: Facts) -> str:
     return said + (_fill(gettext_lazy(" (%(server)s)"), facts, 1) if facts.get("server") else "")
 
 
-def todo(code: str, facts: Facts, n: int) -> str:
+def todo(code: str, facts: Facts, n: int, reader: Reader = Reader.ANYBODY) -> str:
     """What to do, in at most three sentences: for this very name, or for all `n` that share the cause."""
     if n > 1 and code in _TOGETHER:
-        text = _fill(_chosen(_TOGETHER[code], facts), facts, n)
+        for_reader = _TAKE_OVER_OF.get(reader) if code in _FOREIGN else None
+        text = _fill(for_reader or _chosen(_TOGETHER[code], facts), facts, n)
         more = "" if code in _SAYS_ALL else _("The panel looks again by itself and finishes the rest.")
         return f"{text} {more}".rstrip()
     if known(code):
-        return advice(code, facts)
+        return advice(code, facts, reader)
     template = _OURS.get(code)
     if template is None and kind(code) == "ca":
         template = gettext_lazy(
@@ -208,6 +210,14 @@ def _ipv6(facts: Facts) -> Template:
 _TAKE_OVER = gettext_lazy(
     "Renew them where they come from, or let AutoSSL take over: each on its own page, or all on the tab Options."
 )
+# Who has no Options, or no page of a site either
+_TAKE_OVER_OF = {
+    Reader.RESELLER: gettext_lazy("Renew them where they come from, or let AutoSSL take over: each on its own page."),
+    Reader.USER: gettext_lazy(
+        "Renew them where they come from, or ask whoever runs this server to let AutoSSL take over these sites."
+    ),
+}
+_FOREIGN = frozenset({"foreign_defective", "foreign_expiring"})
 _NO_REDIRECT = gettext_lazy("Exempt /.well-known/acme-challenge/ from redirects on each of these sites.")
 # What one does for many names at once
 _TOGETHER: dict[str, Choice] = {
@@ -234,7 +244,7 @@ _TOGETHER: dict[str, Choice] = {
         "own, exclude names, or choose a provider that takes more."
     ),
 }
-_SAYS_ALL = frozenset({"foreign_defective", "foreign_expiring", "over_limit"})
+_SAYS_ALL = _FOREIGN | {"over_limit"}
 # What is this server's, the panel's or the CA's trouble: who acts, and what happens then
 _OURS: dict[str, Template] = {
     "helper_gone": gettext_lazy(

@@ -11,7 +11,7 @@ from django.utils.translation import pgettext
 from .spoken import spoken
 
 Facts = Mapping[str, Any]
-# What the sentences name, with words in place of what is not known
+# What the sentences name, with words in place of what is not known, and whom they are for (`readers.Reader`)
 Words = dict[str, str]
 
 

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy
 from ..models import Level, LogLine
 from .advice import advice, known
 from .events import COUNTED, EVENTS
+from .readers import Reader
 from .spoken import spoken
 from .words import LIMITS, REASONS
 
@@ -61,6 +62,7 @@ class Line:
     job_id: int | None
     user_id: int | None
     seq: int
+    reader: Reader = Reader.ANYBODY
 
     @property
     def advice(self) -> str:
@@ -68,7 +70,7 @@ class Line:
         key, reason = MENDED.get(self.event), str(self.data.get("reason", ""))
         if key is None or self.level not in (Level.WARN, Level.FAILURE) or not known(reason):
             return ""
-        return advice(reason, {**(self.data.get("found") or {}), "name": self.data.get(key, "")})
+        return advice(reason, {**(self.data.get("found") or {}), "name": self.data.get(key, "")}, self.reader)
 
     @property
     def about(self) -> str:
@@ -124,18 +126,18 @@ def problem_text(problem: Mapping[str, Any]) -> str:
     return f"{text}: {spoken(str(said))}" if said else text
 
 
-def problem_advice(problem: Mapping[str, Any]) -> str:
+def problem_advice(problem: Mapping[str, Any], reader: Reader = Reader.ANYBODY) -> str:
     """What a person can do about a stored problem, with its facts filled in."""
-    return advice(str(problem["code"]), {"name": problem.get("domain", ""), **(problem.get("data") or {})})
+    return advice(str(problem["code"]), {"name": problem.get("domain", ""), **(problem.get("data") or {})}, reader)
 
 
-def problem_told(problem: Mapping[str, Any]) -> str:
+def problem_told(problem: Mapping[str, Any], reader: Reader = Reader.ANYBODY) -> str:
     """A stored problem in full: its cause and its fix where we know one, else what was said."""
-    return problem_advice(problem) if known(str(problem["code"])) else problem_text(problem)
+    return problem_advice(problem, reader) if known(str(problem["code"])) else problem_text(problem)
 
 
-def line(row: LogLine, *, whole: bool = True) -> Line:
-    """A row as it is shown. Not `whole`: for people who are not root, without what names files of the server."""
+def line(row: LogLine, *, whole: bool = True, reader: Reader = Reader.ANYBODY) -> Line:
+    """A row as `reader` sees it. Not `whole`: for people who are not root, without what names files of the server."""
     data = row.data if whole or row.event not in NAMES_FILES else {**row.data, "where": "", "text": ""}
     return Line(
         row.at,
@@ -147,6 +149,7 @@ def line(row: LogLine, *, whole: bool = True) -> Line:
         row.job_id,
         row.user_id,
         row.seq,
+        reader,
     )
 
 

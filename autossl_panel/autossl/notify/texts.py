@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from autossl_panel import names
 
 from .. import log
-from ..log import advice
+from ..log import Reader, advice
 from ..models import Kind
 from .kinds import Audience
 from .matters import OF_THE_CA, OF_THE_SERVER, Matter
@@ -156,7 +156,7 @@ FIXES: dict[str, "_StrPromise"] = {
         "Read and agree to the terms on the Providers tab, or: provider use NAME --agree-tos --register-only."
     ),
     "ca_eab": gettext_lazy("Ask the CA for new external account binding and give it on the Providers tab."),
-    "ca_account": gettext_lazy("Register anew on the Providers tab, or: provider register-anew NAME --agree-tos."),
+    "ca_account": gettext_lazy("“New account” on the Providers tab, or: provider register-anew NAME --agree-tos."),
     "profile_gone": gettext_lazy("Choose another profile, or none: provider profile NAME."),
     "ca_order": gettext_lazy("See what the CA says. AutoSSL tries again by itself."),
     "rate_limited": gettext_lazy("AutoSSL goes on when the CA lets it. A second provider in the list helps."),
@@ -219,6 +219,10 @@ def _failures(data: Mapping[str, Any]) -> str:
     return f"{text % {'n': number}}: {'; '.join(causes)}"
 
 
+# Whom an advice is written for
+READERS = {Audience.ADMIN: Reader.ROOT, Audience.RESELLER: Reader.RESELLER, Audience.USER: Reader.USER}
+
+
 def fix(matter: Matter, audience: Audience) -> str:
     """What to do about it, with the facts filled in."""
     code = matter.code
@@ -227,5 +231,5 @@ def fix(matter: Matter, audience: Audience) -> str:
     if code in FIXES:
         return str(FIXES[code])
     if advice.known(code):
-        return clean(advice.advice(code, {**matter.data, "name": shown(matter.domain)}), FIX_LENGTH)
+        return clean(advice.advice(code, {**matter.data, "name": shown(matter.domain)}, READERS[audience]), FIX_LENGTH)
     return _("AutoSSL tries again by itself; the run's log says what it met.")

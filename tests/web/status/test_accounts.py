@@ -60,7 +60,7 @@ def test_a_pause_says_so_and_who_ends_it(client_of, as_root, as_reseller, own: O
     check_html(html)
     assert "AutoSSL is paused on this server." in html
     assert "Your host can change this." in html
-    assert rows(html)["new.lindner.example"] == ("Waiting", "No certificate Waits until AutoSSL goes on.")
+    assert rows(html)["new.lindner.example"] == ("Waiting", "No certificate Waits until AutoSSL is resumed.")
     assert "Root can change this." in as_reseller.get(url).content.decode()
     html = as_root.get(url).content.decode()
     assert 'href="/pause/"' in html

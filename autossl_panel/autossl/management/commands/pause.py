@@ -11,7 +11,7 @@ from autossl_panel.hosting import servers
 
 
 class Command(Base):
-    help = "Pause AutoSSL on this server: nothing is ordered or installed until it goes on. Certificates stay served."
+    help = "Pause AutoSSL on this server: nothing is ordered or installed until it is resumed; certificates stay served"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("switch", nargs="?", choices=["on", "off"], help="without: show how it is")
