@@ -14,11 +14,11 @@ from django_q.tasks import async_task
 
 from autossl_panel.hosting import servers
 from autossl_panel.hosting import visible as hosting_visible
-from autossl_panel.hosting.models import HostingUser, Server, SiteState, VirtualHost
+from autossl_panel.hosting.models import HostingUser, Server, VirtualHost
 from autossl_panel.people import audit
 from autossl_panel.people.models import User
 
-from . import log, policy, trouble
+from . import last_checks, log, trouble
 from .models import Job, JobOutcome, JobState, Level, LogLine, Phase, Run, UntoldRun
 
 ALL = "*"
@@ -28,7 +28,7 @@ BY_PERSONS = ("panel", "command", "api")
 # Why a job or a site waits that a CA's limit holds
 LIMITED = "rate_limited"
 # Why work ended before its time: a person cancelled its run, or that could not go on, which nobody wished for
-CANCELLED, RUN_FAILED = "cancelled", "run_failed"
+CANCELLED, RUN_FAILED = "cancelled", last_checks.RUN_FAILED
 # What queues the work; named, not imported, because tasks stand above runs.
 WORK = "autossl_panel.autossl.tasks.work"
 
@@ -143,7 +143,7 @@ def end_if_done(run_id: int, *, now: datetime | None = None) -> bool:
         if done.waiting and Job.objects.filter(run=run, outcome_reason="paused").exists():
             run.counts["paused"] = 1
         run.save(update_fields=["counts"])
-        _note_last_checks(run, now)
+        last_checks.note(run, now, partial=run.scope == DUE)
         warns = bool(trouble.record(run, now)) or run.cancelled_at is not None or "paused" in run.counts
         level = Level.FAILURE if done.failed or run.problem else Level.WARN if warns else Level.SUCCESS
         seconds = round((now - run.started_at).total_seconds(), 1)
@@ -151,76 +151,6 @@ def end_if_done(run_id: int, *, now: datetime | None = None) -> bool:
         # The sweep tells of it (`notify.telling`), whoever dies here.
         UntoldRun.objects.create(run=run)
     return True
-
-
-# What a user's “last check” says first; “stopped” is what ended with a run that could not go on
-WORST_FIRST = ("failed", "deferred", "waiting", "stopped", "cancelled")
-
-
-def _note_last_checks(run: Run, now: datetime) -> None:
-    """What the run did for each user it had jobs for, as the users' “last check”."""
-    counts: dict[int, Counter[str]] = {}
-    worst: dict[int, str] = {}
-    rows = Job.objects.filter(run=run).values_list("user_id", "outcome", "action", "outcome_reason", "problem")
-    for user_id, outcome, action, reason, problem in rows.iterator():
-        ended = "renewed" if _renewed(outcome, action) else "stopped" if reason == RUN_FAILED else outcome
-        counts.setdefault(user_id, Counter())[ended] += 1
-        if outcome in (JobOutcome.FAILED, JobOutcome.DEFERRED, JobOutcome.WAITING):
-            worst.setdefault(user_id, problem["code"] if problem else reason)
-    alike: dict[tuple[str, str, int, int, int], list[int]] = {}
-    worse = _worse_than_they_look(run)
-    sites = _sites_beside(run)
-    for user_id, counter in counts.items():
-        worked_on = counter.total() - counter["cancelled"] - counter["stopped"]
-        part = (worked_on, sites[user_id]) if 0 < worked_on < sites.get(user_id, 0) else (0, 0)
-        bad = next((name for name in WORST_FIRST if counter[name]), "")
-        if not bad and user_id in worse:
-            number, reason = worse[user_id]
-            alike.setdefault(("check:kept", reason, number, 0, 0), []).append(user_id)
-            continue
-        outcome = bad or next((name for name in ("secured", "renewed") if counter[name]), "nothing_to_do")
-        key = (f"check:{outcome}", worst.get(user_id, ""), counter[outcome], *part)
-        alike.setdefault(key, []).append(user_id)
-    for (event, reason, number, worked_on, of), ids in alike.items():
-        partly = {"worked_on": worked_on, "sites": of} if of else {}
-        note_last_check(ids, now, event, reason=reason, number=number, **partly)
-
-
-def _sites_beside(run: Run) -> dict[int, int]:
-    """How many sites the users have that a run of what is due had work for: it looked at a part of them."""
-    if run.scope != DUE:
-        return {}
-    sites = VirtualHost.objects.filter(user__in=Job.objects.filter(run=run).values("user"), gone_at__isnull=True)
-    return dict(sites.order_by().values_list("user").annotate(n=Count("pk")))
-
-
-def _worse_than_they_look(run: Run) -> dict[int, tuple[int, str]]:
-    """By the run's users: how many certificates from elsewhere are kept for the worst reason, and that reason.
-
-    No job was made for these; a check that says “secured” of the others would hide them.
-    """
-    rows = VirtualHost.objects.filter(
-        user__in=Job.objects.filter(run=run).values("user"),
-        state__in=(SiteState.FOREIGN, SiteState.UNSECURED),
-        problem__isnull=False,
-    )
-    found: dict[int, list[str]] = {}
-    for user_id, problem in rows.values_list("user_id", "problem").iterator():
-        if problem and problem["code"] in policy.FOREIGN_WORSE:
-            found.setdefault(user_id, []).append(problem["code"])
-    return {user_id: (codes.count(min(codes)), min(codes)) for user_id, codes in found.items()}
-
-
-def note_last_check(user_ids: list[int], now: datetime, event: str, **data: str | int) -> None:
-    """Set the “last check” of users to one event, rendered like a log line."""
-    for start_ in range(0, len(user_ids), 500):
-        HostingUser.objects.filter(pk__in=user_ids[start_ : start_ + 500]).update(
-            last_check_at=now, last_check={"event": event, "data": data}
-        )
-
-
-def _renewed(outcome: str, action: str) -> bool:
-    return outcome == JobOutcome.SECURED and action == "renew"
 
 
 @dataclass(slots=True)
@@ -284,7 +214,7 @@ def progress(run: Run, users: QuerySet[HostingUser] | None = None) -> Progress:
     for state, outcome, action, phase, n in rows.order_by():
         found.groups.append((state, outcome, phase, n))
         if state == JobState.ENDED:
-            name = "renewed" if _renewed(outcome, action) else outcome
+            name = "renewed" if last_checks.is_renewal(outcome, action) else outcome
         else:
             name = state
             found.phases[phase] = found.phases.get(phase, 0) + n

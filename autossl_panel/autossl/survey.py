@@ -17,7 +17,7 @@ from django.utils import timezone
 from autossl_panel.helper.client import Client
 from autossl_panel.hosting.models import HostingUser, Server, VirtualHost
 
-from . import holds, inventory, leftovers, log, policy, quick, runs, sites, standing, turns
+from . import holds, inventory, last_checks, leftovers, log, policy, quick, runs, sites, standing, turns
 from . import options as option_rows
 from .choosing import Outlook
 from .facts import GIVE_UP, Action, Need, PolicyOptions
@@ -186,7 +186,7 @@ class _Portion:
         self.writer.lines(self.lines)
         Job.objects.bulk_create(self.jobs, batch_size=500, ignore_conflicts=True)
         for (event, reason, number), ids in self.checks.items():
-            runs.note_last_check(ids, self.now, event, reason=reason, number=number)
+            last_checks.set_for(ids, self.now, event, reason=reason, number=number)
 
     def _user(self, user_id: int, mine: list[Site]) -> None:
         counts: Counter[str] = Counter()
