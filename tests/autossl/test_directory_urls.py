@@ -15,7 +15,7 @@ IN_USE = "https://ca.example/dir"
 @pytest.mark.parametrize(
     "url",
     [
-        "", "ca.example/dir", "http://ca.example/dir", "https:///dir", "https://[bad/dir", "https://ca.example:no/dir",
+        "ca.example/dir", "http://ca.example/dir", "https:///dir", "https://[bad/dir", "https://ca.example:no/dir",
         "https://ca.example:99999/dir", "https://ca.example/a b", "https://ca.example/\nx", "https://ca.éxample/dir",
         "https://user:secret@ca.example/dir", "https://ca.example/" + "a" * 500,
     ],
@@ -23,6 +23,12 @@ IN_USE = "https://ca.example/dir"
 def test_what_is_no_address_of_a_directory_is_said_at_its_field(url: str) -> None:
     with pytest.raises(ProviderProblem, match="is not an https:// address") as caught:
         Draft("mine", url).check()
+    assert caught.value.field == "directory_url"
+
+
+def test_an_empty_address_is_asked_for() -> None:
+    with pytest.raises(ProviderProblem, match="Enter the https:// address") as caught:
+        Draft("mine", "").check()
     assert caught.value.field == "directory_url"
 
 

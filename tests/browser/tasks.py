@@ -88,7 +88,7 @@ def set_users(hand: Hand) -> None:
 
 def run_for_all(hand: Hand) -> None:
     hand.press(button(hand.page, "Run AutoSSL For All Users"))
-    hand.page.wait_for_url("**/runs/*/")
+    hand.page.wait_for_url("**/runs/*/*")
     assert Run.objects.get(ended_at=None).scope == "*"
 
 
@@ -252,7 +252,7 @@ def read_the_logs(hand: Hand) -> None:
     hand.press(link(page, "With failures"))
     page.wait_for_url("**state=failures**")
     hand.press(page.locator("tbody th a").first)
-    page.wait_for_url("**/runs/*/")
+    page.wait_for_url("**/runs/*/*")
     hand.press(page.get_by_label("Level").get_by_role("link", name=named("Failures")))
     page.wait_for_url("**level=failure**")
     expect(page.locator("ol.log").first).to_contain_text("What to do")
@@ -289,7 +289,7 @@ def revoke(hand: Hand) -> None:
 def try_what_waits(hand: Hand) -> None:
     hand.search("lindner.example")
     hand.press(button(hand.page, "Try lindner.example now"))
-    hand.page.wait_for_url("**/runs/*/")
+    hand.page.wait_for_url("**/runs/*/*")
     assert Run.objects.get(ended_at=None)
 
 
@@ -302,7 +302,7 @@ def mend_a_problem(hand: Hand) -> None:
     page.wait_for_url("**/history/**")
     page.goto("/problems/")
     hand.press(page.locator("details.prob").first.get_by_role("button", name=named("Recheck")))
-    page.wait_for_url("**/runs/*/")
+    page.wait_for_url("**/runs/*/*")
     assert Run.objects.get(ended_at=None).asked_from == "recheck"
 
 
@@ -386,7 +386,7 @@ def check_the_own_account(hand: Hand) -> None:
 
 def run_for_ones_own(hand: Hand) -> None:
     hand.press(button(hand.page, "Run AutoSSL for my users"))
-    hand.page.wait_for_url("**/runs/*/")
+    hand.page.wait_for_url("**/runs/*/*")
     assert Run.objects.get(ended_at=None).scope == "owner:harborweb"
 
 

@@ -107,7 +107,7 @@ def test_a_form_is_sent_once_and_its_button_keeps_its_width(visit, scene: Scene)
     )
     assert before == after
     assert "busy" in css
-    page.wait_for_url("**/runs/*/")
+    page.wait_for_url("**/runs/*/*")
     assert len(sent) == 1
     page.go_back()
     expect(page.get_by_role("button", name="Check “thistle”")).not_to_have_attribute("aria-disabled", "true")

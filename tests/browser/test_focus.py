@@ -61,6 +61,7 @@ def test_saving_adding_and_choosing_lead_to_their_message(visit, scene: Scene):
     page.goto("/patterns/")
     hand.fill(page.locator("#pattern"), "*.focus.example")
     page.keyboard.press("Enter")
+    hand.press(page.get_by_role("button", name="Add it all the same"))
     is_focused(page, "#toast .toast", "*.focus.example")
     assert ExclusionPattern.objects.filter(pattern="*.focus.example").exists()
     second = Provider.objects.get(name="google")

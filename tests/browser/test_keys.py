@@ -66,11 +66,11 @@ def test_the_ends_of_the_table_are_ends(visit):
 def test_check_and_open(visit):
     page = visit(path="/users/?q=thistle")
     press(page, "j c")
-    page.wait_for_url("**/runs/*/")
+    page.wait_for_url("**/runs/*/*")
     press(page, "g l")
     page.wait_for_url("**/runs/")
     press(page, "j Enter")
-    page.wait_for_url("**/runs/*/")
+    page.wait_for_url("**/runs/*/*")
 
 
 def test_every_table_has_it_for_free(visit, scene: Scene):

@@ -97,7 +97,7 @@ def test_root_runs_autossl_for_all_users_and_a_reseller_disables_one(panel: Pane
     page = sign_in("root")
     choose_provider(page, box)
     page.get_by_role("button", name="Run AutoSSL For All Users").click()
-    page.wait_for_url("**/runs/*/")
+    page.wait_for_url("**/runs/*/*")
     run_url = page.url
     expect(page.locator("#run-head")).to_contain_text("Running")
     # A second click, from another window, lands on the same run.
@@ -127,7 +127,7 @@ def test_root_runs_autossl_for_all_users_and_a_reseller_disables_one(panel: Pane
     page.get_by_role("group", name="AutoSSL for goran").get_by_label("Disabled").check()
     expect(page.locator("#toast")).to_contain_text("AutoSSL is off for “goran”.")
     page.get_by_role("button", name="Check “goran”").click()
-    page.wait_for_url("**/runs/*/")
+    page.wait_for_url("**/runs/*/*")
     expect(page.locator("#run-head")).to_contain_text("Ended in")
     page.reload()
     page.get_by_text("Left as they are").click()

@@ -110,7 +110,7 @@ def test_a_problem_is_copied_and_rechecked(visit, scene: Scene):
     other.locator("summary").click()
     expect(other).to_contain_text('CAA 0 issue "letsencrypt.org"')
     other.get_by_role("button", name="Recheck 2 names").click()
-    page.wait_for_url("**/runs/*/")
+    page.wait_for_url("**/runs/*/*")
     assert Run.objects.filter(asked_from="recheck", scope="user:brandtlaw").exists()
 
 
@@ -165,11 +165,11 @@ def test_all_of_it_goes_without_script(visit, scene: Scene):
     expect(page.get_by_role("main")).to_contain_text('CAA 0 issue "letsencrypt.org"')
     expect(page.get_by_role("button", name="Copy")).to_have_count(0)
     page.get_by_role("button", name="Recheck blog1.brandtlaw.example").click()
-    page.wait_for_url("**/runs/*/")
+    page.wait_for_url("**/runs/*/*")
     Run.objects.filter(asked_from="recheck").update(ended_at=timezone.now())
     page.goto("/pending/")
     page.get_by_role("button", name="Try lindner.example now").click()
-    page.wait_for_url("**/runs/*/")
+    page.wait_for_url("**/runs/*/*")
     page.goto("/history/")
     page.get_by_role("searchbox").fill("lindner.example")
     page.keyboard.press("Enter")

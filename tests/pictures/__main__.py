@@ -36,7 +36,7 @@ class Picture:
 
 def _run_of_root(page: Page) -> None:
     page.locator("tbody tr", has_text="root · panel").first.get_by_role("link").first.click()
-    page.wait_for_url("**/runs/*/")
+    page.wait_for_url("**/runs/*/*")
 
 
 def _lines_of_a_site(page: Page) -> None:
@@ -122,7 +122,7 @@ def run(stage: Stage, camera: Camera) -> None:
     # Last of all: within the minute the panel would begin with them by itself.
     stage.arrive()
     page.get_by_role("button", name="Run AutoSSL For All Users").click()
-    page.wait_for_url("**/runs/*/")
+    page.wait_for_url("**/runs/*/*")
     secured = page.locator("#run-tiles .tile", has_text="Secured").locator("b")
     expect(secured).to_have_text(re.compile(r"^[1-9]\d$"), timeout=MOST_SECONDS * 1000)
     camera.take(page, LIVE, 1000)

@@ -45,13 +45,17 @@ def test_the_browsers_zone_then_the_persons_own(as_root: Client, scene: Scene):
     assert foot(as_root) == "Times in UTC"
 
 
-@pytest.mark.parametrize(
-    "told", ["", "Nowhere/Atall", "../../etc/passwd", "Europe", "/etc/localtime", "Europe/Berlin\x00", "x" * 5000, "ä"]
-)
+@pytest.mark.parametrize("told", ["", "Nowhere/Atall", "../../etc/passwd", "Europe", "/etc/localtime", "x" * 5000, "ä"])
 def test_what_is_not_a_zone_is_as_if_nothing_was_told(told: str, as_root: Client):
     as_root.cookies["autossl_zone"] = told
     assert foot(as_root) == "Times in UTC"
     assert zones.find(told) is None
+
+
+def test_a_zone_with_a_nul_is_none_and_no_page_is_made_for_it(as_root: Client):
+    as_root.cookies["autossl_zone"] = "Europe/Berlin\x00"
+    assert as_root.get("/users/").status_code == 400
+    assert zones.find("Europe/Berlin\x00") is None
 
 
 def test_one_viewers_zone_is_not_the_nexts(as_root: Client, as_reseller: Client):
