@@ -175,6 +175,9 @@ class Machine(RuleBasedStateMachine):
     def back_up(self) -> None:
         self.store.back_up()
 
+    # How many of a name's failures in a row went with the old database is bounded by what a limit on them in a time
+    # allows. Without one any number may have, and every name would wait for a person: the CA is left to say which.
+    @precondition(lambda self: "failures" in self.published or "consecutive" not in self.published)
     @rule(which=WORKERS, exactly=st.booleans())
     def restore(self, which: int, exactly: bool) -> None:
         """An old copy takes the place of the database; its open orders are gone with it."""

@@ -226,7 +226,8 @@ class Failures(Book):
 
     def __init__(self, limit: Limit | None, consecutive: Limit | None, losses: Iterable[Loss] = ()) -> None:
         if limit is None and consecutive is not None:
-            # What is under way has to be kept somewhere until its end is known.
+            # What is under way has to be kept somewhere until its end is known. Of failures that were lost, any number
+            # may be in a row: not to hold every name for ever, the CA is left to refuse the one that it pauses.
             limit, losses = Limit(Kind.FAILURES, 10**9, 3600), ()
         super().__init__(Kind.FAILURES, limit, losses)
         self.most = consecutive.allowed if consecutive is not None else None
