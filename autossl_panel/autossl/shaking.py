@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from autossl_panel import pki
+from autossl_panel import pki, tls
 
 # Old and new workers of nginx answer in turn for a moment after a reload: so many in a row must be right
 IN_A_ROW = 5
@@ -147,10 +147,10 @@ def _location(name: str, address: str, port: int) -> str | None:
     try:
         with (
             socket.create_connection((address, port), TIMEOUT) as plain,
-            _context().wrap_socket(plain, server_hostname=name) as tls,
+            tls.wrap(plain, _context(), name) as secured,
         ):
-            tls.sendall(request.encode("ascii"))
-            head = _head(tls)
+            secured.sendall(request.encode("ascii"))
+            head = _head(secured)
     except (OSError, ValueError):
         # Whatever a site does with a request, its certificate is proven already.
         return None
@@ -161,12 +161,12 @@ def _location(name: str, address: str, port: int) -> str | None:
     return found[0] if found else None
 
 
-def _head(tls: ssl.SSLSocket) -> str:
+def _head(secured: ssl.SSLSocket) -> str:
     content = b""
     deadline = time.monotonic() + TIMEOUT
     with contextlib.suppress(TimeoutError):
         while b"\r\n\r\n" not in content and len(content) < HEAD_LIMIT and time.monotonic() < deadline:
-            part = tls.recv(4096)
+            part = secured.recv(4096)
             if not part:
                 break
             content += part

@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Self, cast
 from urllib.parse import urlsplit
 
+from autossl_panel import tls
 from autossl_panel.ca.errors import CaProblem, ProblemKind, own
 from autossl_panel.sentences import say
 
@@ -263,7 +264,7 @@ class Transport:
             raise self._explained(error, to) from error
         try:
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            secured = context.wrap_socket(plain, server_hostname=to.host)
+            secured = tls.wrap(plain, context, to.host)
         except (OSError, ValueError) as error:
             plain.close()
             raise self._explained(error, to) from error

@@ -15,6 +15,8 @@ from contextlib import closing, contextmanager, suppress
 from ipaddress import ip_address
 from urllib.parse import quote, urljoin, urlsplit
 
+from autossl_panel import tls
+
 from .addresses import may_fetch
 from .fetch import Url, is_host
 from .model import Settings
@@ -125,7 +127,7 @@ def _connected(to: Url, address: str, deadline: float) -> Iterator[socket.socket
             if to.scheme == "http":
                 yield plain
                 return
-            with _tls().wrap_socket(plain, server_hostname=to.host) as secured:
+            with tls.wrap(plain, _tls(), to.host) as secured:
                 yield secured
         finally:
             watch.cancel()

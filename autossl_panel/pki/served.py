@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Literal
 
+from autossl_panel import tls
 from autossl_panel.pki.certificates import CertificateFacts, PairProblem, read_der
 
 Signature = Literal["ecdsa", "rsa"]
@@ -59,8 +60,8 @@ def _shake(address: str, port: int, server_name: str, signature: Signature | Non
         try:
             # Bytes, because Python would put text through IDNA 2003 once more.
             name = server_name.encode("ascii") if server_name else None
-            with _context(signature).wrap_socket(plain, server_hostname=name) as tls:
-                return Served(_read(tuple(_peer_chain(tls))))
+            with tls.wrap(plain, _context(signature), name) as secured:
+                return Served(_read(tuple(_peer_chain(secured))))
         except (OSError, ValueError) as error:
             return _refusal(error)
 
@@ -103,14 +104,14 @@ def _context(signature: Signature | None) -> ssl.SSLContext:
     return context
 
 
-def _peer_chain(tls: ssl.SSLSocket) -> list[bytes]:
+def _peer_chain(secured: ssl.SSLSocket) -> list[bytes]:
     """The certificates the server sent, leaf first, as DER."""
     # Python 3.13 has the method; 3.10 to 3.12 carry it one level down. Without either, the leaf alone.
-    public = getattr(tls, "get_unverified_chain", None)
+    public = getattr(secured, "get_unverified_chain", None)
     if public is not None:
         return list(public())
-    inner = getattr(getattr(tls, "_sslobj", None), "get_unverified_chain", None)
+    inner = getattr(getattr(secured, "_sslobj", None), "get_unverified_chain", None)
     if inner is not None:
         return [ssl.PEM_cert_to_DER_cert(certificate.public_bytes()) for certificate in inner() or ()]
-    leaf = tls.getpeercert(binary_form=True)
+    leaf = secured.getpeercert(binary_form=True)
     return [leaf] if leaf else []

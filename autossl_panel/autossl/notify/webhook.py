@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from autossl_panel import tls
 from autossl_panel.dcv.addresses import Kind, classify
 
 from ..models import Channel, Message
@@ -131,7 +132,7 @@ def _cut(line: socket.socket) -> None:
 
 
 def _secured(plain: socket.socket, host: str) -> Any:
-    return ssl.create_default_context().wrap_socket(plain, server_hostname=host)
+    return tls.wrap(plain, ssl.create_default_context(), host)
 
 
 def _why(error: Exception) -> str:
