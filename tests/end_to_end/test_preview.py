@@ -54,7 +54,7 @@ def compare(foreseen: dict[str, PreviewSite], run: Run) -> None:
         names = [*row.names.get("kept", []), *row.names.get("added", [])]
         assert sorted(order.names) == sorted(names), name
         assert (order.reason, order.provider.name) == (row.reason, row.provider), name
-        assert jobs[name].outcome == JobOutcome.SECURED, name
+        assert jobs[name].outcome == JobOutcome.SECURED, (name, jobs[name].phase, jobs[name].problem)
     for name, job in jobs.items():
         if name not in ordered:
             row = foreseen[name]
