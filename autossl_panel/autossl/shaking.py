@@ -75,12 +75,8 @@ def prove(one: Wanted, *, deadline: float, stop: Callable[[], bool] = lambda: Fa
         if trouble is not None:
             return Proof(tuple(evidence), trouble)
     address, port = one.targets[0]
-    other: pki.Signature = "rsa" if one.key_kind == "ec" else "ecdsa"
-    served = pki.handshake(address, port, one.names[0], signature=other, timeout=TIMEOUT)
-    if served.facts is not None and served.facts.serial != one.serial:
-        return Proof(
-            tuple(evidence), f"clients that ask for {other.upper()} still get certificate {served.facts.serial}"
-        )
+    if (trouble := _otherwise_signed(one, address, port, deadline, stop)) is not None:
+        return Proof(tuple(evidence), trouble)
     loops = _redirects_to_itself(one.names[0], address, port)
     if loops:
         text = f"https://{one.names[0]}/ redirects to itself"
@@ -109,6 +105,18 @@ def _in_a_row(
             shown = served.facts.serial if served.facts is not None else None
             what = f"shows certificate {shown}" if shown else f"does not answer in TLS ({served.problem})"
             return [_evidence(shown or "", address, port, signature)], f"{name} at {address}:{port} {what}"
+        time.sleep(PAUSE)
+
+
+def _otherwise_signed(one: Wanted, address: str, port: int, deadline: float, stop: Callable[[], bool]) -> str | None:
+    """What clients get that ask for the other signature: nothing, or the same. An old worker may still answer one."""
+    other: pki.Signature = "rsa" if one.key_kind == "ec" else "ecdsa"
+    while True:
+        served = pki.handshake(address, port, one.names[0], signature=other, timeout=TIMEOUT)
+        if served.facts is None or served.facts.serial == one.serial:
+            return None
+        if time.monotonic() > deadline or stop():
+            return f"clients that ask for {other.upper()} still get certificate {served.facts.serial}"
         time.sleep(PAUSE)
 
 

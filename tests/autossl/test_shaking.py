@@ -135,10 +135,18 @@ def test_what_is_never_shown_is_a_problem_that_names_what_is(serve: Serve, tmp_p
 def test_an_old_certificate_for_rsa_clients_is_no_proof(serve: Serve, tmp_path: Path) -> None:
     old, before = pair(tmp_path, "rsa")
     new, serial = pair(tmp_path)
-    found = proof(serve(lambda _number: [old, new]), serial)
+    found = proof(serve(lambda _number: [old, new]), serial, seconds=0.5)
     assert found.problem is not None
     assert "RSA" in found.problem
     assert before in found.problem
+
+
+def test_an_old_worker_that_answers_the_rsa_client_is_waited_for(serve: Serve, tmp_path: Path) -> None:
+    old, _before = pair(tmp_path, "rsa")
+    new, serial = pair(tmp_path)
+    site = serve(lambda number: [old] if number == shaking.IN_A_ROW + 1 else [new])
+    assert proof(site, serial).problem is None
+    assert site.connections >= shaking.IN_A_ROW + 2
 
 
 @pytest.mark.parametrize("had_tls", [False, True])
