@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from autossl_panel import ca
 from autossl_panel.autossl import limits
-from autossl_panel.autossl.ledger import OrderKind, order
+from autossl_panel.autossl.ledger import Asked, Kind, OrderKind, order
 from autossl_panel.autossl.limits import Permit, Wait
 from autossl_panel.autossl.models import Account, AccountStatus, Bucket, Provider
 from autossl_panel.hosting.models import Server
@@ -71,3 +72,24 @@ def take(
 def used(account: Account, now: datetime = NOW) -> dict[str, int]:
     """How much the fullest of each kind uses."""
     return {str(one.kind): one.used for one in limits.usage(account, now=now).limits}
+
+
+PAUSED = (
+    "Your account is temporarily prevented from requesting certificates for a.com and possibly others. "
+    "Please visit: https://portal.example/sfe/v1/unpause?jwt=abc.def"
+)
+
+
+def rate(detail: str, *, retry_after: datetime | None = None) -> ca.CaProblem:
+    """A 429 in these words."""
+    return ca.CaProblem(
+        ca.ProblemKind.RATE, type="urn:ietf:params:acme:error:rateLimited", detail=detail, status=429,
+        retry_after=retry_after,
+    )  # fmt: skip
+
+
+def hear(
+    account: Account, problem: ca.CaProblem, *names: str, asked: Asked = Asked.NEW_ORDER, **more: Any
+) -> list[tuple[Kind, str]]:
+    """The CA refused so; what was noted of it."""
+    return limits.heard(account.provider, problem, asked, account=account, names=names, now=NOW, **more)

@@ -42,6 +42,7 @@ AGAIN = [
 
 LIMITS = [
     "test_limits.py",
+    "test_limits_forgetting.py",
     "test_limits_directories.py",
     "test_limits_stamps.py",
     "test_limits_machine.py",
