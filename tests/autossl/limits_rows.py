@@ -10,7 +10,7 @@ import pytest
 
 from autossl_panel import ca
 from autossl_panel.autossl import limits
-from autossl_panel.autossl.ledger import Asked, Kind, OrderKind, order
+from autossl_panel.autossl.ledger import Asked, OrderKind, order
 from autossl_panel.autossl.limits import Permit, Wait
 from autossl_panel.autossl.models import Account, AccountStatus, Bucket, Provider
 from autossl_panel.hosting.models import Server
@@ -90,6 +90,6 @@ def rate(detail: str, *, retry_after: datetime | None = None) -> ca.CaProblem:
 
 def hear(
     account: Account, problem: ca.CaProblem, *names: str, asked: Asked = Asked.NEW_ORDER, **more: Any
-) -> list[tuple[Kind, str]]:
+) -> tuple[limits.Heard, ...]:
     """The CA refused so; what was noted of it."""
     return limits.heard(account.provider, problem, asked, account=account, names=names, now=NOW, **more)
