@@ -210,8 +210,9 @@ def progress(run: Run, users: QuerySet[HostingUser] | None = None) -> Progress:
         jobs = jobs.filter(user__in=users)
         rest = _rest_of(run, users)
     found = Progress(kept=rest.get("kept", 0), skipped=rest.get("skipped", 0), waiting=rest.get("waiting", 0))
-    rows = jobs.values_list("state", "outcome", "action", "phase").annotate(n=Count("pk"))
-    for state, outcome, action, phase, n in rows.order_by():
+    # All of it, not the rows' numbers: so the index on progress says it by itself
+    rows = jobs.values_list("state", "outcome", "phase", "action").annotate(n=Count("*"))
+    for state, outcome, phase, action, n in rows.order_by():
         found.groups.append((state, outcome, phase, n))
         if state == JobState.ENDED:
             name = "renewed" if last_checks.is_renewal(outcome, action) else outcome

@@ -1,12 +1,12 @@
 """The table of Certificates: filters, counts, order, and what each row says. Aggregates in one walk over an index."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from django.db.models import BooleanField, Case, CharField, Count, Exists, F, Func, OuterRef, Q, QuerySet, Value, When
+from django.db.models import Count, DateField, Exists, F, Func, OuterRef, Q, QuerySet, Value
 from django.utils.translation import gettext_lazy as _
 
 from autossl_panel.autossl.models import Certificate, Installation, Job, JobState
@@ -52,10 +52,10 @@ SEVERITIES = {
 
 
 class Day(Func):
-    """The day of a moment in UTC as text, without a call out of the database for each row."""
+    """The day of a moment in UTC, without a call out of the database for each row."""
 
-    output_field = CharField()
-    template = "((%(expressions)s AT TIME ZONE 'UTC')::date)::text"
+    output_field = DateField()
+    template = "(%(expressions)s AT TIME ZONE 'UTC')::date"
 
     def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
         return self.as_sql(compiler, connection, template="substr(%(expressions)s, 1, 10)", **context)
@@ -110,44 +110,61 @@ class Numbers:
 def numbers(hosts: QuerySet[VirtualHost], now: datetime) -> Numbers:
     """Count all of `hosts`, those that are gone among them."""
     states: Counter[str] = Counter()
-    days: Counter[tuple[str, str]] = Counter()
+    days: Counter[tuple[date, str]] = Counter()
     expired = held = due = 0
-    groups = hosts.values_list("severity", "state", Day(F("expires_at")), _is_anothers(now)).annotate(
-        n=Count("*"),
-        awaited=Count("next_at"),
-        due=Count("next_at", filter=Q(next_at__lte=now)),
-        over=Count("expires_at", filter=Q(expires_at__lte=now)),
-    )
-    for severity, state, day, anothers, n, awaited, at_once, over in groups.order_by():
+    for anothers, severity, state, day, n, awaited, at_once, over in _groups(hosts, now):
+        if anothers:
+            # The whole has them in the bars of ours
+            for kind, number in _kinds(Severity(severity), n, awaited):
+                days[day, kind] -= number
+            days[day, "foreign"] += n
+            continue
         states[state] += n
         due += at_once
         if state != SiteState.GONE:
             expired += over
-        for kind, number in _kinds(Severity(severity), n, awaited, anothers=anothers).items() if day else ():
+        for kind, number in _kinds(Severity(severity), n, awaited) if day else ():
             days[day, kind] += number
         if severity in HELD:
             held += n
-    found = [(date.fromisoformat(day), kind, n) for (day, kind), n in sorted(days.items())]
-    return Numbers(states, expired, held, due, found)
+    return Numbers(states, expired, held, due, [(day, kind, n) for (day, kind), n in sorted(days.items()) if n])
 
 
-def _is_anothers(now: datetime) -> Case:
-    """Whether the certificate is somebody else's, asked only where the severity does not say: few sites."""
+def _groups(hosts: QuerySet[VirtualHost], now: datetime) -> QuerySet[VirtualHost, tuple[Any, ...]]:
+    """All of `hosts` by severity, state and day; and once more those whose certificate is somebody else's, where the
+    severity does not say it.
+
+    These few are found by the severities' index: to ask beside each of all sites took as long as the counting. Both are
+    one question.
+    """
     others = Installation.objects.filter(
         virtual_host=OuterRef("pk"), until__isnull=True, certificate__ours=False, certificate__self_signed=False
     )
-    asked = When(Q(severity__in=OF_ANYBODY, expires_at__gt=now), then=Exists(others))
-    return Case(asked, default=Value(False), output_field=BooleanField())
+    unsaid = hosts.filter(Exists(others), severity__in=OF_ANYBODY, expires_at__gt=now)
+    whole, part = (
+        some.order_by()
+        .values_list(Value(again), "severity", "state", Day(F("expires_at")))
+        .annotate(
+            n=Count("*"),
+            awaited=Count("next_at"),
+            due=Count("next_at", filter=Q(next_at__lte=now)),
+            over=Count("expires_at", filter=Q(expires_at__lte=now)),
+        )
+        for some, again in ((hosts, 0), (unsaid, 1))
+    )
+    return whole.union(part, all=True)
 
 
-def _kinds(severity: Severity, n: int, awaited: int, *, anothers: bool) -> dict[str, int]:
-    """Of `n` certificates, the bars of the timeline that they belong to; AutoSSL mends what it has a moment for."""
-    if severity not in OF_ANYBODY:
-        return {TIMELINE[severity]: n} if severity in TIMELINE else {}
-    if anothers:
-        return {"foreign": n}
-    mended = awaited if severity == Severity.UNSECURED else 0
-    return {"renews": mended, "held": n - mended}
+def _kinds(severity: Severity, n: int, awaited: int) -> Iterator[tuple[str, int]]:
+    """Of `n` certificates of ours, the bars of the timeline that they belong to; AutoSSL mends what it has a moment
+    for.
+    """
+    if severity in OF_ANYBODY:
+        mended = awaited if severity == Severity.UNSECURED else 0
+        yield "renews", mended
+        yield "held", n - mended
+    elif severity in TIMELINE:
+        yield TIMELINE[severity], n
 
 
 def near(hosts: QuerySet[VirtualHost], now: datetime) -> QuerySet[VirtualHost]:

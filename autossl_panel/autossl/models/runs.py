@@ -72,7 +72,8 @@ class Phase(models.TextChoices):
 class Job(models.Model):
     """One virtual host's work in a run: what runners claim."""
 
-    run = models.ForeignKey(Run, models.CASCADE, related_name="jobs")
+    # Two indexes begin with it already
+    run = models.ForeignKey(Run, models.CASCADE, related_name="jobs", db_index=False)
     server = models.ForeignKey(Server, models.PROTECT, related_name="+")
     virtual_host = models.ForeignKey(VirtualHost, models.CASCADE, related_name="jobs")
     user = models.ForeignKey(HostingUser, models.CASCADE, related_name="jobs")
@@ -112,6 +113,8 @@ class Job(models.Model):
             models.Index(fields=["server", "state", "job_class", "turn", "not_after"], name="autossl_job_claim"),
             # What progress and phases are counted from, without a look at the rows
             models.Index(fields=["run", "state", "outcome", "phase", "action"], name="autossl_job_progress"),
+            # Who has just ended, asked with each poll of a live run
+            models.Index(fields=["run", "ended_at"], name="autossl_job_ended"),
         ]
 
 
