@@ -44,6 +44,7 @@ LIMITS = [
     "test_limits.py",
     "test_limits_forgetting.py",
     "test_limits_directories.py",
+    "test_limits_two_providers.py",
     "test_limits_stamps.py",
     "test_limits_machine.py",
     "test_pacing.py",

@@ -124,7 +124,7 @@ def leave(provider: Provider) -> None:
     if heir is None:
         return
     for account in gone:
-        _hand_on(account, heir, rows.longest(rows.limits_of(provider)))
+        _hand_on(account, heir, rows.longest(rows.limits_at(provider)))
     heir.save(update_fields=["ledger_spent_at", "ledger_lost"])
 
 

@@ -60,7 +60,7 @@ class Report:
 
 
 def usage(account: Account, *, now: datetime) -> Report:
-    """How an account stands. `now`: the CA's time, as near as the caller knows it. Reads only, by four queries."""
+    """How an account stands. `now`: the CA's time, as near as the caller knows it. Reads only, by five queries."""
     paper = rows.sheet(account)
     at = rows.seconds(now)
     some = list(_fullest(paper, now))
