@@ -83,6 +83,8 @@ def refuse(provider: Provider, draft: Mapping[str, Any], why: Mapping[str, str])
 def take_over(provider: Provider, draft: Mapping[str, Any]) -> Provider | None:
     """The change works: it holds from here on. None where another was typed meanwhile, or where it is refused, since
     something was ordered from the CA that this one would replace. In a transaction."""
+    if draft["directory_url"] != provider.directory_url:
+        limits.hold_still(provider)
     row = Provider.objects.select_for_update().get(pk=provider.pk)
     if row.draft != draft:
         return None

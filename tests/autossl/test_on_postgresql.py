@@ -45,6 +45,7 @@ LIMITS = [
     "test_limits_forgetting.py",
     "test_limits_directories.py",
     "test_limits_two_providers.py",
+    "test_limits_races.py",
     "test_limits_stamps.py",
     "test_limits_machine.py",
     "test_pacing.py",
