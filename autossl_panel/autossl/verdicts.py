@@ -145,5 +145,8 @@ def _verdict(domain: Domain, now: datetime) -> Verdict:
 
 def _save(rows: Iterable[Verdict]) -> None:
     Verdict.objects.bulk_create(
-        list(rows), update_conflicts=True, unique_fields=["domain"], update_fields=list(COLUMNS)
+        sorted(rows, key=lambda row: row.pk or 0),
+        update_conflicts=True,
+        unique_fields=["domain"],
+        update_fields=list(COLUMNS),
     )

@@ -132,7 +132,7 @@ def add_pattern(text: str, level: Level, *, by: User | None, now: datetime) -> E
     pattern = _pattern(text)
     with transaction.atomic():
         # No constraint spans columns that may be NULL on both databases: two at once take turns here.
-        Server.objects.select_for_update().get(pk=level.server.pk)
+        Server.objects.select_for_update(no_key=True).get(pk=level.server.pk)
         before = ExclusionPattern.objects.filter(pattern=pattern, **_where(level)).first()
         if before is not None:
             return before
@@ -170,8 +170,9 @@ def find_pattern(text: str, level: Level) -> ExclusionPattern:
 
 
 def _due(hosts: Sequence[int], now: datetime) -> None:
-    for start in range(0, len(hosts), CHUNK):
-        make_due(VirtualHost.objects.filter(pk__in=hosts[start : start + CHUNK]), now)
+    ids = sorted(hosts)
+    for start in range(0, len(ids), CHUNK):
+        make_due(VirtualHost.objects.filter(pk__in=ids[start : start + CHUNK]), now)
 
 
 # --- reading them for many sites -------------------------------------------------------------------------------------

@@ -5,59 +5,22 @@ On PostgreSQL a foreign key is looked at when a transaction commits: whoever has
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 
 from autossl_panel.autossl import drafts, limits, providers
 from autossl_panel.autossl.limits import Permit
 from autossl_panel.autossl.models import Account, Bucket, Order, Provider
 from autossl_panel.autossl.providers import Draft, ProviderProblem
 from tests.autossl.limits_rows import NOW, again, take
+from tests.support.meanwhile import meanwhile
 
 pytestmark = pytest.mark.django_db(transaction=True)
 DAY = timedelta(days=1)
 ELSEWHERE = "https://ca.elsewhere.example/directory"
-
-
-def meanwhile(first: Callable[[Callable[[], None]], Any], then: Callable[[], Any]) -> tuple[Any, Any]:
-    """Do `first` in a transaction. It is given what it calls in the midst of it: `then` is begun there, and by its
-    return has ended or waits for a lock. What both returned or raised.
-    """
-    begun, ended = threading.Event(), threading.Event()
-    results: list[Any] = [None, None]
-
-    def do(number: int, work: Callable[[], Any]) -> None:
-        try:
-            results[number] = work()
-        except Exception as error:  # noqa: BLE001 - the test looks at it
-            results[number] = error
-        finally:
-            (begun if number == 0 else ended).set()
-            connection.close()
-
-    def pause() -> None:
-        begun.set()
-        ended.wait(1.0)
-
-    def one() -> Any:
-        with transaction.atomic():
-            return first(pause)
-
-    def other() -> Any:
-        begun.wait()
-        return then()
-
-    threads = [threading.Thread(target=do, args=args) for args in ((0, one), (1, other))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return results[0], results[1]
 
 
 @pytest.fixture
@@ -66,12 +29,13 @@ def place(account, make_site, make_user) -> Callable[[Callable[[], None]], Permi
     host = make_site(make_user("anna"), "a.com")
 
     def placed(pause: Callable[[], None]) -> Permit | limits.Wait:
-        answer = take(account, "a.com")
-        Order.objects.create(
-            ident="race", virtual_host=host, provider=account.provider, account=account, names=["a.com"],
-            reason="missing", key_type="p256", created_at=NOW,
-        )  # fmt: skip
-        pause()
+        with transaction.atomic():
+            answer = take(account, "a.com")
+            Order.objects.create(
+                ident="race", virtual_host=host, provider=account.provider, account=account, names=["a.com"],
+                reason="missing", key_type="p256", created_at=NOW,
+            )  # fmt: skip
+            pause()
         return answer
 
     return placed
@@ -122,9 +86,10 @@ def test_the_ledger_forgets_around_what_an_order_is_just_asking_for(account):
 
     def two(pause: Callable[[], None]) -> list[Permit | limits.Wait]:
         # Against the order of the rows, as one permit locks those of a domain and of a set
-        first = take(account, "z.com", now=later)
-        pause()
-        return [first, take(account, "a.com", now=later)]
+        with transaction.atomic():
+            first = take(account, "z.com", now=later)
+            pause()
+            return [first, take(account, "a.com", now=later)]
 
     given, gone = meanwhile(two, lambda: limits.prune(now=later))
     assert isinstance(gone, int), gone

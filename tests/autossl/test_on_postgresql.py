@@ -14,6 +14,7 @@ from tests.support.postgresql import PostgreSQL
 HERE = Path(__file__).parent
 AGAIN = [
     "test_leases.py",
+    "test_lock_order.py",
     "test_jobs.py",
     "test_orders.py",
     "test_sweep.py",

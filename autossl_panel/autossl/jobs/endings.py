@@ -11,6 +11,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from autossl_panel.hosting import users as hosting_users
 from autossl_panel.hosting.models import Server, VirtualHost
 
 from .. import log, policy, runs, sites, standing
@@ -108,6 +109,7 @@ def _end(one: Ending, now: datetime) -> bool:
 def _stand(server: Server, mine: Sequence[Ending], now: datetime) -> None:
     """Write what the endings mean for their virtual hosts."""
     by_host = {one.job.virtual_host_id: one for one in mine}
+    hosting_users.lock(VirtualHost.objects.filter(pk__in=by_host))
     for host, one in by_host.items():
         columns: dict[str, Any] = {}
         if one.outcome == JobOutcome.SECURED:
