@@ -129,7 +129,7 @@ def draft(wish: Draft, *, by: User | None, ring: bool = True, new: bool = False)
                 # An account of another CA: this one has to be registered with, and agreed to, first.
                 limits.leave(known)
                 Account.objects.filter(provider=provider).delete()
-                provider.active = False
+                provider.active, provider.stated = False, {}
         provider.asked_at = timezone.now()
         provider.save()
         _record_draft(known, drafts.wished(provider), by, held=held)
