@@ -10,7 +10,7 @@ from autossl_panel.hosting.exclusion_patterns import Scope
 from autossl_panel.hosting.models import Domain, Exclusion, Server, Setting, VirtualHost
 
 from . import policies, policy, quick
-from .facts import ExcludedBy, InstalledFacts, NameFacts, PolicyOptions, Refused, SiteFacts
+from .facts import LONGEST_OF_A_NAME, ExcludedBy, InstalledFacts, NameFacts, PolicyOptions, Refused, SiteFacts, holds
 from .models import Installation, Order, Outcome, Verdict
 from .models.providers import KEY_KINDS
 from .policies import Policies
@@ -178,7 +178,7 @@ def failing_of(verdicts: Mapping[str, Verdict], own: PolicyOptions, now: datetim
     found = {}
     for name, verdict in verdicts.items():
         refusal = (verdict.refusals or {}).get(provider)
-        if refusal is not None and _until(refusal) > now:
+        if refusal is not None and holds(_until(refusal), now, LONGEST_OF_A_NAME):
             data = {"name": name, "kind": refusal["kind"], "text": refusal["text"]}
             found[name] = Failing("ca_refused", Outcome.FAIL, data)
         elif verdict.outcome == Outcome.PASS or verdict.code == "ca_refused":
