@@ -13,7 +13,7 @@ from django.urls.resolvers import RegexPattern
 from django.utils import timezone
 
 from autossl_panel.autossl import options
-from autossl_panel.autossl.models import Installation, Problem, Provider, Rehearsal
+from autossl_panel.autossl.models import Beat, Installation, Problem, Provider, Rehearsal
 from autossl_panel.hosting import exclusion_patterns
 from autossl_panel.hosting.exclusion_patterns import Level
 from autossl_panel.hosting.models import FeatureList, HostingUser, VirtualHost
@@ -349,6 +349,22 @@ def test_every_url_for_every_role_and_method(name, scene, clients):
                 assert answer["Location"].startswith("/sign-in/?next="), (role, method, url)
         if name == "sign-out":
             assert clients[role].get("/users/").status_code == AWAY
+
+
+def test_a_lost_worker_shows_on_every_page_of_everybody(scene, clients):
+    """Every page, but for the question who it is, which has nothing around it."""
+    Beat.objects.update(at=scene.now - timedelta(minutes=6))
+    looked_at = set()
+    for name, role in itertools.product(sorted(set(TABLE) - {"confirm"}), ROLES[1:]):
+        if OK not in TABLE[name].get("get", ()):
+            continue
+        answer = clients[role].get(url_for(name, scene))
+        text = b"".join(answer).decode()
+        if answer.status_code == OK and "<main" in text:
+            looked_at.add(name)
+            assert "Workers last seen" in text, (role, name)
+            assert "Runs wait until they are back." in text, (role, name)
+    assert {"audit", "people", "security", "sessions", "status-user", "users"} <= looked_at
 
 
 @pytest.mark.parametrize("name", sorted(COMMON_RUN))

@@ -297,6 +297,8 @@ def test_a_lost_worker_shows_on_every_page(as_root, as_reseller, scene: Scene):
         assert "Workers last seen" in as_root.get(url).content.decode()
         assert "6 min ago" in as_root.get(url).content.decode()
     assert "Runs wait" in as_reseller.get("/users/").content.decode()
+    scene.server.beat.delete()
+    assert "No worker has been seen yet." in as_root.get("/people/").content.decode()
 
 
 def test_a_configuration_that_does_not_parse_is_told_to_root_with_file_and_line(as_root, as_reseller, scene: Scene):
