@@ -16,8 +16,8 @@ from .models.providers import KEY_KINDS
 from .policies import Policies
 
 DEFECTS = ("expired", "revoked", "mismatch", "weak", "chain")
-# As they were read, or how they are read once the rows are
-Given = Policies | Callable[[], Policies]
+# As they were read, or how they are read once the rows are, for the users of those
+Given = Policies | Callable[[Collection[int]], Policies]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,9 @@ class Site:
     failing: Mapping[str, Failing] = field(default_factory=dict)
 
 
-def policy_options(server: Server) -> Policies:
-    """What the sites of a server are decided with beside their facts, for `read`."""
-    return policies.read(server)
+def policy_options(server: Server, users: Collection[int] | None = None) -> Policies:
+    """What the sites of a server are decided with beside their facts, for `read`; `users` as `policies.read` has it."""
+    return policies.read(server, users)
 
 
 def read_ids(ids: Iterable[int], options: Given, now: datetime, *, serve_www: bool = True) -> dict[int, Site]:
@@ -72,7 +72,7 @@ def read(
     # First of all, with the moment that `standing.save` compares: what a site is decided with is not older than it.
     rows = _rows(hosts)
     if not isinstance(options, Policies):
-        options = options()
+        options = options({row["user_id"] for row in rows})
     wishes = Wishes(options, _exclusions(rows), serve_www)
     gone = set() if hosts.get("gone_at__isnull") else _gone(hosts)
     # Only a site that was extended once is asked for its first hour

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from operator import attrgetter, itemgetter
 from typing import Any
 
@@ -203,7 +204,7 @@ def show(server: Server, ids: Iterable[int], now: datetime) -> None:
     """Write how sites stand that were just found or changed; when they are looked at next stays as it is."""
     serve_www = option_rows.current(server).serve_www
     rows = []
-    for site in read_ids(ids, lambda: policy_options(server), now, serve_www=serve_www).values():
+    for site in read_ids(ids, partial(policy_options, server), now, serve_www=serve_www).values():
         found = of(site, policy.need(site.facts, site.options, now))
         rows.append((site, replace(found, next_at=site.row["next_at"], next_reason=site.row["next_reason"])))
     save(rows, now)
@@ -225,7 +226,7 @@ def record(
     serve_www = option_rows.current(server).serve_www
     problems, reasons = problems or {}, reasons or {}
     found = []
-    for pk, site in read_ids(ids, lambda: policy_options(server), now, serve_www=serve_www).items():
+    for pk, site in read_ids(ids, partial(policy_options, server), now, serve_www=serve_www).items():
         need = policy.need(site.facts, site.options, now)
         standing = of(site, need)
         found.append(

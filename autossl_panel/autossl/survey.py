@@ -5,7 +5,7 @@ where it stood.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
@@ -123,8 +123,8 @@ class _Latest:
     server: Server
     policies: Policies = field(default_factory=lambda: Policies(PolicyOptions(provider=None)))
 
-    def __call__(self) -> Policies:
-        self.policies = sites.policy_options(self.server)
+    def __call__(self, users: Collection[int]) -> Policies:
+        self.policies = sites.policy_options(self.server, users)
         return self.policies
 
 

@@ -26,6 +26,7 @@ AGAIN = [
     "test_renewal_info.py",
     "test_sites.py",
     "test_choices.py",
+    "test_losses.py",
     "test_options.py",
     "test_census.py",
     "test_forecasting.py",

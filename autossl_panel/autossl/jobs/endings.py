@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.utils import timezone
@@ -121,7 +122,7 @@ def _stand(server: Server, mine: Sequence[Ending], now: datetime) -> None:
         if columns:
             VirtualHost.objects.filter(pk=host).update(**columns)
     serve_www = option_rows.current(server).serve_www
-    found = sites.read_ids(by_host, lambda: sites.policy_options(server), now, serve_www=serve_www)
+    found = sites.read_ids(by_host, partial(sites.policy_options, server), now, serve_www=serve_www)
     stands = [_standing(site, by_host[host], now) for host, site in found.items()]
     standing.save(stands, now)
     for site, stand in stands:
