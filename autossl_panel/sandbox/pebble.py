@@ -128,6 +128,10 @@ class Pebble:
         """How many certificates were issued for each set of names."""
         return Counter(frozenset(issued.names) for issued in self.issuances())
 
+    def is_revoked(self, serial: str) -> bool:
+        """Whether the certificate with this serial, in hex, is revoked; raises SandboxProblem where it issued none."""
+        return bool(json.loads(self._get([f"/cert-status-by-serial/{serial}"])[0])["Status"] == "Revoked")
+
     def _log(self) -> str:
         return self.process.log.read_text(encoding="utf-8", errors="replace")
 
