@@ -61,7 +61,7 @@ def sweep(server: Server, *, now: datetime | None = None) -> bool:
         if daily:
             _prune(server, helper)
     _heed_clock(server, now)
-    _start_due(server, now)
+    start_due(server, now)
     shares.note(server, now)
     jobs.ring_where_needed(server)
     preview.ring_where_needed(server, now)
@@ -134,7 +134,7 @@ def _start_daily(server: Server, now: datetime) -> bool:
     return True
 
 
-def _start_due(server: Server, now: datetime) -> None:
+def start_due(server: Server, now: datetime) -> None:
     """Start a run for the sites whose moment has come and that nobody works on; none while AutoSSL is paused."""
     if providers.active(server) is None or option_rows.current(server).paused_at is not None:
         return

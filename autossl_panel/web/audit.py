@@ -87,7 +87,9 @@ def _link(entry: AuditEntry) -> str:
     if kind == "user":
         return f"{resolve_url('users')}?{urlencode({'q': entry.subject})}"
     if kind == "name":
-        return f"{resolve_url('users')}?{urlencode({'q': (entry.before or entry.after or {}).get('user', '')})}"
+        # One name's entry tells its user; that of a user's names is about the user
+        user = (entry.before or entry.after or {}).get("user", entry.subject)
+        return f"{resolve_url('users')}?{urlencode({'q': user})}"
     if kind == "run" and isinstance(pk := (entry.after or {}).get("run"), int):
         return resolve_url("run", pk)
     return {"provider": resolve_url("providers"), "options": resolve_url("options")}.get(kind, "")

@@ -34,6 +34,7 @@ GROUPS = {
     "queued": Q(state=JobState.QUEUED),
 }
 LEVELS = ("failure", "warn", "success")
+ENDED = "run:ended"
 # The live log follows this many sites at once; the groups below it have them all.
 FOLLOWED = 40
 # Sites whose name is read otherwise than written that a search looks for among lines
@@ -322,9 +323,10 @@ def level_counts(run: Run, person: User) -> dict[str, int]:
 
 
 def as_text(run: Run, person: User, title: str) -> Iterable[str]:
-    """The whole log as plain text, piece by piece."""
+    """The whole log as plain text, piece by piece; how the run ended comes last, as on its page."""
     yield f"{title}\n"
-    for row in own_lines(run, person).filter(job__isnull=True).order_by("seq").iterator(chunk_size=500):
+    own = own_lines(run, person).filter(job__isnull=True).order_by("seq")
+    for row in own.exclude(event=ENDED).iterator(chunk_size=500):
         yield _text(log.line(row, reader=readers.of(person)))
     ids = list(of_run(run, person).order_by("user__name", "virtual_host__name", "pk").values_list("pk", flat=True))
     user = None
@@ -337,6 +339,8 @@ def as_text(run: Run, person: User, title: str) -> Iterable[str]:
             state = site.job.outcome or site.job.state
             yield f"  {spelled(site.job.virtual_host.name)}: {state} ({site.reason})\n"
             yield from map(_text, site.lines)
+    for row in own.filter(event=ENDED):
+        yield f"\n{_text(log.line(row, reader=readers.of(person)))}"
 
 
 def as_ndjson(run: Run, person: User) -> Iterable[str]:

@@ -37,7 +37,7 @@ def run(request: access.PanelRequest, pk: int) -> HttpResponse:
     else:
         moment = access.now()
         run_lines = run_data.run_lines(found, request.user)
-        context |= {"run_lines": run_lines, "ending": [one for one in run_lines if one.event == "run:ended"]}
+        context |= {"run_lines": run_lines, "ending": [one for one in run_lines if one.event == run_data.ENDED]}
         if found.ended_at is None:
             sites = run_data.sites(run_data.followed(found, request.user, moment), request.user)
             context |= {"sites": sites, "cursor": cursor_of(sites, run_lines)}

@@ -26,7 +26,7 @@ from autossl_panel.autossl import (
     tasks,
 )
 from autossl_panel.autossl.facts import Action
-from autossl_panel.autossl.models import Account, Certificate, Installation, Provider, RevocationList
+from autossl_panel.autossl.models import Account, Certificate, Installation, Provider, RevocationList, Run
 from autossl_panel.autossl.revocation import RevocationProblem
 from autossl_panel.hosting.models import Server, SiteState, VirtualHost
 from autossl_panel.people.models import AuditEntry, User
@@ -223,6 +223,18 @@ def box() -> Iterator[Box]:
 def parts(box: Box, settings: Any, transactional_db: None) -> Iterator[Parts]:
     with parts_of(box, settings) as found:
         yield found
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_sites_of_a_certificate_that_a_worker_revokes_are_begun_with_at_once(parts: Parts) -> None:
+    parts.run()
+    old = Installation.objects.get(until__isnull=True).certificate
+    revocation.ask(old, "keyCompromise", by=None, ring=False)
+    tasks.revoke_certificate(old.pk)
+    begun = Run.objects.get(ended_at__isnull=True)
+    assert begun.scope == runs.DUE
+    run = parts.run(runs.DUE)
+    assert (run.pk, parts.job(run, "amber.example").reason) == (begun.pk, "revoked")
 
 
 @pytest.mark.django_db(transaction=True)

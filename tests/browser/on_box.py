@@ -132,3 +132,11 @@ def wait_served(box: Box, name: str, wanted: Callable[[pki.CertificateFacts], bo
             return facts
         assert time.monotonic() < deadline, f"{name} shows {facts}"
         time.sleep(0.2)
+
+
+def wait_reloaded(page: Page, text: str) -> None:
+    """The page says `text` once it is loaded anew, for it does not follow what workers do."""
+    deadline = time.monotonic() + SOON_SECONDS
+    while not page.get_by_text(text).count():
+        assert time.monotonic() < deadline, f"{page.url} does not say “{text}”"
+        page.reload()

@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from autossl_panel.autossl import options, providers, runs
-from autossl_panel.hosting import users
+from autossl_panel.hosting import excluded_names, users
 from autossl_panel.hosting.models import HostingUser
 from autossl_panel.people import audit, persons
 from autossl_panel.people.models import AuditEntry, User
@@ -28,6 +28,14 @@ def trail(scene: Scene) -> Scene:
     with audit.coming_from("command", "anna"):
         options.change(scene.server, {"log_days": "60", "replace_foreign": "yes"}, by=None)
     return scene
+
+
+def test_the_names_that_a_user_excludes_lead_to_the_user(scene: Scene, as_root):
+    user = HostingUser.objects.get(name="northwind")
+    excluded_names.exclude_names(user, ["northwind.example"], by=scene.root, now=scene.now)
+    html = page(as_root, "?event=name:excluded")
+    assert 'href="/users/?q=northwind"' in html
+    assert 'href="/users/?q="' not in html
 
 
 def page(client, query: str = "") -> str:

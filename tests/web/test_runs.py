@@ -251,6 +251,7 @@ def test_what_failed_leads_to_what_to_do(as_root, troubled: Scene, signed_in):
 
 
 def test_the_text_file_has_every_line(as_root, as_reseller, scene: Scene):
+    log.for_run(scene.past.pk).line("run:ended", Level.OUT, seconds="3.5", summary="2 failed")
     answer = as_root.get(f"/runs/{scene.past.pk}/log.txt")
     assert answer["Content-Type"] == "text/plain; charset=utf-8"
     assert f"autossl-run-{scene.past.pk}.txt" in answer["Content-Disposition"]
@@ -259,6 +260,8 @@ def test_the_text_file_has_every_line(as_root, as_reseller, scene: Scene):
     assert len(lines) == LogLine.objects.filter(run=scene.past).count()
     assert "points to another server" in text
     assert text.index("\nbrandtlaw\n") < text.index("\nnorthwind\n")
+    assert lines[-1].endswith("  Ended after 3.5 s: 2 failed"), "as on the page"
+    assert text.endswith(f"{lines[-1]}\n")
     own = b"".join(as_reseller.get(f"/runs/{scene.past.pk}/log.txt").streaming_content).decode()
     assert "northwind" in own
     assert "hallsteadt" not in own
