@@ -19,7 +19,7 @@ from tests.support.server import PASSWORD, PanelOnBox
 # From the click to the end of the run
 MOST_SECONDS = 120
 # For what a worker does by itself
-SOON_SECONDS = 40
+SOON_SECONDS = 90
 # A browser says it in its console too, though not of each directive
 WATCH = """document.addEventListener("securitypolicyviolation",
     (event) => console.error(`${event.violatedDirective} was violated by ${event.blockedURI}`));"""

@@ -30,6 +30,8 @@ PERSON_ENDS = frozenset({"ca_paused"})
 # Another's certificate is kept that serves nobody well, or will not for long; the worse first
 FOREIGN_WORSE = ("foreign_defective", "foreign_expiring")
 _DEFECTS = ("expired", "revoked", "mismatch", "weak", "chain")
+# What comes over a certificate that had mended it: that the same befell the one before is no loop.
+_COMES_LATER = frozenset({"expired", "revoked"})
 _WORK = frozenset({Action.NEW, Action.RENEW, Action.EXTEND, Action.RESUME, Action.INSTALL})
 
 
@@ -186,8 +188,7 @@ def _order(
     site: SiteFacts, action: Action, reason: str, wanted: tuple[str, ...], missing: tuple[str, ...], now: datetime
 ) -> Need:
     """The order that is due, unless the loop breaker holds it."""
-    # An expired certificate once replaced an expired one wherever a host slept: that alone is no loop.
-    if reason == site.last_order_defect and reason in _DEFECTS and reason != "expired":
+    if reason == site.last_order_defect and reason in _DEFECTS and reason not in _COMES_LATER:
         return Need(Action.HOLD, "loop", None, wanted, missing, reason)
     ends_at = loop_ends_at(site, reason, wanted, now)
     if ends_at is not None:
