@@ -175,6 +175,14 @@ def test_what_is_wrong_stands_at_its_field(values, field, said, as_root):
     assert not ExclusionPattern.objects.exists()
 
 
+def test_all_that_is_wrong_is_told_at_once(as_root):
+    html = as_root.post("/patterns/", {"pattern": "a b", "whose": "user", "user": "nobody-here"}).content.decode()
+    assert "cannot be in a domain name" in html
+    assert "There is no hosting user “nobody-here”." in html
+    assert 'aria-describedby="pattern-e" autofocus' in html
+    assert html.count("autofocus") == 1
+
+
 def test_a_reseller_has_own_users_only(as_reseller, scene: Scene):
     provider_scene.patterns(scene)
     html = as_reseller.get("/patterns/").content.decode()

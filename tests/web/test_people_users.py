@@ -193,6 +193,16 @@ def test_what_cannot_be_taken_is_told_at_its_field_and_saves_nothing(wrong, fiel
     assert not AuditEntry.objects.exists()
 
 
+def test_all_that_is_wrong_is_told_at_once(as_root, scene: Scene):
+    user = HostingUser.objects.get(name="amberfield")
+    wrong = {"owner": "nobodys", "login": "harborweb", "feature_list": "999999", "email": "a@"}
+    html = as_root.post(f"{PAGE}{user.pk}/", wish(user, **wrong)).content.decode()
+    check_html(html)
+    assert all(f'id="{field}-e"' in html for field in wrong)
+    assert html.count("Nothing was saved.") == len(wrong)
+    assert html.count("autofocus") == 1
+
+
 def test_ten_thousand_users_are_few_questions(as_root, scene: Scene):
     feature_list = HostingUser.objects.first().feature_list
     login = person("many", Role.USER)
