@@ -135,7 +135,7 @@ def hosting_users(text: str) -> list[HostingUser]:
     names = list(dict.fromkeys(text.replace(",", " ").split()))
     known = HostingUser.objects.select_related("login").filter(server=servers.this(), name__in=names)
     found = {user.name: user for user in known}
-    unknown = [f"“{name[:80]}”" for name in names if name not in found]
+    unknown = [_("“%(name)s”") % {"name": name[:80]} for name in names if name not in found]
     if unknown:
         text = ngettext(
             "There is no hosting user %(names)s on this server.",

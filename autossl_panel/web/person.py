@@ -21,7 +21,7 @@ from autossl_panel.people.models import Role, User
 from autossl_panel.people.persons import PersonProblem
 
 from . import access, messages, people_frame, person_table
-from .people import NOTHING, fields, hosting_users, problems_of_logins, roles, told
+from .people import fields, hosting_users, problems_of_logins, roles, told
 
 # Hosting users that the page names one by one
 NAMED = 50
@@ -67,10 +67,9 @@ def _problems(row: User, values: Mapping[str, str], by: User) -> dict[str, str]:
             check(text)
         except PersonProblem as problem:
             found.append(problem)
-    problems = told(found)
     if values["role"] != row.role and row.pk == by.pk:
-        problems.setdefault("role", f"{_('Another root changes your own role.')} {NOTHING}")
-    return problems
+        found.append(PersonProblem("role", _("Another root changes your own role.")))
+    return told(found)
 
 
 def _save(request: access.PanelRequest, row: User, values: Mapping[str, str]) -> HttpResponse:

@@ -54,9 +54,10 @@ def test_with_a_secret_of_ones_own_there_is_nothing_to_show(as_root, scene: Scen
     [
         ("name", "", "Enter a name."),
         ("name", "on call", "is the name of another channel"),
-        ("kind", "", "is none of"),
+        ("kind", "", "Choose one of: mail, webhook, apprise."),
         ("target", "http://hooks.example.com/", "A webhook is https"),
-        ("level", "", "is none of"),
+        ("level", "", "Choose one of: all"),
+        ("level", "loud", "is none of"),
         ("secret", "sn0rk", "base64"),
     ],
 )

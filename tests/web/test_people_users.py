@@ -56,7 +56,7 @@ def test_the_table_says_whose_they_are(as_root, own: Own):
     check_html(html)
     assert len(named(html)) == 18
     row = next(one for one in html.split("<tr") if f'value="{own.user.pk}"' in one)
-    assert "baker@lindner.example" in row
+    assert "baker<wbr>@lindner.<wbr>example" in row
     assert "business" in row
 
 

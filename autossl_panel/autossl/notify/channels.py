@@ -284,6 +284,8 @@ def _secret(row: Channel, wish: Wish, kind: str, *, new: bool) -> str:
 
 
 def _one_of(field: str, value: str, values: Iterable[str]) -> None:
+    if not value:
+        raise ChannelProblem(field, _("Choose one of: %(values)s.") % {"values": ", ".join(values)})
     if value not in values:
         raise ChannelProblem(
             field, _("“%(value)s” is none of: %(values)s.") % {"value": value, "values": ", ".join(values)}
