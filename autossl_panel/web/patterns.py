@@ -328,6 +328,8 @@ def _page(
     paging = paginate(request, rows.order_by("pattern", "pk"))
     context = {
         "fields": fields,
+        # Whoever comes back from the question goes on where that began.
+        "kept": not problems,
         "levels": _levels(request.user),
         "searched": searched,
         "paging": paging,

@@ -316,6 +316,8 @@ def whole(
     told = facts(rows[0], person) if rows else {}
     title = cards.title(group.code, told, group.names)
     todo, fixed = cards.todo(group.code, told, group.names, readers.of(person)), tuple(fixes(rows, here, person))
+    if rows and group.code in policy.FOREIGN_WORSE and all(row.virtual_host.takeover for row in rows):
+        todo = words.taken_over()
     to = rows[0].user.email if rows and group.users == 1 else ""
     for_user = cards.todo(group.code, told, group.names, readers.Reader.USER) if to else ""
     return Card(

@@ -1,5 +1,7 @@
 """Exclusion patterns: what each excludes is counted before it holds, and undone for a minute."""
 
+import re
+
 import pytest
 from django.test import Client
 
@@ -73,6 +75,12 @@ def test_the_way_back_keeps_what_was_typed(as_root):
     assert 'value="shop*"' in html
     assert '<option value="user" selected>' in html
     assert 'value="lindner"' in html
+
+
+def test_the_way_back_goes_on_at_the_pattern(as_root):
+    html = as_root.get("/patterns/?pattern=www.*&whose=server&user=").content.decode()
+    assert re.search(r'<input id="pattern"[^>]* autofocus', html)
+    assert "autofocus" not in as_root.get("/patterns/").content.decode()
 
 
 def test_sites_that_lose_all_their_names_are_counted_with_the_first_end(as_root, scene: Scene):
