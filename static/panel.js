@@ -124,7 +124,10 @@
       // Of radio buttons only the one that is chosen now: a change is one change.
       if (field.type === "radio") return field.checked && !field.defaultChecked;
       if (field.type === "checkbox") return field.checked !== field.defaultChecked;
-      if (field.tagName === "SELECT") return [...field.options].some((option) => option.selected !== option.defaultSelected);
+      // Of a list without a chosen entry the first one is.
+      if (field.tagName === "SELECT") {
+        return field.selectedIndex !== Math.max([...field.options].findIndex((option) => option.defaultSelected), 0);
+      }
       return "defaultValue" in field && field.value !== field.defaultValue;
     }).length;
     const count = () => {

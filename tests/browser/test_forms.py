@@ -69,6 +69,7 @@ def test_what_a_form_brings_back_is_counted_as_not_saved(visit, scene: Scene):
     page.get_by_label("Key type", exact=True).select_option("p384")
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("Nothing was saved", exact=True)).to_be_visible()
+    expect(page.locator("form[data-unsaved][data-ready]")).to_be_attached()
     page.get_by_label("Keep logs").fill("31")
     expect(page.get_by_text("2 changes are not saved")).to_be_visible()
     page.get_by_role("button", name="Save", exact=True).click()
