@@ -5,13 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
-from itertools import islice
-from typing import Any, TypeVar, cast
+from typing import cast
 
 from django.db import connection
-from django.db.models import Model
 
 from autossl_panel.autossl import options, preview, previewing, runs
 from autossl_panel.autossl.log import causes
@@ -23,20 +20,14 @@ from autossl_panel.autossl.models import (
     Channel,
     DailyShare,
     Installation,
-    Job,
-    JobOutcome,
-    JobState,
     Level,
-    LogLine,
     Outcome,
-    Phase,
     Problem,
     Provider,
     ProviderState,
     Rehearsal,
     RehearsalLine,
     RehearsalSite,
-    Run,
     Verdict,
     Way,
 )
@@ -59,8 +50,11 @@ from autossl_panel.people import factors, tokens
 from autossl_panel.people.models import AuditEntry, Role, User
 from autossl_panel.sandbox.crowd import crowd
 from autossl_panel.sandbox.sites import Site
+from bench import page_runs
+from bench.bulk import saved, write
+from bench.page_runs import facts_of
 
-RESELLERS, LINES, DAYS = 50, 5, 30
+RESELLERS, REHEARSED = 50, 30
 CODES = ("nxdomain", "elsewhere", "caa", "http_status", "connect_timeout", "ipv6_elsewhere")
 SEVERITIES = {
     SiteState.UNSECURED: Severity.UNSECURED,
@@ -70,13 +64,6 @@ SEVERITIES = {
 # What the failing ones wait for
 WAITS = ("held_back", "rate_limited", "deferred", "order_open")
 STATES = {0: SiteState.UNSECURED, 1: SiteState.PARTLY, 2: SiteState.FOREIGN}
-# How some of the jobs end, and why; all others bring a certificate
-OUTCOMES = {
-    0: (JobOutcome.FAILED, "elsewhere"),
-    1: (JobOutcome.WAITING, "rate_limited"),
-    2: (JobOutcome.DEFERRED, "deferred"),
-}
-Row = TypeVar("Row", bound=Model)
 
 
 def fill(users: int, each: int, jobs: int, now: datetime) -> None:
@@ -87,13 +74,13 @@ def fill(users: int, each: int, jobs: int, now: datetime) -> None:
     Beat.objects.create(server=server, at=now + timedelta(days=1))
     provider = _provider(server, now)
     hosted = _users(server, users, now)
-    hosts = list(_saved(_host(server, hosted[site.user], n, site, now) for n, site in enumerate(crowd(users, each))))
+    hosts = list(saved(_host(server, hosted[site.user], n, site, now) for n, site in enumerate(crowd(users, each))))
     _names(hosts, now)
     _certificates(hosts, provider, now)
     _problems(hosts, now)
     _shares(server, len(hosts), now)
     _patterns(server, hosted, now)
-    _runs(server, provider, hosts, jobs, now)
+    page_runs.fill(server, provider, hosts, jobs, now)
     _audit(now)
     _tokens(now)
     _previews(server, now)
@@ -126,7 +113,7 @@ def _tokens(now: datetime) -> None:
 
 def _rehearsals(server: Server, provider: Provider, now: datetime) -> None:
     """A month of rehearsals with one site each."""
-    hosts = VirtualHost.objects.order_by("pk")[:DAYS]
+    hosts = VirtualHost.objects.order_by("pk")[:REHEARSED]
     for day, host in enumerate(hosts):
         at = now - timedelta(days=day)
         made = Rehearsal.objects.create(
@@ -139,18 +126,6 @@ def _rehearsals(server: Server, provider: Provider, now: datetime) -> None:
         RehearsalLine.objects.create(
             rehearsal=made, seq=1, at=at, level=Level.SUCCESS, event="rehearsal:ended", data=data
         )
-
-
-def _saved(rows: Iterable[Row], size: int = 5000) -> Iterator[Row]:
-    """The rows with their keys, written in batches."""
-    rest = iter(rows)
-    while batch := list(islice(rest, size)):
-        yield from type(batch[0])._default_manager.bulk_create(batch, 1000)
-
-
-def _write(rows: Iterable[Row]) -> None:
-    for _row in _saved(rows):
-        pass
 
 
 def _provider(server: Server, now: datetime) -> Provider:
@@ -171,8 +146,8 @@ def _users(server: Server, number: int, now: datetime) -> dict[str, HostingUser]
     person = User.objects.create(username="root", role=Role.ROOT)
     login = User.objects.create(username="u00000", role=Role.USER)
     resellers = [User(username=f"reseller{n:02d}", role=Role.RESELLER) for n in range(RESELLERS)]
-    owners: list[User | None] = [*_saved(resellers), *[None] * RESELLERS]
-    lists = list(_saved(FeatureList(name=name, autossl=name != "parked") for name in ("business", "starter", "parked")))
+    owners: list[User | None] = [*saved(resellers), *[None] * RESELLERS]
+    lists = list(saved(FeatureList(name=name, autossl=name != "parked") for name in ("business", "starter", "parked")))
     made = [
         HostingUser(
             server=server,
@@ -188,7 +163,7 @@ def _users(server: Server, number: int, now: datetime) -> dict[str, HostingUser]
     ]
     for one in (person, resellers[0]):
         _factors(one)
-    return {user.name: user for user in _saved(made)}
+    return {user.name: user for user in saved(made)}
 
 
 def _factors(person: User) -> None:
@@ -225,24 +200,20 @@ def _host(server: Server, user: HostingUser, n: int, site: Site, now: datetime) 
         next_reason=waits if failing else "renew",
         held_until=now + timedelta(hours=1) if held else None,
         held_reason=waits if held else "",
-        problem={"code": code, "domain": name, "data": _facts(code)} if failing else None,
+        problem={"code": code, "domain": name, "data": facts_of(code)} if failing else None,
         severity=SEVERITIES.get(state, Severity.SECURED),
         expires_at=expires_at,
         problems_seen=f"{n:032x}" if failing else "",
     )
 
 
-def _facts(code: str) -> dict[str, Any]:
-    return {"address": "198.51.100.7", "zone": "crowd.example", "status": 403} if code else {}
-
-
 def _names(hosts: list[VirtualHost], now: datetime) -> None:
-    domains = _saved(
+    domains = saved(
         Domain(virtual_host=host, name=name, added=bool(place), position=place)
         for host in hosts
         for place, name in enumerate((host.name, f"www.{host.name}"))
     )
-    _write(_verdict(domain, now) for domain in domains)
+    write(_verdict(domain, now) for domain in domains)
 
 
 def _verdict(domain: Domain, now: datetime) -> Verdict:
@@ -254,7 +225,7 @@ def _verdict(domain: Domain, now: datetime) -> Verdict:
 
 def _certificates(hosts: list[VirtualHost], provider: Provider, now: datetime) -> None:
     certified = [(host, host.expires_at) for host in hosts if host.expires_at is not None]
-    found = _saved(
+    found = saved(
         Certificate(
             fingerprint=f"{host.pk:064x}",
             serial=f"{host.pk:036x}",
@@ -270,7 +241,7 @@ def _certificates(hosts: list[VirtualHost], provider: Provider, now: datetime) -
         )
         for host, expires_at in certified
     )
-    _write(
+    write(
         Installation(virtual_host=host, certificate=certificate, since=certificate.not_before, key_matches=True)
         for (host, _at), certificate in zip(certified, found, strict=True)
     )
@@ -280,7 +251,7 @@ def _problems(hosts: list[VirtualHost], now: datetime) -> None:
     """A row for each name that fails: the main name of a site in fifty."""
     domains = Domain.objects.filter(virtual_host__problem__isnull=False, position=0).order_by()
     by_host = dict(domains.values_list("virtual_host", "pk"))
-    _write(
+    write(
         Problem(
             virtual_host=host,
             user_id=host.user_id,
@@ -308,7 +279,7 @@ def _patterns(server: Server, hosted: dict[str, HostingUser], now: datetime) -> 
 
 
 def _shares(server: Server, sites: int, now: datetime) -> None:
-    _write(
+    write(
         DailyShare(
             server=server,
             day=(now - timedelta(days=day)).date(),
@@ -321,85 +292,8 @@ def _shares(server: Server, sites: int, now: datetime) -> None:
     )
 
 
-def _runs(server: Server, provider: Provider, hosts: list[VirtualHost], jobs: int, now: datetime) -> None:
-    outcomes = {"secured": 3, "renewed": 700, "failed": 12, "deferred": 4, "kept": len(hosts) - 719}
-    for day in range(DAYS, 0, -1):
-        at = now - timedelta(days=day)
-        for scope in ("*", "due", f"user:u{day:05d}"):
-            run = _run(server, provider, scope, at)
-            Run.objects.filter(pk=run.pk).update(ended_at=at + timedelta(minutes=4), counts={"outcomes": outcomes})
-        if day == 1:
-            _work(run, hosts[-1000:], at, live=False)
-    # The first users come last in it, so that something is still to be done for the login.
-    _work(_run(server, provider, "*", now), hosts[:jobs][::-1], now, live=True)
-
-
-def _run(server: Server, provider: Provider, scope: str, at: datetime) -> Run:
-    return Run.objects.create(
-        server=server,
-        scope=scope,
-        asked_from="schedule",
-        provider_name=provider.name,
-        started_at=at,
-        surveyed_at=at + timedelta(seconds=3),
-        counts={"kept": 40_000},
-    )
-
-
-def _work(run: Run, hosts: list[VirtualHost], at: datetime, *, live: bool) -> None:
-    """Jobs with their lines; of a live run, the last twelfth is queued and thirty are in hand."""
-    queued = len(hosts) * 11 // 12 if live else len(hosts)
-    made = _saved(_job(run, host, n, queued, at, live=live) for n, host in enumerate(hosts))
-    _write(
-        LogLine(
-            run=run,
-            job=job,
-            user_id=job.user_id,
-            seq=seq,
-            at=at,
-            level=Level.FAILURE if job.outcome == JobOutcome.FAILED and seq == LINES else Level.OUT,
-            depth=2,
-            event="dcv:passed",
-            data={"name": f"s{seq}.crowd.example", "addresses": "203.0.113.10"},
-        )
-        for job in made
-        if job.state != JobState.QUEUED
-        for seq in range(1, LINES + 1)
-    )
-
-
-def _job(run: Run, host: VirtualHost, n: int, queued: int, at: datetime, *, live: bool) -> Job:
-    state, phase = JobState.ENDED, Phase.VERIFY
-    if n >= queued:
-        state, phase = JobState.QUEUED, Phase.ATTACH
-    elif live and n >= queued - 30:
-        state, phase = (JobState.RUNNING, Phase.ORDER) if n % 3 else (JobState.STAGED, Phase.INSTALL)
-    ended = state == JobState.ENDED
-    outcome, reason = OUTCOMES.get(n % 200, (JobOutcome.SECURED, "")) if ended else ("", "")
-    failed = outcome == JobOutcome.FAILED
-    return Job(
-        run=run,
-        server=run.server,
-        virtual_host=host,
-        user_id=host.user_id,
-        action="renew",
-        reason="due",
-        job_class=4,
-        turn=n,
-        state=state,
-        phase=Phase.PROVE if failed else phase,
-        outcome=outcome,
-        outcome_reason=reason,
-        until=at + timedelta(hours=1) if reason == "rate_limited" else None,
-        problem={"code": reason, "domain": host.name, "data": _facts(reason)} if failed else None,
-        queued_at=at,
-        started_at=None if state == JobState.QUEUED else at,
-        ended_at=at - timedelta(minutes=1) if ended else None,
-    )
-
-
 def _audit(now: datetime) -> None:
-    _write(
+    write(
         AuditEntry(
             at=now - timedelta(minutes=n),
             person_name="root",

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Count, Min, Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, resolve_url
 from django.utils.translation import gettext as _
@@ -13,7 +12,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
 from autossl_panel.autossl import choices, lapse
-from autossl_panel.autossl.models import Installation, ProviderChoice
+from autossl_panel.autossl.models import ProviderChoice
 from autossl_panel.hosting import feature_lists as heart
 from autossl_panel.hosting.changes import UserProblem
 from autossl_panel.hosting.feature_lists import DEFAULT
@@ -32,8 +31,7 @@ class Row:
     row: FeatureList
     users: int
     follow: int
-    certificates: int
-    first: datetime | None
+    lapse: lapse.Lapse
     provider: str
     is_default: bool
 
@@ -50,19 +48,7 @@ def _rows() -> list[Row]:
     found = FeatureList.objects.annotate(
         all=Count("users", filter=Q(users__gone_at__isnull=True)), follow=Count("users", filter=FOLLOWS)
     ).order_by("name")
-    certificates = {
-        pk: (n, first)
-        for pk, n, first in Installation.objects.filter(
-            until__isnull=True,
-            certificate__ours=True,
-            virtual_host__gone_at__isnull=True,
-            virtual_host__user__autossl=Setting.FEATURE_LIST,
-            virtual_host__user__suspended=False,
-        )
-        .values_list("virtual_host__user__feature_list")
-        .annotate(n=Count("pk"), first=Min("certificate__not_after"))
-        .order_by()
-    }
+    lapses = lapse.by_feature_list(access.now())
     chosen = ProviderChoice.objects.filter(feature_list__isnull=False).select_related("provider")
     providers = {choice.feature_list_id: str(choice.provider) for choice in chosen}
     return [
@@ -70,7 +56,7 @@ def _rows() -> list[Row]:
             row,
             row.all,
             row.follow,
-            *certificates.get(row.pk, (0, None)),
+            lapse=lapses.get(row.pk, lapse.Lapse()),
             provider=providers.get(row.pk, ""),
             is_default=row.name == DEFAULT,
         )
@@ -129,7 +115,7 @@ def edit(request: access.PanelRequest, pk: int) -> HttpResponse:
         "follow": followers.count(),
         # Only what the other choice would bring is counted.
         "sites": 0 if row.autossl else VirtualHost.objects.filter(user__in=followers, gone_at__isnull=True).count(),
-        "lapse": lapse.of(followers) if row.autossl else None,
+        "lapse": lapse.of(followers, access.now()) if row.autossl else None,
     }
     return people_frame.page(request, "feature_list.html", people_frame.LISTS, context)
 
@@ -160,7 +146,7 @@ def _switched(row: FeatureList) -> str:
     if row.autossl:
         return _("“%(name)s” says on. Sites of its users are checked within a minute.") % {"name": row.name}
     text = _("“%(name)s” says off.") % {"name": row.name}
-    lapses = lapse.of(_followers(row))
+    lapses = lapse.of(_followers(row), access.now())
     if lapses.first is None:
         return text
     return f"{text} " + ngettext(

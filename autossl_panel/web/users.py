@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.db.models import Count, Min, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpResponse, HttpResponseBadRequest
 from django.shortcuts import get_object_or_404, redirect, render, resolve_url
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from autossl_panel.autossl import runs
-from autossl_panel.autossl.models import Installation, Provider
+from autossl_panel.autossl import lapse, runs
+from autossl_panel.autossl.models import Provider
 from autossl_panel.autossl.standstill import account_in_use
 from autossl_panel.hosting import servers, visible
 from autossl_panel.hosting import users as hosting_users
@@ -195,13 +195,13 @@ def _said(changes: list[Change]) -> str:
 
 def _lapse(ids: list[int]) -> str:
     """“ 2 certificates expire from 14 Dec.”: what is no longer renewed."""
-    number, first = 0, None
-    for start in range(0, len(ids), 500):
-        found = Installation.objects.filter(
-            virtual_host__user__in=ids[start : start + 500], until__isnull=True, certificate__ours=True
-        ).aggregate(n=Count("pk"), first=Min("certificate__not_after"))
-        number += found["n"]
-        first = min(filter(None, (first, found["first"])), default=None)
+    # By portions: SQLite takes only so many ids in one question
+    parts = [
+        lapse.of(HostingUser.objects.filter(pk__in=ids[start : start + 500]), access.now())
+        for start in range(0, len(ids), 500)
+    ]
+    number = sum(part.certificates for part in parts)
+    first = min((part.first for part in parts if part.first is not None), default=None)
     if first is None:
         return ""
     return " " + ngettext(

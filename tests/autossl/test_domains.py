@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from autossl_panel.autossl import domains, lapse, options, policies, sites, standing
+from autossl_panel.autossl import domains, options, policies, sites, standing
 from autossl_panel.autossl.domains import NameState
 from autossl_panel.autossl.models import (
     Account,
@@ -295,13 +295,3 @@ def test_the_numbers_are_those_of_the_virtual_host(server, amber, make_site, mak
     wished = [name for name in site.names if name.wished]
     assert host.names_wanted == len(wished) == 3
     assert host.names_covered == sum(name.covered for name in wished) == 2
-
-
-def test_a_lapse_counts_what_autossl_would_have_renewed(amber, make_site, make_installed, now):
-    make_installed(make_site(amber, "a.example"), "a.example", days_left=40)
-    make_installed(make_site(amber, "b.example"), "b.example", days_left=20)
-    make_installed(make_site(amber, "c.example"), "c.example", days_left=5, ours=False)
-    make_installed(make_site(amber, "d.example", gone_at=now), "d.example", days_left=1)
-    found = lapse.of(HostingUser.objects.all())
-    assert (found.certificates, found.first) == (2, now + timedelta(days=20))
-    assert lapse.of(HostingUser.objects.none()) == lapse.Lapse(0, None)
