@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from django.core.cache import cache
+from django.utils import timezone, translation
 from pytest_django import DjangoDbBlocker
 
 pytest_plugins = ["tests.support.fixtures"]
@@ -26,3 +27,11 @@ def no_limit_is_left_over() -> Iterator[None]:
     """How often an address tried to sign in is forgotten with each test."""
     yield
     cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def no_viewer_is_left_over() -> Iterator[None]:
+    """The language and zone of the last page stay active for what is streamed after it; not for the next test."""
+    yield
+    translation.deactivate()
+    timezone.deactivate()

@@ -83,6 +83,8 @@ def refuse(provider: Provider, draft: Mapping[str, Any], why: Mapping[str, str])
 def take_over(provider: Provider, draft: Mapping[str, Any]) -> Provider | None:
     """The change works: it holds from here on. None where another was typed meanwhile, or where it is refused, since
     something was ordered from the CA that this one would replace. In a transaction."""
+    if draft["directory_url"] != provider.directory_url:
+        limits.hold_still(provider)
     row = Provider.objects.select_for_update().get(pk=provider.pk)
     if row.draft != draft:
         return None
@@ -92,13 +94,13 @@ def take_over(provider: Provider, draft: Mapping[str, Any]) -> Provider | None:
         refuse(row, draft, why)
         return None
     if after.directory_url != row.directory_url:
-        # An account of another CA: this one has to be registered with, and agreed to, first.
+        # An account of another CA: this one has to be registered with, and agreed to, first. Nor is it what was stated.
         limits.leave(row)
         Account.objects.filter(provider=row).delete()
-        row.active = False
+        row.active, row.stated = False, {}
     for name in (*SETTINGS, *BINDING):
         setattr(row, name, getattr(after, name))
     row.draft = None
-    row.save(update_fields=[*SETTINGS, *BINDING, "active", "draft"])
+    row.save(update_fields=[*SETTINGS, *BINDING, "active", "stated", "draft"])
     audit.record(None, "provider:changed", row.name, before=before, after=facts(row))
     return row

@@ -11,6 +11,8 @@ from enum import StrEnum
 
 ZERO = timedelta(0)
 DAY = timedelta(days=1)
+# No try is put off for longer by us, of a site or of a name (`policy.times`), nor does a refusal of a name hold longer
+LONGEST_OF_A_SITE, LONGEST_OF_A_NAME = 1.2 * DAY, 8 * DAY
 
 
 class Action(StrEnum):
@@ -28,6 +30,13 @@ class Action(StrEnum):
     ORDER = "order"
     DEFER = "defer"
     FAIL = "fail"
+
+
+def holds(until: datetime, now: datetime, longest: timedelta) -> bool:
+    """Whether what holds until then does so now: what would for longer than anything is put off was written while this
+    host's clock ran ahead, and says nothing.
+    """
+    return now < until <= now + longest
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +85,16 @@ class NameFacts:
     def refused(self, provider: str, now: datetime) -> Refused | None:
         """The refusal of this provider's CA that stands at `now`."""
         for one in self.refusals:
-            if one.provider == provider and one.until > now:
+            if one.provider == provider and holds(one.until, now, LONGEST_OF_A_NAME):
                 return one
         return None
 
     def held(self, provider: str, now: datetime) -> tuple[datetime, str] | None:
         """Until when it is not asked for at this provider, and whether we or its CA hold it; None where it may be."""
         found: tuple[datetime, str] | None = None
-        if self.retry_at is not None and self.retry_at > now and (not self.barred or provider in self.barred):
-            found = self.retry_at, "held_back"
+        ours = self.retry_at
+        if ours is not None and holds(ours, now, LONGEST_OF_A_NAME) and (not self.barred or provider in self.barred):
+            found = ours, "held_back"
         refused = self.refused(provider, now) if self.refusals else None
         if refused is not None and (found is None or refused.until >= found[0]):
             found = refused.until, "ca_refused"

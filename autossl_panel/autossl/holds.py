@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from django.db.models import F, Model, Q, QuerySet
 
+from autossl_panel.hosting import users
 from autossl_panel.hosting.models import VirtualHost
 from autossl_panel.people.models import User
 
@@ -19,8 +20,10 @@ def clear(hosts: QuerySet[VirtualHost], rows: QuerySet[Verdict], now: datetime, 
     never what the CA holds; but where the CA waits for a person to act there, that person has come.
 
     How often a CA refused a name is remembered, so that one that refuses once more is left alone for longer. Whoever
-    asks before its time climbs no rung of the ladder: where it fails again, it stands where it stood.
+    asks before its time climbs no rung of the ladder: where it fails again, it stands where it stood. In a transaction.
     """
+    users.lock(hosts)
+    users.lock(rows)
     _stand(hosts, Q(retry_at__gt=now) | Q(retry_at__isnull=True, next_at__gt=now))
     _stand(rows, Q(retry_at__gt=now))
     hosts.filter(retry_at__isnull=False).update(retry_at=None)

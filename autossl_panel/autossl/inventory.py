@@ -66,7 +66,7 @@ def refresh(server: Server, helper: Client, *, now: datetime) -> Changes:
         return _failed(server, {"file": "", "line": None, "text": f"AUTOSSL_USER_MAP: {error}"})
     with transaction.atomic():
         # Two at once would both add what is new.
-        Server.objects.select_for_update().get(pk=server.pk)
+        Server.objects.select_for_update(no_key=True).get(pk=server.pk)
         changes = _Sync(server, answer.sites, owners, now).run()
         told = [
             {"name": _text(one.name), "text": _text(one.text or one.reason), "file": _text(one.file), "line": one.line}
@@ -147,6 +147,8 @@ class _Sync:
         gone = [
             (pk, key) for key, (pk, _seen, gone_at, _attached) in known.items() if gone_at is None and key not in found
         ]
+        written = [*(row.pk for row in (*changed, *moved)), *(pk for pk, _key in gone), *wiped]
+        hosting_users.lock(VirtualHost.objects.filter(pk__in=written))
         self._write(appeared, changed, moved, [pk for pk, _key in gone])
         self._write_domains([*appeared, *changed], {row.key for row in appeared}, wishes)
         moves = installed.sync(self.server, self.sites, now=self.now)

@@ -6,6 +6,7 @@ from datetime import datetime
 from django.db.models import Count
 
 from autossl_panel.hosting.models import HostingUser, SiteState, VirtualHost
+from autossl_panel.hosting.users import lock
 
 from . import policy
 from .models import Job, JobOutcome, Run
@@ -29,6 +30,7 @@ def note(run: Run, now: datetime, *, partial: bool) -> None:
         counts.setdefault(user_id, Counter())[ended] += 1
         if outcome in (JobOutcome.FAILED, JobOutcome.DEFERRED, JobOutcome.WAITING):
             worst.setdefault(user_id, problem["code"] if problem else reason)
+    lock(HostingUser.objects.filter(pk__in=list(counts)))
     alike: dict[tuple[str, str, int, int, int], list[int]] = {}
     worse = _worse_than_they_look(run)
     sites = _sites_beside(run) if partial else {}

@@ -131,9 +131,7 @@ def resume(server: Server, *, by: User | None, now: datetime) -> bool:
 def _look_again(server: Server) -> None:
     """Others' certificates may be replaced from now on: the sweep looks at them within a minute."""
     kept = Q(state=SiteState.FOREIGN) | Q(next_reason__in=policy.FOREIGN_WORSE)
-    VirtualHost.objects.filter(kept, server=server, gone_at__isnull=True).update(
-        next_at=datetime.now(UTC), next_reason="changed"
-    )
+    hosting_users.make_due(VirtualHost.objects.filter(kept, server=server), datetime.now(UTC))
 
 
 def texts(row: Options) -> dict[str, str]:

@@ -21,7 +21,7 @@ from django.utils import timezone
 from autossl_panel import ca
 
 from .ledger import Kind, Limit
-from .limits import limits_of, rows, stops
+from .limits import limits_at, rows, stops
 from .models import Bucket, Provider
 
 LARGEST_BLOCK = 16
@@ -174,7 +174,7 @@ _paces_lock = threading.Lock()
 def pace(provider: Provider) -> Pace:
     """The gate for `ca.Client(gate=…)`, one for all threads of this process. Without such a limit it costs nothing."""
     owner = rows.shared_owner(provider)
-    limit = next((limit for limit in limits_of(provider) if limit.kind is Kind.REQUESTS), None)
+    limit = next((limit for limit in limits_at(provider) if limit.kind is Kind.REQUESTS), None)
     with _paces_lock:
         known = _paces.get(owner)
         if known is None:

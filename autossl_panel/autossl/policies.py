@@ -2,9 +2,11 @@
 provider, who has which provider, the fallbacks, the exclusion patterns.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+
+from django.db.models import Q
 
 from autossl_panel.hosting import exclusion_patterns
 from autossl_panel.hosting.models import HostingUser, Server
@@ -16,6 +18,8 @@ from .policy import Candidate, ProviderHealth
 
 # What an account that was refused waits for, by its problem's code; anything else is the account's own
 STOPS = {"terms": "ca_terms", "eab": "ca_eab"}
+# Users that are named one by one in a question to the database
+FEW = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +69,23 @@ class Policies:
         )
 
 
-def read(server: Server) -> Policies:
-    """The policies of a server as its rows say now: four short queries, however many sites there are."""
-    choices = ProviderChoice.objects.values_list("user", "feature_list", "provider")
+def read(server: Server, users: Collection[int] | None = None) -> Policies:
+    """The policies of a server as its rows say now: four short queries, however many sites there are.
+
+    `users`: the hosting users that they are for, where not for all: nobody else's choice of a provider is read.
+    """
+    choices = ProviderChoice.objects.filter(_of(users)).values_list("user", "feature_list", "provider")
     return _assemble(option_rows.current(server), accounts_of(server), choices, exclusion_patterns.load(server))
+
+
+def _of(users: Collection[int] | None) -> Q:
+    """The choices of feature lists, and of these hosting users; of very many, those between them are not worth a word
+    each.
+    """
+    if users is None:
+        return Q()
+    own = Q(user__in=users) if len(users) <= FEW else Q(user__gte=min(users), user__lte=max(users))
+    return own | Q(feature_list__isnull=False)
 
 
 def for_user(user: HostingUser, accounts: Sequence[Account]) -> Policies:

@@ -33,7 +33,7 @@ def set_profile(provider: Provider, profile: str, *, by: User | None) -> Provide
             % {"name": provider, "profile": profile, "offered": offered},
         )
     with transaction.atomic():
-        row = Provider.objects.select_for_update().get(pk=provider.pk)
+        row = Provider.objects.select_for_update(no_key=True).get(pk=provider.pk)
         before = {"profile": row.profile, "max_names": row.max_names}
         if row.profile != profile:
             row.issued_lifetime = None  # the last one tells nothing of the next

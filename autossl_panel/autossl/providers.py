@@ -105,6 +105,9 @@ def draft(wish: Draft, *, by: User | None, ring: bool = True, new: bool = False)
     binding = {name: getattr(wish, name) for name in drafts.BINDING}
     problem = _taken(wish.name)
     with transaction.atomic():
+        there = Provider.objects.filter(name=wish.name).first()
+        if there is not None and there.directory_url != wish.directory_url:
+            limits.hold_still(there)
         known = Provider.objects.select_for_update().filter(name=wish.name).first()
         if known is None:
             # An empty row first: of two at once, the second is told of the first instead of writing over it.
@@ -126,7 +129,7 @@ def draft(wish: Draft, *, by: User | None, ring: bool = True, new: bool = False)
                 # An account of another CA: this one has to be registered with, and agreed to, first.
                 limits.leave(known)
                 Account.objects.filter(provider=provider).delete()
-                provider.active = False
+                provider.active, provider.stated = False, {}
         provider.asked_at = timezone.now()
         provider.save()
         _record_draft(known, drafts.wished(provider), by, held=held)
@@ -273,16 +276,21 @@ def disable(*, by: User | None) -> None:
 
 def remove(provider: Provider, *, by: User | None) -> None:
     """Take a provider out that never issued a certificate and is not in use."""
-    if provider.active:
-        text = _("“%(name)s” is in use. Choose another provider first.")
-        raise ProviderProblem("provider", text % {"name": provider}, "active")
-    if provider.orders.exists():
-        text = _("“%(name)s” has issued certificates here; it stays in the list.")
-        raise ProviderProblem("provider", text % {"name": provider}, "orders")
     with transaction.atomic():
-        audit.record(by, "provider:removed", provider.name, before=drafts.facts(provider))
-        limits.leave(provider)
-        provider.delete()
+        limits.hold_still(provider)
+        # Only now: an order may have been placed, or somebody may have chosen it, while we waited.
+        row = Provider.objects.select_for_update().filter(pk=provider.pk).first()
+        if row is None:
+            return
+        if row.active:
+            text = _("“%(name)s” is in use. Choose another provider first.")
+            raise ProviderProblem("provider", text % {"name": provider}, "active")
+        if row.orders.exists():
+            text = _("“%(name)s” has issued certificates here; it stays in the list.")
+            raise ProviderProblem("provider", text % {"name": provider}, "orders")
+        audit.record(by, "provider:removed", row.name, before=drafts.facts(row))
+        limits.leave(row)
+        row.delete()
 
 
 def take_back(provider: Provider, before: Provider | None, *, by: User | None) -> None:

@@ -30,7 +30,7 @@ def set_percent(provider: Provider, text: str, *, by: User | None, now: datetime
     """
     fraction = _fraction(text)
     with transaction.atomic():
-        row = Provider.objects.select_for_update().get(pk=provider.pk)
+        row = Provider.objects.select_for_update(no_key=True).get(pk=provider.pk)
         before = percent(row)
         row.renew_fraction = fraction
         if percent(row) != before:

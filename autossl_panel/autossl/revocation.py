@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django_q.tasks import async_task
 
+from autossl_panel.hosting import users as hosting_users
 from autossl_panel.hosting.models import Server, VirtualHost
 from autossl_panel.people import audit
 from autossl_panel.people.models import User
@@ -91,6 +92,7 @@ def note(revoked: Mapping[int, tuple[datetime, int | None]], now: datetime) -> N
         for server, ids in hosts.items():
             # Our own retry ladder gives way; what the CA holds stays held.
             mine = VirtualHost.objects.filter(pk__in=ids, gone_at__isnull=True)
+            hosting_users.lock(mine)
             mine.update(next_at=now, next_reason="revoked", retry_at=None)
             holds.end_waiting(mine)
             standing.show(server, ids, now)

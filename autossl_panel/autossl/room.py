@@ -15,7 +15,7 @@ from autossl_panel.hosting.models import VirtualHost
 
 from . import limits, priority, runs
 from .facts import ProviderFacts
-from .ledger import Granted, Kind, Ledger, Purpose, Queue, Wish
+from .ledger import Granted, Kind, Ledger, Limit, Purpose, Queue, Wish
 from .limits import Wait
 from .models import Account
 
@@ -42,12 +42,20 @@ class Room:
     def __init__(self, accounts: Mapping[int, Account]) -> None:
         self.accounts = accounts
         self._lines: dict[Key, Line] = {}
+        self._known: dict[int, tuple[Account, tuple[Limit, ...]]] = {}
         self._lock = threading.Lock()
 
     def counts(self, provider: ProviderFacts) -> bool:
         """Whether anything is limited there, so that it matters what kind of order it is."""
         account = self.accounts.get(provider.account)
-        return account is not None and bool(limits.limits_of(account.provider))
+        return account is not None and bool(self._limits(account))
+
+    def _limits(self, account: Account) -> tuple[Limit, ...]:
+        """What the account goes by, as it was when that was read."""
+        known = self._known.get(account.pk)
+        if known is None or known[0] is not account:
+            known = self._known[account.pk] = account, limits.limits_at(account.provider)
+        return known[1]
 
     def wait(
         self, provider: ProviderFacts, wish: Wish, now: datetime, *, user: int = 0, purpose: Purpose = Purpose.URGENT
@@ -139,7 +147,7 @@ class Forecast(Room):
     def _line(self, account: Account, kind: Kind, subject: str, now: datetime) -> Line:
         key = account.pk, kind, subject
         if key not in self._lines:
-            limit = next((one for one in limits.limits_of(account.provider) if one.kind is kind and one.seconds), None)
+            limit = next((one for one in self._limits(account) if one.kind is kind and one.seconds), None)
             log = self._ledger(account, now).books[kind].log(subject, now.timestamp())
             promised = waiting(account, kind, subject, now)
             moments = [(moment.timestamp(), rank) for moment, rank, _user in promised]

@@ -13,6 +13,7 @@ from django.utils import timezone
 from django_q.tasks import async_task
 
 from autossl_panel.hosting import servers
+from autossl_panel.hosting import users as hosting_users
 from autossl_panel.hosting import visible as hosting_visible
 from autossl_panel.hosting.models import HostingUser, Server, VirtualHost
 from autossl_panel.people import audit
@@ -114,11 +115,14 @@ def hosts_of(run: Run) -> dict[str, Any]:
 
 def _leave_to_the_daily_check(run: Run, queued: QuerySet[Job], now: datetime) -> None:
     """Nobody wants now what a cancelled run had before it: else the sweep would begin it anew within a minute."""
-    VirtualHost.objects.filter(pk__in=queued.values("virtual_host")).update(next_at=None, next_reason=CANCELLED)
+    hosts = VirtualHost.objects.filter(pk__in=queued.values("virtual_host"))
+    hosting_users.lock(hosts)
+    hosts.update(next_at=None, next_reason=CANCELLED)
     if run.surveyed_at is None:
         due = VirtualHost.objects.filter(**hosts_of(run)).filter(next_at__lte=now)
         at_work = Job.objects.filter(virtual_host=OuterRef("pk")).exclude(state=JobState.ENDED)
-        ids = list(due.exclude(Exists(at_work)).values_list("pk", flat=True))
+        ids = sorted(due.exclude(Exists(at_work)).values_list("pk", flat=True))
+        hosting_users.lock(VirtualHost.objects.filter(pk__in=ids))
         for first in range(0, len(ids), 500):
             VirtualHost.objects.filter(pk__in=ids[first : first + 500]).update(next_at=None, next_reason=CANCELLED)
 
@@ -275,7 +279,7 @@ def fail(run: Run, text: str) -> None:
     """End a run that cannot go on: its queued jobs end with it, and it says why. What was due stays due."""
     now = timezone.now()
     with transaction.atomic():
-        row = Run.objects.select_for_update().filter(pk=run.pk, ended_at__isnull=True).first()
+        row = Run.objects.select_for_update(no_key=True).filter(pk=run.pk, ended_at__isnull=True).first()
         if row is None:
             return
         if row.cancelled_at is None:

@@ -10,14 +10,14 @@ from autossl_panel.hosting.exclusion_patterns import Scope
 from autossl_panel.hosting.models import Domain, Exclusion, Server, Setting, VirtualHost
 
 from . import policies, policy, quick
-from .facts import ExcludedBy, InstalledFacts, NameFacts, PolicyOptions, Refused, SiteFacts
+from .facts import LONGEST_OF_A_NAME, ExcludedBy, InstalledFacts, NameFacts, PolicyOptions, Refused, SiteFacts, holds
 from .models import Installation, Order, Outcome, Verdict
 from .models.providers import KEY_KINDS
 from .policies import Policies
 
 DEFECTS = ("expired", "revoked", "mismatch", "weak", "chain")
-# As they were read, or how they are read once the rows are
-Given = Policies | Callable[[], Policies]
+# As they were read, or how they are read once the rows are, for the users of those
+Given = Policies | Callable[[Collection[int]], Policies]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,9 @@ class Site:
     failing: Mapping[str, Failing] = field(default_factory=dict)
 
 
-def policy_options(server: Server) -> Policies:
-    """What the sites of a server are decided with beside their facts, for `read`."""
-    return policies.read(server)
+def policy_options(server: Server, users: Collection[int] | None = None) -> Policies:
+    """What the sites of a server are decided with beside their facts, for `read`; `users` as `policies.read` has it."""
+    return policies.read(server, users)
 
 
 def read_ids(ids: Iterable[int], options: Given, now: datetime, *, serve_www: bool = True) -> dict[int, Site]:
@@ -72,7 +72,7 @@ def read(
     # First of all, with the moment that `standing.save` compares: what a site is decided with is not older than it.
     rows = _rows(hosts)
     if not isinstance(options, Policies):
-        options = options()
+        options = options({row["user_id"] for row in rows})
     wishes = Wishes(options, _exclusions(rows), serve_www)
     gone = set() if hosts.get("gone_at__isnull") else _gone(hosts)
     # Only a site that was extended once is asked for its first hour
@@ -178,7 +178,7 @@ def failing_of(verdicts: Mapping[str, Verdict], own: PolicyOptions, now: datetim
     found = {}
     for name, verdict in verdicts.items():
         refusal = (verdict.refusals or {}).get(provider)
-        if refusal is not None and _until(refusal) > now:
+        if refusal is not None and holds(_until(refusal), now, LONGEST_OF_A_NAME):
             data = {"name": name, "kind": refusal["kind"], "text": refusal["text"]}
             found[name] = Failing("ca_refused", Outcome.FAIL, data)
         elif verdict.outcome == Outcome.PASS or verdict.code == "ca_refused":

@@ -5,7 +5,7 @@ where it stood.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
@@ -15,6 +15,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from autossl_panel.helper.client import Client
+from autossl_panel.hosting import users as hosting_users
 from autossl_panel.hosting.models import HostingUser, Server, VirtualHost
 
 from . import holds, inventory, last_checks, leftovers, log, policy, quick, runs, sites, standing, turns
@@ -122,8 +123,8 @@ class _Latest:
     server: Server
     policies: Policies = field(default_factory=lambda: Policies(PolicyOptions(provider=None)))
 
-    def __call__(self) -> Policies:
-        self.policies = sites.policy_options(self.server)
+    def __call__(self, users: Collection[int]) -> Policies:
+        self.policies = sites.policy_options(self.server, users)
         return self.policies
 
 
@@ -148,8 +149,10 @@ def _all_portions(run: Run, writer: log.Writer, moment: datetime | None, *, told
             told = True
         with transaction.atomic():
             # With the row locked: a run that is cancelled in this moment has no jobs after its end.
-            if not Run.objects.select_for_update().filter(pk=run.pk, cancelled_at__isnull=True).exists():
+            mine = Run.objects.select_for_update(no_key=True).filter(pk=run.pk, cancelled_at__isnull=True)
+            if not mine.exists():
                 return
+            hosting_users.lock(HostingUser.objects.filter(pk__in=part))
             portion = _Portion(run, writer, now, names, outlook)
             portion.decide(list(found.values()))
             run.counts = {**portion.counts, "surveyed_to": part[-1]}

@@ -168,6 +168,8 @@ def _heed_cancelling(server: Server, now: datetime) -> None:
         # Not what ended with a run that could not go on
         outcome_reason=runs.CANCELLED,
         ended_at__gte=OuterRef("next_at"),
+        # Nor what was cancelled in days to come, by a clock that ran ahead
+        ended_at__lte=now,
     )
     due = VirtualHost.objects.filter(server=server, next_at__lte=now)
     due.filter(Exists(cancelled)).update(next_at=None, next_reason=runs.CANCELLED)

@@ -11,7 +11,7 @@ from autossl_panel.dcv import Finding
 from autossl_panel.hosting.models import Domain
 
 from . import policy
-from .facts import InstalledFacts
+from .facts import LONGEST_OF_A_NAME, InstalledFacts, holds
 from .models import Outcome, Provider, Verdict
 
 COLUMNS = (
@@ -94,7 +94,7 @@ def accepted(virtual_host_id: int, names: Iterable[str], *, provider: str) -> No
 
 def _stands(row: Verdict, provider: str, now: datetime) -> bool:
     refusal = (row.refusals or {}).get(provider)
-    return refusal is not None and datetime.fromisoformat(refusal["until"]) > now
+    return refusal is not None and holds(datetime.fromisoformat(refusal["until"]), now, LONGEST_OF_A_NAME)
 
 
 def _barred(finding: Finding) -> list[str] | None:
@@ -117,9 +117,10 @@ def _covering(installed: InstalledFacts | None, name: str) -> InstalledFacts | N
 
 def _failed(row: Verdict, installed: InstalledFacts | None, now: datetime, *, is_fault: bool, covered: bool) -> None:
     if is_fault:
-        row.first_failed_at = row.first_failed_at or now
+        # Not in days to come, by a clock that ran ahead: a row of failures that begins there is never sure
+        row.first_failed_at = min(row.first_failed_at or now, now)
         row.last_failed_at = now
-    if row.retry_at is not None and row.retry_at > now:
+    if row.retry_at is not None and holds(row.retry_at, now, LONGEST_OF_A_NAME):
         return  # asked along with others before its time: no rung of its own ladder
     row.attempts += 1
     row.retry_at = policy.retry_at(
@@ -145,5 +146,8 @@ def _verdict(domain: Domain, now: datetime) -> Verdict:
 
 def _save(rows: Iterable[Verdict]) -> None:
     Verdict.objects.bulk_create(
-        list(rows), update_conflicts=True, unique_fields=["domain"], update_fields=list(COLUMNS)
+        sorted(rows, key=lambda row: row.pk or 0),
+        update_conflicts=True,
+        unique_fields=["domain"],
+        update_fields=list(COLUMNS),
     )

@@ -26,7 +26,7 @@ def change(user: HostingUser, wish: Wish, *, by: User | None, now: datetime) -> 
     """Save what differs; False where nothing does. Raises UserProblem, and then nothing is saved."""
     mine = HostingUser.objects.filter(pk=user.pk)
     with transaction.atomic():
-        row = mine.select_for_update().get()
+        row = mine.select_for_update(no_key=True).get()
         changed = bool(ownership.give(mine, wish.owner, by=by))
         if row.login_id != (wish.login.pk if wish.login else None):
             ownership.set_login(row, wish.login, by=by)

@@ -80,7 +80,7 @@ def _change(
 ) -> tuple[list[str], list[str]]:
     with transaction.atomic():
         # Two at once take turns: what each of them changed is what its audit entry says.
-        HostingUser.objects.select_for_update().get(pk=user.pk)
+        HostingUser.objects.select_for_update(no_key=True).get(pk=user.pk)
         before = user_excluded(user)
         ended = [name for name in end if name not in before]
         wished = [name for name in again if name in before]

@@ -133,7 +133,7 @@ def add_pattern(text: str, level: Level, *, by: User | None, now: datetime) -> E
     pattern = normalized(text)
     with transaction.atomic():
         # No constraint spans columns that may be NULL on both databases: two at once take turns here.
-        Server.objects.select_for_update().get(pk=level.server.pk)
+        Server.objects.select_for_update(no_key=True).get(pk=level.server.pk)
         before = ExclusionPattern.objects.filter(pattern=pattern, **_where(level)).first()
         if before is not None:
             return before
@@ -171,8 +171,9 @@ def find_pattern(text: str, level: Level) -> ExclusionPattern:
 
 
 def _due(hosts: Sequence[int], now: datetime) -> None:
-    for start in range(0, len(hosts), CHUNK):
-        make_due(VirtualHost.objects.filter(pk__in=hosts[start : start + CHUNK]), now)
+    ids = sorted(hosts)
+    for start in range(0, len(ids), CHUNK):
+        make_due(VirtualHost.objects.filter(pk__in=ids[start : start + CHUNK]), now)
 
 
 # --- reading them for many sites -------------------------------------------------------------------------------------
@@ -198,41 +199,32 @@ class Patterns:
     """All patterns of a server, read once; users that the same ones hold for share a compiled scope."""
 
     rows: Sequence[tuple[int | None, int | None, int | None, str]] = ()
-    _scopes: dict[tuple[int | None, int | None, int | None], Scope | None] = field(default_factory=dict)
-    _owners: frozenset[int | None] = field(init=False)
-    _lists: frozenset[int | None] = field(init=False)
-    _users: frozenset[int | None] = field(init=False)
+    _scopes: dict[tuple[int | None, ...], Scope | None] = field(default_factory=dict)
+    # By the place of a level in LEVELS, and whose it is
+    _at: dict[tuple[int, int | None], list[str]] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._owners = frozenset(row[0] for row in self.rows)
-        self._lists = frozenset(row[1] for row in self.rows)
-        self._users = frozenset(row[2] for row in self.rows)
+        self._at = {}
+        for *ids, pattern in self.rows:
+            place = next((number for number, one in enumerate(ids, 1) if one is not None), 0)
+            self._at.setdefault((place, ids[place - 1] if place else None), []).append(pattern)
 
     def __bool__(self) -> bool:
         return bool(self.rows)
 
     def scope(self, owner: int | None, feature_list: int | None, user: int | None) -> Scope | None:
         """What holds for a hosting user of this owner and feature list; None where nothing does."""
-        key = (
-            owner if owner in self._owners else None,
-            feature_list if feature_list in self._lists else None,
-            user if user in self._users else None,
-        )
+        places = tuple(enumerate((None, owner, feature_list, user)))
+        key = tuple(whose if (place, whose) in self._at else None for place, whose in places)
         if key not in self._scopes:
             self._scopes[key] = self._compile(key)
         return self._scopes[key]
 
-    def _compile(self, key: tuple[int | None, int | None, int | None]) -> Scope | None:
-        found: list[tuple[int, str]] = []
-        for owner, feature_list, user, pattern in self.rows:
-            ids = (owner, feature_list, user)
-            place = next((number for number, one in enumerate(ids, 1) if one is not None), 0)
-            if place == 0 or ids[place - 1] == key[place - 1]:
-                found.append((place, pattern))
+    def _compile(self, key: tuple[int | None, ...]) -> Scope | None:
+        found = [(LEVELS[place], one) for place, whose in enumerate(key) for one in self._at.get((place, whose), ())]
         if not found:
             return None
-        found.sort(key=lambda one: one[0])
-        return Scope(tuple(LEVELS[place] for place, _ in found), patterns.Matcher([pattern for _, pattern in found]))
+        return Scope(tuple(level for level, _ in found), patterns.Matcher([pattern for _, pattern in found]))
 
 
 @dataclass(frozen=True, slots=True)

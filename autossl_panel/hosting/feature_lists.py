@@ -11,7 +11,7 @@ from django.utils.translation import ngettext
 from autossl_panel.people import audit, taken
 from autossl_panel.people.models import User
 
-from .changes import Change, UserProblem, chunks, make_due, names_of, put_back
+from .changes import Change, UserProblem, chunks, lock, make_due, names_of, put_back
 from .models import FeatureList, HostingUser, Setting, VirtualHost
 
 # What users are given that discovery finds
@@ -80,6 +80,7 @@ def move(users: QuerySet[HostingUser], row: FeatureList, *, by: User | None, now
     with transaction.atomic():
         found = users.exclude(feature_list=row).order_by("pk").values_list("pk", "feature_list_id")
         changes = [Change(pk, str(before), str(row.pk)) for pk, before in found]
+        lock(HostingUser.objects.filter(pk__in=[change.user_id for change in changes]))
         for part in chunks([change.user_id for change in changes]):
             HostingUser.objects.filter(pk__in=part).update(feature_list=row)
         _moved(changes, by=by, now=now)

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from autossl_panel.people import audit, persons
 from autossl_panel.people.models import Role, User
 
-from .changes import Change, UserProblem, chunks, names_of, put_back
+from .changes import Change, UserProblem, chunks, lock, names_of, put_back
 from .models import HostingUser
 
 EVENTS = {"owner": "user:owner_set", "login": "user:login_set"}
@@ -43,6 +43,7 @@ def give(users: QuerySet[HostingUser], owner: User | None, *, by: User | None) -
         others = users.exclude(owner__isnull=True) if after is None else users.exclude(owner=after)
         found = others.order_by("pk").values_list("pk", "owner_id")
         changes = [Change(pk, _id(before), _id(after.pk if after else None)) for pk, before in found]
+        lock(HostingUser.objects.filter(pk__in=[change.user_id for change in changes]))
         for part in chunks([change.user_id for change in changes]):
             HostingUser.objects.filter(pk__in=part).update(owner=after)
         _record("owner", changes, by)
@@ -68,7 +69,7 @@ def set_login(user: HostingUser, login: User | None, *, by: User | None) -> None
     """Say who signs in to see a hosting user's own sites; None for nobody. One person may have several users."""
     check_login(login)
     with transaction.atomic():
-        before = HostingUser.objects.select_for_update().get(pk=user.pk).login_id
+        before = HostingUser.objects.select_for_update(no_key=True).get(pk=user.pk).login_id
         HostingUser.objects.filter(pk=user.pk).update(login=login)
         _record("login", [Change(user.pk, _id(before), _id(login.pk if login else None))], by)
     user.login = login
@@ -88,7 +89,9 @@ def set_logins(person: User, users: Sequence[HostingUser], *, by: User | None) -
     """Say for which hosting users a person signs in: for these, and for no others. One that has a login keeps it."""
     with transaction.atomic():
         # Locked: of two logins that are given one user at once, the second is told of the first.
-        rows = HostingUser.objects.select_for_update().filter(pk__in=[user.pk for user in users]).order_by("pk")
+        rows = (
+            HostingUser.objects.select_for_update(no_key=True).filter(pk__in=[user.pk for user in users]).order_by("pk")
+        )
         for user in rows:
             check_free(user, person)
         for user in HostingUser.objects.filter(login=person).exclude(pk__in=[user.pk for user in users]):

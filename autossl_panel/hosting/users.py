@@ -13,7 +13,7 @@ from autossl_panel import names
 from autossl_panel.people import audit, mail
 from autossl_panel.people.models import User
 
-from .changes import Change, UserProblem, chunks, make_due, names_of, put_back
+from .changes import Change, UserProblem, chunks, lock, make_due, names_of, put_back
 from .feature_lists import default_feature_list, set_feature_list
 from .models import Domain, Exclusion, HostingUser, Setting, VirtualHost
 from .ownership import set_owner
@@ -24,6 +24,7 @@ __all__ = [
     "default_feature_list",
     "exclude",
     "include",
+    "lock",
     "make_due",
     "off",
     "set_autossl",
@@ -45,6 +46,7 @@ def set_autossl(users: QuerySet[HostingUser], value: str, *, by: User | None, no
     with transaction.atomic():
         rows = list(users.exclude(autossl=value).values_list("pk", "autossl").order_by("pk"))
         changes = [Change(pk, before, value) for pk, before in rows]
+        lock(HostingUser.objects.filter(pk__in=[pk for pk, _before in rows]))
         for chunk in chunks([pk for pk, _before in rows]):
             HostingUser.objects.filter(pk__in=chunk).update(autossl=value)
             make_due(VirtualHost.objects.filter(user_id__in=chunk), now)
@@ -77,7 +79,7 @@ def undo_autossl(users: QuerySet[HostingUser], changes: Iterable[Change], *, by:
 def set_suspended(user: HostingUser, suspended: bool, *, by: User | None, now: datetime) -> None:
     """Suspend a hosting user, or let it be again."""
     with transaction.atomic():
-        before = HostingUser.objects.select_for_update().get(pk=user.pk).suspended
+        before = HostingUser.objects.select_for_update(no_key=True).get(pk=user.pk).suspended
         HostingUser.objects.filter(pk=user.pk).update(suspended=suspended)
         make_due(user.virtual_hosts.all(), now)
         event = "user:suspended" if suspended else "user:unsuspended"
@@ -97,7 +99,7 @@ def set_email(user: HostingUser, email: str, *, by: User | None) -> None:
     """Where notifications for a hosting user go; "" for nowhere. Raises UserProblem (email)."""
     email = email_of(email)
     with transaction.atomic():
-        before = HostingUser.objects.select_for_update().get(pk=user.pk).email
+        before = HostingUser.objects.select_for_update(no_key=True).get(pk=user.pk).email
         HostingUser.objects.filter(pk=user.pk).update(email=email)
         audit.record(by, "user:changed", user.name, before={"email": before}, after={"email": email})
     user.email = email

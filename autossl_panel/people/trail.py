@@ -14,6 +14,7 @@ from . import audit_details
 from .models import AuditEntry
 
 LONGEST = 300
+FIRST, LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 
 
 class WishProblem(ValueError):
@@ -68,10 +69,14 @@ def entries(wish: Wish) -> QuerySet[AuditEntry]:
 
 def _moment(field: str, text: str, *, after: timedelta = timedelta(0)) -> datetime:
     try:
-        day = date.fromisoformat(text) + after
-        return timezone.make_aware(datetime.combine(day, time())).astimezone(UTC)
-    except (ValueError, OverflowError) as error:
+        day = date.fromisoformat(text)
+    except ValueError as error:
         raise WishProblem(field, _("“%(text)s” is not a day; write it like 2026-11-23.") % {"text": text}) from error
+    try:
+        return timezone.make_aware(datetime.combine(day + after, time())).astimezone(UTC)
+    except OverflowError:
+        # The first or last day that there is: nothing was before, and nothing comes after.
+        return FIRST if day.year == 1 else LAST
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,8 @@ from . import access, people_frame
 from .paging import paginate
 
 COLUMNS = ("at", "person", "source", "address", "event", "subject", "before", "after")
-# A spreadsheet takes what begins so for a formula
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# A spreadsheet takes what begins so for a formula; some take the wide forms as well
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 CHUNK = 2000
 
 

@@ -62,6 +62,8 @@ class Row:
     head: str
     cells: tuple[str, ...]
     href: str = ""
+    # The moment of the head to the second, in UTC
+    exact: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class Column:
     numbers: Mapping[str, int]
     head: str
     href: str = ""
+    exact: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +284,7 @@ def _bars(
     rows = [[column.numbers.get(kind.key, 0) for kind in told] for column in columns]
     legend = tuple(Entry(kind, str(sum(row[place] for row in rows))) for place, kind in enumerate(told))
     table = tuple(
-        Row(column.head, tuple(map(str, (*row, sum(row)))), column.href)
+        Row(column.head, tuple(map(str, (*row, sum(row)))), column.href, column.exact)
         for column, row in zip(columns, rows, strict=True)
     )
     return Chart(

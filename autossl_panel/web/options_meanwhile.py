@@ -34,7 +34,7 @@ def unpack(text: str) -> dict[str, str]:
     """What the form had shown; empty where it does not say."""
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     if not isinstance(found, dict):
         return {}

@@ -183,6 +183,7 @@ def _column(row: Row, label: str) -> charts.Column:
         numbers={"done": row.secured + row.renewed, "put_off": row.deferred + row.waiting, "failed": row.failed},
         head=f"{words.day(at, at)}, {words.clock(at)[:5]}, {row.scope}",
         href=resolve_url("run", row.run.pk),
+        exact=words.exact(at),
     )
 
 

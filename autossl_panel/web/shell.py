@@ -166,7 +166,8 @@ def plain(
 ) -> HttpResponse:
     """Render a page that is not about AutoSSL: the frame with its header. `section` of the context: own, or people."""
     server = access.server(request)
-    around = {"section": "own", "server": server, "banners": banners.of_plain(getattr(server, "options", None))}
+    told = banners.of_plain(getattr(server, "options", None))
+    around = {"section": "own", "server": server, "banners": told, "seen": seen(server, now())}
     return render(request, template, {**around, **(context or {})}, status=status)
 
 

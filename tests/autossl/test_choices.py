@@ -7,8 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
-from autossl_panel.autossl import choices
+from autossl_panel.autossl import choices, options, policies
 from autossl_panel.autossl.models import Account, AccountStatus, Provider, ProviderChoice, ProviderState
 from autossl_panel.autossl.providers import ProviderProblem
 from autossl_panel.autossl.takeover import set_takeover
@@ -183,3 +185,31 @@ def test_trying_a_provider_leaves_sites_alone_that_wait_for_something_else(
     assert choices.try_now(account, by=None, now=now)
     host = anna.virtual_hosts.get()
     assert (host.held_until, host.next_at) == (later, later)
+
+
+def test_who_decides_over_some_users_sites_reads_nobody_elses_choice(
+    server: Server,
+    second: Provider,
+    provider: Provider,
+    make_user: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    now: datetime,
+) -> None:
+    users = [make_user(name) for name in ("anna", "bert", "cleo", "dora")]
+    for user in users:
+        choices.choose_for_user(user, second, by=None, now=now)
+    choices.choose_for_feature_list(users[0].feature_list, second, by=None, now=now)
+    anna, _bert, cleo, dora = (user.pk for user in users)
+    lists = {users[0].feature_list_id}
+    options.current(server)
+    for few in (policies.FEW, 1):
+        monkeypatch.setattr(policies, "FEW", few)
+        with CaptureQueriesContext(connection) as asked:
+            found = policies.read(server, {cleo, dora})
+        assert (set(found.by_user), set(found.by_list)) == ({cleo, dora}, lists)
+        assert len(asked) <= 4
+        assert set(policies.read(server, {anna}).by_user) == {anna}
+        assert (set(policies.read(server, set()).by_user), set(policies.read(server).by_user)) == (
+            set(),
+            {user.pk for user in users},
+        )

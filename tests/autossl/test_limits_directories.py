@@ -71,6 +71,28 @@ def test_an_older_provider_leads_elsewhere(account, newer):
     assert refused(newer)
 
 
+PUBLISHED = {"limits": [{"kind": "orders", "number": 1, "seconds": 604800}], "validity_days": 90, "note": "of that CA"}
+
+
+def test_what_is_stated_of_a_ca_is_not_of_the_one_that_takes_its_place(account):
+    Provider.objects.update(active=False, limits=None, stated=PUBLISHED)
+    row = again(account).provider
+    lead(row, row.directory_url)
+    assert Provider.objects.get(pk=row.pk).stated == PUBLISHED
+    lead(row, ELSEWHERE)
+    led = Provider.objects.get(pk=row.pk)
+    assert led.stated == {}
+    assert limits.limits_of(led) == ()
+
+
+def test_what_is_stated_of_a_ca_is_not_of_the_one_of_a_draft_that_was_never_in_force(account):
+    Account.objects.filter(pk=account.pk).delete()
+    Provider.objects.update(active=False, state=ProviderState.REFUSED, limits=None, stated=PUBLISHED)
+    name, url = account.provider.name, account.provider.directory_url
+    assert providers.draft(Draft(name, url), by=None, ring=False).stated == PUBLISHED
+    assert providers.draft(Draft(name, ELSEWHERE), by=None, ring=False).stated == {}
+
+
 def test_an_older_provider_comes_to_lead_here(account):
     own = new_account(second(ELSEWHERE))
     use_up(own)

@@ -33,7 +33,7 @@ def test_usage_shows_the_fullest_and_how_many_there_are(account):
     take(account, "small.com")
     with CaptureQueriesContext(connection) as asked:
         report = {one.kind: one for one in limits.usage(account, now=NOW).limits}
-    assert len(asked) == 4
+    assert len(asked) == 5
     domain = report[Kind.DOMAIN]
     assert (domain.label, domain.used, domain.allowed, domain.published, domain.subjects) == ("big.com", 3, 40, 50, 2)
     assert domain.frees_at is not None

@@ -53,5 +53,8 @@ def test_a_site_is_lost_where_the_pattern_takes_the_last_name_that_is_asked_for(
     assert abs(first - (now + timedelta(days=15))) < timedelta(minutes=1)
     assert lost("*", Level(server))[0] == 5
     assert lost("nothing.*", Level(server)) == (0, None)
+    assert lost("off.net", Level(server)) == lost("dev.nothing-installed.net", Level(server)) == (0, None), (
+        "none is ours"
+    )
     assert lost("b.net", Level(server)) == (0, None), "another name is left"
     assert lost("dev.*", Level(server, user=off)) == (0, None)

@@ -14,6 +14,7 @@ from tests.support.postgresql import PostgreSQL
 HERE = Path(__file__).parent
 AGAIN = [
     "test_leases.py",
+    "test_lock_order.py",
     "test_jobs.py",
     "test_orders.py",
     "test_sweep.py",
@@ -25,6 +26,7 @@ AGAIN = [
     "test_renewal_info.py",
     "test_sites.py",
     "test_choices.py",
+    "test_losses.py",
     "test_options.py",
     "test_census.py",
     "test_forecasting.py",
@@ -44,6 +46,8 @@ LIMITS = [
     "test_limits.py",
     "test_limits_forgetting.py",
     "test_limits_directories.py",
+    "test_limits_two_providers.py",
+    "test_limits_races.py",
     "test_limits_stamps.py",
     "test_limits_machine.py",
     "test_pacing.py",

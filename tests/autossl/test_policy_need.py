@@ -26,6 +26,8 @@ from tests.autossl.policy_facts import (
 
 EXPIRY = NOW + 60 * DAY
 RENEWS = NOW + 30 * DAY
+# Further ahead than anything of ours holds: written while this host's clock ran ahead
+YEARS = 3650 * DAY
 HELD = names(MAIN, WWW, retry_at=NOW + HOUR)
 FOREIGN: dict[str, Any] = {"ours": False, "key_type": None}
 THREE = names(MAIN, WWW, BLOG)
@@ -64,6 +66,16 @@ ROWS: list[tuple[str, SiteFacts, PolicyOptions, str, str, datetime | None]] = [
     ("4-reason", site(held_until=NOW + HOUR, held_reason="ca_busy"), options(), "wait", "ca_busy", NOW + HOUR),
     ("4-later", site(held_until=NOW + HOUR, retry_at=NOW + DAY), options(), "wait", "held_back", NOW + DAY),
     ("4-over", site(retry_at=NOW, held_until=NOW - HOUR, installed=None), options(), "new", "missing", None),
+    ("4-site-by-a-clock-ahead", site(retry_at=NOW + YEARS, installed=None), options(), "new", "missing", None),
+    ("4-names-by-a-clock-ahead", site(*names(MAIN, WWW, retry_at=NOW + YEARS), installed=None), options(), "new",
+     "missing", None),
+    ("4-refused-by-a-clock-ahead", site(refused(MAIN, NOW + YEARS), installed=None), options(), "new", "missing", None),
+    ("4-domain-by-a-clock-ahead", site(*names(), name(BLOG, retry_at=NOW + YEARS)), options(), "extend", "coverage",
+     None),
+    ("4-the-last-rung", site(retry_at=NOW + 1.1 * DAY, installed=None), options(), "wait", "held_back",
+     NOW + 1.1 * DAY),
+    ("4-the-last-rung-of-a-name", site(*names(MAIN, WWW, retry_at=NOW + 7.7 * DAY), installed=None), options(), "wait",
+     "held_back", NOW + 7.7 * DAY),
     ("4-names", site(*HELD, installed=None), options(), "wait", "held_back", NOW + HOUR),
     ("4-one-name-free", site(HELD[0], name(WWW), installed=None), options(), "new", "missing", None),
     ("4-missing-domain", site(*names(), name(BLOG, retry_at=NOW + HOUR)), options(), "wait", "held_back", NOW + HOUR),

@@ -4,9 +4,21 @@ from datetime import timedelta
 
 import pytest
 
-from autossl_panel.autossl import log, options, quick, runs, sites, survey, verdicts
+from autossl_panel.autossl import choices, log, options, quick, runs, sites, survey, verdicts
 from autossl_panel.autossl.jobs import claims
-from autossl_panel.autossl.models import Job, JobState, LogLine, Order, Outcome, Provider, Run, Verdict
+from autossl_panel.autossl.models import (
+    Account,
+    AccountStatus,
+    Job,
+    JobState,
+    LogLine,
+    Order,
+    Outcome,
+    Provider,
+    ProviderState,
+    Run,
+    Verdict,
+)
 from autossl_panel.helper.client import HelperGone
 from autossl_panel.helper.protocol import ConfigurationFault, InventoryAnswer
 from autossl_panel.hosting import exclusion_patterns, users
@@ -400,3 +412,25 @@ def test_a_user_whose_certificate_from_elsewhere_expired_is_not_told_that_all_is
     found = dict(HostingUser.objects.values_list("name", "last_check"))
     assert found["amber"] == {"event": "check:kept", "data": {"reason": "foreign_defective", "number": 1}}
     assert found["birch"]["event"] == "check:foreign"
+
+
+def test_each_portion_reads_the_provider_choices_of_its_own_users_only(
+    provider, server, make_user, make_site, monkeypatch, now
+):
+    second = Provider.objects.create(name="second", directory_url="https://127.0.0.1:2/dir", state=ProviderState.READY)
+    Account.objects.create(provider=second, server=server, status=AccountStatus.VALID, url="https://127.0.0.1:2/1")
+    rows = [make_user(name) for name in ("amber", "birch", "cedar")]
+    for user in rows:
+        make_site(user, f"{user.name}.example")
+        choices.choose_for_user(user, second, by=None, now=now)
+    monkeypatch.setattr(survey, "PORTION", 2)
+    decide, read = survey._Portion.decide, []
+
+    def and_tell(portion, found):
+        read.append(set(portion.outlook.policies.by_user))
+        assert {site.options.provider.name for site in found} == {"second"}
+        decide(portion, found)
+
+    monkeypatch.setattr(survey._Portion, "decide", and_tell)
+    surveyed()
+    assert read == [{rows[0].pk, rows[1].pk}, {rows[2].pk}]

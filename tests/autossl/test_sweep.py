@@ -126,6 +126,20 @@ def test_what_a_person_cancelled_does_not_begin_again_a_minute_later(server: Ser
     assert swept(server, NOON + timedelta(minutes=3)) == [runs.DUE], "its configuration changed since"
 
 
+def test_what_a_person_cancelled_by_a_clock_ahead_begins_again_when_it_is_due(
+    server: Server, host: VirtualHost
+) -> None:
+    run = runs.start(runs.ALL, by=None, asked_from="command", server=server)
+    Job.objects.create(
+        run=run, server=server, virtual_host=host, user=host.user, action="new", reason="missing", job_class=1,
+        queued_at=NOON, state=JobState.QUEUED,
+    )  # fmt: skip
+    runs.cancel(run, by=None)
+    Job.objects.update(ended_at=NOON + timedelta(days=3650))
+    VirtualHost.objects.update(next_at=NOON - timedelta(minutes=1))
+    assert swept(server) == [runs.DUE]
+
+
 def test_what_a_run_that_could_not_go_on_had_before_it_is_tried_again_with_the_next_sweep(
     server: Server, host: VirtualHost
 ) -> None:

@@ -63,6 +63,20 @@ def test_only_an_uncovered_name_that_leads_away_is_asked_weekly(host, now, insta
     assert timedelta(days=pause) <= waits <= timedelta(days=pause * 1.1)
 
 
+def test_what_a_clock_ahead_wrote_does_not_end_the_ladder(host, now):
+    verdicts.record(host.pk, [found(Outcome.FAIL, "nxdomain")], None, now + 3650 * timedelta(days=1), provider="pebble")
+    verdicts.record(host.pk, [found(Outcome.FAIL, "nxdomain")], None, now, provider="pebble")
+    assert now < verdict().retry_at < now + timedelta(days=1)
+    assert verdict().first_failed_at == now, "the row of failures begins when it is known to have begun"
+
+
+def test_what_a_ca_refused_by_a_clock_ahead_does_not_outrank_a_proof(host, now):
+    ahead = now + 3650 * timedelta(days=1)
+    verdicts.record_refused(host.pk, {NAME: ("caa", "no")}, ahead, provider="pebble")
+    verdicts.record(host.pk, [found(Outcome.PASS, "")], None, now, provider="pebble")
+    assert verdict().outcome == Outcome.PASS
+
+
 def verdict():
     return Verdict.objects.get(domain__name=NAME)
 

@@ -2,22 +2,24 @@
 
 import itertools
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
 from allauth.mfa.models import Authenticator
 from django.test import Client
-from django.urls import get_resolver
+from django.urls import URLPattern, URLResolver, get_resolver, include, path
+from django.urls.resolvers import RegexPattern
 from django.utils import timezone
 
 from autossl_panel.autossl import options
-from autossl_panel.autossl.models import Installation, Problem, Provider, Rehearsal
+from autossl_panel.autossl.models import Beat, Installation, Problem, Provider, Rehearsal
 from autossl_panel.hosting import exclusion_patterns
 from autossl_panel.hosting.exclusion_patterns import Level
 from autossl_panel.hosting.models import FeatureList, HostingUser, VirtualHost
 from autossl_panel.people import tokens
 from autossl_panel.people.models import ApiToken, Role, Session, User
+from autossl_panel.web import users
 from autossl_panel.web.requirement import LOOKED
 from tests.web import rehearsed
 from tests.web.scene import Scene, person
@@ -206,19 +208,37 @@ OPEN = PUBLIC | {
 }
 
 
+def addresses(resolver: URLResolver) -> Iterator[URLPattern]:
+    for one in resolver.url_patterns:
+        if isinstance(one, URLResolver):
+            yield from addresses(one)
+        else:
+            yield one
+
+
 def names() -> set[str]:
-    return {str(name) for name in get_resolver().reverse_dict if isinstance(name, str)}
+    return {str(one.name) for one in addresses(get_resolver())}
 
 
 def test_the_table_is_complete():
-    assert names() == set(TABLE)
+    """Also an address without a name, or a second one of a name, would be one that nobody looks at."""
+    assert sorted(str(one.name) for one in addresses(get_resolver())) == sorted(TABLE)
+    assert {name for name, _method in ASKS} | OPEN | set(COMMON_RUN) <= set(TABLE)
+
+
+@pytest.mark.parametrize("name", [None, "users"], ids=["without a name", "a second of a name"])
+def test_an_address_that_is_not_in_the_table_is_found(name: str | None):
+    added = path("not-in-the-table/", include([path("here/", users.home, name=name)]))
+    more = URLResolver(RegexPattern(r"^/"), [*get_resolver().url_patterns, added])
+    assert len(list(addresses(more))) == len(TABLE) + 1
+    assert sorted(str(one.name) for one in addresses(more)) != sorted(TABLE)
 
 
 def test_nothing_of_allauths_own_can_be_reached():
     """Its pages for sign-up, mail addresses and social accounts have no address here, whatever it is called."""
     assert not [name for name in names() if name.startswith(("account_", "mfa_", "socialaccount_"))]
-    for path in ("accounts/signup/", "accounts/login/", "signup/", "accounts/email/", "accounts/2fa/", "accounts/"):
-        assert Client().get(f"/{path}").status_code in (NONE, AWAY), path
+    for where in ("accounts/signup/", "accounts/login/", "signup/", "accounts/email/", "accounts/2fa/", "accounts/"):
+        assert Client().get(f"/{where}").status_code in (NONE, AWAY), where
 
 
 @pytest.fixture
@@ -331,12 +351,39 @@ def test_every_url_for_every_role_and_method(name, scene, clients):
             assert clients[role].get("/users/").status_code == AWAY
 
 
+def test_a_lost_worker_shows_on_every_page_of_everybody(scene, clients):
+    """Every page, but for the question who it is, which has nothing around it."""
+    Beat.objects.update(at=scene.now - timedelta(minutes=6))
+    looked_at = set()
+    for name, role in itertools.product(sorted(set(TABLE) - {"confirm"}), ROLES[1:]):
+        if OK not in TABLE[name].get("get", ()):
+            continue
+        answer = clients[role].get(url_for(name, scene))
+        text = b"".join(answer).decode()
+        if answer.status_code == OK and "<main" in text:
+            looked_at.add(name)
+            assert "Workers last seen" in text, (role, name)
+            assert "Runs wait until they are back." in text, (role, name)
+    assert {"audit", "people", "security", "sessions", "status-user", "users"} <= looked_at
+
+
 @pytest.mark.parametrize("name", sorted(COMMON_RUN))
 def test_the_run_for_all(name, scene, clients):
     url = url_of(name, scene.live.pk)
     for method, answers in COMMON_RUN[name].items():
         for place, role in enumerate(ROLES):
             assert getattr(clients[role], method)(url).status_code == answers[place], (role, method, url)
+
+
+def test_another_users_login_sees_and_does_nothing_with_what_is_not_its_own(scene, clients, signed_in):
+    """The hosting users beside it, of the same reseller and of others, are not there for it."""
+    neighbour = person("bluefjord", Role.USER)
+    HostingUser.objects.filter(name="bluefjord").update(login=neighbour)
+    client = signed_in(neighbour)
+    for name in WITH_OBJECT:
+        for method in TABLE[name]:
+            url = url_for(name, scene)
+            assert getattr(client, method)(url).status_code == NONE, (name, method, url)
 
 
 # A name of a function is no object: who has no token learns nothing of any.

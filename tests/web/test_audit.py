@@ -12,7 +12,7 @@ from autossl_panel.autossl import options, providers, runs
 from autossl_panel.hosting import users
 from autossl_panel.hosting.models import HostingUser
 from autossl_panel.people import audit, persons
-from autossl_panel.people.models import AuditEntry
+from autossl_panel.people.models import AuditEntry, User
 from tests.web.scene import Scene
 from tests.web.test_pages import check
 
@@ -90,13 +90,23 @@ def test_days_are_those_of_the_viewer(trail, as_root):
     assert as_root.get("/people/audit/?since=0001-01-01").status_code == 200
 
 
-@pytest.mark.parametrize("day", ["yesterday", "2026-13-01", "9999-12-31", "0000-01-01"])
+@pytest.mark.parametrize("day", ["yesterday", "2026-13-01", "10000-01-01", "0000-01-01"])
 def test_what_is_no_day_is_told_at_its_field(day, trail, as_root):
     html = page(as_root, f"?until={day}&who=root")
     assert f"“{day}” is not a day" in html
     assert 'aria-describedby="wish-e"' in html
     assert 'value="root"' in html
     assert as_root.get(f"/people/audit.csv?until={day}").status_code == 400
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York"])
+def test_the_first_and_the_last_day_leave_nothing_out(zone, trail, as_root):
+    User.objects.filter(pk=trail.root.pk).update(zone=zone)
+    everything = body(as_root.get("/people/audit.csv"))
+    assert len(everything.splitlines()) == 6
+    assert body(as_root.get("/people/audit.csv?since=0001-01-01&until=9999-12-31")) == everything
+    for nothing in ("until=0001-01-01", "since=9999-12-31"):
+        assert len(body(as_root.get(f"/people/audit.csv?{nothing}")).splitlines()) == 1
 
 
 def test_pages(trail, as_root):
@@ -144,14 +154,14 @@ def test_csv_holds_what_the_filter_shows(trail, as_root):
     assert datetime.fromisoformat(rows[1]["at"]).tzinfo == UTC
 
 
-@pytest.mark.parametrize("text", ["=HYPERLINK(1)", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", '=1,"x"'])
+@pytest.mark.parametrize("text", ["=HYPERLINK(1)", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1", '=1,"x"'])
 def test_a_spreadsheet_takes_nothing_for_a_formula(text, as_root, scene):
     audit.record(None, "user:autossl_set", text, after={"x": text})
     with audit.coming_from("panel", text):
         audit.record(None, "user:autossl_set", text)
     for row in csv.reader(io.StringIO(body(as_root.get("/people/audit.csv")), newline="")):
         for cell in row:
-            assert not cell.startswith(("=", "+", "-", "@", "\t", "\r")), cell
+            assert not cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n", "＝")), cell
 
 
 def test_ndjson_is_one_object_a_line(trail, as_root):

@@ -278,7 +278,11 @@ def test_of_two_that_save_at_the_same_moment_the_second_is_told(scene: Scene):
     assert options.current(scene.server).log_days == 31
 
 
-@pytest.mark.parametrize("shown", ["", "{", "[]", '{"log_days": 3, "nothing": "x"}'])
+@pytest.mark.parametrize(
+    "shown",
+    ["", "{", "[]", '{"log_days": 3, "nothing": "x"}', 100_000 * "["],
+    ids=["none", "half", "list", "other", "deep"],
+)
 def test_a_form_that_does_not_say_what_it_showed_sets_all(shown, as_root, scene: Scene):
     as_root.post("/options/", {**GOOD, "key_type": "p256", "serve_www": "on", "log_days": "31", "shown": shown})
     assert options.current(scene.server).log_days == 31

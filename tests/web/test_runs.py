@@ -12,6 +12,7 @@ from autossl_panel.autossl import log
 from autossl_panel.autossl.models import Job, JobState, Level, LogLine, Problem, Run
 from autossl_panel.hosting.models import HostingUser
 from autossl_panel.people.models import Role, User
+from autossl_panel.web import words
 from tests.web.scene import Scene
 
 
@@ -108,7 +109,9 @@ def test_what_the_last_runs_did_is_drawn(as_root, as_reseller, troubled: Scene):
     html = as_root.get("/runs/?q=nobody").content.decode()
     assert "Outcomes of the last 30 runs" in html
     assert "4 runs." in html
-    assert f'href="/runs/{troubled.past.pk}/"' in html
+    behind = html[html.index('<details class="behind">') :]
+    at = words.exact(troubled.past.started_at)
+    assert f'<a class="who" href="/runs/{troubled.past.pk}/" title="{at}">' in behind
     assert "Share of the sites that are secured" in html
     own = as_reseller.get("/runs/").content.decode()
     assert "Outcomes of the last 30 runs" in own
@@ -297,6 +300,8 @@ def test_a_lost_worker_shows_on_every_page(as_root, as_reseller, scene: Scene):
         assert "Workers last seen" in as_root.get(url).content.decode()
         assert "6 min ago" in as_root.get(url).content.decode()
     assert "Runs wait" in as_reseller.get("/users/").content.decode()
+    scene.server.beat.delete()
+    assert "No worker has been seen yet." in as_root.get("/people/").content.decode()
 
 
 def test_a_configuration_that_does_not_parse_is_told_to_root_with_file_and_line(as_root, as_reseller, scene: Scene):

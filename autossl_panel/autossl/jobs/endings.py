@@ -7,10 +7,12 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.utils import timezone
 
+from autossl_panel.hosting import users as hosting_users
 from autossl_panel.hosting.models import Server, VirtualHost
 
 from .. import log, policy, runs, sites, standing
@@ -108,6 +110,7 @@ def _end(one: Ending, now: datetime) -> bool:
 def _stand(server: Server, mine: Sequence[Ending], now: datetime) -> None:
     """Write what the endings mean for their virtual hosts."""
     by_host = {one.job.virtual_host_id: one for one in mine}
+    hosting_users.lock(VirtualHost.objects.filter(pk__in=by_host))
     for host, one in by_host.items():
         columns: dict[str, Any] = {}
         if one.outcome == JobOutcome.SECURED:
@@ -119,7 +122,7 @@ def _stand(server: Server, mine: Sequence[Ending], now: datetime) -> None:
         if columns:
             VirtualHost.objects.filter(pk=host).update(**columns)
     serve_www = option_rows.current(server).serve_www
-    found = sites.read_ids(by_host, lambda: sites.policy_options(server), now, serve_www=serve_www)
+    found = sites.read_ids(by_host, partial(sites.policy_options, server), now, serve_www=serve_www)
     stands = [_standing(site, by_host[host], now) for host, site in found.items()]
     standing.save(stands, now)
     for site, stand in stands:

@@ -98,7 +98,9 @@ def attach(bench: Bench, tasks: list[Task]) -> list[Task]:
             return []
     good = [hosts[key].pk for key, result in results.items() if result.ok]
     for start in range(0, len(good), 500):
-        VirtualHost.objects.filter(pk__in=good[start : start + 500]).update(attached=True)
+        with writing():
+            hosting_users.lock(some := VirtualHost.objects.filter(pk__in=good[start : start + 500]))
+            some.update(attached=True)
     for task in new.values():
         task.job.virtual_host.attached = results[task.job.virtual_host.key].ok
     attached = [hosts[key] for key, result in results.items() if result.ok]

@@ -21,13 +21,14 @@ this host's clock alone; a client that has heard nothing yet asks for the direct
 
 Nothing here knows the CA's protocol, so that pages may read it: `usage`, `paused`, `unpause`; `look` is `take` without
 taking, `queue` when the turn of who waits would come. Previews: `forecast`. The sweep: `prune`. Before accounts are
-removed: `leave`. What a provider allows: `limits_of`, changed by `changing`.
+removed: `hold_still`, `leave`. What a provider says that its CA allows: `limits_of`, changed by `changing`; what
+its accounts go by: `limits_at`.
 """
 
 from .changing import LimitProblem
 from .permits import NO_SKEW, Heard, Permit, Wait, give_back, heard, keep, look, settle, take, taken, told, unpause
-from .rows import limits_of
-from .stamps import StampProblem, leave, start_spent
+from .rows import limits_at, limits_of
+from .stamps import StampProblem, hold_still, leave, start_spent
 from .turns import queue
 from .using import Refused, Report, Usage, forecast, paused, prune, usage
 
@@ -44,8 +45,10 @@ __all__ = [
     "forecast",
     "give_back",
     "heard",
+    "hold_still",
     "keep",
     "leave",
+    "limits_at",
     "limits_of",
     "look",
     "paused",

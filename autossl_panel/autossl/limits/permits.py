@@ -85,8 +85,7 @@ class Heard:
 
 def look(account: Account, wish: Wish, *, now: datetime) -> Wait | None:
     """What `take` would say now, None for a permit: as near as can be told without a lock. Writes nothing."""
-    found = rows.limits_of(account.provider)
-    if not _limits(found, wish) and not _refuses(account, now):
+    if not _limited(account, wish) and not _refuses(account, now):
         return None
     paper = rows.sheet(account)
     paper.read([*wish.asks, *_heeded(wish)], lock=False)
@@ -110,12 +109,11 @@ def take(account: Account, wish: Wish, *, now: datetime) -> Permit | Wait:
     commit. Raises StampProblem, then and at the commit, where the stamp cannot be kept: then nothing may be sent.
     """
     # As the caller knows the provider: whether anything is limited. What, is read under the lock.
-    found = rows.limits_of(account.provider)
-    if not _limits(found, wish):
+    if not _limited(account, wish):
         return _unlimited(account, wish, now)
     at = rows.seconds(now)
     with transaction.atomic():
-        row = _locked(account, now, rows.longest(found))
+        row = _locked(account, now)
         paper = rows.sheet(row)
         labels = _labels(wish)
         counted = paper.counted(wish.spends)
@@ -274,6 +272,13 @@ def _limits(found: Iterable[Limit], wish: Wish) -> bool:
     return any(kind in kinds for kind, _subject in wish.spends)
 
 
+def _limited(account: Account, wish: Wish) -> bool:
+    """Whether anything that the wish spends is limited, by the provider's word or by another's on its directory."""
+    if _limits(rows.limits_of(account.provider), wish):
+        return True
+    return not stops.seen_free(account.pk) and _limits(rows.limits_at(account.provider), wish)
+
+
 def _unlimited(account: Account, wish: Wish, now: datetime) -> Permit | Wait:
     """Where nothing that the wish spends is limited: only what the CA refused before."""
     if not _refuses(account, now):
@@ -307,12 +312,12 @@ def _found_out(granted: Granted) -> list[Key]:
     return list(ledger.heeded(granted.wish)) if granted.wish.probe else []
 
 
-def _locked(account: Account, now: datetime, span: timedelta) -> Account:
+def _locked(account: Account, now: datetime) -> Account:
     """The account's row, locked until the transaction ends, its stamp compared."""
     # Not FOR UPDATE: whoever has just inserted an order of this account holds a share of the row's key.
     row = Account.objects.select_for_update(no_key=True, of=("self",)).select_related("provider").get(pk=account.pk)
     before = row.ledger_spent_at
-    stamps.look(row, now=now, keep=span)
+    stamps.look(row, now=now, keep=rows.longest(rows.limits_at(row.provider)))
     if row.ledger_spent_at != before:
         # Read again by whoever makes a sheet
         _save_stamp(row)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from .. import directory_urls
 from ..ledger import FOREVER, PROVIDER_WIDE, Block, Key, Kind, Ledger, Limit, Loss
@@ -49,6 +49,37 @@ def limits_of(provider: Provider) -> tuple[Limit, ...]:
             Kind(row["kind"]), row["number"], row["seconds"], row.get("continuous", False), row.get("at_order", False)
         )
         for row in said
+    )
+
+
+def limits_at(provider: Provider) -> tuple[Limit, ...]:
+    """What is counted of a provider's accounts: its own limits, and of what its directory counts for all accounts there
+    the narrowest that it or another provider with an account there says.
+
+    The CA counts these once. Who went by a shorter window, or by none, would forget what another has to know.
+    """
+    mine = {limit.kind: limit for limit in limits_of(provider)}
+    there = Account.objects.filter(provider=OuterRef("pk")).exclude(url="")
+    # Hardly ever more than one or two, so that comparing the addresses here costs nothing
+    for other in (
+        Provider.objects.exclude(pk=provider.pk).filter(Exists(there)).only("directory_url", "limits", "stated")
+    ):
+        if not directory_urls.same(other.directory_url, provider.directory_url):
+            continue
+        for limit in limits_of(other):
+            if limit.kind in PROVIDER_WIDE:
+                mine[limit.kind] = _narrower(mine.get(limit.kind, limit), limit)
+    return tuple(mine[kind] for kind in Kind if kind in mine)
+
+
+def _narrower(one: Limit, other: Limit) -> Limit:
+    """What satisfies both."""
+    return Limit(
+        one.kind,
+        min(one.number, other.number),
+        max(one.seconds, other.seconds),
+        one.continuous and other.continuous,
+        one.at_order or other.at_order,
     )
 
 
@@ -146,7 +177,7 @@ class Sheet:
 
 def sheet(account: Account) -> Sheet:
     """An empty sheet of an account, with what may have been lost of its buckets and of those it shares."""
-    found = limits_of(account.provider)
+    found = limits_at(account.provider)
     losses: list[Loss] = []
     others: list[Loss] = []
     shared = shared_owner(account.provider)

@@ -108,23 +108,33 @@ def _spend_all(account: Account, now: datetime, number: int | None, by: User | N
     audit.record(by, "limits:started_spent", account.provider.name, after={"permits_lost": number})
 
 
-def leave(provider: Provider) -> None:
-    """Before the accounts of a provider are removed, in that transaction: what counts for them alone goes with them.
+def hold_still(provider: Provider) -> list[Account]:
+    """Lock all accounts at a provider's directory until the transaction ends: nobody is given a permit there meanwhile.
 
-    What they may have lost of the buckets that they share stays with one of the others at the directory.
+    Before the provider's own row is locked, never after: whoever has a permit holds its account, and asks for a share
+    of the provider as its order is committed.
     """
     shared = rows.shared_owner(provider)
     known = Account.objects.values_list("pk", "provider__directory_url")
     there = [pk for pk, url in known if rows.directory_owner(url) == shared]
-    # All of them, always in the same order: nobody is given a permit of this directory meanwhile.
-    found = list(Account.objects.select_for_update().filter(pk__in=there).order_by("pk"))
+    # Always in the same order
+    return list(Account.objects.select_for_update().filter(pk__in=there).order_by("pk"))
+
+
+def leave(provider: Provider) -> None:
+    """Before the accounts of a provider are removed, in that transaction: what counts for them alone goes with them.
+
+    What they may have lost of the buckets that they share stays with one of the others at the directory. Where the
+    provider's row is locked, `hold_still` comes before that.
+    """
+    found = hold_still(provider)
     gone = [account for account in found if account.provider_id == provider.pk]
     heir = next((account for account in found if account.provider_id != provider.pk), None)
     Bucket.objects.filter(owner__in=[rows.own_owner(account) for account in gone]).delete()
     if heir is None:
         return
     for account in gone:
-        _hand_on(account, heir, rows.longest(rows.limits_of(provider)))
+        _hand_on(account, heir, rows.longest(rows.limits_at(provider)))
     heir.save(update_fields=["ledger_spent_at", "ledger_lost"])
 
 

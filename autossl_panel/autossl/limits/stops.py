@@ -39,7 +39,7 @@ _free: dict[int, float] = {}
 
 
 def seen_free(account_id: int) -> bool:
-    """Whether there was no refusal of this account or its provider a moment ago."""
+    """Whether there was no refusal of this account or its provider a moment ago, nor a limit there."""
     return _free.get(account_id, 0.0) > time.monotonic()
 
 

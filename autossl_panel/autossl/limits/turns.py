@@ -12,7 +12,7 @@ def queue(
     account: Account, kind: Kind, subject: str, *, now: datetime, promised: Iterable[tuple[datetime, int]]
 ) -> Queue | None:
     """The queue of a limit as the rows say, with the moments and ranks that were `promised`; None: none is counted."""
-    limit = next((limit for limit in rows.limits_of(account.provider) if limit.kind is kind), None)
+    limit = next((limit for limit in rows.limits_at(account.provider) if limit.kind is kind), None)
     if limit is None or not limit.seconds:
         return None
     paper = rows.sheet(account)

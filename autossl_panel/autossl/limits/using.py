@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db import transaction
 from django.db.models import Count, F, Func, IntegerField, Max, Q, QuerySet, Subquery
 
 from ..ledger import PROVIDER_WIDE, REMEMBERED, Kind, Ledger, Limit, Use
@@ -60,7 +61,7 @@ class Report:
 
 
 def usage(account: Account, *, now: datetime) -> Report:
-    """How an account stands. `now`: the CA's time, as near as the caller knows it. Reads only, by four queries."""
+    """How an account stands. `now`: the CA's time, as near as the caller knows it. Reads only, by five queries."""
     paper = rows.sheet(account)
     at = rows.seconds(now)
     some = list(_fullest(paper, now))
@@ -182,21 +183,30 @@ def _over(at: datetime) -> Q:
 
 
 def _forget(owner: str, at: datetime, most: int) -> int:
-    """Forget up to `most` of an owner's rows that say nothing any more at a moment by the CA's clock."""
+    """Forget up to `most` of an owner's rows that say nothing any more at a moment by the CA's clock.
+
+    What somebody has locked is just being asked for, and not waited for: they lock one row after the other, too.
+    """
     empty = Q(owner=owner, empty_at__lte=at) & _over(at)
-    failures = Bucket.objects.filter(empty, kind=Kind.FAILURES)
-    failures.filter(used__gt=0).update(
-        in_a_row=F("in_a_row") + F("used"),
-        used=0,
-        entries=[],
-        blocked_until=None,
-        blocked_detail="",
-        blocked_asked=None,
-    )
+    failures = Bucket.objects.filter(empty, kind=Kind.FAILURES, used__gt=0)
     old = (Q(in_a_row=0) | Q(empty_at__lte=at - FAILURES_KEPT)) & empty
-    gone = list(Bucket.objects.filter(old).order_by("empty_at").values_list("pk", flat=True)[:most])
-    # Once more what makes them old: somebody may just have written one.
-    return Bucket.objects.filter(old, pk__in=gone).delete()[0]
+    with transaction.atomic():
+        failures.filter(pk__in=_free(failures, most)).update(
+            in_a_row=F("in_a_row") + F("used"),
+            used=0,
+            entries=[],
+            blocked_until=None,
+            blocked_detail="",
+            blocked_asked=None,
+        )
+        gone = Bucket.objects.filter(old)
+        return gone.filter(pk__in=_free(gone, most)).delete()[0]
+
+
+def _free(rows: QuerySet[Bucket], most: int) -> list[int]:
+    """Those of these that nobody has locked, the oldest first; locked until the transaction ends."""
+    free = rows.order_by("empty_at").select_for_update(skip_locked=True)
+    return list(free.values_list("pk", flat=True)[:most])
 
 
 def paused(account: Account) -> list[Refused]:

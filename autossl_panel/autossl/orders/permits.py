@@ -24,7 +24,7 @@ def take(order: Order, *, purpose: Purpose, now: datetime, probe: bool = False) 
     """
     account = order.account
     wish = ledger.order(ledger.OrderKind.NEW, order.names, probe=probe)
-    if limits.limits_of(account.provider):
+    if limits.limits_at(account.provider):
         old = predecessors.find(order.expect_fingerprint)
         kind = predecessors.kind(old, order.names, provider=order.provider_id, replacing=bool(order.replaces), now=now)
         wish = ledger.order(kind, order.names, purpose=purpose, probe=probe)

@@ -10,6 +10,7 @@ from autossl_panel.autossl.facts import (
     DAY,
     FINISH,
     GIVE_UP,
+    LONGEST_OF_A_SITE,
     Action,
     InstalledFacts,
     NameFacts,
@@ -17,6 +18,7 @@ from autossl_panel.autossl.facts import (
     PolicyOptions,
     ProviderFacts,
     SiteFacts,
+    holds,
 )
 from autossl_panel.autossl.policy.loops import loop_ends_at
 from autossl_panel.autossl.policy.times import HOUR, expiring_from, renewal
@@ -115,8 +117,9 @@ def _held(site: SiteFacts, provider: ProviderFacts | None, wanted: tuple[str, ..
         until, reason = site.held_until, site.held_reason or "rate_limited"
         if until is None and reason in PERSON_ENDS:
             return Need(Action.HOLD, reason, _late_at(site, now), wanted)
-    if site.retry_at is not None and (until is None or site.retry_at > until):
-        until, reason = site.retry_at, "held_back"
+    ladder = site.retry_at
+    if ladder is not None and holds(ladder, now, LONGEST_OF_A_SITE) and (until is None or ladder > until):
+        until, reason = ladder, "held_back"
     if until is None or until <= now:
         return None
     return Need(Action.WAIT, reason, until, wanted)

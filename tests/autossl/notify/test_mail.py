@@ -63,6 +63,15 @@ def test_a_message_is_sent_once_with_both_forms_and_headers_that_hold_machines_o
     assert (message.state, message.attempts, message.problem, message.holder) == ("sent", 1, None, "")
 
 
+def test_what_was_queued_by_a_clock_that_ran_ahead_is_sent_once_that_is_right(server, smtp, now):
+    queued(server, now + 3650 * DAY, ADMIN)
+    later = queued(server, now + HOUR, "later@example.org")
+    assert post.deliver(server, now=now).sent == 1
+    assert [mail.recipient for mail in smtp.postbox.taken] == [ADMIN]
+    later.refresh_from_db()
+    assert later.state == "queued", "an hour is as long as anything waits"
+
+
 def test_many_go_over_one_connection(server, smtp, now):
     for n in range(25):
         queued(server, now, f"u{n}@example.org")

@@ -1,0 +1,99 @@
+"""Who writes many sites at once meets others who do, in whatever order theirs come: nobody dies of a deadlock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from autossl_panel.autossl import holds, jobs, runs, survey
+from autossl_panel.autossl.models import Job, JobOutcome, Run, Verdict
+from autossl_panel.helper.protocol import InventoryAnswer
+from autossl_panel.hosting import exclusion_patterns, users
+from autossl_panel.hosting.models import HostingUser, Server, VirtualHost
+from tests.support.meanwhile import meanwhile, pausing_after
+
+pytestmark = pytest.mark.django_db(transaction=True)
+NOW = timezone.now()
+HOSTS = 'UPDATE "hosting_virtualhost"'
+
+
+@pytest.fixture
+def endings(server: Server, provider: Any, make_user: Any, make_site: Any) -> list[jobs.Ending]:
+    """The end of two jobs, the newer site's first."""
+    run = runs.start(runs.ALL, by=None, asked_from="command", server=server)
+    Run.objects.filter(pk=run.pk).update(surveyed_at=NOW)
+    user = make_user("amber")
+    for name in ("a.com", "b.com"):
+        host = make_site(user, name)
+        VirtualHost.objects.filter(pk=host.pk).update(attempts=2, retry_at=NOW, next_at=NOW)
+        Job.objects.create(
+            run=run, server=server, virtual_host=host, user=user, action="new", reason="missing", job_class=1,
+            queued_at=NOW,
+        )  # fmt: skip
+    claimed = jobs.claim(server, jobs.claims.leases.new_holder(), 9)
+    assert [one.job.virtual_host.name for one in claimed] == ["a.com", "b.com"]
+    return [jobs.Ending(one, one.job, JobOutcome.SECURED, "missing") for one in reversed(claimed)]
+
+
+def clear(_now: datetime) -> None:
+    """What “Run for all” begins with."""
+    holds.clear(VirtualHost.objects.all(), Verdict.objects.all(), NOW, by=None)
+
+
+def switch_off(now: datetime) -> None:
+    users.set_autossl(HostingUser.objects.all(), "off", by=None, now=now)
+
+
+def suspend(now: datetime) -> None:
+    for user in HostingUser.objects.order_by("-pk"):
+        users.set_suspended(user, False, by=None, now=now)
+
+
+def exclude(now: datetime) -> None:
+    level = exclusion_patterns.Level(Server.objects.get())
+    exclusion_patterns.add_pattern("*.com", level, by=None, now=now)
+
+
+def in_a_transaction(work: Callable[[datetime], None]) -> None:
+    with transaction.atomic():
+        work(NOW)
+
+
+@pytest.mark.parametrize("other", [clear, switch_off, suspend, exclude])
+def test_jobs_end_while_all_sites_are_written(server, endings, other: Callable[[datetime], None]):
+    ended, done = meanwhile(
+        pausing_after(HOSTS, lambda: jobs.finish(server, endings, now=NOW)), lambda: in_a_transaction(other)
+    )
+    assert not isinstance(done, Exception), done
+    assert isinstance(ended, list), ended
+    assert len(ended) == 2
+
+
+@pytest.mark.parametrize("other", [clear, switch_off, suspend, exclude])
+def test_a_run_looks_at_sites_while_all_are_written(server, provider, make_user, make_site, other):
+    for name in ("amber", "birch"):
+        make_site(make_user(name), f"{name}.com", f"www.{name}.com", next_at=NOW)
+    # Nothing to do for either: both are told in the midst of the survey
+    HostingUser.objects.update(suspended=True)
+    run = runs.start(runs.ALL, by=None, asked_from="schedule", server=server)
+
+    def look() -> Any:
+        survey.survey(run, Helper())  # type: ignore[arg-type]
+        return Run.objects.get(pk=run.pk)
+
+    surveyed, done = meanwhile(pausing_after(HOSTS, look), lambda: in_a_transaction(other))
+    assert not isinstance(done, Exception), done
+    assert isinstance(surveyed, Run), surveyed
+    assert surveyed.surveyed_at is not None
+
+
+class Helper:
+    """Knows of no change."""
+
+    def inventory(self, *, unless: str | None = None) -> InventoryAnswer:
+        return InventoryAnswer("h", True, (), (), (), None)
