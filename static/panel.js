@@ -113,13 +113,22 @@
     const said = form.querySelector("[data-unsaved-count]");
     // What a rejected form holds again was typed, though it is how the page came.
     const rejected = form.querySelector("[aria-invalid=true]") !== null;
+    // What holds, where the form says so: one that comes back holds what was typed.
+    const shown = form.querySelector("[data-shown]");
+    const held = shown ? JSON.parse(shown.value) : {};
+    const now = (field) => (field.type !== "checkbox" ? field.value : field.checked ? "yes" : "no");
     let leaving = false;
     const changed = () => [...form.elements].filter((field) => {
+      if (field.type === "hidden") return false;
+      if (field.name in held) return (field.type !== "radio" || field.checked) && now(field) !== held[field.name];
       // Of radio buttons only the one that is chosen now: a change is one change.
       if (field.type === "radio") return field.checked && !field.defaultChecked;
       if (field.type === "checkbox") return field.checked !== field.defaultChecked;
-      if (field.tagName === "SELECT") return [...field.options].some((option) => option.selected !== option.defaultSelected);
-      return field.type !== "hidden" && "defaultValue" in field && field.value !== field.defaultValue;
+      // Of a list without a chosen entry the first one is.
+      if (field.tagName === "SELECT") {
+        return field.selectedIndex !== Math.max([...field.options].findIndex((option) => option.defaultSelected), 0);
+      }
+      return "defaultValue" in field && field.value !== field.defaultValue;
     }).length;
     const count = () => {
       const n = changed();
@@ -132,8 +141,8 @@
       if (!leaving && form.isConnected && (rejected || changed())) event.preventDefault();
     });
     // Who comes back finds what was typed, put in again by the browser.
-    window.addEventListener("pageshow", () => { leaving = false; if (changed()) count(); });
-    if (changed()) count();
+    window.addEventListener("pageshow", () => { leaving = false; if (!rejected && changed()) count(); });
+    if (!rejected && changed()) count();
   }
 
   // ---- toasts leave after a minute, unless somebody is at them

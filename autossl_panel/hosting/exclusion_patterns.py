@@ -86,7 +86,7 @@ class Concerned:
 
 def concerned(pattern: str, level: Level) -> Concerned:
     """What a pattern, as typed, would end the wish for. Raises UserProblem."""
-    return _concerned(_pattern(pattern), level)
+    return _concerned(normalized(pattern), level)
 
 
 def _concerned(pattern: str, level: Level) -> Concerned:
@@ -113,7 +113,8 @@ def _maybe(pattern: str) -> Q:
     return found | Q(name__contains=piece) if piece.isascii() else found
 
 
-def _pattern(text: str) -> str:
+def normalized(text: str) -> str:
+    """A pattern in the one form in which they are kept. Raises UserProblem (pattern)."""
     try:
         return patterns.normalize(text)
     except patterns.PatternProblem as problem:
@@ -122,14 +123,14 @@ def _pattern(text: str) -> str:
 
 def check_new(text: str, level: Level) -> None:
     """Raise UserProblem where this is no pattern, or holds at this very level already."""
-    pattern = _pattern(text)
+    pattern = normalized(text)
     if ExclusionPattern.objects.filter(pattern=pattern, **_where(level)).exists():
         raise UserProblem("pattern", _("“%(text)s” is in the list already for whom you chose.") % {"text": text[:80]})
 
 
 def add_pattern(text: str, level: Level, *, by: User | None, now: datetime) -> ExclusionPattern:
     """End the wish for all names that match, also those to come; its sites are due. The same again changes nothing."""
-    pattern = _pattern(text)
+    pattern = normalized(text)
     with transaction.atomic():
         # No constraint spans columns that may be NULL on both databases: two at once take turns here.
         Server.objects.select_for_update(no_key=True).get(pk=level.server.pk)
@@ -161,7 +162,7 @@ def remove_pattern(row: ExclusionPattern, *, by: User | None, now: datetime) -> 
 
 def find_pattern(text: str, level: Level) -> ExclusionPattern:
     """The pattern of a level by its text. Raises UserProblem."""
-    found = ExclusionPattern.objects.filter(pattern=_pattern(text), **_where(level)).first()
+    found = ExclusionPattern.objects.filter(pattern=normalized(text), **_where(level)).first()
     if found is None:
         raise UserProblem(
             "pattern", _("There is no pattern “%(text)s” (%(level)s).") % {"text": text, "level": level.name}

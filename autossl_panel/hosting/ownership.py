@@ -67,17 +67,22 @@ def set_owner(user: HostingUser, owner: User | None, *, by: User | None) -> None
 
 def set_login(user: HostingUser, login: User | None, *, by: User | None) -> None:
     """Say who signs in to see a hosting user's own sites; None for nobody. One person may have several users."""
-    if login is not None and login.role != Role.USER:
-        texts = {
-            Role.ROOT: _("“%(name)s” is root; who signs in for a hosting user has the role “user”."),
-            Role.RESELLER: _("“%(name)s” is a reseller; who signs in for a hosting user has the role “user”."),
-        }
-        raise UserProblem("login", texts[Role(login.role)] % {"name": login.username})
+    check_login(login)
     with transaction.atomic():
         before = HostingUser.objects.select_for_update(no_key=True).get(pk=user.pk).login_id
         HostingUser.objects.filter(pk=user.pk).update(login=login)
         _record("login", [Change(user.pk, _id(before), _id(login.pk if login else None))], by)
     user.login = login
+
+
+def check_login(login: User | None) -> None:
+    """Raise UserProblem where a person is none who signs in for a hosting user."""
+    if login is not None and login.role != Role.USER:
+        texts = {
+            Role.ROOT: _("“%(name)s” is root; who signs in for a hosting user has the role “hosting user”."),
+            Role.RESELLER: _("“%(name)s” is a reseller; who signs in for a hosting user has the role “hosting user”."),
+        }
+        raise UserProblem("login", texts[Role(login.role)] % {"name": login.username})
 
 
 def set_logins(person: User, users: Sequence[HostingUser], *, by: User | None) -> None:

@@ -87,12 +87,17 @@ def set_suspended(user: HostingUser, suspended: bool, *, by: User | None, now: d
     user.suspended = suspended
 
 
-def set_email(user: HostingUser, email: str, *, by: User | None) -> None:
-    """Where notifications for a hosting user go; "" for nowhere. Raises UserProblem (email)."""
+def email_of(text: str) -> str:
+    """An e-mail address in the one form in which they are kept; “” for none. Raises UserProblem (email)."""
     try:
-        email = mail.address(email) if email.strip() else ""
+        return mail.address(text) if text.strip() else ""
     except mail.AddressProblem as problem:
         raise UserProblem("email", problem.text) from problem
+
+
+def set_email(user: HostingUser, email: str, *, by: User | None) -> None:
+    """Where notifications for a hosting user go; "" for nowhere. Raises UserProblem (email)."""
+    email = email_of(email)
     with transaction.atomic():
         before = HostingUser.objects.select_for_update(no_key=True).get(pk=user.pk).email
         HostingUser.objects.filter(pk=user.pk).update(email=email)

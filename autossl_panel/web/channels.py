@@ -120,15 +120,20 @@ def _mail(seen: Sequence[Message], busy: bool) -> State:
 def add(request: access.PanelRequest) -> HttpResponse:
     """A form; a webhook's secret is shown in the answer to it, and never again."""
     if request.method != "POST":
-        return _form(request, None, {"kind": Way.WEBHOOK, "level": NotifyLevel.WARNINGS, "enabled": "yes"}, None)
+        return _form(request, None, {"kind": Way.WEBHOOK, "level": NotifyLevel.WARNINGS, "enabled": "yes"}, {})
     values = _typed(request)
-    try:
-        channel = heart.add(servers.this(), _wish(values), by=request.user)
-    except ChannelProblem as problem:
-        return _form(request, None, values, problem)
-    if channel.kind == Way.WEBHOOK and not values["secret"]:
-        return shell.page(request, "channel_secret.html", "options", {"channel": channel})
-    messages.ok(request, _("“%(name)s” is added.") % {"name": channel.name})
+    row, wish = Channel(server=servers.this()), _wish(values)
+    found = heart.problems_of(row, wish, new=True)
+    if not found:
+        try:
+            row = heart.add(row.server, wish, by=request.user)
+        except ChannelProblem as problem:
+            found = [problem]
+    if found:
+        return _form(request, None, values, _told(found, values))
+    if row.kind == Way.WEBHOOK and not values["secret"]:
+        return shell.page(request, "channel_secret.html", "options", {"channel": row})
+    messages.ok(request, _("“%(name)s” is added.") % {"name": row.name})
     return redirect("options")
 
 
@@ -139,12 +144,16 @@ def edit(request: access.PanelRequest, pk: int) -> HttpResponse:
     """The same form; what is a secret is not shown, and stays where it is left empty."""
     channel = get_object_or_404(Channel, pk=pk, server=servers.this())
     if request.method != "POST":
-        return _form(request, channel, _values(channel), None)
+        return _form(request, channel, _values(channel), {})
     values = {**_typed(request), "kind": channel.kind}
-    try:
-        heart.change(channel, _wish(values), by=request.user)
-    except ChannelProblem as problem:
-        return _form(request, get_object_or_404(Channel, pk=pk), values, problem)
+    found = heart.problems_of(channel, _wish(values), new=False)
+    if not found:
+        try:
+            heart.change(channel, _wish(values), by=request.user)
+        except ChannelProblem as problem:
+            found = [problem]
+    if found:
+        return _form(request, get_object_or_404(Channel, pk=pk), values, _told(found, values))
     messages.ok(request, _("“%(name)s” is saved.") % {"name": channel.name})
     return redirect("options")
 
@@ -238,16 +247,24 @@ def _wish(values: Mapping[str, str]) -> Wish:
     )
 
 
+def _told(found: Sequence[ChannelProblem], values: Mapping[str, str]) -> dict[str, str]:
+    """What to say at which field."""
+    problems: dict[str, str] = {}
+    for one in found:
+        problems.setdefault(one.field, " ".join((one.text, _("Nothing was saved."))))
+    if values["secret"]:
+        # It is not sent back; without a word, an empty field would have another one made.
+        problems.setdefault("secret", _("Enter the secret once more."))
+    return problems
+
+
 def _form(
-    request: access.PanelRequest, channel: Channel | None, values: Mapping[str, str], problem: ChannelProblem | None
+    request: access.PanelRequest, channel: Channel | None, values: Mapping[str, str], problems: Mapping[str, str]
 ) -> HttpResponse:
-    fields = {}
-    for name in FIELDS:
-        here = problem is not None and problem.field == name
-        text = " ".join((problem.text, _("Nothing was saved."))) if problem is not None and here else ""
-        # What was typed stays, but for a secret.
-        value = "" if name == "secret" else values.get(name, "")
-        fields[name] = Field(name, value, text, here)
+    first = next((name for name in FIELDS if name in problems), None)
+    # What was typed stays, but for a secret.
+    shown = {**values, "secret": ""}
+    fields = {name: Field(name, shown.get(name, ""), problems.get(name, ""), name == first) for name in FIELDS}
     context = {
         "channel": channel,
         "fields": fields,

@@ -196,6 +196,9 @@ def _share_text(noted: Sequence[tuple[date, float]]) -> str:
     if not noted:
         return _("No day has been noted yet; the first one is within a minute of the first sites.")
     day, value = noted[-1]
+    if len(noted) == 1:
+        text = _("%(value)s %% of the sites on %(day)s, the first day that is noted.")
+        return text % {"value": _percent(value), "day": words.date_of(day)}
     return _("%(value)s %% of the sites on %(day)s; %(low)s %% at the lowest since %(first)s.") % {
         "value": _percent(value),
         "day": words.date_of(day),

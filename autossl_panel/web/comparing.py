@@ -103,7 +103,7 @@ def _validity(row: Row) -> tuple[str, str]:
     """“90 days”, with the profiles that the directory offers: those known say how long."""
     provider = row.provider
     days = provider.stated.get("validity_days")
-    usual = ngettext("%(n)d day", "%(n)d days", days) % {"n": days} if days else ""
+    usual = npgettext("a lifetime", "%(n)d day", "%(n)d days", days) % {"n": days} if days else ""
     known = provider.stated.get("profiles", {})
     offered = [_profile(name, known.get(name, {}).get("seconds")) for name in provider.profiles]
     return usual or (_("by profile") if offered else ""), ", ".join(offered)

@@ -30,6 +30,8 @@ KEY_TYPES = (
     ("rsa4096", gettext_lazy("RSA 4096")),
 )
 KEY_WORDS = {"p256": "P-256", "p384": "P-384", "rsa2048": "RSA 2048", "rsa4096": "RSA 4096"}
+# Of the question: back to the form, which holds what was typed
+AGAIN = "again"
 CHECKBOXES = ("replace_foreign", "serve_www", "reissue")
 # Of the patterns for the whole server so many are shown; all of them have a page of their own
 PATTERNS = 8
@@ -55,6 +57,8 @@ def options(request: access.PanelRequest) -> HttpResponse:
     if request.method == "POST":
         told = meanwhile.tell_apart(_typed(request), meanwhile.unpack(request.POST.get(meanwhile.SHOWN, "")), before)
         values, problems = told.values, _problems(told)
+        if AGAIN in request.POST:
+            return _page(request, server, row, counted, values, problems)
         if not problems:
             asked = options_asked.cost(server, before, values, counted, access.now())
             if asked.points and request.POST.get("sure") != asked.mark:
@@ -114,6 +118,7 @@ def _ask(request: access.PanelRequest, row: Options, values: Mapping[str, str], 
         asked.mark,
         red,
         asked.choice,
+        again=(AGAIN, _("Back to the form")),
     )
     return question.ask(request, "options", whole)
 

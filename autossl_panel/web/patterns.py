@@ -53,13 +53,11 @@ def patterns(request: access.PanelRequest) -> HttpResponse:
     server = shell.counted_server(request)
     values = {name: request.POST.get(name, "").strip() for name in FIELDS}
     if request.method != "POST":
-        return _page(request, server, _prefilled(request), None)
-    try:
-        level = _level(request.user, server, values)
-        heart.check_new(values["pattern"], level)
-        found = heart.concerned(values["pattern"], level)
-    except UserProblem as problem:
-        return _page(request, server, values, problem)
+        return _page(request, server, _prefilled(request), [])
+    level, problems = _checked(request.user, server, values)
+    if level is None or problems:
+        return _page(request, server, values, problems)
+    found = heart.concerned(values["pattern"], level)
     lost = losses.count(found, level, access.now())
     typed = server.name if level.user is None and lost.sites > HANDFUL else ""
     sure = request.POST.get("sure") == found.pattern
@@ -68,6 +66,23 @@ def patterns(request: access.PanelRequest) -> HttpResponse:
     row = heart.add_pattern(found.pattern, level, by=request.user, now=access.now())
     _offer_undo(request, _added(row, found.names), [row.pk])
     return redirect("patterns")
+
+
+def _checked(person: User, server: Server, values: dict[str, str]) -> tuple[Level | None, list[UserProblem]]:
+    """For whom the pattern is to hold, and all that is wrong, in the order of the form."""
+    level, problems = None, []
+    try:
+        level = _level(person, server, values)
+    except UserProblem as problem:
+        problems.append(problem)
+    try:
+        if level is None:
+            heart.normalized(values["pattern"])
+        else:
+            heart.check_new(values["pattern"], level)
+    except UserProblem as problem:
+        problems.insert(0, problem)
+    return level, problems
 
 
 def _prefilled(request: access.PanelRequest) -> dict[str, str]:
@@ -300,13 +315,11 @@ def _tab(request: access.PanelRequest) -> str:
 
 
 def _page(
-    request: access.PanelRequest, server: Server, values: dict[str, str], problem: UserProblem | None
+    request: access.PanelRequest, server: Server, values: dict[str, str], problems: Sequence[UserProblem]
 ) -> HttpResponse:
-    fields = {}
-    for name in FIELDS:
-        here = problem is not None and problem.field == name
-        text = " ".join((problem.text, _("Nothing was saved."))) if problem is not None and here else ""
-        fields[name] = Field(name, values[name], text, here)
+    told = {problem.field: " ".join((problem.text, _("Nothing was saved."))) for problem in problems}
+    first = next((name for name in FIELDS if name in told), None)
+    fields = {name: Field(name, values[name], told.get(name, ""), name == first) for name in FIELDS}
     rows = _mine(request.user, server)
     searched = request.GET.get("q", "").strip()[:253]
     if searched:
@@ -315,6 +328,8 @@ def _page(
     paging = paginate(request, rows.order_by("pattern", "pk"))
     context = {
         "fields": fields,
+        # Whoever comes back from the question goes on where that began.
+        "kept": not problems,
         "levels": _levels(request.user),
         "searched": searched,
         "paging": paging,

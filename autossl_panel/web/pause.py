@@ -2,7 +2,6 @@
 
 from django.http import HttpResponse
 from django.shortcuts import redirect, render, resolve_url
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST
@@ -11,7 +10,7 @@ from autossl_panel.autossl import census, options
 from autossl_panel.autossl.models import Job, JobState, Options
 from autossl_panel.hosting.models import Server, VirtualHost
 
-from . import access, messages, places, question, shell
+from . import access, messages, places, question, shell, words
 from .question import Point, Question
 
 
@@ -39,8 +38,13 @@ def _stop(server: Server, back: str) -> Question:
         text = ngettext(
             "%(n)d certificate expires within 30 days", "%(n)d certificates expire within 30 days", lapse.within_30_days
         )
-        first = _("if it stays paused; the first on %(day)s.") % {"day": date_format(lapse.first, "j M")}
-        points.append(Point(text % {"n": lapse.within_30_days}, first, "clock"))
+        first = ngettext(
+            "if AutoSSL stays paused: on %(day)s.",
+            "if AutoSSL stays paused; the first on %(day)s.",
+            lapse.within_30_days,
+        )
+        until = words.day(lapse.first, access.now())
+        points.append(Point(text % {"n": lapse.within_30_days}, first % {"day": until}, "clock"))
     live = Job.objects.filter(server=server, state__in=(JobState.RUNNING, JobState.STAGED)).count()
     if live:
         text = ngettext("%(n)d site in hand finishes its step;", "%(n)d sites in hand finish their step;", live)

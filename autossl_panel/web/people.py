@@ -1,13 +1,13 @@
 """People, the first tab: who signs in, and adding somebody."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -22,6 +22,8 @@ from . import access, messages, nothing, people_frame, person_table
 from .paging import paginate
 from .person_table import Filter
 
+# Of many names that nobody has, these are told
+NAMED = 10
 NOTHING = gettext_lazy("Nothing was saved.")
 
 
@@ -79,7 +81,7 @@ def add(request: access.PanelRequest) -> HttpResponse:
             try:
                 person = _add(values, password, request.user)
             except (PersonProblem, UserProblem) as problem:
-                problems = {problem.field: f"{problem.text} {NOTHING}"}
+                problems = told([problem])
             else:
                 if not typed:
                     context = {"person": person, "password": password, "added": True}
@@ -98,12 +100,24 @@ def _problems(values: Mapping[str, str], password: str) -> dict[str, str]:
     username, role = values["username"], values["role"]
     found: list[PersonProblem | UserProblem] = []
     found += persons.problems_of_new(username, role, password, email=values["email"])
-    if role == Role.USER:
-        try:
-            for user in hosting_users(values["hosting_users"]):
-                ownership.check_free(user, None)
-        except UserProblem as problem:
-            found.append(problem)
+    found += problems_of_logins(values, None)
+    return told(found)
+
+
+def problems_of_logins(values: Mapping[str, str], person: User | None) -> list[UserProblem]:
+    """What is wrong with the hosting users that a login signs in for; `person` is who has it already."""
+    if values["role"] != Role.USER:
+        return []
+    try:
+        for user in hosting_users(values["hosting_users"]):
+            ownership.check_free(user, person)
+    except UserProblem as problem:
+        return [problem]
+    return []
+
+
+def told(found: Iterable[PersonProblem | UserProblem]) -> dict[str, str]:
+    """What stands at which field of a form that saved nothing."""
     return {problem.field: f"{problem.text} {NOTHING}" for problem in found}
 
 
@@ -121,11 +135,14 @@ def hosting_users(text: str) -> list[HostingUser]:
     names = list(dict.fromkeys(text.replace(",", " ").split()))
     known = HostingUser.objects.select_related("login").filter(server=servers.this(), name__in=names)
     found = {user.name: user for user in known}
-    for name in names:
-        if name not in found:
-            raise UserProblem(
-                "hosting_users", _("There is no hosting user “%(name)s” on this server.") % {"name": name[:80]}
-            )
+    unknown = [_("“%(name)s”") % {"name": name[:80]} for name in names if name not in found]
+    if unknown:
+        text = ngettext(
+            "There is no hosting user %(names)s on this server.",
+            "There are no hosting users %(names)s on this server.",
+            len(unknown),
+        )
+        raise UserProblem("hosting_users", text % {"names": ", ".join(unknown[:NAMED])})
     return [found[name] for name in names]
 
 

@@ -13,6 +13,7 @@ from autossl_panel.autossl.models import ProviderChoice
 from autossl_panel.hosting import editing, feature_lists, ownership, visible
 from autossl_panel.hosting.changes import Change, UserProblem
 from autossl_panel.hosting.models import FeatureList, HostingUser
+from autossl_panel.hosting.users import email_of
 from autossl_panel.people.models import Role, User
 
 from . import access, messages, nothing, people_frame, people_user_table, picking, undo
@@ -185,6 +186,11 @@ def _read(values: Mapping[str, str]) -> tuple[editing.Wish | None, dict[str, str
     login = User.objects.filter(username=values["login"]).first() if values["login"] else None
     if values["login"] and login is None:
         problems["login"] = _("There is no person “%(name)s”.") % {"name": values["login"][:80]}
+    for check in (lambda: ownership.check_login(login), lambda: email_of(values["email"])):
+        try:
+            check()
+        except UserProblem as problem:
+            problems[problem.field] = problem.text
     asked = values["feature_list"]
     row = FeatureList.objects.filter(pk=int(asked)).first() if asked.isdecimal() and len(asked) < 19 else None
     if row is None:

@@ -21,7 +21,7 @@ from autossl_panel.people.models import Role, User
 from autossl_panel.people.persons import PersonProblem
 
 from . import access, messages, people_frame, person_table
-from .people import NOTHING, fields, hosting_users, roles
+from .people import fields, hosting_users, problems_of_logins, roles, told
 
 # Hosting users that the page names one by one
 NAMED = 50
@@ -38,13 +38,13 @@ def person(request: access.PanelRequest, pk: int) -> HttpResponse:
     problems: dict[str, str] = {}
     if request.method == "POST":
         values = {name: request.POST.get(name, value).strip() for name, value in values.items()}
-        try:
-            answer = _save(request, row, values)
-        except (PersonProblem, UserProblem) as problem:
-            problems = {problem.field: f"{problem.text} {NOTHING}"}
-            row.refresh_from_db()
-        else:
-            return answer
+        problems = _problems(row, values, request.user)
+        if not problems:
+            try:
+                return _save(request, row, values)
+            except (PersonProblem, UserProblem) as problem:
+                problems = told([problem])
+                row.refresh_from_db()
     context = {
         "person": row,
         "fields": fields(values, problems),
@@ -59,13 +59,22 @@ def person(request: access.PanelRequest, pk: int) -> HttpResponse:
     return people_frame.page(request, "person.html", people_frame.PERSONS, context)
 
 
+def _problems(row: User, values: Mapping[str, str], by: User) -> dict[str, str]:
+    """All that is wrong, field by field."""
+    found: list[PersonProblem | UserProblem] = [*problems_of_logins(values, row)]
+    for check, text in ((persons.check_role, values["role"]), (persons.email_of, values["email"])):
+        try:
+            check(text)
+        except PersonProblem as problem:
+            found.append(problem)
+    if values["role"] != row.role and row.pk == by.pk:
+        found.append(PersonProblem("role", _("Another root changes your own role.")))
+    return told(found)
+
+
 def _save(request: access.PanelRequest, row: User, values: Mapping[str, str]) -> HttpResponse:
     """Save it all or nothing; a role that lets hosting users go is asked for first, with how many."""
     role = values["role"]
-    persons.check_role(role)
-    persons.email_of(values["email"])
-    if role != row.role and row.pk == request.user.pk:
-        raise PersonProblem("role", _("Another root changes your own role."))
     lost = ownership.held_by(row).lost_as(role)
     if lost != Held(0, 0) and request.POST.get("confirmed") != "yes":
         context = {"person": row, "values": values, "lost": lost, "role": Role(role).label}

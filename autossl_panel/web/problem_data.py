@@ -34,6 +34,8 @@ OF_SITES = frozenset({
     "foreign_defective", "foreign_expiring", "loop", "clock", "no_names", "all_excluded", "rate_limited", "order_stuck",
     "ca_unreachable", "ca_server", "ca_order", "ca_account", "ca_terms", "ca_eab", "ca_paused",
 })  # fmt: skip
+# What does not fit stays out until somebody changes the names: looking again finds it as it is.
+NOT_TO_RECHECK = frozenset({"over_limit"})
 # Records that a card shows; the cause's own page has all of them
 SHOWN = 20
 
@@ -112,8 +114,8 @@ class Group:
 
     @property
     def rechecks(self) -> bool:
-        """Whether looking again can find it mended; what does not fit stays out until somebody changes the names."""
-        return self.code != "over_limit"
+        """Whether looking again can find it mended."""
+        return self.code not in NOT_TO_RECHECK
 
     @property
     def is_bad(self) -> bool:
@@ -147,6 +149,35 @@ def groups(rows: QuerySet[Problem], now: datetime) -> list[Group]:
         )
     )
     return sorted((Group(**row) for row in found), key=lambda one: (-one.names, one.cause))
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """How much some causes are of: names, and sites where a cause is of whole ones."""
+
+    names: int
+    sites: int
+
+    @classmethod
+    def of(cls, found: Iterable[Group]) -> "Totals":
+        """Of these causes together."""
+        numbers = {True: 0, False: 0}
+        for one in found:
+            numbers[one.of_sites] += one.names
+        return cls(numbers[False], numbers[True])
+
+    def sentence(self, users: int) -> str:
+        """“18 names and 2 sites of 5 users are not secured as they should be.”"""
+        names = ngettext("%(n)s name", "%(n)s names", self.names) % {"n": words.number(self.names)}
+        sites = ngettext("%(n)s site", "%(n)s sites", self.sites) % {"n": words.number(self.sites)}
+        both = _("%(names)s and %(sites)s") % {"names": names, "sites": sites}
+        whose = ngettext("of %(n)s user", "of %(n)s users", users) % {"n": words.number(users)}
+        text = ngettext(
+            "%(what)s %(whose)s is not secured as it should be.",
+            "%(what)s %(whose)s are not secured as they should be.",
+            self.names + self.sites,
+        )
+        return text % {"what": both if self.names and self.sites else names if self.names else sites, "whose": whose}
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +316,8 @@ def whole(
     told = facts(rows[0], person) if rows else {}
     title = cards.title(group.code, told, group.names)
     todo, fixed = cards.todo(group.code, told, group.names, readers.of(person)), tuple(fixes(rows, here, person))
+    if rows and group.code in policy.FOREIGN_WORSE and all(row.virtual_host.takeover for row in rows):
+        todo = words.taken_over()
     to = rows[0].user.email if rows and group.users == 1 else ""
     for_user = cards.todo(group.code, told, group.names, readers.Reader.USER) if to else ""
     return Card(

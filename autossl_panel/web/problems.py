@@ -17,7 +17,7 @@ from autossl_panel.hosting import visible
 from . import access, nothing, problem_data, shell
 from .paging import paginate
 from .pending import answer, refused
-from .problem_data import QUIET, Filter
+from .problem_data import QUIET, Filter, Group, Totals
 
 LABELS = {**causes.KINDS, QUIET: gettext_lazy("Left out quietly")}
 
@@ -54,14 +54,19 @@ def problems(request: access.PanelRequest) -> HttpResponse:
         "chips": chips,
         "all": counts.loud,
         "codes": counts.codes.items(),
-        "names": sum(one.names for one in found),
-        "users": matching.aggregate(n=Count("user", distinct=True))["n"] if found else 0,
+        "concerned": _concerned(found, matching) if found else "",
+        "rechecked": Totals.of(one for one in found if one.rechecks),
         "wish": wish,
         "quiet": wish.kind == QUIET,
         # What somebody looks for may be there, and no problem
         "hidden": _quietly(mine, wish) if not found and wish.q else 0,
     }
     return shell.page(request, "problems.html", "problems", context)
+
+
+def _concerned(found: Sequence[Group], rows: QuerySet[Problem]) -> str:
+    users: int = rows.aggregate(n=Count("user", distinct=True))["n"]
+    return Totals.of(found).sentence(users)
 
 
 def _causes(rows: QuerySet[Problem]) -> int:
@@ -112,9 +117,9 @@ def _addresses(request: access.PanelRequest) -> Sequence[str]:
 @require_POST
 @access.operator
 def recheck_all(request: access.PanelRequest) -> HttpResponse:
-    """Check every name that the filter finds."""
+    """Check all that the filter finds and looking again can find mended."""
     found = problem_data.matching(problem_facts.visible(request.user), Filter.of(request))
-    return _recheck(request, found)
+    return _recheck(request, found.exclude(code__in=problem_data.NOT_TO_RECHECK))
 
 
 @require_POST

@@ -50,6 +50,7 @@ class Question:
     """A question with its points. `hidden` are the fields that were typed; the button adds `sure`.
 
     `typed`: what has to be typed before yes is taken, in the field TYPED; `wrong`: something else was.
+    `again`: the name and the words of a button that leads back to the form with what was typed.
     `focus` is the id of what tells, on the page after it, that it was done, where no message does.
     """
 
@@ -66,6 +67,7 @@ class Question:
     typed: str = ""
     wrong: bool = False
     focus: str = ""
+    again: tuple[str, str] | None = None
 
 
 def is_typed(request: access.PanelRequest, text: str) -> bool:

@@ -147,10 +147,15 @@ def last(mine: QuerySet[Run]) -> list[Run]:
     return list(named(ended)[:CHARTED])
 
 
+# Of so few runs each has its mark below
+MARKED = 5
+
+
 def drawn(shown: Sequence[Row], server: Server | None) -> dict[str, charts.Chart]:
     """What the last runs did, the newest first in `shown`; and how secured `server` was day by day."""
     oldest_first = shown[::-1]
-    marked = [row for place, row in enumerate(oldest_first, 1) if place % 6 == len(shown) % 6]
+    every = 6 if len(shown) > MARKED else 1
+    marked = [row for place, row in enumerate(oldest_first, 1) if place % every == len(shown) % every]
     labels = dict(zip((row.run.pk for row in marked), _labels([row.run.started_at for row in marked]), strict=True))
     columns = [_column(row, labels.get(row.run.pk, "")) for row in oldest_first]
     found = {"outcomes": charts.outcomes(columns)} if len(shown) > 1 else {}

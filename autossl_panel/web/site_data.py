@@ -19,7 +19,7 @@ from autossl_panel.hosting.exclusion_patterns import Ended
 from autossl_panel.hosting.models import Domain, HostingUser, VirtualHost
 from autossl_panel.names import covers, to_unicode
 
-from . import certificate_words
+from . import certificate_words, words
 
 # Of a site's history; the log has the rest
 MOST = 12
@@ -118,6 +118,8 @@ def _advice(host: VirtualHost, whole: bool) -> str:
     problem = host.problem
     if problem is None or problem["code"] == "all_excluded":
         return ""
+    if host.takeover and problem["code"] in policy.FOREIGN_WORSE:
+        return words.taken_over()
     data = {key: value for key, value in (problem["data"] or {}).items() if whole or key not in TOLD_TO_ROOT}
     return log.problem_told({**problem, "data": data}, log.Reader.ROOT if whole else log.Reader.RESELLER)
 

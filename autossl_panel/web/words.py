@@ -74,6 +74,11 @@ def whole_date(day: date) -> str:
     return _date(day, pgettext("date format", "j M Y"))
 
 
+def taken_over() -> str:
+    """What there is to do about another's certificate that AutoSSL may replace: nothing."""
+    return _("Nothing more: AutoSSL may take it over, and replaces this certificate when it looks at the site next.")
+
+
 def clock(at: datetime) -> str:
     """“15:41:08”."""
     return f"{timezone.localtime(at):%H:%M:%S}"

@@ -60,6 +60,31 @@ def test_what_was_refused_is_not_left_either(visit, scene: Scene):
     assert kinds == ["beforeunload"]
 
 
+def test_what_a_form_brings_back_is_counted_as_not_saved(visit, scene: Scene):
+    """After an error and after the question before what costs: against what holds, not against how the page came."""
+    page = visit(path="/options/")
+    kinds = warned(page, leave=False)
+    expect(page.locator("[data-unsaved-count]")).to_have_text("")
+    page.get_by_label("Keep logs").fill("0")
+    page.get_by_label("Key type", exact=True).select_option("p384")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("Nothing was saved", exact=True)).to_be_visible()
+    expect(page.locator("form[data-unsaved][data-ready]")).to_be_attached()
+    page.get_by_label("Keep logs").fill("31")
+    expect(page.get_by_text("2 changes are not saved")).to_be_visible()
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_role("button", name="Back to the form").click()
+    expect(page.get_by_label("Keep logs")).to_have_value("31")
+    expect(page.get_by_label("Key type", exact=True)).to_have_value("p384")
+    expect(page.get_by_text("2 changes are not saved")).to_be_visible()
+    page.get_by_role("link", name="Logs").first.click()
+    expect(page.get_by_label("Keep logs")).to_have_value("31")
+    assert kinds == ["beforeunload"]
+    page.get_by_role("link", name="Discard").click()
+    expect(page.locator("[data-unsaved-count]")).to_have_text("")
+    assert options.current(scene.server).log_days == 30
+
+
 def test_the_way_back_from_a_rejected_form_is_a_page(visit):
     page = visit(path="/people/add/")
     page.get_by_label("User name").fill("a b")

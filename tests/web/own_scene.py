@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from autossl_panel.autossl.models import Certificate, Installation, Outcome, Verdict
-from autossl_panel.hosting.models import Domain, Exclusion, HostingUser, SiteState, VirtualHost
+from autossl_panel.hosting.models import Domain, Exclusion, HostingUser, Severity, SiteState, VirtualHost
 from autossl_panel.people.models import Role, User
 from tests.web.scene import FACTS, Scene, person
 
@@ -43,7 +43,8 @@ def _names(scene: Scene, user: HostingUser, login: User) -> None:
     for host in user.virtual_hosts.exclude(pk=main.pk):
         host.next_at, host.next_reason = scene.now + timedelta(days=30), "renew"
         host.save()
-    foreign = site(user, "pay.lindner.example", state=SiteState.FOREIGN, names_covered=1)
+    bought = {"state": SiteState.FOREIGN, "severity": Severity.FOREIGN, "names_covered": 1}
+    foreign = site(user, "pay.lindner.example", **bought, expires_at=scene.now + timedelta(days=220))
     _certificate(scene, foreign, "CN=Sectigo RSA DV,O=Sectigo Limited,C=GB", days=220)
     bare = site(user, "shop.lindner.example")
     verdict(bare.domains.get(), "nxdomain")

@@ -54,9 +54,10 @@ def test_with_a_secret_of_ones_own_there_is_nothing_to_show(as_root, scene: Scen
     [
         ("name", "", "Enter a name."),
         ("name", "on call", "is the name of another channel"),
-        ("kind", "", "is none of"),
+        ("kind", "", "Choose one of: mail, webhook, apprise."),
         ("target", "http://hooks.example.com/", "A webhook is https"),
-        ("level", "", "is none of"),
+        ("level", "", "Choose one of: all"),
+        ("level", "loud", "is none of"),
         ("secret", "sn0rk", "base64"),
     ],
 )
@@ -73,6 +74,37 @@ def test_what_is_wrong_stands_at_its_field_and_what_was_typed_stays(field, value
     assert field == "target" or 'value="https://hooks.example.com/in?key=t0ken"' in html
     assert "sn0rk" not in re.sub(r"“sn0rk”", "", html) or field != "secret", "a secret is not shown again"
     assert Channel.objects.count() == 1
+
+
+def test_all_that_is_wrong_is_told_at_once_and_a_secret_is_asked_for_again(as_root, scene: Scene):
+    wrong = {
+        "name": "on call",
+        "target": "",
+        "level": "loud",
+        "secret": "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+    }
+    html = as_root.post("/options/channels/add/", {**NEW, **wrong}).content.decode()
+    check(html)
+    told = {"name": "is the name of another channel", "target": "Enter a URL.", "level": "is none of"}
+    for field, said in {**told, "secret": "Enter the secret once more."}.items():
+        assert re.search(rf'id="{field}-e"[^>]*>(?:(?!</p>).)*{said}', html, re.S), field
+    assert html.count('aria-invalid="true"') == 4
+    assert re.search(r'<input id="name"[^>]* autofocus', html)
+    assert html.count("autofocus") == 1
+    nothing = as_root.post("/options/channels/add/", {}).content.decode()
+    assert all(f'id="{field}-e"' in nothing for field in ("name", "kind", "level"))
+    assert "once more" not in nothing
+    assert Channel.objects.count() == 1
+
+
+def test_of_a_channel_that_is_there_all_is_told_too(as_root, scene: Scene):
+    url = f"/options/channels/{scene.channel.pk}/"
+    html = as_root.post(url, {"name": "", "level": "all", "target": "http://x.example/", "secret": "sn0rk"})
+    html = html.content.decode()
+    assert all(f'id="{field}-e"' in html for field in ("name", "target", "secret"))
+    assert 'value="http://x.example/"' in html
+    assert Channel.objects.get() == scene.channel
+    assert Channel.objects.get().name == "on call"
 
 
 def test_a_channel_is_changed_and_what_is_left_empty_stays(as_root, scene: Scene):

@@ -142,6 +142,11 @@ def test_the_share_has_an_axis_that_shows_the_difference():
     assert path.count("L") == 2
 
 
+def test_the_first_day_is_called_that():
+    chart = charts.share([(date(2026, 11, 23), 8, 11)])
+    assert chart.text == "72.7 % of the sites on 23 Nov, the first day that is noted."
+
+
 def test_one_site_that_is_missing_is_never_rounded_away():
     assert "99.9 % of the sites" in charts.share([(TODAY, 49_999, 50_000)]).text
     assert "100 % of the sites" in charts.share([(TODAY, 50_000, 50_000)]).text

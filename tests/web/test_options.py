@@ -1,5 +1,6 @@
 """The Options tab: saved together or not at all, with what is wrong at its field."""
 
+import re
 from collections.abc import Mapping
 from datetime import time, timedelta
 
@@ -107,6 +108,17 @@ def test_an_answer_to_another_question_asks_again(as_root, scene: Scene):
     question_of(as_root, {**GOOD, "sure": "key_type:rsa2048"})
     question_of(as_root, {**GOOD, "serve_www": "on", "notify_admin": "none", "sure": "key_type:p384"})
     assert options.current(scene.server).key_type == "p256"
+
+
+def test_from_the_question_a_way_leads_back_to_the_form_with_what_was_typed(as_root, scene: Scene):
+    asked = question_of(as_root, {**GOOD, "key_type": "rsa4096", "log_days": "77"})
+    assert asked.again is not None
+    html = as_root.post("/options/", {**dict(asked.hidden), "sure": asked.sure, asked.again[0]: "yes"}).content.decode()
+    assert re.search(r'name="log_days"[^>]* value="77"', html)
+    assert '<option value="rsa4096" selected>' in html
+    assert "aria-invalid" not in html
+    row = options.current(scene.server)
+    assert (row.key_type, row.log_days) != ("rsa4096", 77), "nothing is saved by that"
 
 
 def test_what_costs_nothing_is_saved_at_once(as_root, scene: Scene):

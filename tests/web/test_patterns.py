@@ -1,5 +1,7 @@
 """Exclusion patterns: what each excludes is counted before it holds, and undone for a minute."""
 
+import re
+
 import pytest
 from django.test import Client
 
@@ -73,6 +75,12 @@ def test_the_way_back_keeps_what_was_typed(as_root):
     assert 'value="shop*"' in html
     assert '<option value="user" selected>' in html
     assert 'value="lindner"' in html
+
+
+def test_the_way_back_goes_on_at_the_pattern(as_root):
+    html = as_root.get("/patterns/?pattern=www.*&whose=server&user=").content.decode()
+    assert re.search(r'<input id="pattern"[^>]* autofocus', html)
+    assert "autofocus" not in as_root.get("/patterns/").content.decode()
 
 
 def test_sites_that_lose_all_their_names_are_counted_with_the_first_end(as_root, scene: Scene):
@@ -173,6 +181,14 @@ def test_what_is_wrong_stands_at_its_field(values, field, said, as_root):
     if field != "pattern":
         assert 'value="Blog*.northwind.example"' in html, "what was typed stays"
     assert not ExclusionPattern.objects.exists()
+
+
+def test_all_that_is_wrong_is_told_at_once(as_root):
+    html = as_root.post("/patterns/", {"pattern": "a b", "whose": "user", "user": "nobody-here"}).content.decode()
+    assert "cannot be in a domain name" in html
+    assert "There is no hosting user “nobody-here”." in html
+    assert 'aria-describedby="pattern-e" autofocus' in html
+    assert html.count("autofocus") == 1
 
 
 def test_a_reseller_has_own_users_only(as_reseller, scene: Scene):

@@ -34,7 +34,7 @@ def test_it_asks_with_what_follows_in_numbers(as_root, scene: Scene):
     html = text(as_root, "/pause/")
     check(html)
     assert "Pause AutoSSL on this server?" in html
-    assert "<b>1 certificate expires within 30 days</b> if it stays paused; the first on" in html
+    assert "<b>1 certificate expires within 30 days</b> if AutoSSL stays paused: on" in html
     n = scene.live.jobs.filter(state__in=(JobState.RUNNING, JobState.STAGED)).count()
     assert f"<b>{n} sites in hand finish their step;</b>" in html
     part = as_root.get("/pause/", headers={"HX-Request": "true"}).content.decode()

@@ -56,7 +56,7 @@ def test_the_table_says_whose_they_are(as_root, own: Own):
     check_html(html)
     assert len(named(html)) == 18
     row = next(one for one in html.split("<tr") if f'value="{own.user.pk}"' in one)
-    assert "baker@lindner.example" in row
+    assert "baker<wbr>@lindner.<wbr>example" in row
     assert "business" in row
 
 
@@ -191,6 +191,16 @@ def test_what_cannot_be_taken_is_told_at_its_field_and_saves_nothing(wrong, fiel
     user.refresh_from_db()
     assert (user.owner, user.email) == (None, "")
     assert not AuditEntry.objects.exists()
+
+
+def test_all_that_is_wrong_is_told_at_once(as_root, scene: Scene):
+    user = HostingUser.objects.get(name="amberfield")
+    wrong = {"owner": "nobodys", "login": "harborweb", "feature_list": "999999", "email": "a@"}
+    html = as_root.post(f"{PAGE}{user.pk}/", wish(user, **wrong)).content.decode()
+    check_html(html)
+    assert all(f'id="{field}-e"' in html for field in wrong)
+    assert html.count("Nothing was saved.") == len(wrong)
+    assert html.count("autofocus") == 1
 
 
 def test_ten_thousand_users_are_few_questions(as_root, scene: Scene):

@@ -60,6 +60,32 @@ def test_an_address_that_is_none_stays_in_its_field(as_root, harborweb, scene: S
     assert reread(scene.harborweb).email == "office@harborweb.example"
 
 
+def test_all_that_is_wrong_is_told_at_once(as_root, own: Own):
+    row = own.login
+    before = set(row.hosting_logins.values_list("name", flat=True))
+    typed = {"role": "user", "hosting_users": "nosuch, lindner, noneither", "email": "a@"}
+    html = as_root.post(f"/people/{row.pk}/", typed).content.decode()
+    check_html(html)
+    assert "There are no hosting users “nosuch”, “noneither” on this server. Nothing was saved." in html
+    assert "“a@” is not an e-mail address" in html
+    assert html.count('aria-invalid="true"') == 2
+    assert re.search(r'<input id="hosting_users"[^>]* autofocus', html)
+    assert 'value="nosuch, lindner, noneither"' in html
+    html = as_root.post(f"/people/{row.pk}/", {"role": "chief", "hosting_users": "", "email": "a@"}).content.decode()
+    assert "“chief” is not a role." in html
+    assert "“a@” is not an e-mail address" in html
+    assert set(row.hosting_logins.values_list("name", flat=True)) == before
+    assert not AuditEntry.objects.exists()
+
+
+def test_a_hosting_user_that_has_a_login_is_told_before_a_role_is_asked_for(as_root, harborweb, own: Own):
+    wish = {"role": "user", "email": "x", "hosting_users": "lindner"}
+    html = as_root.post(harborweb, wish).content.decode()
+    assert "“lindner” has the login “lindner” already. Nothing was saved." in html
+    assert "“x” is not an e-mail address" in html
+    assert "go back to root" not in html
+
+
 def test_a_role_that_lets_hosting_users_go_is_asked_for_first(as_root, harborweb, scene: Scene):
     wish = {"role": "user", "email": "kept@b.example", "hosting_users": "amberfield"}
     html = as_root.post(harborweb, wish).content.decode()

@@ -289,6 +289,37 @@ def test_what_ails_a_whole_site_is_counted_by_sites(as_root, troubled: Scene):
     assert "Recheck 1 site" in html
 
 
+def test_the_head_counts_names_and_sites_each_as_such(as_root, idle: Scene):
+    html = as_root.get("/problems/").content.decode()
+    assert "20 names of 5 users are not secured as they should be." in html
+    assert "Recheck all 20 names" in html
+    host = alone("foreign_defective", idle.now, defects=["expired"]).virtual_host
+    html = as_root.get("/problems/").content.decode()
+    assert "1 site of 1 user is not secured as it should be." in html
+    assert re.search(r"</svg>Recheck 1 site</button></form>\s*<p>1 site of", html)
+    Problem.objects.create(
+        virtual_host=host, user=host.user, name=f"www.{host.name}", code="nxdomain", cause="d", since=idle.now, data={}
+    )
+    html = as_root.get("/problems/").content.decode()
+    assert "1 name and 1 site of 1 user are not secured as they should be." in html
+    assert "</svg>Recheck all</button>" in html
+
+
+def test_what_does_not_fit_is_not_among_what_is_rechecked(as_root, idle: Scene):
+    host = alone("over_limit", idle.now, limit=100).virtual_host
+    html = as_root.get("/problems/").content.decode()
+    assert "1 name of 1 user is not secured as it should be." in html
+    assert 'action="/problems/recheck/' not in html
+    assert "There is nothing to check" in as_root.post("/problems/recheck/", follow=True).content.decode()
+    assert due() == set()
+    Problem.objects.create(
+        virtual_host=host, user=host.user, name=f"www.{host.name}", code="nxdomain", cause="d", since=idle.now, data={}
+    )
+    html = as_root.get("/problems/").content.decode()
+    assert "2 names of 1 user are not secured" in html
+    assert re.search(r"</svg>Recheck 1 name</button></form>\s*<p>2 names of", html)
+
+
 def test_a_name_without_an_address_was_seen_without_records(as_root, troubled: Scene):
     row = alone("no_address", troubled.now, detail="quarrybank.example")
     html = as_root.get("/problems/").content.decode()

@@ -268,7 +268,7 @@ def test_what_ails_the_whole_site_is_said_of_its_names_and_mended_there(as_root,
         user=camping.user, name=camping.name, code="foreign_defective", cause="foreign_defective-1",
         since=troubled.now, data={"name": camping.name, **told},
     )  # fmt: skip
-    options_tab = "for all such sites the first setting on the Options tab"
+    options_tab = "for all such sites “Foreign certificates” on the Options tab"
     for client in (as_root, as_reseller):
         assert ticks(client, camping.name)[0].endswith("certificate, which has expired")
         said = text(client, camping.name)
@@ -277,6 +277,12 @@ def test_what_ails_the_whole_site_is_said_of_its_names_and_mended_there(as_root,
         assert (options_tab in said) == (client is as_root)
         assert f"takeover {camping.name}" not in said, "a command is nothing for a page"
         assert "Let AutoSSL take over" in said
+    camping.takeover = True
+    camping.save()
+    said = text(as_root, camping.name)
+    assert "Let AutoSSL take over" not in said, "it is done"
+    assert "Nothing more: AutoSSL may take it over" in said
+    assert "Nothing more: AutoSSL may take it over" in as_root.get("/problems/foreign_defective-1/").content.decode()
 
 
 def test_a_reseller_does_not_read_files_of_the_server_in_what_to_do(as_root, as_reseller, troubled: Scene):

@@ -15,7 +15,7 @@ def _let_replace(words: Words) -> str:
     texts = {
         Reader.ROOT: _(
             "Renew it where it comes from, or have AutoSSL replace it: “Let AutoSSL take over” on the site's page, or "
-            "for all such sites the first setting on the Options tab."
+            "for all such sites “Foreign certificates” on the Options tab."
         ),
         Reader.RESELLER: _(
             "Renew it where it comes from, or have AutoSSL replace it: “Let AutoSSL take over” on the site's page."

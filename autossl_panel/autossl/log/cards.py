@@ -13,6 +13,7 @@ from autossl_panel.names import to_unicode
 
 from .advice import advice, known
 from .causes import KIND_OF, Facts, kind, many, one, zone
+from .facts import day
 from .readers import Reader
 from .spoken import spoken
 from .words import REASONS
@@ -151,7 +152,7 @@ def seen(code: str, facts: Facts) -> str:
     if code == "no_address":
         return _("no A or AAAA record")
     if code == "foreign_expiring":
-        return _("expires on %(day)s") % {"day": one(facts, "not_after")[:10]}
+        return _("expires on %(day)s") % {"day": day(one(facts, "not_after"))}
     return spoken(one(facts, "detail") or one(facts, "text"))
 
 

@@ -48,11 +48,11 @@ def words(data: Facts) -> Words:
         "url": url(data) or _("the file that the CA asks for"),
         "answered": _answered(data),
         "asked": _asked(data),
-        "day": _day(text(data, "not_after")),
+        "day": day(text(data, "not_after")),
     }
 
 
-def _day(moment: str) -> str:
+def day(moment: str) -> str:
     """The day of an ISO moment as the language writes it: “16 Nov 2026”; "" where it is none."""
     try:
         at = datetime.fromisoformat(moment)

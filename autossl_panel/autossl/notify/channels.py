@@ -66,7 +66,7 @@ def add(server: Server, wish: Wish, *, by: User | None) -> Channel:
             row.save(force_insert=True)
             audit.record(by, "channel:added", row.name, after=_facts(row))
     except IntegrityError as error:
-        raise ChannelProblem("name", _("“%(name)s” is the name of another channel.") % {"name": row.name}) from error
+        raise _taken(row.name) from error
     return row
 
 
@@ -81,9 +81,7 @@ def change(channel: Channel, wish: Wish, *, by: User | None) -> Channel:
                 Message.objects.filter(channel=channel, state=MessageState.QUEUED).delete()
             audit.record(by, "channel:changed", channel.name, before=before, after=_facts(channel))
     except IntegrityError as error:
-        raise ChannelProblem(
-            "name", _("“%(name)s” is the name of another channel.") % {"name": channel.name}
-        ) from error
+        raise _taken(channel.name) from error
     return channel
 
 
@@ -220,33 +218,74 @@ def _facts(channel: Channel) -> dict[str, Any]:
     }
 
 
+def problems_of(row: Channel, wish: Wish, *, new: bool) -> list[ChannelProblem]:
+    """All that `add` (`new`, to a row with its server) or `change` would refuse, as far as rows tell now."""
+    kind = wish.kind if new else row.kind
+    found = []
+    for check in (
+        lambda: _check_name(row, wish.name),
+        lambda: _one_of("kind", kind, Way.values),
+        lambda: _target(row, wish, kind, new=new),
+        lambda: _secret(row, wish, kind, new=new),
+        lambda: _one_of("level", wish.level, NotifyLevel.values),
+    ):
+        try:
+            check()
+        except ChannelProblem as problem:
+            found.append(problem)
+    return found
+
+
 def _set(row: Channel, wish: Wish, *, new: bool) -> None:
     """Check a wish and put it on the row; raises ChannelProblem for the first input that is wrong."""
-    if not wish.name:
-        raise ChannelProblem("name", _("Enter a name."))
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}", wish.name):
-        raise ChannelProblem(
-            "name",
-            _("“%(name)s” is not a name: letters, digits, spaces, dots, dashes; at most 64.")
-            % {"name": wish.name[:80]},
-        )
+    for problem in problems_of(row, wish, new=new):
+        raise problem
     kind = wish.kind if new else row.kind
-    _one_of("kind", kind, Way.values)
-    _one_of("level", wish.level, NotifyLevel.values)
-    target, secret = row.target, row.secret
-    if new or wish.target.strip():
-        target = CHECKS[Way(kind)](wish.target.strip(), private=wish.private)
-    elif kind == Way.WEBHOOK:
-        _webhook(target, private=wish.private)
-    if kind == Way.WEBHOOK and (new or wish.secret.strip()):
-        secret = _secret(wish.secret.strip())
-    elif wish.secret.strip():
+    row.target, row.secret = _target(row, wish, kind, new=new), _secret(row, wish, kind, new=new)
+    row.name, row.kind, row.level, row.enabled = wish.name, kind, wish.level, wish.enabled
+    row.private = wish.private and kind == Way.WEBHOOK
+
+
+def _check_name(row: Channel, name: str) -> None:
+    if not name:
+        raise ChannelProblem("name", _("Enter a name."))
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}", name):
+        text = _("“%(name)s” is not a name: letters, digits, spaces, dots, dashes; at most 64.")
+        raise ChannelProblem("name", text % {"name": name[:80]})
+    if Channel.objects.filter(server=row.server, name=name).exclude(pk=row.pk).exists():
+        raise _taken(name)
+
+
+def _taken(name: str) -> ChannelProblem:
+    return ChannelProblem("name", _("“%(name)s” is the name of another channel.") % {"name": name})
+
+
+def _target(row: Channel, wish: Wish, kind: str, *, new: bool) -> str:
+    """Where it is to lead; of a kind that there is not, nothing can be said."""
+    typed = wish.target.strip()
+    if kind not in Way.values:
+        return typed
+    if new and not typed:
+        raise ChannelProblem("target", _("Enter an address.") if kind == Way.MAIL else _("Enter a URL."))
+    if typed:
+        return CHECKS[Way(kind)](typed, private=wish.private)
+    if kind == Way.WEBHOOK:
+        _webhook(row.target, private=wish.private)
+    return row.target
+
+
+def _secret(row: Channel, wish: Wish, kind: str, *, new: bool) -> str:
+    typed = wish.secret.strip()
+    if kind == Way.WEBHOOK and (new or typed):
+        return _webhook_secret(typed)
+    if typed and kind in Way.values:
         raise ChannelProblem("secret", _("Only a webhook has a secret."))
-    row.name, row.kind, row.target, row.secret = wish.name, kind, target, secret
-    row.level, row.enabled, row.private = wish.level, wish.enabled, wish.private and kind == Way.WEBHOOK
+    return row.secret
 
 
 def _one_of(field: str, value: str, values: Iterable[str]) -> None:
+    if not value:
+        raise ChannelProblem(field, _("Choose one of: %(values)s.") % {"values": ", ".join(values)})
     if value not in values:
         raise ChannelProblem(
             field, _("“%(value)s” is none of: %(values)s.") % {"value": value, "values": ", ".join(values)}
@@ -298,7 +337,7 @@ def _apprise(text: str, *, private: bool) -> str:
     return text
 
 
-def _secret(text: str) -> str:
+def _webhook_secret(text: str) -> str:
     """A webhook's secret as Standard Webhooks writes it: 24 to 64 random bytes in base64."""
     if not text:
         return PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()

@@ -8,7 +8,7 @@ from typing import Any
 from django.template.loader import render_to_string
 from django.utils import formats
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext
 
 from ..log.render import scope_text
 from ..models import Kind
@@ -219,4 +219,5 @@ def _moment(text: str | None) -> str:
     if not text:
         return "–"
     at = datetime.fromisoformat(text)
-    return f"{formats.date_format(at, 'D j M Y')}, {at:%H:%M} UTC"
+    day = formats.date_format(at, pgettext("date format", "D j M Y"))
+    return f"{day}, {at:%H:%M} UTC"

@@ -192,6 +192,12 @@ def domain(name: str) -> SafeString:
     return SafeString(conditional_escape(unicode_name(name)).replace(".", ".<wbr>"))
 
 
+@register.filter
+def address(text: str) -> SafeString:
+    """An e-mail address, where a line may break before the “@” and after each dot first of all."""
+    return SafeString(conditional_escape(text).replace("@", "<wbr>@").replace(".", ".<wbr>"))
+
+
 OUTCOMES = {
     JobOutcome.SECURED: ("ok", "is-ok"),
     JobOutcome.DEFERRED: ("clock", "is-warn"),

@@ -52,7 +52,7 @@ def test_a_webhook_gets_a_secret_that_nothing_shows_again(server, root):
         (Wish("a", "mail", "a@b.example\nBcc: c@d.example"), "target", "is not an e-mail address"),
         (Wish("a", "mail", "a@b.example", level="loud"), "level", "all, warnings, failures, none"),
         (Wish("a", "mail", "a@b.example", secret=OWN), "secret", "Only a webhook"),
-        (Wish("a", "webhook", ""), "target", "not a URL"),
+        (Wish("a", "webhook", ""), "target", "Enter a URL."),
         (Wish("a", "webhook", "hooks.example.com"), "target", "not a URL"),
         (Wish("a", "webhook", "https://hooks.example.com:99999/"), "target", "cannot be read"),
         (Wish("a", "webhook", "http://hooks.example.com/"), "target", "https"),

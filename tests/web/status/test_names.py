@@ -126,7 +126,7 @@ def test_filters_search_and_chips(client_of, url):
 
 def test_a_name_that_is_filtered_away_from_its_site_says_whose_it_is(client_of, url):
     html = client_of.get(f"{url}?state=needs").content.decode()
-    assert '<span class="site-n">lindner.example</span>' in html
+    assert '<span class="site-n">lindner.<wbr>example</span>' in html
     assert 'class="site-n"' not in client_of.get(url).content.decode()
 
 

@@ -14,8 +14,13 @@ def text(html: str) -> str:
 
 def rows(html: str) -> dict[str, tuple[str, str]]:
     """State and what stands beside it, by name."""
-    pattern = r'class="who">([^<]+)</span></th>\s*<td id="st-\d+"[^>]*>(.*?)</td>\s*<td id="nx-\d+"[^>]*>(.*?)</td>'
-    return {name: (text(state), text(told)) for name, state, told in re.findall(pattern, html, re.DOTALL)}
+    pattern = (
+        r'class="who">((?:[^<]|<wbr>)+)</span></th>\s*<td id="st-\d+"[^>]*>(.*?)</td>\s*<td id="nx-\d+"[^>]*>(.*?)</td>'
+    )
+    return {
+        name.replace("<wbr>", ""): (text(state), text(told))
+        for name, state, told in re.findall(pattern, html, re.DOTALL)
+    }
 
 
 def shown(client: Client, url: str) -> list[str]:
