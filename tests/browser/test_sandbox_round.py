@@ -53,6 +53,10 @@ def _staging(processes: Processes, folder: Path, box: Box) -> Pebble:
     )
 
 
+# What the policy of every page forbids
+INLINE = "document.body.append(Object.assign(document.createElement('script'), {text: 'window.run = 1'}))"
+
+
 @pytest.mark.slow
 def test_every_screen_does_its_task(visitors: Visitors, staging: Pebble) -> None:
     root = visitors.sign_in("root")
@@ -64,3 +68,7 @@ def test_every_screen_does_its_task(visitors: Visitors, staging: Pebble) -> None
     for task in TASKS:
         task(here)
         assert visitors.complaints == [], task.__name__
+
+    with root.expect_console_message(lambda message: "was violated by" in message.text):
+        root.evaluate(INLINE)
+    assert any("script-src" in text for text in visitors.complaints), "what the browser refuses is heard"
