@@ -338,12 +338,16 @@ def at_work_on(users: QuerySet[HostingUser]) -> QuerySet[Run]:
 
 
 def live(server: Server, scope: str) -> Run | None:
-    """The live run of a scope; a cancelled one that finishes its last steps is none."""
-    return (
-        Run.objects.select_related("asked_by")
-        .filter(server=server, scope=scope, ended_at__isnull=True, cancelled_at__isnull=True)
-        .first()
+    """The live run of a scope, for whoever asks for the same; a cancelled one that finishes its last steps is none.
+
+    Of what is due, one that still looks for it: what comes due after that is not in it, and would wait for its end.
+    """
+    found = Run.objects.select_related("asked_by").filter(
+        server=server, scope=scope, ended_at__isnull=True, cancelled_at__isnull=True
     )
+    if scope == DUE:
+        found = found.filter(surveyed_at__isnull=True)
+    return found.first()
 
 
 PHASES = (Phase.ATTACH, Phase.PROVE, Phase.ORDER, Phase.INSTALL, Phase.VERIFY)

@@ -12,6 +12,7 @@ from itertools import groupby
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from autossl_panel.helper.client import Client
@@ -22,7 +23,7 @@ from . import holds, inventory, last_checks, leftovers, log, policy, quick, runs
 from . import options as option_rows
 from .choosing import Outlook
 from .facts import GIVE_UP, Action, Need, PolicyOptions
-from .models import Job, Level, LogLine, Run, Verdict
+from .models import Job, JobState, Level, LogLine, Run, Verdict
 from .policies import Policies
 from .room import Room
 from .sites import Site
@@ -131,7 +132,11 @@ class _Latest:
 def _all_portions(run: Run, writer: log.Writer, moment: datetime | None, *, told: bool) -> None:
     """`told`: the log says already that AutoSSL is paused."""
     hosts = runs.hosts_of(run)
-    ids = sorted(VirtualHost.objects.filter(**hosts).values_list("user_id", flat=True).distinct())
+    wanted = VirtualHost.objects.filter(**hosts)
+    if run.scope == runs.DUE:
+        # A long run of what was due before may have thousands in hand: nothing of that is news here
+        wanted = wanted.exclude(Exists(Job.objects.filter(virtual_host=OuterRef("pk")).exclude(state=JobState.ENDED)))
+    ids = sorted(wanted.values_list("user_id", flat=True).distinct())
     names = dict(HostingUser.objects.filter(server_id=run.server_id).values_list("pk", "name"))
     latest, room = _Latest(run.server), Room({})
     start = run.counts.get("surveyed_to", 0)
@@ -182,6 +187,8 @@ class _Portion:
 
     def decide(self, found: Sequence[Site]) -> None:
         self.busy = turns.busy([site.row["pk"] for site in found])
+        if self.run.scope == runs.DUE:
+            found = [site for site in found if site.row["pk"] not in self.busy]
         for user_id, mine in groupby(found, key=lambda site: int(site.row["user_id"])):
             self._user(user_id, list(mine))
         standing.save(self.standings, self.now)

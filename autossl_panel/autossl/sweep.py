@@ -43,6 +43,8 @@ log = logging.getLogger("autossl_panel.sweep")
 PAUSE = 50.0
 # Seconds between two looks for lists of revoked certificates
 LISTS_EVERY = 600.0
+# Runs of what is due that are at work at once
+MOST_DUE = 5
 # Old runs removed in one sweep
 REMOVED = 100
 
@@ -146,7 +148,9 @@ def start_due(server: Server, now: datetime) -> None:
     live = Job.objects.filter(virtual_host=OuterRef("pk")).exclude(state=JobState.ENDED)
     due = VirtualHost.objects.filter(server=server, gone_at__isnull=True, next_at__lte=now).exclude(Exists(live))
     unsurveyed = Run.objects.filter(server=server, scope=runs.ALL, ended_at__isnull=True, surveyed_at__isnull=True)
-    if due.exists() and not unsurveyed.exists():
+    # Those at work with what was due before: who comes due now does not wait for their end, unless there are many
+    at_work = Run.objects.filter(server=server, scope=runs.DUE, ended_at__isnull=True)
+    if due.exists() and not unsurveyed.exists() and at_work.count() < MOST_DUE:
         runs.start(runs.DUE, by=None, asked_from="sweep", server=server, now=now)
 
 

@@ -102,8 +102,8 @@ def test_due_takes_only_what_is_due(provider, make_user, make_site, now):
 
 def test_a_site_that_another_run_works_on_is_left_to_it_with_a_line(provider, make_user, make_site, now):
     make_site(make_user("amber"), "amber.example", next_at=now)
-    first = surveyed()
-    second = surveyed(runs.DUE)
+    first = surveyed(runs.DUE)
+    second = surveyed()
     assert [job.run_id for job in Job.objects.all()] == [first.pk]
     assert LogLine.objects.get(run=second, event="site:busy").data == {"site": "amber.example", "run": first.pk}
     assert second.ended_at is not None

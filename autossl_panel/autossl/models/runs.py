@@ -29,9 +29,11 @@ class Run(models.Model):
 
     class Meta:
         constraints = [
+            # What comes due while a run of what was due is at work gets one of its own
             models.UniqueConstraint(
                 fields=["server", "scope"],
-                condition=models.Q(ended_at__isnull=True, cancelled_at__isnull=True),
+                condition=models.Q(ended_at__isnull=True, cancelled_at__isnull=True)
+                & (~models.Q(scope="due") | models.Q(surveyed_at__isnull=True)),
                 name="autossl_one_live_run_a_scope",
             ),
         ]
