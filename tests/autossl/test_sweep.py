@@ -44,6 +44,14 @@ def swept(server: Server, now: datetime = NOON) -> list[str]:
     return sorted(Run.objects.exclude(pk__in=before).values_list("scope", flat=True))
 
 
+def queue(run: Run, host: VirtualHost) -> None:
+    """A job of the run, that nobody has begun with."""
+    Job.objects.create(
+        run=run, server=host.server, virtual_host=host, user=host.user, action="new", reason="missing", job_class=1,
+        queued_at=NOON, state=JobState.QUEUED,
+    )  # fmt: skip
+
+
 @pytest.fixture(autouse=True)
 def _daily_is_done(server: Server) -> None:
     options.current(server)
@@ -104,19 +112,13 @@ def test_without_a_provider_nothing_is_started(server: Server, host: VirtualHost
 def test_a_site_that_somebody_works_on_is_left_to_them(server: Server, host: VirtualHost) -> None:
     run = runs.start(runs.ALL, by=None, asked_from="command", server=server)
     Run.objects.update(surveyed_at=NOON)
-    Job.objects.create(
-        run=run, server=server, virtual_host=host, user=host.user, action="new", reason="missing", job_class=1,
-        queued_at=NOON, state=JobState.QUEUED,
-    )  # fmt: skip
+    queue(run, host)
     assert swept(server) == []
 
 
 def test_what_a_person_cancelled_does_not_begin_again_a_minute_later(server: Server, host: VirtualHost) -> None:
     run = runs.start(runs.ALL, by=None, asked_from="command", server=server)
-    Job.objects.create(
-        run=run, server=server, virtual_host=host, user=host.user, action="new", reason="missing", job_class=1,
-        queued_at=NOON, state=JobState.QUEUED,
-    )  # fmt: skip
+    queue(run, host)
     runs.cancel(run, by=None)
     Job.objects.update(ended_at=NOON)
     assert swept(server) == []
@@ -130,10 +132,7 @@ def test_what_a_person_cancelled_by_a_clock_ahead_begins_again_when_it_is_due(
     server: Server, host: VirtualHost
 ) -> None:
     run = runs.start(runs.ALL, by=None, asked_from="command", server=server)
-    Job.objects.create(
-        run=run, server=server, virtual_host=host, user=host.user, action="new", reason="missing", job_class=1,
-        queued_at=NOON, state=JobState.QUEUED,
-    )  # fmt: skip
+    queue(run, host)
     runs.cancel(run, by=None)
     Job.objects.update(ended_at=NOON + timedelta(days=3650))
     VirtualHost.objects.update(next_at=NOON - timedelta(minutes=1))

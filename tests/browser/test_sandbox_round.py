@@ -8,14 +8,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from autossl_panel.sandbox.addresses import free_port
 from autossl_panel.sandbox.arrange import Login
-from autossl_panel.sandbox.box import Box
 from autossl_panel.sandbox.cases import RESELLER
-from autossl_panel.sandbox.pebble import Pebble, PebbleOptions
-from autossl_panel.sandbox.processes import Processes
+from autossl_panel.sandbox.pebble import Pebble
 from tests.browser.on_box import Visitors, choose_provider, panel_on_sites, wait_as_expected, wait_ended
 from tests.browser.round_tasks import TASKS, Round
+from tests.support.second_ca import second_ca
 from tests.support.server import PASSWORD
 
 
@@ -30,27 +28,8 @@ def visitors(browser: Browser) -> Iterator[Visitors]:
 @pytest.fixture
 def staging(visitors: Visitors, tmp_path: Path) -> Iterator[Pebble]:
     """Another CA that asks the same DNS, as a staging directory does."""
-    processes = Processes()
-    try:
-        pebble = _staging(processes, tmp_path, visitors.panel.box)
-        pebble.wait()
+    with second_ca(visitors.panel.box, tmp_path) as pebble:
         yield pebble
-    finally:
-        processes.stop()
-
-
-def _staging(processes: Processes, folder: Path, box: Box) -> Pebble:
-    return Pebble(
-        processes,
-        folder,
-        address=box.address,
-        port=free_port(box.address, 14200),
-        management_port=free_port(box.address, 15200),
-        resolver=box.resolver,
-        http_port=box.http_port,
-        https_port=box.https_port,
-        options=PebbleOptions(),
-    )
 
 
 # What the policy of every page forbids

@@ -27,13 +27,12 @@ from autossl_panel.autossl.models import (
 from autossl_panel.autossl.providers import ProviderProblem
 from autossl_panel.autossl.rehearsal import Wish
 from autossl_panel.hosting.models import VirtualHost
-from autossl_panel.sandbox.addresses import free_port
 from autossl_panel.sandbox.box import Box
-from autossl_panel.sandbox.pebble import Pebble, PebbleOptions
-from autossl_panel.sandbox.processes import Processes
+from autossl_panel.sandbox.pebble import Pebble
 from autossl_panel.sandbox.sites import Points, Site
 from tests.autossl.limits_rows import row
 from tests.autossl.parts import Parts, parts_of
+from tests.support.second_ca import second_ca
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -50,23 +49,8 @@ def box() -> Iterator[Box]:
 
 @pytest.fixture(scope="module")
 def staging(box: Box, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pebble]:
-    processes = Processes()
-    pebble = Pebble(
-        processes,
-        tmp_path_factory.mktemp("as"),
-        address=box.address,
-        port=free_port(box.address, 14200),
-        management_port=free_port(box.address, 15200),
-        resolver=box.resolver,
-        http_port=box.http_port,
-        https_port=box.https_port,
-        options=PebbleOptions(),
-    )
-    try:
-        pebble.wait()
+    with second_ca(box, tmp_path_factory.mktemp("as")) as pebble:
         yield pebble
-    finally:
-        processes.stop()
 
 
 @pytest.fixture

@@ -16,13 +16,12 @@ from django.db import connection
 
 from autossl_panel.autossl import choices, jobs, providers, registration, runs
 from autossl_panel.autossl.models import Account, Installation, Job, JobOutcome, LogLine, Order, Provider, Run
-from autossl_panel.sandbox.addresses import free_port
 from autossl_panel.sandbox.box import Box
 from autossl_panel.sandbox.crowd import crowd
-from autossl_panel.sandbox.pebble import Pebble, PebbleOptions
-from autossl_panel.sandbox.processes import Processes
+from autossl_panel.sandbox.pebble import Pebble
 from tests.autossl.parts import Parts, parts_of
 from tests.support.proxy import Proxy
+from tests.support.second_ca import second_ca
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -45,24 +44,8 @@ def first(box: Box, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]
 @pytest.fixture(scope="module")
 def other(box: Box, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pebble]:
     """A second CA, with roots of its own, that sees the same names."""
-    processes = Processes()
-    folder = tmp_path_factory.mktemp("as")
-    pebble = Pebble(
-        processes,
-        folder,
-        address=box.address,
-        port=free_port(box.address, 14200),
-        management_port=free_port(box.address, 15200),
-        resolver=box.resolver,
-        http_port=box.http_port,
-        https_port=box.https_port,
-        options=PebbleOptions(),
-    )
-    try:
-        pebble.wait()
+    with second_ca(box, tmp_path_factory.mktemp("as")) as pebble:
         yield pebble
-    finally:
-        processes.stop()
 
 
 @pytest.fixture
