@@ -1,7 +1,7 @@
 """Forms in a real browser: what is typed is not left without a warning, and the way back sends nothing again."""
 
 import pytest
-from playwright.sync_api import Dialog, Page, expect
+from playwright.sync_api import Dialog, Page, Route, expect
 
 from autossl_panel.autossl import options
 from autossl_panel.people.models import User
@@ -115,3 +115,21 @@ def test_the_way_back_to_a_sign_in_that_failed_is_a_page(visit):
     page.wait_for_url("**/users/")
     page.go_back()
     expect(page.get_by_role("heading", level=1)).to_be_visible()
+
+
+def test_nothing_of_an_answer_can_be_clicked_before_it_is_a_page(visit):
+    page = visit("")
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/posted.js*", hold)
+    page.get_by_label("User name").fill("root")
+    page.get_by_label("Password").fill("wrong")
+    with page.expect_request("**/posted.js*"):
+        page.get_by_role("button", name="Sign in").click(no_wait_after=True)
+    page.wait_for_function("document.head && document.head.querySelector('script[src*=posted]')")
+    assert page.evaluate("document.body") is None
+    held[0].continue_()
+    expect(page.get_by_role("alert")).to_be_visible()
