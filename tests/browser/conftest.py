@@ -5,15 +5,20 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from autossl_panel.people import factors
 from autossl_panel.people.models import User
+from tests.support import ready
 from tests.support.chromium import launch
 from tests.web.scene import PASSWORD, Scene, build
 
 # Playwright's loop runs in the thread that also asks the database.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+
+# What comes at all comes soon, on a busy machine later; nothing waits so long for what has come.
+PATIENCE = 20_000
+expect.set_options(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +38,15 @@ def scene(transactional_db: None) -> Scene:
 def complaints() -> list[str]:
     """What the browser refused or could not do; a test that expects some clears it."""
     return []
+
+
+def opened(context: BrowserContext, complaints: list[str]) -> Page:
+    """A page that is acted on when it is ready, and tells what the browser refused or could not do."""
+    context.set_default_timeout(PATIENCE)
+    page = ready.watch(context.new_page())
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    return page
 
 
 def sign_in(page: Page, username: str, *, halfway: bool = False) -> None:
@@ -55,10 +69,7 @@ def visit(browser: Browser, live_server, scene: Scene, complaints: list[str]) ->
     def open_page(username: str = "root", path: str = "/", **options: object) -> Page:
         context = browser.new_context(base_url=live_server.url, **options)
         contexts.append(context)
-        context.set_default_timeout(10_000)
-        page = context.new_page()
-        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page = opened(context, complaints)
         page.goto("/sign-in/")
         if not username:
             return page

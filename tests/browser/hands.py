@@ -6,14 +6,17 @@ import re
 from dataclasses import dataclass
 from typing import Protocol
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import ElementHandle, Locator, Page, expect
+
+from tests.support import ready
 
 # Stops of Tab on the fullest page, and some more
 MOST_STOPS = 400
-FOCUSED = "element => element === document.activeElement"
+# null: it is not on the page any more, another one has taken its place.
+FOCUSED = "element => element.isConnected ? element === document.activeElement : null"
 IN_GROUP = """element => {
     const at = document.activeElement;
-    return at.type === "radio" && at.name === element.name && at.form === element.form;
+    return element.isConnected ? at.type === "radio" && at.name === element.name && at.form === element.form : null;
 }"""
 # What has the focus is on the screen, and nothing lies over it. A control that its label stands for shows in the label.
 SEEN = """element => {
@@ -63,8 +66,9 @@ class Mouse:
         target.fill(text)
 
     def search(self, text: str) -> None:
-        self.fill(self.page.get_by_role("searchbox"), text)
-        self.page.keyboard.press("Enter")
+        field = self.page.get_by_role("searchbox")
+        self.fill(field, text)
+        field.press("Enter")
 
     def tick(self, target: Locator) -> None:
         target.click()
@@ -75,13 +79,14 @@ class Mouse:
 
 @dataclass(slots=True)
 class Keyboard:
-    """Asks of each stop it acts on that it is seen and that the focus shows there."""
+    """Asks of each stop it acts on that it is seen and that the focus shows there.
+
+    What leads to another page is pressed on the element that has the focus, for then its page is waited for."""
 
     page: Page
 
     def press(self, target: Locator) -> None:
-        self._reach(target)
-        self.page.keyboard.press("Enter")
+        self._reach(target).press("Enter")
 
     def fill(self, target: Locator, text: str) -> None:
         self._reach(target)
@@ -89,11 +94,13 @@ class Keyboard:
         self.page.keyboard.type(text)
 
     def search(self, text: str) -> None:
+        ready.wait(self.page)
         self.page.keyboard.press("/")
-        expect(self.page.get_by_role("searchbox")).to_be_focused()
+        field = self.page.get_by_role("searchbox")
+        expect(field).to_be_focused()
         self.page.keyboard.press("Control+A")
         self.page.keyboard.type(text)
-        self.page.keyboard.press("Enter")
+        field.press("Enter")
 
     def tick(self, target: Locator) -> None:
         if target.get_attribute("type") != "radio":
@@ -118,12 +125,16 @@ class Keyboard:
             self.page.keyboard.press("ArrowDown")
         raise AssertionError(f"{target} has no “{label}”")
 
-    def _reach(self, target: Locator, there: str = FOCUSED) -> None:
+    def _reach(self, target: Locator, there: str = FOCUSED) -> ElementHandle:
         expect(target).to_be_attached()
         handle = target.element_handle()
         for _ in range(MOST_STOPS):
-            if handle.evaluate(there):
+            reached = handle.evaluate(there)
+            if reached:
                 break
+            if reached is None:
+                handle = target.element_handle()
+                continue
             self.page.keyboard.press("Tab")
         else:
             raise AssertionError(f"the keyboard does not get to {target}")
@@ -131,10 +142,11 @@ class Keyboard:
             assert handle.evaluate(SEEN), f"{target} has the focus, and something lies over it"
             for _ in range(MOST_FRAMES):
                 if handle.evaluate(MARKED):
-                    return
+                    return handle
                 # On a busy machine it is drawn a moment later
                 self.page.wait_for_timeout(50)
             raise AssertionError(f"{target} has the focus and does not show it")
+        return handle
 
 
 def named(word: str) -> re.Pattern[str]:

@@ -14,6 +14,7 @@ from autossl_panel.sandbox.arrange import Login, arrange
 from autossl_panel.sandbox.box import Box
 from autossl_panel.sandbox.cases import CASES, MAX_NAMES, RESELLER, SITES
 from autossl_panel.sandbox.proof import compare
+from tests.support import ready
 from tests.support.server import PASSWORD, PanelOnBox
 
 # From the click to the end of the run
@@ -52,7 +53,7 @@ class Visitors:
         context.add_init_script(WATCH)
         context.on("console", lambda message: self._heard(message.text) if message.type == "error" else None)
         context.on("weberror", lambda error: self._heard(str(error.error)))
-        page = context.new_page()
+        page = ready.watch(context.new_page())
         page.goto("/")
         page.get_by_label("User name").fill(name)
         page.get_by_label("Password").fill(password)

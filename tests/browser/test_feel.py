@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 from autossl_panel.autossl.models import Run
 from autossl_panel.hosting.models import HostingUser
 from tests.browser.test_panel import radio, setting
+from tests.support import ready
 from tests.web.scene import Scene
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -176,7 +177,7 @@ def test_undo_happens_in_place_and_leaves_the_focus_where_things_are_as_before(v
     radio(page, "amberfield", "Disabled").click()
     expect(page.locator("#toast")).to_contain_text("AutoSSL is off for “amberfield”.")
     page.evaluate("window.same = true")
-    page.wait_for_function("'htmx-internal-data' in document.querySelector('#toast form')")
+    ready.wait(page)
     page.keyboard.press("u")
     expect(page.locator("#toast")).to_contain_text("1 user is set as before.")
     expect(radio(page, "amberfield", "Use feature list")).to_be_focused()
@@ -203,11 +204,10 @@ def test_an_undo_that_another_tab_overtook_is_told_in_place(visit, scene: Scene)
     page = visit(path="/users/?q=amber")
     radio(page, "amberfield", "Disabled").click()
     expect(page.locator("#undo")).to_be_visible()
-    other = page.context.new_page()
+    other = ready.watch(page.context.new_page())
     other.goto("/users/?q=amber")
     other.locator(".three [type=radio][value=on]").click()
     expect(other.locator("#toast")).to_contain_text("AutoSSL is on")
-    page.wait_for_function("'htmx-internal-data' in document.querySelector('#toast form')")
     page.locator("#undo").click()
     said = page.locator(".said")
     expect(said).to_contain_text("This was not undone")

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from autossl_panel.hosting.models import HostingUser
+from tests.support import ready
 from tests.web.scene import Scene
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -13,6 +14,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def press(page: Page, keys: str) -> None:
     for key in keys.split():
+        ready.wait(page)
         page.keyboard.press(key)
 
 
@@ -36,7 +38,6 @@ def test_rows_are_walked_selected_and_set(visit):
     expect(page.get_by_role("link", name="brandtlaw")).to_be_focused()
     assert HostingUser.objects.get(name="brandtlaw").autossl == "off"
     press(page, "u")
-    page.wait_for_load_state()
     expect(page.locator("#toast")).to_contain_text("1 user is set as before.")
     assert HostingUser.objects.get(name="brandtlaw").autossl == "feature-list"
 
@@ -147,13 +148,12 @@ def test_they_are_switched_off_in_the_menu(visit):
     page = visit()
     page.locator("#person summary").click()
     page.get_by_role("group", name="Single keys act").get_by_role("button", name="Off").click()
-    page.wait_for_load_state()
+    expect(page.get_by_role("button", name="Keyboard shortcuts")).to_have_count(0)
     press(page, "j / ? g l")
     expect(row(page)).to_have_count(0)
     expect(page.get_by_role("searchbox")).not_to_be_focused()
     expect(page.get_by_role("dialog")).to_have_count(0)
     expect(page).to_have_url(re.compile("/users/$"))
-    expect(page.get_by_role("button", name="Keyboard shortcuts")).to_have_count(0)
 
 
 def test_escape_closes_what_is_open(visit):

@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 
 from autossl_panel.autossl import previewing
 from autossl_panel.autossl.models import Account, AccountStatus, Preview, Rehearsal, Run
+from tests.support import ready
 from tests.web import foreseen, rehearsed
 from tests.web.scene import Scene
 
@@ -35,6 +36,7 @@ def test_a_preview_is_asked_for_waited_for_and_filtered(visit: Visit, idle: Scen
     page.get_by_label("Filter by action").get_by_role("link", name="Skip").click()
     page.wait_for_url("**action=skip**")
     expect(page.get_by_role("row", name="fennimore.example")).to_contain_text("AutoSSL is off for this user")
+    ready.wait(page)
     page.keyboard.press("/")
     page.keyboard.type("pixelforge")
     page.keyboard.press("Enter")

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, expect
 from autossl_panel.sandbox.cases import CASES, RESELLER
 from autossl_panel.sandbox.proof import shown
 from tests.browser.on_box import Visitors, choose_provider, panel_on_sites, serial_of, wait_as_expected, wait_ended
+from tests.support import ready
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def test_root_runs_autossl_for_all_users_and_a_reseller_disables_one(visitors: V
     run_url = page.url
     expect(page.locator("#run-head")).to_contain_text("Running")
     # A second click, from another window, lands on the same run.
-    other = page.context.new_page()
+    other = ready.watch(page.context.new_page())
     other.goto("/users/")
     other.get_by_role("link", name="Open run").click()
     assert other.url == run_url

@@ -11,6 +11,7 @@ from autossl_panel.people import factors
 from autossl_panel.people.adapter import PROVED_AT
 from autossl_panel.people.models import Session, User
 from autossl_panel.people.session_store import SessionStore
+from tests.browser.conftest import opened
 from tests.people.test_factors import code
 from tests.web.scene import PASSWORD, Scene
 
@@ -30,20 +31,17 @@ def open_page(browser: Browser, live_server, scene: Scene, complaints: list[str]
     """A page of a browser that has a passkey device; fails the test when the browser refused anything."""
     contexts: list[BrowserContext] = []
 
-    def opened(**options: object) -> Page:
+    def open_one(**options: object) -> Page:
         context = browser.new_context(base_url=live_server.url, **options)
         contexts.append(context)
-        context.set_default_timeout(10_000)
-        page = context.new_page()
-        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page = opened(context, complaints)
         devices = context.new_cdp_session(page)
         devices.send("WebAuthn.enable")
         devices.send("WebAuthn.addVirtualAuthenticator", {"options": DEVICE})
         page.goto("/sign-in/")
         return page
 
-    yield opened
+    yield open_one
     for context in contexts:
         context.close()
     assert complaints == []

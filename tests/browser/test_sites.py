@@ -1,16 +1,15 @@
 """Certificates, Pending, Problems and Logs in a real browser: their main tasks, without script too."""
 
 import re
-from collections.abc import Callable, Iterator
 
 import pytest
 from django.utils import timezone
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import expect
 
 from autossl_panel.autossl.models import Certificate, Job, JobState, Level, LogLine, Run
 from autossl_panel.hosting.models import VirtualHost
 from tests.web import troubles
-from tests.web.scene import PASSWORD, Scene, build
+from tests.web.scene import Scene, build
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -20,40 +19,13 @@ def scene(transactional_db: None) -> Scene:
     return troubles.add(build())
 
 
-@pytest.fixture
-def visit(browser: Browser, live_server, scene: Scene) -> Iterator[Callable[..., Page]]:
-    """A signed-in page; fails the test when the browser complained about anything on it."""
-    contexts: list[BrowserContext] = []
-    complaints: list[str] = []
-
-    def open_page(path: str, username: str = "root", **options: object) -> Page:
-        context = browser.new_context(base_url=live_server.url, **options)
-        contexts.append(context)
-        context.set_default_timeout(10_000)
-        page = context.new_page()
-        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto("/sign-in/")
-        page.get_by_label("User name").fill(username)
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Sign in").click()
-        page.wait_for_url("**/users/")
-        page.goto(path)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert complaints == []
-
-
 def idle(scene: Scene) -> None:
     Run.objects.filter(pk=scene.live.pk).update(ended_at=timezone.now())
 
 
 def test_a_row_opens_and_a_certificate_is_revoked(visit, scene: Scene):
     idle(scene)
-    page = visit("/certificates/?q=junipershop.example&sort=name")
+    page = visit(path="/certificates/?q=junipershop.example&sort=name")
     row = page.get_by_role("row", name=re.compile("^junipershop"))
     details = row.get_by_role("link", name="Details of junipershop.example")
     expect(details).to_have_attribute("aria-expanded", "false")
@@ -81,20 +53,20 @@ def test_a_row_opens_and_a_certificate_is_revoked(visit, scene: Scene):
 
 
 def test_cells_change_in_place_while_a_run_lives(visit, scene: Scene):
-    page = visit("/certificates/?q=lindner.example")
+    page = visit(path="/certificates/?q=lindner.example")
     name = VirtualHost.objects.get(name="lindner.example")
     cell = page.locator(f"#next-{name.pk}")
     expect(cell).to_contain_text("Deferred, next try")
     page.get_by_role("link", name="Details of lindner.example").click()
     VirtualHost.objects.filter(pk=name.pk).update(next_reason="rate_limited", problem=None)
     idle(scene)
-    expect(cell).to_contain_text("Waits until", timeout=8000)
+    expect(cell).to_contain_text("Waits until")
     expect(page.locator("tr.detail:visible")).to_contain_text("www.lindner.example")
 
 
 def test_a_problem_is_copied_and_rechecked(visit, scene: Scene):
     idle(scene)
-    page = visit("/problems/", permissions=["clipboard-read", "clipboard-write"])
+    page = visit(path="/problems/", permissions=["clipboard-read", "clipboard-write"])
     card = page.locator("details.prob").first
     one = card.get_by_role("button", name="Copy the record for blog17.northwind.example")
     width = one.bounding_box()["width"]
@@ -127,7 +99,7 @@ def test_new_lines_are_followed_only_at_the_foot(visit, scene: Scene):
         return 4000 + numbers[-1]
 
     last = say(80)
-    page = visit(f"/runs/{scene.live.pk}/")
+    page = visit(path=f"/runs/{scene.live.pk}/")
     log = page.get_by_role("log")
     at_its_foot = (
         "(() => { const log = document.getElementById('live-lines');"
@@ -153,7 +125,7 @@ def test_new_lines_are_followed_only_at_the_foot(visit, scene: Scene):
 
 def test_all_of_it_goes_without_script(visit, scene: Scene):
     idle(scene)
-    page = visit("/certificates/?q=junipershop.example", java_script_enabled=False)
+    page = visit(path="/certificates/?q=junipershop.example", java_script_enabled=False)
     page.get_by_role("link", name="Details of junipershop.example").click()
     page.wait_for_url(f"**/certificates/{VirtualHost.objects.get(name='junipershop.example').pk}/")
     expect(page.get_by_role("main")).to_contain_text("by 5 handshakes in a row")

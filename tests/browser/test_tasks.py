@@ -52,7 +52,6 @@ def sign_out(hand: Hand) -> None:
 def test_every_main_task(visit: Callable[..., Page], scene: Scene, way: str) -> None:
     act, script = WAYS[way]
     page = visit("", java_script_enabled=script)
-    page.context.set_default_timeout(5_000)
     hand = act(page)
     failed: list[str] = []
     who = ""

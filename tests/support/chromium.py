@@ -5,6 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import Browser, Playwright
 
 from autossl_panel.sandbox.processes import SandboxProblem, find_program
+from tests.support import ready
 
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 FLAGS = [
@@ -30,4 +31,5 @@ def chromium_path() -> str:
 
 def launch(playwright: Playwright) -> Browser:
     """The machine's own Chromium, which talks to nobody but us."""
+    ready.register(playwright)
     return playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
