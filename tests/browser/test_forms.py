@@ -55,7 +55,8 @@ def test_what_was_refused_is_not_left_either(visit, scene: Scene):
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("Nothing was saved", exact=True)).to_be_visible()
     page.get_by_label("Keep logs").press("End")
-    page.get_by_role("link", name="Logs").first.click()
+    with page.expect_event("dialog"):
+        page.get_by_role("link", name="Logs").first.click()
     expect(page.get_by_label("Keep logs")).to_have_value("0")
     assert kinds == ["beforeunload"]
 
@@ -77,7 +78,8 @@ def test_what_a_form_brings_back_is_counted_as_not_saved(visit, scene: Scene):
     expect(page.get_by_label("Keep logs")).to_have_value("31")
     expect(page.get_by_label("Key type", exact=True)).to_have_value("p384")
     expect(page.get_by_text("2 changes are not saved")).to_be_visible()
-    page.get_by_role("link", name="Logs").first.click()
+    with page.expect_event("dialog"):
+        page.get_by_role("link", name="Logs").first.click()
     expect(page.get_by_label("Keep logs")).to_have_value("31")
     assert kinds == ["beforeunload"]
     page.get_by_role("link", name="Discard").click()

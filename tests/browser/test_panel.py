@@ -111,7 +111,7 @@ def test_the_table_of_users_is_kept_fresh_while_a_run_lives(visit, scene: Scene)
         last_check_at=timezone.now(), last_check={"event": "check:secured", "data": {"number": 4711}}
     )
     Run.objects.filter(pk=scene.live.pk).update(ended_at=timezone.now())
-    expect(page.locator("tbody")).to_contain_text("4711 secured", timeout=8000)
+    expect(page.locator("tbody")).to_contain_text("4711 secured")
     expect(page.get_by_role("group", name="AutoSSL for thistle")).to_be_visible()
 
 
