@@ -1,0 +1,48 @@
+"""A person who is quicker than the page: what they press, and where they are, is not taken from them."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from autossl_panel.autossl.models import Run
+from tests.browser.test_panel import radio
+from tests.web.scene import Scene
+
+pytestmark = pytest.mark.django_db(transaction=True)
+# Longer than htmx takes to settle what it has put in place
+SETTLED = 200
+
+
+def at_once(page: Page, seen: str, act: str) -> None:
+    """Does `act` as soon as something on the page has changed so that `seen` holds, before anything else can."""
+    page.evaluate(
+        f"""() => new MutationObserver((_, observer) => {{
+            if (!({seen})) return;
+            observer.disconnect();
+            {act};
+        }}).observe(document.body, {{ attributes: true, childList: true, subtree: true }})"""
+    )
+
+
+def test_the_focus_is_not_moved_in_a_dialog_that_is_open(visit, scene: Scene):
+    page = visit()
+    at_once(page, "document.querySelector('#dialog[open]')", "document.querySelector('#dialog form button').focus()")
+    page.get_by_role("link", name="Cancel").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_be_visible()
+    page.wait_for_timeout(SETTLED)
+    expect(dialog.get_by_role("button", name="Cancel the run")).to_be_focused()
+
+
+def test_an_undo_puts_the_focus_where_it_belongs_with_the_page(visit, scene: Scene):
+    Run.objects.filter(pk=scene.live.pk).update(ended_at=scene.now)
+    page = visit(path="/users/?q=amber")
+    radio(page, "amberfield", "Disabled").click()
+    page.evaluate("window.before = document.getElementById('main')")
+    at_once(
+        page,
+        "document.getElementById('main') !== window.before",
+        "window.landed = document.activeElement.closest('fieldset')?.className",
+    )
+    page.locator("#undo").click()
+    expect(page.locator("#toast")).to_contain_text("1 user is set as before.")
+    assert page.evaluate("window.landed") == "three"
