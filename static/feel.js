@@ -37,6 +37,21 @@
     if (verb !== "get" && elt.matches(OWN) && elt.classList.contains("htmx-request")) event.preventDefault();
   });
 
+  // ---- what somebody is pressing stays until they let go: replaced in between, it would lose the click. A poll's answer that
+  // comes meanwhile is left out; the next one brings the same.
+  let held = false;
+  const hold = (on) => () => { held = on; };
+  document.addEventListener("pointerdown", hold(true), true);
+  for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, hold(false), true);
+  document.addEventListener("keydown", (event) => { if (event.key === " ") held = true; }, true);
+  document.addEventListener("keyup", (event) => { if (event.key === " ") held = false; }, true);
+  // Where it was let go of elsewhere, over a menu of the system's own, nobody was told.
+  document.addEventListener("pointermove", (event) => { if (!event.buttons) held = false; }, true);
+  window.addEventListener("blur", hold(false));
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (held && polls(event.detail.requestConfig.elt)) event.detail.shouldSwap = false;
+  });
+
   // ---- trouble: told in words, over what is seen and moving none of it, with a way on
   const told = { alert: place.querySelector("[role=alert]"), status: place.querySelector("[role=status]") };
   const acts = { again: place.querySelector("[data-again]"), signIn: place.querySelector("[data-sign-in]"), reload: place.querySelector("[data-reload]") };

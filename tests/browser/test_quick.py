@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from autossl_panel.autossl.models import Run
-from tests.browser.test_panel import radio
+from tests.browser.test_panel import add_line, radio
 from tests.web.scene import Scene
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -46,3 +46,31 @@ def test_an_undo_puts_the_focus_where_it_belongs_with_the_page(visit, scene: Sce
     page.locator("#undo").click()
     expect(page.locator("#toast")).to_contain_text("1 user is set as before.")
     assert page.evaluate("window.landed") == "three"
+
+
+def test_what_is_pressed_is_not_replaced_before_it_is_let_go_of(visit, scene: Scene):
+    page = visit()
+    cancel = page.get_by_role("link", name="Cancel")
+    cancel.hover()
+    page.mouse.down()
+    for _ in range(2):
+        with page.expect_response("**/runs/slot/"):
+            pass
+    page.mouse.up()
+    expect(page.get_by_role("dialog")).to_contain_text("Cancel this run?")
+    page.keyboard.press("Escape")
+    # Let go of, the page is followed again.
+    Run.objects.filter(pk=scene.live.pk).update(ended_at=scene.now)
+    expect(page.get_by_role("button", name="Run AutoSSL For All Users")).to_be_visible()
+
+
+def test_lines_that_came_while_something_was_pressed_come_once_it_is_not(visit, scene: Scene):
+    page = visit(path=f"/runs/{scene.live.pk}/")
+    page.get_by_role("heading", level=1).hover()
+    page.mouse.down()
+    add_line(scene.live, 50, 4711)
+    with page.expect_response("**/live/*"):
+        pass
+    page.mouse.up()
+    expect(page.get_by_role("log")).to_contain_text("4711 secured")
+    expect(page.get_by_role("log").get_by_text("4711 secured")).to_have_count(1)
