@@ -233,7 +233,8 @@
   });
 
   document.addEventListener("htmx:beforeSwap", beforeLines);
-  document.addEventListener("htmx:afterSettle", () => { afterLines(); toast(); });
+  document.addEventListener("htmx:afterSwap", afterLines);
+  document.addEventListener("htmx:afterSettle", toast);
   document.addEventListener("htmx:oobAfterSwap", toast);
   document.addEventListener("htmx:afterSwap", (event) => {
     const dialog = event.detail.target;

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from autossl_panel.autossl.models import Run
+from autossl_panel.autossl.models import Level, LogLine, Run
 from tests.browser.test_panel import add_line, radio
 from tests.web.scene import Scene
 
@@ -74,3 +74,25 @@ def test_lines_that_came_while_something_was_pressed_come_once_it_is_not(visit, 
     page.mouse.up()
     expect(page.get_by_role("log")).to_contain_text("4711 secured")
     expect(page.get_by_role("log").get_by_text("4711 secured")).to_have_count(1)
+
+
+def test_who_scrolls_up_as_lines_arrive_is_left_there(visit, scene: Scene):
+    job = add_line(scene.live, 50, 4000)
+    rows = [
+        LogLine(run=scene.live, job=job, user=job.user, seq=100 + n, at=scene.now, level=Level.SUCCESS, depth=2,
+                event="check:secured", data={"number": 4000 + n})
+        for n in range(1, 80)
+    ]  # fmt: skip
+    LogLine.objects.bulk_create(rows)
+    page = visit(path=f"/runs/{scene.live.pk}/")
+    log = page.get_by_role("log")
+    expect(log).to_contain_text("4079 secured")
+    at_once(
+        page,
+        "document.getElementById('lines').textContent.includes('4711')",
+        "document.getElementById('live-lines').scrollTop = 100",
+    )
+    add_line(scene.live, 200, 4711)
+    expect(log).to_contain_text("4711 secured")
+    page.wait_for_timeout(SETTLED)
+    assert log.evaluate("log => log.scrollTop") == 100
