@@ -213,10 +213,13 @@
   function land() {
     const done = JSON.parse(sessionStorage.getItem(ACTED));
     sessionStorage.removeItem(ACTED);
+    const at = document.activeElement;
+    // Whoever is somewhere already, before this has run, stays there.
+    if (at !== document.body && !at.matches("[autofocus]")) return;
     const toast = document.querySelector("#toast [data-focus]:not([data-focus=''])");
     if (toast) { refocus(); return; }
     // A field that asks for it comes first.
-    if (document.activeElement !== document.body || document.querySelector("body > :not(dialog) [autofocus]")) return;
+    if (at !== document.body || document.querySelector("body > :not(dialog) [autofocus]")) return;
     const said = document.querySelector("main .said");
     const place = said || (done && (first(done.focus) || document.querySelector("#toast .toast") || document.querySelector("main h2, main h1")));
     place?.classList.toggle("calm", !done?.byKeyboard);

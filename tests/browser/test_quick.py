@@ -1,9 +1,10 @@
 """A person who is quicker than the page: what they press, and where they are, is not taken from them."""
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from autossl_panel.autossl.models import Level, LogLine, Run
+from autossl_panel.hosting.models import HostingUser
 from tests.browser.test_panel import add_line, radio
 from tests.web.scene import Scene
 
@@ -96,3 +97,25 @@ def test_who_scrolls_up_as_lines_arrive_is_left_there(visit, scene: Scene):
     expect(log).to_contain_text("4711 secured")
     page.wait_for_timeout(SETTLED)
     assert log.evaluate("log => log.scrollTop") == 100
+
+
+def test_whoever_is_in_a_field_before_the_script_has_run_stays_there(visit, scene: Scene):
+    Run.objects.filter(pk=scene.live.pk).update(ended_at=scene.now)
+    page = visit(path="/users/?q=amber")
+    radio(page, "amberfield", "Disabled").click()
+    expect(page.locator("#undo")).to_be_visible()
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/panel.js*", hold)
+    with page.expect_request("**/panel.js*"):
+        # As without script: a page comes, that says what was done and where things are as before.
+        page.evaluate("HTMLFormElement.prototype.submit.call(document.querySelector('#toast form'))")
+    page.wait_for_function("document.querySelector('#toast [data-focus]')")
+    page.wait_for_function("document.getElementById('q').focus() ?? document.activeElement.id === 'q'")
+    held[0].continue_()
+    expect(page.locator("#toast")).to_contain_text("1 user is set as before.")
+    expect(page.get_by_role("searchbox")).to_be_focused()
+    assert HostingUser.objects.get(name="amberfield").autossl == "feature-list"
