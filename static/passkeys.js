@@ -40,13 +40,17 @@
   }
 
   document.querySelectorAll("form[data-passkey]").forEach((form) => {
+    // Sent before this has run, a form would say that there is no passkey.
+    form.querySelectorAll("button[disabled]").forEach((button) => { button.disabled = false; });
     if (!window.PublicKeyCredential) return;
     const act = form.dataset.passkey === "make" ? make : use;
     const place = form.querySelector("[role=alert]");
     const say = (words) => { place.textContent = words; place.hidden = !words; };
     if (form.hidden) {
       form.hidden = false;
-      form.querySelector("[data-focus]")?.focus();
+      // Whoever is somewhere already, before this has run, stays there.
+      const at = document.activeElement;
+      if (at === document.body || at.autofocus && !at.value) form.querySelector("[data-focus]")?.focus();
     }
     form.addEventListener("submit", async (event) => {
       if (form.elements.credential.value) return;

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from autossl_panel.autossl.models import Provider
 from autossl_panel.people import factors
@@ -127,6 +127,44 @@ def test_a_passkey_beside_the_password_is_the_second_factor(open_page):
     page.get_by_role("button", name="Remove").click()
     page.wait_for_url("**/security/")
     assert not factors.has_any(root())
+
+
+def test_a_passkey_is_not_asked_for_before_the_script_is_there(open_page):
+    page = open_page()
+    sign_in(page)
+    page.wait_for_url("**/users/")
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/passkeys.js*", hold)
+    with page.expect_request("**/passkeys.js*"):
+        page.goto("/security/passkeys/add/", wait_until="commit")
+    page.wait_for_function("document.getElementById('name')?.focus() ?? document.activeElement.id === 'name'")
+    page.keyboard.type("Laptop")
+    page.keyboard.press("Enter")
+    held[0].continue_()
+    page.get_by_role("button", name="Make the passkey").click()
+    page.wait_for_url("**/security/recovery-codes/")
+    assert [key.name for key in factors.of(root()).passkeys] == ["Laptop"]
+
+
+def test_whoever_types_a_code_already_is_not_led_to_the_passkey(open_page):
+    factors.add_passkey(root(), "Old key", {}, by=root())
+    page = open_page()
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/passkeys.js*", hold)
+    with page.expect_request("**/passkeys.js*"):
+        sign_in(page)
+    page.wait_for_function("document.getElementById('c')?.focus() ?? document.activeElement.id === 'c'")
+    held[0].continue_()
+    expect(page.get_by_role("button", name="Use a passkey")).to_be_visible()
+    expect(page.get_by_label("Recovery code")).to_be_focused()
 
 
 def test_a_device_without_a_passkey_for_us_says_so(open_page):
