@@ -49,6 +49,12 @@ def opened(context: BrowserContext, complaints: list[str]) -> Page:
     return page
 
 
+def later(page: Page, seconds: int) -> None:
+    """What the timers of a page that is `timed` do within so many seconds, now: it asks anew, if it still asks."""
+    ready.wait(page)
+    page.clock.fast_forward(seconds * 1000)
+
+
 def sign_in(page: Page, username: str, *, halfway: bool = False) -> None:
     """By password and, where the person has a second factor, by a recovery code, unless `halfway`."""
     page.get_by_label("User name").fill(username)
@@ -63,13 +69,15 @@ def sign_in(page: Page, username: str, *, halfway: bool = False) -> None:
 
 @pytest.fixture
 def visit(browser: Browser, live_server, scene: Scene, complaints: list[str]) -> Iterator[Callable[..., Page]]:
-    """A signed-in page; fails the test when the browser refused anything of it."""
+    """A signed-in page, `timed` for `later`; fails the test when the browser refused anything of it."""
     contexts: list[BrowserContext] = []
 
-    def open_page(username: str = "root", path: str = "/", **options: object) -> Page:
+    def open_page(username: str = "root", path: str = "/", *, timed: bool = False, **options: object) -> Page:
         context = browser.new_context(base_url=live_server.url, **options)
         contexts.append(context)
         page = opened(context, complaints)
+        if timed:
+            page.clock.install()
         page.goto("/sign-in/")
         if not username:
             return page

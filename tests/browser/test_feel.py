@@ -7,6 +7,7 @@ from playwright.sync_api import Page, expect
 
 from autossl_panel.autossl.models import Run
 from autossl_panel.hosting.models import HostingUser
+from tests.browser.conftest import later
 from tests.browser.test_panel import radio, setting
 from tests.support import ready
 from tests.web.scene import Scene
@@ -63,24 +64,29 @@ def test_an_answer_that_is_an_error_is_told_in_words(visit, scene: Scene, compla
 
 
 def test_a_page_that_stands_still_says_so_until_it_moves_again(visit, complaints):
-    page = visit()
+    page = visit(timed=True)
     page.route("**/runs/slot/", lambda route: route.abort())
     page.route(re.compile("/users/$"), lambda route: route.abort())
     still = page.locator("#trouble [role=status]")
+    later(page, 2)
     expect(still).to_have_text("This page is not up to date. The panel cannot be reached.")
     page.unroute_all()
+    later(page, 5)
     expect(still).to_be_empty()
     complaints.clear()
 
 
 def test_a_session_that_is_over_is_told_in_place(visit, scene: Scene, complaints):
-    page = visit(path="/users/?q=amber")
+    page = visit(path="/users/?q=amber", timed=True)
     page.context.clear_cookies()
+    later(page, 2)
     expect(page.locator("#trouble [role=status]")).to_contain_text("Your session is over: sign in, then try again.")
     expect(page.get_by_role("link", name="amberfield")).to_be_visible()
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    page.wait_for_timeout(2500)
+    for _ in range(3):
+        later(page, 5)
+    ready.wait(page)
     assert asked == [], "nothing more is asked without a session"
     complaints.clear()
     page.locator("#trouble").get_by_role("link", name="Sign in").click()
@@ -115,13 +121,13 @@ def test_a_form_is_sent_once_and_its_button_keeps_its_width(visit, scene: Scene)
 
 
 def test_focus_and_scroll_stay_while_a_run_is_watched(visit, scene: Scene):
-    page = visit(path=f"/runs/{scene.live.pk}/")
+    page = visit(path=f"/runs/{scene.live.pk}/", timed=True)
     link = page.get_by_role("link", name=re.compile("^Lines of ")).first
     link.focus()
     page.evaluate("window.scrollTo(0, 300)")
     with page.expect_response("**/live/*"):
-        pass
-    page.wait_for_timeout(300)
+        later(page, 2)
+    ready.wait(page)
     expect(link).to_be_focused()
     assert page.evaluate("window.scrollY") == 300
 

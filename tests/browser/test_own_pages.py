@@ -11,6 +11,8 @@ from autossl_panel.autossl import log
 from autossl_panel.autossl.models import Job, JobState, Run
 from autossl_panel.hosting.models import Domain, Exclusion, FeatureList, HostingUser, VirtualHost
 from autossl_panel.people.models import Role, User
+from tests.browser.conftest import later
+from tests.support import ready
 from tests.web import own_scene
 from tests.web.own_scene import Own
 from tests.web.scene import Scene
@@ -63,7 +65,7 @@ def test_a_name_is_excluded_in_place_and_the_undo_is_at_hand(visit, own: Own):
 def test_the_check_of_the_own_account_is_followed_to_its_end(visit, own: Own, scene: Scene):
     Run.objects.update(ended_at=timezone.now())
     Job.objects.update(state=JobState.ENDED, outcome="secured", ended_at=timezone.now())
-    page = visit("lindner", f"/status/{own.user.pk}/")
+    page = visit("lindner", f"/status/{own.user.pk}/", timed=True)
     page.get_by_role("button", name="Run AutoSSL").click()
     expect(page.get_by_role("link", name="Checking your sites")).to_be_visible()
     run = Run.objects.get(ended_at=None)
@@ -74,19 +76,25 @@ def test_the_check_of_the_own_account_is_followed_to_its_end(visit, own: Own, sc
         state=JobState.RUNNING, queued_at=timezone.now(), started_at=timezone.now(),
     )  # fmt: skip
     log.for_job(job).success("check:secured", number=4711)
+    later(page, 2)
     expect(page.get_by_role("log")).to_contain_text("4711 secured")
     Domain.objects.get(name="shop.lindner.example").verdict.delete()
     VirtualHost.objects.filter(pk=host.pk).update(next_at=timezone.now())
     Job.objects.filter(pk=job.pk).update(state=JobState.ENDED, outcome="secured", ended_at=timezone.now())
     Run.objects.filter(pk=run.pk).update(ended_at=timezone.now())
+    later(page, 2)
     expect(page.get_by_role("button", name="Run AutoSSL")).to_be_visible()
+    later(page, 5)
     expect(row(page, "shop.lindner.example")).to_contain_text("Waiting")
     # What is said to be looked at within a minute is followed until it was.
     with page.expect_response(lambda answer: answer.status == 286):
         VirtualHost.objects.filter(user=own.user).update(next_at=timezone.now() + timedelta(days=1))
+        later(page, 5)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    page.wait_for_timeout(5500)
+    for _ in range(3):
+        later(page, 5)
+    ready.wait(page)
     assert asked == [], "nothing is polled after the end"
 
 
@@ -191,7 +199,7 @@ def test_chips_and_the_last_check_follow_what_the_page_swaps_in(visit, own: Own,
     Job.objects.update(state=JobState.ENDED, outcome="secured", ended_at=timezone.now())
     tomorrow = timezone.now() + timedelta(days=1)
     VirtualHost.objects.filter(user=own.user).update(next_at=tomorrow)
-    page = visit("lindner", f"/status/{own.user.pk}/")
+    page = visit("lindner", f"/status/{own.user.pk}/", timed=True)
     chips = page.get_by_role("navigation", name="Filter domains")
     expect(chips.get_by_role("link", name="At risk 1")).to_be_visible()
     expect(page.locator("#last-check")).not_to_contain_text("just now")
@@ -200,4 +208,5 @@ def test_chips_and_the_last_check_follow_what_the_page_swaps_in(visit, own: Own,
     expect(chips.get_by_role("link", name="At risk")).to_be_hidden()
     HostingUser.objects.filter(pk=own.user.pk).update(last_check_at=timezone.now())
     VirtualHost.objects.filter(user=own.user).update(next_at=tomorrow)
+    later(page, 5)
     expect(page.locator("#last-check")).to_contain_text("just now")

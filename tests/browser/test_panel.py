@@ -9,6 +9,8 @@ from playwright.sync_api import Page, expect
 
 from autossl_panel.autossl.models import Job, JobState, Level, LogLine, Run
 from autossl_panel.hosting.models import HostingUser
+from tests.browser.conftest import later
+from tests.support import ready
 from tests.web.scene import Scene
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -83,9 +85,10 @@ def add_line(run: Run, seq: int, number: int) -> Job:
 
 
 def test_a_live_run_is_followed_to_its_end(visit, scene: Scene):
-    page = visit(path=f"/runs/{scene.live.pk}/")
+    page = visit(path=f"/runs/{scene.live.pk}/", timed=True)
     lines = page.get_by_role("log")
     add_line(scene.live, 50, 4711)
+    later(page, 2)
     expect(lines).to_contain_text("4711 secured")
     failed = page.locator("#run-tiles .tile").first
     expect(failed).to_contain_text("4")
@@ -95,22 +98,26 @@ def test_a_live_run_is_followed_to_its_end(visit, scene: Scene):
         state=JobState.ENDED, outcome="failed", ended_at=timezone.now()
     )
     Run.objects.filter(pk=scene.live.pk).update(ended_at=timezone.now())
+    later(page, 2)
     expect(page.locator("#run-head")).to_contain_text("Ended in")
     expect(page.get_by_role("button", name="Run AutoSSL For All Users")).to_be_visible()
     expect(page.locator("details[open] ol.log")).to_contain_text("the new certificate is served")
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    page.wait_for_timeout(4500)
+    for _ in range(3):
+        later(page, 2)
+    ready.wait(page)
     assert asked == [], "nothing is polled after the end"
 
 
 def test_the_table_of_users_is_kept_fresh_while_a_run_lives(visit, scene: Scene):
-    page = visit(path="/users/?q=thistle")
+    page = visit(path="/users/?q=thistle", timed=True)
     expect(page.locator("tbody")).to_contain_text("Not checked yet")
     HostingUser.objects.filter(name="thistle").update(
         last_check_at=timezone.now(), last_check={"event": "check:secured", "data": {"number": 4711}}
     )
     Run.objects.filter(pk=scene.live.pk).update(ended_at=timezone.now())
+    later(page, 5)
     expect(page.locator("tbody")).to_contain_text("4711 secured")
     expect(page.get_by_role("group", name="AutoSSL for thistle")).to_be_visible()
 

@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 
 from autossl_panel.autossl.models import Certificate, Job, JobState, Level, LogLine, Run
 from autossl_panel.hosting.models import VirtualHost
+from tests.browser.conftest import later
 from tests.web import troubles
 from tests.web.scene import Scene, build
 
@@ -53,13 +54,14 @@ def test_a_row_opens_and_a_certificate_is_revoked(visit, scene: Scene):
 
 
 def test_cells_change_in_place_while_a_run_lives(visit, scene: Scene):
-    page = visit(path="/certificates/?q=lindner.example")
+    page = visit(path="/certificates/?q=lindner.example", timed=True)
     name = VirtualHost.objects.get(name="lindner.example")
     cell = page.locator(f"#next-{name.pk}")
     expect(cell).to_contain_text("Deferred, next try")
     page.get_by_role("link", name="Details of lindner.example").click()
     VirtualHost.objects.filter(pk=name.pk).update(next_reason="rate_limited", problem=None)
     idle(scene)
+    later(page, 5)
     expect(cell).to_contain_text("Waits until")
     expect(page.locator("tr.detail:visible")).to_contain_text("www.lindner.example")
 
