@@ -137,9 +137,10 @@ def test_cancel_asks_in_a_dialog(visit, scene: Scene):
 
 
 def test_the_run_slot_stands_still(visit, scene: Scene):
-    page = visit()
+    page = visit(timed=True)
     box = page.locator("#slot").bounding_box()
     Run.objects.filter(pk=scene.live.pk).update(ended_at=timezone.now())
+    later(page, 2)
     expect(page.get_by_role("button", name="Run AutoSSL For All Users")).to_be_visible()
     idle = page.locator("#slot").bounding_box()
     assert idle["y"] == box["y"]

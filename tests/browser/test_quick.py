@@ -5,7 +5,9 @@ from playwright.sync_api import Page, Route, expect
 
 from autossl_panel.autossl.models import Level, LogLine, Run
 from autossl_panel.hosting.models import HostingUser
+from tests.browser.conftest import later
 from tests.browser.test_panel import add_line, radio
+from tests.support import ready
 from tests.web.scene import Scene
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -50,29 +52,34 @@ def test_an_undo_puts_the_focus_where_it_belongs_with_the_page(visit, scene: Sce
 
 
 def test_what_is_pressed_is_not_replaced_before_it_is_let_go_of(visit, scene: Scene):
-    page = visit()
+    page = visit(timed=True)
     cancel = page.get_by_role("link", name="Cancel")
     cancel.hover()
     page.mouse.down()
     for _ in range(2):
         with page.expect_response("**/runs/slot/"):
-            pass
+            later(page, 2)
+    ready.wait(page)
     page.mouse.up()
     expect(page.get_by_role("dialog")).to_contain_text("Cancel this run?")
     page.keyboard.press("Escape")
     # Let go of, the page is followed again.
     Run.objects.filter(pk=scene.live.pk).update(ended_at=scene.now)
+    later(page, 2)
     expect(page.get_by_role("button", name="Run AutoSSL For All Users")).to_be_visible()
 
 
 def test_lines_that_came_while_something_was_pressed_come_once_it_is_not(visit, scene: Scene):
-    page = visit(path=f"/runs/{scene.live.pk}/")
+    page = visit(path=f"/runs/{scene.live.pk}/", timed=True)
     page.get_by_role("heading", level=1).hover()
     page.mouse.down()
     add_line(scene.live, 50, 4711)
     with page.expect_response("**/live/*"):
-        pass
+        later(page, 2)
+    ready.wait(page)
+    expect(page.get_by_role("log")).not_to_contain_text("4711 secured")
     page.mouse.up()
+    later(page, 2)
     expect(page.get_by_role("log")).to_contain_text("4711 secured")
     expect(page.get_by_role("log").get_by_text("4711 secured")).to_have_count(1)
 

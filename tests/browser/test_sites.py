@@ -101,8 +101,14 @@ def test_new_lines_are_followed_only_at_the_foot(visit, scene: Scene):
         return 4000 + numbers[-1]
 
     last = say(80)
-    page = visit(path=f"/runs/{scene.live.pk}/")
+    page = visit(path=f"/runs/{scene.live.pk}/", timed=True)
     log = page.get_by_role("log")
+
+    def arrived(lines: int) -> str:
+        number = say(lines)
+        later(page, 2)
+        return f"{number} secured"
+
     at_its_foot = (
         "(() => { const log = document.getElementById('live-lines');"
         " return log.scrollHeight - log.scrollTop - log.clientHeight <= 1 })()"
@@ -110,10 +116,10 @@ def test_new_lines_are_followed_only_at_the_foot(visit, scene: Scene):
     expect(log).to_contain_text(f"{last} secured")
     # The page has its lines before its script has run
     page.wait_for_function(at_its_foot)
-    expect(log).to_contain_text(f"{say(5)} secured")
+    expect(log).to_contain_text(arrived(5))
     page.wait_for_function(at_its_foot)
     log.evaluate("log => { log.scrollTop = 100 }")
-    expect(log).to_contain_text(f"{say(5)} secured")
+    expect(log).to_contain_text(arrived(5))
     assert log.evaluate("log => log.scrollTop") == 100, "who reads further up is left there"
     follow = page.get_by_label("Follow new lines")
     follow.uncheck()
@@ -121,7 +127,7 @@ def test_new_lines_are_followed_only_at_the_foot(visit, scene: Scene):
     assert page.evaluate(at_its_foot), "asking for it leads to the foot"
     follow.uncheck()
     stood = log.evaluate("log => log.scrollTop")
-    expect(log).to_contain_text(f"{say(5)} secured")
+    expect(log).to_contain_text(arrived(5))
     assert log.evaluate("log => log.scrollTop") == stood
 
 
