@@ -182,7 +182,7 @@ def test_people_without_script(visit, own: Own):
     page.get_by_role("button", name="Save").click()
     expect(page.locator("#toast")).to_contain_text("“parked” says on.")
     page.get_by_role("button", name="Undo").click()
-    expect(page.locator("main .said")).to_contain_text("as before")
+    expect(page.locator("#toast")).to_contain_text("“parked” is as before.")
     assert not FeatureList.objects.get(name="parked").autossl
     assert not User.objects.filter(username="nobody").exists()
 
