@@ -30,6 +30,8 @@
     if (event.target.method !== "dialog") busy(event.target, event.submitter);
   });
   window.addEventListener("pageshow", rest);
+  // Asked whether to leave what is not saved, a person may stay: then nothing is on its way.
+  window.addEventListener("beforeunload", (event) => { if (event.defaultPrevented) setTimeout(rest); });
 
   // ---- htmx: a second click on what is under way does nothing
   document.addEventListener("htmx:confirm", (event) => {

@@ -61,6 +61,22 @@ def test_what_was_refused_is_not_left_either(visit, scene: Scene):
     assert kinds == ["beforeunload"]
 
 
+def test_whoever_stays_can_save_at_once(visit, scene: Scene):
+    """Another form was on its way, and is not any more."""
+    page = visit(path="/options/")
+    kinds = warned(page, leave=False)
+    page.get_by_label("Keep logs").fill("31")
+    expect(page.get_by_text("1 change is not saved")).to_be_visible()
+    page.locator("#person summary").click()
+    with page.expect_event("dialog"):
+        page.get_by_role("button", name="Dark").click()
+    expect(page.locator(".busy")).to_have_count(0)
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("The options are saved.")).to_be_visible()
+    assert kinds == ["beforeunload"]
+    assert options.current(scene.server).log_days == 31
+
+
 def test_what_a_form_brings_back_is_counted_as_not_saved(visit, scene: Scene):
     """After an error and after the question before what costs: against what holds, not against how the page came."""
     page = visit(path="/options/")
