@@ -238,7 +238,7 @@ def _pages(found: Sequence[Pages]) -> list[str]:
         f"Every page that root, a reseller or the login of a hosting user gets to by links, {first.repetitions} times "
         "each, in the process that serves it; with each filter and with pairs of them, a table as it comes and with "
         f"100 rows a page: {each:,} addresses on each database. The median of the server's time, compression included, "
-        f"for the address that takes longest (the last column names that of {first.database}); the most queries and the "
+        f"for the address that takes longest (the last column: that of {first.database}); the most queries and the "
         "most kB (gzip) of any address; how many addresses it has here.",
         _table(("Page", *(f"{pages.database}, ms" for pages in found), "queries", "kB", "addresses", "slowest"), rows),
     ]
