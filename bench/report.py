@@ -188,6 +188,7 @@ def _nothing_due(found: Sequence[NothingDue]) -> list[str]:
             f"{median(one.command):.2f}",
             f"{one.first_reading:.0f}",
             f"{one.worker_mb:.0f}",
+            f"{one.first_reading_mb:.0f}" if one.first_reading_mb else "–",
             f"{one.helper_mb:.0f}",
         )
         for one in found
@@ -200,6 +201,7 @@ def _nothing_due(found: Sequence[NothingDue]) -> list[str]:
         "whole command, s",
         "first reading, s",
         "worker, MB",
+        "at the first reading, MB",
         "helper, MB",
     )
     return [
@@ -209,7 +211,8 @@ def _nothing_due(found: Sequence[NothingDue]) -> list[str]:
         "certificates, each looked at again in each run. Nothing of it has changed and no certificate is due. A run "
         "lasts from its start to its end, with a line for every user; the command around it (`autossl_check --all`) "
         f"starts Python and prints the log. Medians of {len(first.seconds)} runs. The first reading is the `discover` "
-        "that met all sites, with their certificates.",
+        "that met all sites, with their certificates. Memory is that at the peak: of the command that does a worker's "
+        "work, of the first reading, and of the helper, which holds the whole configuration.",
         _table(heads, rows),
     ]
 

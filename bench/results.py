@@ -62,6 +62,7 @@ class NothingDue:
     first_reading: float  # seconds, when nothing was known yet
     helper_mb: float
     worker_mb: float
+    first_reading_mb: float = 0.0  # of the worker that met all sites; 0 where nobody looked
 
 
 @dataclass(frozen=True, slots=True)
