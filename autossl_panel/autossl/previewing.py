@@ -44,7 +44,7 @@ log = logging.getLogger("autossl_panel.preview")
 
 LEASE = 30.0
 # Users in one portion of the first look, and their sites; sites in one of the second
-USERS, FIRST, SITES = 1000, 1000, 250
+USERS, FIRST, SITES = 1000, 5000, 250
 # Places behind all jobs, in this order
 REST = {Action.WAIT: 1, Action.HOLD: 1, Action.KEEP: 2, Action.SKIP: 3}
 BEHIND = 100_000_000

@@ -29,7 +29,7 @@ from .room import Room
 from .sites import Site
 
 # Users in one portion, and sites that they have between them: bounded memory, and one transaction each
-PORTION, SITES = 1000, 1000
+PORTION, SITES = 1000, 5000
 # What the named actions mean for the counts of a run
 REST = {Action.KEEP: "kept", Action.SKIP: "skipped", Action.WAIT: "waiting", Action.HOLD: "waiting"}
 # A user's sites with something to say are named one by one up to this many
