@@ -28,8 +28,8 @@ from .policies import Policies
 from .room import Room
 from .sites import Site
 
-# Users in one portion: bounded memory, and one transaction each
-PORTION = 1000
+# Users in one portion, and sites that they have between them: bounded memory, and one transaction each
+PORTION, SITES = 1000, 5000
 # What the named actions mean for the counts of a run
 REST = {Action.KEEP: "kept", Action.SKIP: "skipped", Action.WAIT: "waiting", Action.HOLD: "waiting"}
 # A user's sites with something to say are named one by one up to this many
@@ -136,32 +136,40 @@ def _all_portions(run: Run, writer: log.Writer, moment: datetime | None, *, told
     if run.scope == runs.DUE:
         # A long run of what was due before may have thousands in hand: nothing of that is news here
         wanted = wanted.exclude(Exists(Job.objects.filter(virtual_host=OuterRef("pk")).exclude(state=JobState.ENDED)))
-    ids = sorted(wanted.values_list("user_id", flat=True).distinct())
-    names = dict(HostingUser.objects.filter(server_id=run.server_id).values_list("pk", "name"))
     latest, room = _Latest(run.server), Room({})
-    start = run.counts.get("surveyed_to", 0)
-    ids = [pk for pk in ids if pk > start]
-    for first in range(0, len(ids), PORTION):
-        part = ids[first : first + PORTION]
+    wanted = wanted.filter(user_id__gt=run.counts.get("surveyed_to", 0))
+    for part in quick.portions(wanted, PORTION, SITES):
         now = moment or timezone.now()
         between = {**hosts, "user_id__gte": part[0], "user_id__lte": part[-1]}
         serve_www = option_rows.current(run.server).serve_www
-        found = sites.read(between, latest, now, serve_www=serve_www)
+        found = list(sites.read(between, latest, now, serve_www=serve_www).values())
         room.accounts = latest.policies.accounts
         outlook = Outlook(latest.policies, room, serve_www=serve_www)
         if latest.policies.default.paused and not told:
             _tell_paused(writer, run.server)
             told = True
-        with transaction.atomic():
-            # With the row locked: a run that is cancelled in this moment has no jobs after its end.
-            mine = Run.objects.select_for_update(no_key=True).filter(pk=run.pk, cancelled_at__isnull=True)
-            if not mine.exists():
-                return
-            hosting_users.lock(HostingUser.objects.filter(pk__in=part))
-            portion = _Portion(run, writer, now, names, outlook)
-            portion.decide(list(found.values()))
-            run.counts = {**portion.counts, "surveyed_to": part[-1]}
-            Run.objects.filter(pk=run.pk).update(counts=run.counts)
+        if not _decide(run, writer, part, found, now, outlook):
+            return
+        # The next portion is read without this one in memory.
+        del found
+
+
+def _decide(
+    run: Run, writer: log.Writer, users: Sequence[int], found: Sequence[Site], now: datetime, outlook: Outlook
+) -> bool:
+    """Decide over the sites of these users, in one transaction; False where the run was cancelled meanwhile."""
+    with transaction.atomic():
+        # With the row locked: a run that is cancelled in this moment has no jobs after its end.
+        mine = Run.objects.select_for_update(no_key=True).filter(pk=run.pk, cancelled_at__isnull=True)
+        if not mine.exists():
+            return False
+        rows = HostingUser.objects.filter(pk__in=users)
+        hosting_users.lock(rows)
+        portion = _Portion(run, writer, now, dict(rows.values_list("pk", "name")), outlook)
+        portion.decide(found)
+        run.counts = {**portion.counts, "surveyed_to": users[-1]}
+        Run.objects.filter(pk=run.pk).update(counts=run.counts)
+    return True
 
 
 @dataclass(slots=True)

@@ -1,6 +1,7 @@
 """Rows keep step with the configuration: appear, change, vanish, come back; and whose a site is."""
 
 import json
+import tracemalloc
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -254,3 +255,55 @@ def test_lines_of_ours_that_another_tool_wiped_make_the_site_due_at_once(server,
     assert (wiped.next_at, wiped.stored_pair) == (now, "detached")
     assert (detached.next_at, detached.stored_pair) == (None, "detached")
     assert (wiped.state, detached.state) == (SiteState.UNSECURED, SiteState.UNSECURED)
+
+
+def test_many_sites_are_what_few_are(server, now, monkeypatch):
+    """What one chunk says of another: a www. that a later site names, a user whose sites are apart."""
+    monkeypatch.setattr(inventory, "CHUNK", 2)
+    found = [site(f"{n}.example", docroot=f"/home/{'amber' if n % 2 else 'birch'}/www") for n in range(5)]
+    changes = refresh(server, now, *found, site("www.0.example"))
+    assert (changes.sites, changes.users, len(changes.appeared)) == (6, 2, 6)
+    assert not Domain.objects.filter(name="www.0.example", added=True).exists()
+    assert Domain.objects.filter(added=True).count() == 4
+    assert HostingUser.objects.get(name="amber").virtual_hosts.count() == 3
+    VirtualHost.objects.update(next_at=None)
+    later = now + timedelta(hours=1)
+    changes = refresh(
+        server, later, found[0], replace(found[1], names=("1.example", "x.1.example")), *found[3:], site("new.example")
+    )
+    assert (changes.appeared, set(changes.changed)) == (("new.example",), {"0.example", "1.example"})
+    assert set(changes.gone) == {"2.example", "www.0.example"}
+    assert Domain.objects.get(name="www.0.example", virtual_host__name="0.example").added
+    due = VirtualHost.objects.filter(next_at=later).values_list("name", flat=True)
+    assert set(due) == {"0.example", "1.example", "new.example"}
+
+
+class Many:
+    """So many sites that they had better not be in memory all at once, made as they are looked at."""
+
+    def __init__(self, number):
+        self.number, self.looks = number, 0
+
+    def inventory(self, *, unless=None):
+        return InventoryAnswer("h", False, self, (), (), None)
+
+    def __iter__(self):
+        self.looks += 1
+        for n in range(self.number):
+            pem = f"{n}" + 50_000 * "x"
+            found = InstalledCertificate(pem, "/etc/ssl/a.pem", ours=False, key_matches=None, live_serial="")
+            yield site(f"s{n}.example", certificate=found)
+
+
+def test_a_reading_holds_a_few_sites_at_a_time(server, now, monkeypatch):
+    monkeypatch.setattr(inventory, "CHUNK", 50)
+    helper = Many(1000)
+    tracemalloc.start()
+    try:
+        inventory.refresh(server, helper, now=now)
+        _now, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert VirtualHost.objects.count() == helper.number
+    assert helper.looks > 1
+    assert peak < 15_000_000 < helper.number * 50_000 / 3
