@@ -15,6 +15,7 @@ HERE = Path(__file__).parent
 AGAIN = [
     "test_leases.py",
     "test_lock_order.py",
+    "test_undecided.py",
     "test_jobs.py",
     "test_orders.py",
     "test_sweep.py",

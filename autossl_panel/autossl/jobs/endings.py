@@ -15,7 +15,7 @@ from django.utils import timezone
 from autossl_panel.hosting import users as hosting_users
 from autossl_panel.hosting.models import Server, VirtualHost
 
-from .. import log, policy, runs, sites, standing
+from .. import log, policy, runs, sites, standing, undecided
 from .. import options as option_rows
 from .. import waiting as waits_for
 from ..facts import Action, Need
@@ -122,9 +122,11 @@ def _stand(server: Server, mine: Sequence[Ending], now: datetime) -> None:
         if columns:
             VirtualHost.objects.filter(pk=host).update(**columns)
     serve_www = option_rows.current(server).serve_www
-    found = sites.read_ids(by_host, partial(sites.policy_options, server), now, serve_www=serve_www)
-    stands = [_standing(site, by_host[host], now) for host, site in found.items()]
+    found, errors = undecided.read(by_host, partial(sites.policy_options, server), now, serve_www=serve_www)
+    judged = undecided.of_each(found, lambda site: _standing(site, by_host[site.row["pk"]], now), errors)
+    stands = list(judged.values())
     standing.save(stands, now)
+    undecided.note(errors, now)
     for site, stand in stands:
         one = by_host[site.row["pk"]]
         if one.problem is None and stand.problem is not None and one.outcome in WITH_CAUSE:
