@@ -148,10 +148,16 @@ class _Sync:
             (pk, key) for key, (pk, _seen, gone_at, _attached) in known.items() if gone_at is None and key not in found
         ]
         written = [*(row.pk for row in (*changed, *moved)), *(pk for pk, _key in gone), *wiped]
-        hosting_users.lock(VirtualHost.objects.filter(pk__in=written))
-        self._write(appeared, changed, moved, [pk for pk, _key in gone])
+        VirtualHost.objects.bulk_create(appeared, batch_size=CHUNK)
+        look = installed.Look(self.server, self.sites, now=self.now)
+        # All at once, before any is written; nobody else sees yet what has just appeared
+        new = {row.pk for row in appeared}
+        mine = {*written, *look.moves().written} - new
+        hosting_users.lock(VirtualHost.objects.filter(pk__in=mine))
+        self._write(changed, moved, [pk for pk, _key in gone])
         self._write_domains([*appeared, *changed], {row.key for row in appeared}, wishes)
-        moves = installed.sync(self.server, self.sites, now=self.now)
+        # What somebody has written since is newer than what the helper read
+        look.write(moves := look.moves(mine | new))
         # Another's certificate, or our lines wiped by another tool: what was decided no longer holds.
         for chunk in _chunks([*moves.another, *wiped]):
             VirtualHost.objects.filter(pk__in=chunk).update(next_at=self.now, next_reason="changed")
@@ -184,6 +190,7 @@ class _Sync:
         rows = {row.name: row for row in HostingUser.objects.filter(server=self.server)}
         back = [row.pk for row in rows.values() if row.gone_at is not None and row.name in wanted]
         left = [row.pk for row in rows.values() if row.gone_at is None and row.name not in wanted]
+        hosting_users.lock(HostingUser.objects.filter(pk__in=[*back, *left]))
         for ids, gone_at in ((back, None), (left, self.now)):
             for chunk in _chunks(ids):
                 HostingUser.objects.filter(pk__in=chunk).update(gone_at=gone_at)
@@ -213,10 +220,7 @@ class _Sync:
             next_reason="changed",
         )
 
-    def _write(
-        self, appeared: list[VirtualHost], changed: list[VirtualHost], moved: list[VirtualHost], gone: list[int]
-    ) -> None:
-        VirtualHost.objects.bulk_create(appeared, batch_size=CHUNK)
+    def _write(self, changed: list[VirtualHost], moved: list[VirtualHost], gone: list[int]) -> None:
         for row in changed:
             row.gone_at = None
         fields = ["user", "name", "docroot", "file", "line", "listens", "tls", "attached", "seen", "gone_at"]

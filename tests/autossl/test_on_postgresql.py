@@ -16,6 +16,7 @@ AGAIN = [
     "test_leases.py",
     "test_lock_order.py",
     "test_undecided.py",
+    "test_inventory.py",
     "test_jobs.py",
     "test_orders.py",
     "test_sweep.py",

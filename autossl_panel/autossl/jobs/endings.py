@@ -4,7 +4,7 @@ Whatever went wrong, a site that is still in need gets a moment for its next try
 """
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -59,10 +59,21 @@ class Ending:
     lines: Sequence[LogLine] = field(default_factory=list)
 
 
-def finish(server: Server, endings: Iterable[Ending], *, now: datetime | None = None) -> list[Ending]:
-    """End jobs; returns those that were ours to end. Runs that have no other live job end with them."""
+def finish(
+    server: Server,
+    endings: Iterable[Ending],
+    *,
+    now: datetime | None = None,
+    also: Callable[[], None] = lambda: None,
+) -> list[Ending]:
+    """End jobs, with what is `also` written in the same transaction, before them; returns those that were ours to end.
+
+    Runs that have no other live job end with them, in transactions of their own: these lock users, which comes before
+    sites. So a caller has no transaction open.
+    """
     now = now or timezone.now()
     with writing():
+        also()
         mine = [one for one in endings if _end(one, now)]
         if not mine:
             return []

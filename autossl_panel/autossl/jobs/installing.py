@@ -5,6 +5,7 @@
 import threading
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from django.db import connection
@@ -130,9 +131,8 @@ class Installer(threading.Thread):
         self._reloaded_at = time.monotonic()
         by_order = {job.order_id: job for job in jobs}
         now = timezone.now()
-        with writing():
-            install.record(found, now)
-            finish(bench.server, [self._ending(by_order[one.order.pk], one) for one in found], now=now)
+        endings = [self._ending(by_order[one.order.pk], one) for one in found]
+        finish(bench.server, endings, now=now, also=partial(install.record, found, now))
 
     def _paused(self) -> bool:
         """Whether somebody paused AutoSSL, this moment: nothing is installed then, what is staged waits."""
