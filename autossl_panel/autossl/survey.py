@@ -18,7 +18,7 @@ from autossl_panel.helper.client import Client
 from autossl_panel.hosting import users as hosting_users
 from autossl_panel.hosting.models import HostingUser, Server, VirtualHost
 
-from . import holds, inventory, log, quick, runs, sites, standing
+from . import due, holds, inventory, log, quick, runs, sites, standing
 from . import options as option_rows
 from .choosing import Outlook
 from .facts import PolicyOptions
@@ -112,6 +112,7 @@ def _finish(run: Run, problem: Mapping[str, Any] | None, now: datetime | None) -
         surveyed_at=now or timezone.now(), counts=run.counts, problem=problem
     )
     runs.end_if_done(run.pk, now=now)
+    due.start_missed(run, now or timezone.now())
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 import logging
 from datetime import datetime, timedelta
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Q
 from django.utils import timezone
 
 from autossl_panel.helper.client import Client, HelperGone, HelperProblem
@@ -13,6 +13,7 @@ from autossl_panel.people import audit, sessions
 
 from . import (
     certain,
+    due,
     helpers,
     inventory,
     jobs,
@@ -21,7 +22,6 @@ from . import (
     limits,
     measuring,
     preview,
-    providers,
     registration,
     rehearsal,
     renewal_info,
@@ -33,7 +33,7 @@ from . import (
 )
 from . import options as option_rows
 from .apart import Apart
-from .models import Job, JobOutcome, JobState, LogLine, Options, Order, Run
+from .models import Job, LogLine, Options, Order, Run
 from .notify import post, telling
 from .policy.needs import CLOCK_TOLERANCE
 
@@ -43,8 +43,6 @@ log = logging.getLogger("autossl_panel.sweep")
 PAUSE = 50.0
 # Seconds between two looks for lists of revoked certificates
 LISTS_EVERY = 600.0
-# Runs of what is due that are at work at once
-MOST_DUE = 5
 # Old runs removed in one sweep
 REMOVED = 100
 
@@ -63,7 +61,7 @@ def sweep(server: Server, *, now: datetime | None = None) -> bool:
         if daily:
             _prune(server, helper)
     _heed_clock(server, now)
-    start_due(server, now)
+    due.start(server, now)
     shares.note(server, now)
     jobs.ring_where_needed(server)
     preview.ring_where_needed(server, now)
@@ -136,24 +134,6 @@ def _start_daily(server: Server, now: datetime) -> bool:
     return True
 
 
-def start_due(server: Server, now: datetime) -> None:
-    """Start a run for the sites whose moment has come and that nobody works on; none while AutoSSL is paused."""
-    if providers.active(server) is None or option_rows.current(server).paused_at is not None:
-        return
-    # Judged while AutoSSL was paused, and written after it had gone on: nobody else would look at these.
-    paused = VirtualHost.objects.filter(server=server, next_reason="paused", next_at__isnull=True)
-    if paused.exists():
-        hosting_users.make_due(paused, now)
-    _heed_cancelling(server, now)
-    live = Job.objects.filter(virtual_host=OuterRef("pk")).exclude(state=JobState.ENDED)
-    due = VirtualHost.objects.filter(server=server, gone_at__isnull=True, next_at__lte=now).exclude(Exists(live))
-    unsurveyed = Run.objects.filter(server=server, scope=runs.ALL, ended_at__isnull=True, surveyed_at__isnull=True)
-    # Those at work with what was due before: who comes due now does not wait for their end, unless there are many
-    at_work = Run.objects.filter(server=server, scope=runs.DUE, ended_at__isnull=True)
-    if due.exists() and not unsurveyed.exists() and at_work.count() < MOST_DUE:
-        runs.start(runs.DUE, by=None, asked_from="sweep", server=server, now=now)
-
-
 def _heed_clock(server: Server, now: datetime) -> None:
     """Sites that this host's wrong clock held are due as soon as it is right: some certificates last an hour."""
     held = VirtualHost.objects.filter(server=server, next_reason="clock", next_at__isnull=True)
@@ -162,21 +142,6 @@ def _heed_clock(server: Server, now: datetime) -> None:
     registration.look_at_clock(server)
     if abs(trouble.clock_offset(server)) <= CLOCK_TOLERANCE:
         hosting_users.make_due(held, now)
-
-
-def _heed_cancelling(server: Server, now: datetime) -> None:
-    """Sites whose work a person cancelled wait for the next daily check, unless something new came up since."""
-    cancelled = Job.objects.filter(
-        virtual_host=OuterRef("pk"),
-        outcome=JobOutcome.CANCELLED,
-        # Not what ended with a run that could not go on
-        outcome_reason=runs.CANCELLED,
-        ended_at__gte=OuterRef("next_at"),
-        # Nor what was cancelled in days to come, by a clock that ran ahead
-        ended_at__lte=now,
-    )
-    due = VirtualHost.objects.filter(server=server, next_at__lte=now)
-    due.filter(Exists(cancelled)).update(next_at=None, next_reason=runs.CANCELLED)
 
 
 def _prune(server: Server, helper: Client) -> None:

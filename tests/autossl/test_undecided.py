@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 from django.db import OperationalError
 
-from autossl_panel.autossl import jobs, leases, log, runs, standing, survey, sweep
+from autossl_panel.autossl import due, jobs, leases, log, runs, standing, survey
 from autossl_panel.autossl.jobs import claims, proving, through
 from autossl_panel.autossl.jobs.work import Bench
 from autossl_panel.autossl.models import Certificate as CertificateRow
@@ -140,7 +140,7 @@ def test_no_sweep_begins_it_again_but_the_daily_check_does(
     assert first.ended_at is not None
     broken.refresh_from_db()
     assert (broken.next_at, broken.next_reason) == (None, "internal")
-    sweep.start_due(server, NOW + timedelta(hours=1))
+    due.start(server, NOW + timedelta(hours=1))
     assert Run.objects.count() == 1
     daily = surveyed(runs.ALL)
     assert Job.objects.filter(run=daily, virtual_host=broken, outcome=JobOutcome.FAILED).exists()
