@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from autossl_panel.helper.client import Client, HelperGone, HelperProblem
 from autossl_panel.hosting import users as hosting_users
+from autossl_panel.hosting.changes import chunks
 from autossl_panel.hosting.models import Server, VirtualHost
 from autossl_panel.people import audit, sessions
 
@@ -30,6 +31,7 @@ from . import (
     runs,
     shares,
     trouble,
+    waiting,
 )
 from . import options as option_rows
 from .apart import Apart
@@ -61,6 +63,7 @@ def sweep(server: Server, *, now: datetime | None = None) -> bool:
         if daily:
             _prune(server, helper)
     _heed_clock(server, now)
+    _right_moments(server, now)
     due.start(server, now)
     shares.note(server, now)
     jobs.ring_where_needed(server)
@@ -142,6 +145,18 @@ def _heed_clock(server: Server, now: datetime) -> None:
     registration.look_at_clock(server)
     if abs(trouble.clock_offset(server)) <= CLOCK_TOLERANCE:
         hosting_users.make_due(held, now)
+
+
+def _right_moments(server: Server, now: datetime) -> None:
+    """Sites whose next moment was set while this host's clock ran ahead are due: it may lie years off. Not by a clock
+    that is known to be wrong.
+    """
+    if abs(trouble.clock_offset(server)) > CLOCK_TOLERANCE:
+        return
+    for part in waiting.beyond(now):
+        ids = [pk for pk, of in part.values_list("pk", "server_id") if of == server.pk]
+        for some in chunks(ids):
+            hosting_users.make_due(VirtualHost.objects.filter(pk__in=some), now)
 
 
 def _prune(server: Server, helper: Client) -> None:
