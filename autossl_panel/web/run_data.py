@@ -197,7 +197,7 @@ def _phase(phase: Phase, name: str, groups: Sequence[tuple[str, str, str, int]])
     text = {
         Phase.PROVE: _("%(n)d in hand"),
         Phase.ORDER: _("%(n)d at the CA"),
-        Phase.INSTALL: _("%(n)d wait for the reload"),
+        Phase.INSTALL: ngettext("%(n)d waits for the reload", "%(n)d wait for the reload", in_hand),
         Phase.VERIFY: _("%(n)d being shaken"),
     }[phase] % {"n": in_hand}
     said = [_("%(n)d failed") % {"n": failed}] if failed else []
