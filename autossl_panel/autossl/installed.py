@@ -1,6 +1,8 @@
 """What the inventory says is installed, as rows: certificates that others put there, and ours that are in use."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import hashlib
+import ssl
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -18,87 +20,102 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Moves:
-    """Virtual hosts whose certificate is another than it was: `another` has one now, `none` lost it.
-
-    `ended` are installations that are over, `begun` those that take their place; `pairs` the virtual hosts of which our
-    store is to say otherwise than it does, by what.
-    """
+    """Virtual hosts whose certificate is another than it was: `another` has one now, `none` lost it."""
 
     another: tuple[int, ...]
     none: tuple[int, ...]
-    ended: tuple[int, ...]
-    begun: tuple[Installation, ...]
-    pairs: Mapping[str, Sequence[int]]
-
-    @property
-    def written(self) -> set[int]:
-        """The virtual hosts whose rows are written because of it."""
-        return {*self.another, *self.none, *(host for hosts in self.pairs.values() for host in hosts)}
 
 
-class Look:
-    """What a server's configuration names, beside what its rows say is installed; every site of it has its row."""
+def otherwise(sites: Iterable[FoundSite], ids: Mapping[str, int]) -> set[int]:
+    """Those of these virtual hosts whose rows are written because of what is installed there; reads only.
 
-    def __init__(self, server: Server, sites: Sequence[FoundSite], *, now: datetime) -> None:
-        self.server = server
-        self.sites = sites
-        self.now = now
-        self._facts = {site.key: _facts(site) for site in sites}
-        _record(self._facts[site.key] for site in sites)
-        self._certificates = _certificate_ids({found[0].fingerprint for found in self._facts.values() if found})
+    As near as can be told at little cost, for whoever locks them before any is written.
+    """
+    rows = Installation.objects.filter(virtual_host__in=list(ids.values()), until__isnull=True)
+    current = {
+        host: (fingerprint, matches)
+        for host, fingerprint, matches in rows.values_list("virtual_host_id", "certificate__fingerprint", "key_matches")
+    }
+    pairs = dict(VirtualHost.objects.filter(pk__in=list(ids.values())).values_list("pk", "stored_pair"))
+    found = set()
+    for site in sites:
+        host, certificate = ids.get(site.key), site.certificate
+        if host is None:
+            continue
+        there = (_fingerprint(certificate.pem), certificate.key_matches) if certificate is not None else None
+        stored = "detached" if site.live_serial and _detached(site, _facts(site)) else ""
+        if there != current.get(host) or stored != pairs[host]:
+            found.add(host)
+    return found
 
-    def moves(self, among: Collection[int] | None = None) -> Moves:
-        """What is to be written, as the rows are now; reads only. `among`: of these virtual hosts alone."""
-        rows = VirtualHost.objects.filter(server=self.server)
-        known = {key: (pk, pair) for key, pk, pair in rows.values_list("key", "pk", "stored_pair")}
-        installations = Installation.objects.filter(virtual_host__server=self.server, until__isnull=True)
-        columns = ("virtual_host_id", "pk", "certificate_id", "key_matches")
-        current = {host: found for host, *found in installations.values_list(*columns)}
-        # Put live while the helper was reading: its answer is older, and would have them ordered again.
-        newer = set(installations.filter(since__gt=self.now).values_list("virtual_host_id", flat=True))
-        ended: list[int] = []
-        begun: list[Installation] = []
-        lost: list[int] = []
-        pairs: dict[str, list[int]] = {"": [], "detached": []}
-        for site in self.sites:
-            (host, pair), found = known[site.key], self._facts[site.key]
-            before = current.pop(host, None)
-            if host in newer or (among is not None and host not in among):
-                continue
-            stored = "detached" if _detached(site, found) else ""
-            if pair != stored:
-                pairs[stored].append(host)
-            certificate = site.certificate
-            wanted = self._certificates[found[0].fingerprint] if found else None
-            matches = certificate.key_matches if certificate else None
-            if before is not None and before[1:] == [wanted, matches]:
-                continue
-            if before is not None:
-                ended.append(before[0])
-                if wanted is None:
-                    lost.append(host)
-            if wanted is not None and certificate is not None:
-                begun.append(
-                    Installation(
-                        virtual_host_id=host,
-                        certificate_id=wanted,
-                        since=self.now,
-                        path=certificate.path[:1024],
-                        key_matches=matches,
-                    )
+
+def _fingerprint(pem: str) -> str:
+    """Of the first certificate of a chain, without a look at what it says; "" where it is none."""
+    end = "-----END CERTIFICATE-----"
+    try:
+        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem.partition(end)[0].strip() + f"\n{end}\n")).hexdigest()
+    except ValueError:
+        return ""
+
+
+def sync(sites: Sequence[FoundSite], ids: Mapping[str, int], *, now: datetime) -> Moves:
+    """Bring the current installations of these sites in step with what is configured; says which changed.
+
+    `ids` are their virtual hosts, by key.
+    """
+    facts = {site.key: _facts(site) for site in sites}
+    _record(facts.values())
+    certificate_ids = _certificate_ids({found[0].fingerprint for found in facts.values() if found})
+    rows = Installation.objects.filter(virtual_host__in=list(ids.values()), until__isnull=True)
+    current = {
+        host: (pk, certificate, matches, since)
+        for pk, host, certificate, matches, since in rows.values_list(
+            "pk", "virtual_host_id", "certificate_id", "key_matches", "since"
+        )
+    }
+    ended: list[int] = []
+    begun: list[Installation] = []
+    lost: list[int] = []
+    pairs: dict[str, list[int]] = {"": [], "detached": []}
+    for site in sites:
+        host, found = ids[site.key], facts[site.key]
+        before = current.get(host)
+        if before is not None and before[3] > now:
+            # Put live while the helper was reading: its answer is older, and would have it ordered again.
+            continue
+        pairs["detached" if _detached(site, found) else ""].append(host)
+        certificate = site.certificate
+        wanted = certificate_ids[found[0].fingerprint] if found else None
+        matches = certificate.key_matches if certificate else None
+        if before is not None and before[1:3] == (wanted, matches):
+            continue
+        if before is not None:
+            ended.append(before[0])
+            if wanted is None:
+                lost.append(host)
+        if wanted is not None and certificate is not None:
+            begun.append(
+                Installation(
+                    virtual_host_id=host,
+                    certificate_id=wanted,
+                    since=now,
+                    path=certificate.path[:1024],
+                    key_matches=matches,
                 )
-        ended.extend(pk for pk, _certificate, _matches in current.values())
-        another = tuple(one.virtual_host_id for one in begun)
-        return Moves(another, tuple(lost), tuple(ended), tuple(begun), pairs)
+            )
+    for chunk in _chunks(ended):
+        Installation.objects.filter(pk__in=chunk).update(until=now)
+    Installation.objects.bulk_create(begun, batch_size=CHUNK)
+    for value, hosts in pairs.items():
+        for chunk in _chunks(hosts):
+            VirtualHost.objects.filter(pk__in=chunk).exclude(stored_pair=value).update(stored_pair=value)
+    return Moves(tuple(one.virtual_host_id for one in begun), tuple(lost))
 
-    def write(self, moves: Moves) -> None:
-        """Bring the rows in step; the caller has those of `moves.written` locked."""
-        for chunk in _chunks(moves.ended):
-            Installation.objects.filter(pk__in=chunk).update(until=self.now)
-        Installation.objects.bulk_create(moves.begun, batch_size=CHUNK)
-        for value, hosts in moves.pairs.items():
-            for chunk in _chunks(hosts):
-                VirtualHost.objects.filter(pk__in=chunk).update(stored_pair=value)
+
+def end_of_gone(server: Server, now: datetime) -> None:
+    """What is configured no longer is installed nowhere."""
+    hosts = VirtualHost.objects.filter(server=server, gone_at__isnull=False)
+    Installation.objects.filter(virtual_host__in=hosts, until__isnull=True).update(until=now)
 
 
 def _facts(site: FoundSite) -> tuple[pki.CertificateFacts, bytes, bool] | None:
@@ -136,6 +153,6 @@ def _detached(site: FoundSite, found: tuple[pki.CertificateFacts, bytes, bool] |
     return bool(site.live_serial) and placeholder
 
 
-def _chunks(items: Sequence[T]) -> Iterable[Sequence[T]]:
+def _chunks(items: list[T]) -> Iterable[list[T]]:
     for start in range(0, len(items), CHUNK):
         yield items[start : start + CHUNK]

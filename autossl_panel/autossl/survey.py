@@ -29,8 +29,8 @@ from .room import Room
 
 logger = logging.getLogger("autossl_panel.survey")
 
-# Users in one portion: bounded memory, and one transaction each
-PORTION = 1000
+# Users in one portion, and sites that they have between them: bounded memory, and one transaction each
+PORTION, SITES = 1000, 5000
 
 
 def survey(run: Run, helper: Client, *, now: datetime | None = None) -> None:
@@ -134,13 +134,11 @@ def _all_portions(run: Run, writer: log.Writer, moment: datetime | None, *, told
     if run.scope == runs.DUE:
         # A long run of what was due before may have thousands in hand: nothing of that is news here
         wanted = wanted.exclude(Exists(Job.objects.filter(virtual_host=OuterRef("pk")).exclude(state=JobState.ENDED)))
-    ids = sorted(wanted.values_list("user_id", flat=True).distinct())
-    names = dict(HostingUser.objects.filter(server_id=run.server_id).values_list("pk", "name"))
-    start = run.counts.get("surveyed_to", 0)
-    ids = [pk for pk in ids if pk > start]
-    looks = _Looks(run, writer, moment, hosts, names, told=told)
-    for first in range(0, len(ids), PORTION):
-        if not looks.at(ids[first : first + PORTION]):
+    wanted = wanted.filter(user_id__gt=run.counts.get("surveyed_to", 0))
+    looks = _Looks(run, writer, moment, hosts, told=told)
+    for part in quick.portions(wanted, PORTION, SITES):
+        # It keeps nothing of it: the next portion is read without this one in memory.
+        if not looks.at(part):
             return
 
 
@@ -152,7 +150,6 @@ class _Looks:
     writer: log.Writer
     moment: datetime | None
     hosts: Mapping[str, Any]
-    names: Mapping[int, str]
     told: bool
     latest: _Latest = field(init=False)
     room: Room = field(default_factory=lambda: Room({}))
@@ -217,7 +214,8 @@ class _Looks:
         found = sites.read(hosts, self.latest, now, serve_www=serve_www) if ids != [] else {}
         self.room.accounts = self.latest.policies.accounts
         outlook = Outlook(self.latest.policies, self.room, serve_www=serve_www)
-        return Portion(self.run, self.writer, now, self.names, outlook, users, list(found.values()))
+        names = dict(HostingUser.objects.filter(pk__in=users).values_list("pk", "name"))
+        return Portion(self.run, self.writer, now, names, outlook, users, list(found.values()))
 
     def _write(self, portion: Portion) -> bool:
         """Decide a portion, and save with it how far the survey is; False where the run was cancelled meanwhile."""

@@ -80,6 +80,18 @@ def test_lines_are_numbered_and_a_tail_reads_each_once(server):
     assert tail.read() == []
 
 
+@pytest.mark.django_db
+def test_a_tail_reads_many_lines_in_portions(server):
+    run = runs.start(runs.ALL, by=None, asked_from="command")
+    writer, tail = log.for_run(run.pk), log.Tail(run.pk)
+    writer.lines([writer.make("user:begins", user=f"u{n}", sites=1, todo=1) for n in range(2500)])
+    portions = []
+    while lines := tail.read():
+        portions.append([line.seq for line in lines])
+    assert [seq for portion in portions for seq in portion] == list(range(1, 2501))
+    assert [len(portion) for portion in portions] == [1000, 1000, 500]
+
+
 @pytest.mark.django_db(transaction=True)
 def test_writers_of_one_run_in_several_threads_leave_no_gap(server):
     run = runs.start(runs.ALL, by=None, asked_from="command")

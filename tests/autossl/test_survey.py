@@ -1,5 +1,7 @@
 """The survey: what becomes a job, what is told, and what a person's check clears."""
 
+import weakref
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -412,6 +414,31 @@ def test_a_user_whose_certificate_from_elsewhere_expired_is_not_told_that_all_is
     found = dict(HostingUser.objects.values_list("name", "last_check"))
     assert found["amber"] == {"event": "check:kept", "data": {"reason": "foreign_defective", "number": 1}}
     assert found["birch"]["event"] == "check:foreign"
+
+
+class Row(dict):
+    """A site's row that one can see vanish."""
+
+
+def test_a_portion_is_forgotten_before_the_next_is_read(provider, make_user, make_site, make_installed, monkeypatch):
+    for name in ("amber", "birch", "cedar"):
+        user = make_user(name)
+        make_installed(make_site(user, f"{name}.example"), f"{name}.example")
+        make_site(user, f"new.{name}.example")
+    monkeypatch.setattr(survey, "SITES", 2)
+    read, rows, sizes = sites.read, [], []
+
+    def watched(*args, **named):
+        assert [row() for row in rows] == [None] * len(rows)
+        found = {pk: replace(site, row=Row(site.row)) for pk, site in read(*args, **named).items()}
+        rows.extend(weakref.ref(site.row) for site in found.values())
+        sizes.append(len(found))
+        return found
+
+    monkeypatch.setattr(sites, "read", watched)
+    run = surveyed()
+    assert sizes == [2, 2, 2]
+    assert (run.counts["kept"], run.jobs.count()) == (3, 3)
 
 
 def test_each_portion_reads_the_provider_choices_of_its_own_users_only(
