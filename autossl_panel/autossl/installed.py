@@ -1,5 +1,7 @@
 """What the inventory says is installed, as rows: certificates that others put there, and ours that are in use."""
 
+import hashlib
+import ssl
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +24,38 @@ class Moves:
 
     another: tuple[int, ...]
     none: tuple[int, ...]
+
+
+def otherwise(sites: Iterable[FoundSite], ids: Mapping[str, int]) -> set[int]:
+    """Those of these virtual hosts whose rows are written because of what is installed there; reads only.
+
+    As near as can be told at little cost, for whoever locks them before any is written.
+    """
+    rows = Installation.objects.filter(virtual_host__in=list(ids.values()), until__isnull=True)
+    current = {
+        host: (fingerprint, matches)
+        for host, fingerprint, matches in rows.values_list("virtual_host_id", "certificate__fingerprint", "key_matches")
+    }
+    pairs = dict(VirtualHost.objects.filter(pk__in=list(ids.values())).values_list("pk", "stored_pair"))
+    found = set()
+    for site in sites:
+        host, certificate = ids.get(site.key), site.certificate
+        if host is None:
+            continue
+        there = (_fingerprint(certificate.pem), certificate.key_matches) if certificate is not None else None
+        stored = "detached" if site.live_serial and _detached(site, _facts(site)) else ""
+        if there != current.get(host) or stored != pairs[host]:
+            found.add(host)
+    return found
+
+
+def _fingerprint(pem: str) -> str:
+    """Of the first certificate of a chain, without a look at what it says; "" where it is none."""
+    end = "-----END CERTIFICATE-----"
+    try:
+        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem.partition(end)[0].strip() + f"\n{end}\n")).hexdigest()
+    except ValueError:
+        return ""
 
 
 def sync(sites: Sequence[FoundSite], ids: Mapping[str, int], *, now: datetime) -> Moves:

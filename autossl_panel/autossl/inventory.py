@@ -192,6 +192,7 @@ class _Sync:
                 back.append(pk)
             elif gone_at is None and name not in wanted:
                 left.append(pk)
+        hosting_users.lock(HostingUser.objects.filter(pk__in=[*back, *left]))
         for users, gone in ((back, None), (left, self.now)):
             for chunk in _chunks(users):
                 HostingUser.objects.filter(pk__in=chunk).update(gone_at=gone)
@@ -207,6 +208,8 @@ class _Sync:
         for _kinds, chunk in self._chunks():
             rows = VirtualHost.objects.filter(server=self.server, key__in=[site.key for site, _user in chunk])
             known = {row[0]: row[1:] for row in rows.values_list("key", "pk", "seen", "gone_at", "attached")}
+            ids = {key: row[0] for key, row in known.items()}
+            written += installed.otherwise([site for site, _user in chunk], ids)
             for site, user in chunk:
                 before = known.get(site.key)
                 if before is None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from autossl_panel.autossl import inventory
+from autossl_panel.autossl import installed, inventory
 from autossl_panel.autossl.models import Certificate, Installation
 from autossl_panel.helper.protocol import InstalledCertificate, InventoryAnswer, Listen, Remark, SiteFacts
 from autossl_panel.hosting.models import Domain, HostingUser, SiteState, VirtualHost
@@ -121,6 +121,24 @@ def test_a_pair_in_store_that_the_configuration_lost_is_detached(server, now):
     foreign = InstalledCertificate(chain.decode(), "/etc/ssl/a.pem", ours=False, key_matches=True, live_serial="")
     refresh(server, now, site("a.example", live_serial="0a", certificate=foreign))
     assert VirtualHost.objects.get().stored_pair == ""
+
+
+def test_who_is_locked_beforehand_is_who_is_written_for_what_is_installed(server, now):
+    chain, other = (make_certificate("a.example").pem for _ in range(2))
+
+    def with_certificate(pem, **fields):
+        found = InstalledCertificate(pem.decode(), "/etc/ssl/a.pem", ours=False, key_matches=True, live_serial="")
+        return site("a.example", tls=True, certificate=found, **fields)
+
+    refresh(server, now, with_certificate(chain), site("b.example"))
+    ids = dict(VirtualHost.objects.values_list("key", "pk"))
+    host = ids["a.example-00000001"]
+    plain = site("b.example")
+    assert installed.otherwise([with_certificate(chain), plain, site("new.example")], ids) == set()
+    assert installed.otherwise([with_certificate(other), plain], ids) == {host}
+    assert installed.otherwise([with_certificate(chain, live_serial="0a"), plain], ids) == {host}, "it is self-signed"
+    assert installed.otherwise([site("a.example"), plain], ids) == {host}
+    assert installed.otherwise([with_certificate(b"no certificate"), plain], ids) == {host}
 
 
 @pytest.mark.parametrize(

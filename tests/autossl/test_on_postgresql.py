@@ -45,6 +45,13 @@ AGAIN = [
 ]
 
 
+SITES = [
+    "test_undecided.py",
+    "test_inventory.py",
+    "test_recheck.py",
+]
+
+
 LIMITS = [
     "test_limits.py",
     "test_limits_forgetting.py",
@@ -57,7 +64,11 @@ LIMITS = [
 ]
 
 
-@pytest.mark.parametrize(("database", "names"), [("again", AGAIN), ("limits", LIMITS)], ids=["again", "limits"])
+@pytest.mark.parametrize(
+    ("database", "names"),
+    [("again", AGAIN), ("sites", SITES), ("limits", LIMITS)],
+    ids=["again", "sites", "limits"],
+)
 def test_the_same_holds_over_postgresql(postgresql: PostgreSQL, database: str, names: list[str]) -> None:
     environment = {**os.environ, "DATABASE_URL": postgresql.url(database)}
     # Of an outer run with several workers or coverage, this one knows nothing.
