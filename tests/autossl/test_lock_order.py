@@ -136,6 +136,24 @@ def test_installations_are_noted_while_all_sites_are_written(server, endings, ot
     assert len(ended) == 2
 
 
+def test_a_run_ends_while_the_configuration_is_read(server, endings):
+    """What was wrong with the server is over, and the user has no site any more: both write both."""
+    trouble = {"code": "clock", "since": NOW.isoformat(), "names": 0, "data": {}}
+    Server.objects.update(trouble=[trouble])
+
+    def end() -> Any:
+        return jobs.finish(server, endings, now=NOW)
+
+    users_written = 'UPDATE "hosting_hostinguser"'
+    ended, found = meanwhile(
+        pausing_after(users_written, end), lambda: inventory.refresh(Server.objects.get(), Reads([]), now=NOW)
+    )
+    assert not isinstance(found, Exception), found
+    assert isinstance(ended, list), ended
+    assert Server.objects.get().trouble == []
+    assert HostingUser.objects.get().gone_at is not None
+
+
 def _order(host: VirtualHost) -> Order:
     provider = Provider.objects.get()
     certificate = Certificate.objects.create(
