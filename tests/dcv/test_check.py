@@ -134,7 +134,7 @@ def test_the_second_resolver_helps_out(box: Box) -> None:
         _says(box.prove(NAME, resolvers=(silent.resolver, box.dns.resolver)), Outcome.PASS, None)
 
 
-@pytest.mark.parametrize("address", [THERE, CLOSED])
+@pytest.mark.parametrize("address", [THERE, CLOSED], ids=["answers", "closed"])
 def test_elsewhere_whatever_is_there(box: Box, address: str) -> None:
     box.dns.add(NAME, address)
     finding = box.prove(NAME)
