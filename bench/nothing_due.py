@@ -79,14 +79,12 @@ def database(name: str) -> Iterator[str]:
 
 def _measure(name: str, place: Estate, panel: Panel, helper: Process, repetitions: int) -> NothingDue:
     panel.run("migrate", "--verbosity", "0")
-    start = time.monotonic()
-    panel.run("discover")
-    first_reading = time.monotonic() - start
+    first_reading, first_reading_mb = _command(panel, "discover")
     _rows(panel, "settle")
     commands, worker_mb = [], 0.0
     # The first run writes how each site stands; from then on nothing changes.
     for number in range(repetitions + 1):
-        seconds, mb = _check(panel)
+        seconds, mb = _command(panel, "autossl_check", "--all")
         worker_mb = max(worker_mb, mb)
         if number:
             commands.append(seconds)
@@ -105,15 +103,18 @@ def _measure(name: str, place: Estate, panel: Panel, helper: Process, repetition
         first_reading=first_reading,
         helper_mb=measure.peak_mb(helper.pid),
         worker_mb=worker_mb,
+        first_reading_mb=first_reading_mb,
     )
 
 
-def _check(panel: Panel) -> tuple[float, float]:
-    """Seconds of `autossl_check --all`, and its memory at the peak; its log goes to a file as it would to a pager."""
+def _command(panel: Panel, *words: str) -> tuple[float, float]:
+    """Seconds of a command that works by itself, and its memory at the peak; what it prints goes to a file as it would
+    to a pager.
+    """
     with tempfile.TemporaryFile() as stream:
         start = time.monotonic()
         process = subprocess.Popen(
-            [*panel.argv, "autossl_check", "--all"], env=panel.environment, stdout=stream, stderr=subprocess.STDOUT
+            [*panel.argv, *words], env=panel.environment, stdout=stream, stderr=subprocess.STDOUT
         )
         peak = 0.0
         while process.poll() is None:
@@ -123,7 +124,7 @@ def _check(panel: Panel) -> tuple[float, float]:
         if process.returncode != 0:
             stream.seek(0)
             said = stream.read().decode("utf-8", "replace")
-            raise SandboxProblem(f"autossl_check --all: status {process.returncode}\n{said[-2000:]}")
+            raise SandboxProblem(f"{' '.join(words)}: status {process.returncode}\n{said[-2000:]}")
     return seconds, peak
 
 

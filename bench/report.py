@@ -1,14 +1,14 @@
-"""The page of figures, and the same as JSON. Pure: results in, text out."""
+"""The page of figures, and the same as JSON, of which the page can be made again. Pure: results in, text out."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from statistics import median
 
 from bench import results
-from bench.results import Middle, NothingDue, Pages
+from bench.results import Middle, NothingDue, Page, Pages
 
 PANEL, MOD_MD = "AutoSSL Panel", "mod_md"
 
@@ -43,6 +43,8 @@ def goals(measured: Measured) -> list[tuple[str, str, bool]]:
         seconds = median(one.seconds)
         goal = f"nothing due in {one.sites:,} virtual hosts: at most {results.MAX_SECONDS:.0f} s on {one.database}"
         found.append((goal, f"{seconds:.1f} s", seconds <= results.MAX_SECONDS))
+        goal = f"a worker with {one.sites:,} virtual hosts below {results.MAX_MB} MB on {one.database}"
+        found.append((goal, f"{one.worker_mb:.0f} MB", one.worker_mb < results.MAX_MB))
     for pages in measured.pages:
         found.extend(_page_goals(pages))
     return found
@@ -82,10 +84,23 @@ def _at_most(requests: float) -> bool:
 
 
 def as_json(measured: Measured) -> str:
-    """Everything, for a program to read."""
-    plain = asdict(measured)
+    """Everything, for a program to read; of the pages what `as_markdown` says, not each of their addresses."""
+    plain = asdict(replace(measured, pages=[pages.in_short() for pages in measured.pages]))
     plain["goals"] = [{"goal": goal, "measured": said, "met": met} for goal, said, met in goals(measured)]
     return json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
+
+
+def from_json(text: str) -> Measured:
+    """What `as_json` wrote."""
+    said = json.loads(text)
+    return Measured(
+        machine=said["machine"],
+        day=said["day"],
+        versions=said["versions"],
+        clients=[Middle(**one) for one in said["clients"]],
+        nothing_due=[NothingDue(**one) for one in said["nothing_due"]],
+        pages=[Pages(**one | {"pages": [Page(**page) for page in one["pages"]]}) for one in said["pages"]],
+    )
 
 
 def as_markdown(measured: Measured) -> str:
@@ -173,6 +188,7 @@ def _nothing_due(found: Sequence[NothingDue]) -> list[str]:
             f"{median(one.command):.2f}",
             f"{one.first_reading:.0f}",
             f"{one.worker_mb:.0f}",
+            f"{one.first_reading_mb:.0f}" if one.first_reading_mb else "–",
             f"{one.helper_mb:.0f}",
         )
         for one in found
@@ -185,6 +201,7 @@ def _nothing_due(found: Sequence[NothingDue]) -> list[str]:
         "whole command, s",
         "first reading, s",
         "worker, MB",
+        "at the first reading, MB",
         "helper, MB",
     )
     return [
@@ -194,7 +211,8 @@ def _nothing_due(found: Sequence[NothingDue]) -> list[str]:
         "certificates, each looked at again in each run. Nothing of it has changed and no certificate is due. A run "
         "lasts from its start to its end, with a line for every user; the command around it (`autossl_check --all`) "
         f"starts Python and prints the log. Medians of {len(first.seconds)} runs. The first reading is the `discover` "
-        "that met all sites, with their certificates.",
+        "that met all sites, with their certificates. Memory is that at the peak: of the command that does a worker's "
+        "work, of the first reading, and of the helper, which holds the whole configuration.",
         _table(heads, rows),
     ]
 
@@ -203,22 +221,29 @@ def _pages(found: Sequence[Pages]) -> list[str]:
     if not found:
         return []
     first = found[0]
-    slowest = {pages.database: pages.slowest() for pages in found}
-    names = sorted({name for pages in slowest.values() for name in pages})
+    slowest = {pages.database: {page.name: page for page in pages.in_short().pages} for pages in found}
     rows = []
-    for name in names:
+    for name in sorted({name for pages in slowest.values() for name in pages}):
         here = [pages[name] for pages in slowest.values() if name in pages]
-        times = [f"{pages[name].ms:.0f}" if name in pages else "–" for pages in slowest.values()]
-        most = max(page.queries for pages in found for page in pages.pages if page.name == name)
-        largest = max(page.kb for pages in found for page in pages.pages if page.name == name)
-        rows.append((f"`{name}`", *times, str(most), f"{largest:.0f}", f"`{_short(here[0].url)}`"))
+        rows.append(
+            (
+                f"`{name}`",
+                *(f"{pages[name].ms:.0f}" if name in pages else "–" for pages in slowest.values()),
+                str(max(page.queries for page in here)),
+                f"{max(page.kb for page in here):.0f}",
+                f"{max(page.addresses for page in here):,}",
+                f"`{_short(here[0].url)}`",
+            )
+        )
+    each = max(sum(page.addresses for page in pages.values()) for pages in slowest.values())
     parts = [
         f"## Pages: {first.users:,} users, {first.sites:,} virtual hosts",
         f"Every page that root, a reseller or the login of a hosting user gets to by links, {first.repetitions} times "
         "each, in the process that serves it; with each filter and with pairs of them, a table as it comes and with "
-        "100 rows a page: the median of the server's time, compression included, for the address that takes longest; "
-        "the most queries and the most kB (gzip) of any address.",
-        _table(("Page", *(f"{pages.database}, ms" for pages in found), "queries", "kB", "slowest"), rows),
+        f"100 rows a page: {each:,} addresses on each database. The median of the server's time, compression included, "
+        f"for the address that takes longest (the last column: that of {first.database}); the most queries and the "
+        "most kB (gzip) of any address; how many addresses it has here.",
+        _table(("Page", *(f"{pages.database}, ms" for pages in found), "queries", "kB", "addresses", "slowest"), rows),
     ]
     unseen = sorted({name for pages in found for name in pages.not_led_to})
     if unseen:

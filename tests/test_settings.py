@@ -75,3 +75,13 @@ def test_with_a_mail_server_there_has_to_be_a_sender(tmp_path, sender):
     assert done.returncode == 1
     assert "AUTOSSL_MAIL_FROM is a sender like" in done.stderr
     assert read(tmp_path, "", sender).returncode == 0, "without one it does not matter"
+
+
+def test_django_finds_nothing_wrong(tmp_path):
+    """The panel's commands do without these checks: they load every page."""
+    done = subprocess.run(
+        [sys.executable, "manage.py", "check", "--fail-level", "WARNING"],
+        cwd=ROOT, env={"AUTOSSL_STATE_DIR": str(tmp_path)}, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "no issues" in done.stdout

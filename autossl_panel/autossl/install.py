@@ -15,6 +15,7 @@ from django.db.models import Q
 from autossl_panel.helper.client import Activation, Client
 from autossl_panel.helper.protocol import Result
 from autossl_panel.hosting import exclusion_patterns
+from autossl_panel.hosting import users as hosting_users
 from autossl_panel.hosting.models import Domain, Exclusion, Server, VirtualHost
 
 from . import certificates, shaking, verdicts
@@ -143,6 +144,8 @@ def _outcome(order: Order, result: Result, proof: shaking.Proof | None) -> Insta
 
 def record(found: Iterable[Installed], now: datetime) -> None:
     """Write what became of the orders: installations with their evidence, and how each order was closed."""
+    found = list(found)
+    hosting_users.lock(VirtualHost.objects.filter(pk__in=[one.order.virtual_host_id for one in found]))
     providers = dict(Provider.objects.values_list("pk", "name"))
     for one in found:
         order = one.order

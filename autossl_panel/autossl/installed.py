@@ -1,6 +1,8 @@
 """What the inventory says is installed, as rows: certificates that others put there, and ours that are in use."""
 
-from collections.abc import Iterable, Sequence
+import hashlib
+import ssl
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -24,38 +26,68 @@ class Moves:
     none: tuple[int, ...]
 
 
-def sync(server: Server, sites: Sequence[FoundSite], *, now: datetime) -> Moves:
-    """Bring the current installations of a server in step with what its configuration names; says which changed."""
-    ids = dict(VirtualHost.objects.filter(server=server).values_list("key", "pk"))
-    facts = {site.key: _facts(site) for site in sites}
-    _record(facts[site.key] for site in sites)
-    certificate_ids = _certificate_ids({found[0].fingerprint for found in facts.values() if found})
+def otherwise(sites: Iterable[FoundSite], ids: Mapping[str, int]) -> set[int]:
+    """Those of these virtual hosts whose rows are written because of what is installed there; reads only.
+
+    As near as can be told at little cost, for whoever locks them before any is written.
+    """
+    rows = Installation.objects.filter(virtual_host__in=list(ids.values()), until__isnull=True)
     current = {
-        host: (pk, certificate, matches)
-        for pk, host, certificate, matches in Installation.objects.filter(
-            virtual_host__server=server, until__isnull=True
-        ).values_list("pk", "virtual_host_id", "certificate_id", "key_matches")
+        host: (fingerprint, matches)
+        for host, fingerprint, matches in rows.values_list("virtual_host_id", "certificate__fingerprint", "key_matches")
     }
-    # Put live while the helper was reading: its answer is older, and would have them ordered again.
-    newer = set(
-        Installation.objects.filter(virtual_host__server=server, until__isnull=True, since__gt=now).values_list(
-            "virtual_host_id", flat=True
+    pairs = dict(VirtualHost.objects.filter(pk__in=list(ids.values())).values_list("pk", "stored_pair"))
+    found = set()
+    for site in sites:
+        host, certificate = ids.get(site.key), site.certificate
+        if host is None:
+            continue
+        there = (_fingerprint(certificate.pem), certificate.key_matches) if certificate is not None else None
+        stored = "detached" if site.live_serial and _detached(site, _facts(site)) else ""
+        if there != current.get(host) or stored != pairs[host]:
+            found.add(host)
+    return found
+
+
+def _fingerprint(pem: str) -> str:
+    """Of the first certificate of a chain, without a look at what it says; "" where it is none."""
+    end = "-----END CERTIFICATE-----"
+    try:
+        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem.partition(end)[0].strip() + f"\n{end}\n")).hexdigest()
+    except ValueError:
+        return ""
+
+
+def sync(sites: Sequence[FoundSite], ids: Mapping[str, int], *, now: datetime) -> Moves:
+    """Bring the current installations of these sites in step with what is configured; says which changed.
+
+    `ids` are their virtual hosts, by key.
+    """
+    facts = {site.key: _facts(site) for site in sites}
+    _record(facts.values())
+    certificate_ids = _certificate_ids({found[0].fingerprint for found in facts.values() if found})
+    rows = Installation.objects.filter(virtual_host__in=list(ids.values()), until__isnull=True)
+    current = {
+        host: (pk, certificate, matches, since)
+        for pk, host, certificate, matches, since in rows.values_list(
+            "pk", "virtual_host_id", "certificate_id", "key_matches", "since"
         )
-    )
+    }
     ended: list[int] = []
     begun: list[Installation] = []
     lost: list[int] = []
     pairs: dict[str, list[int]] = {"": [], "detached": []}
     for site in sites:
         host, found = ids[site.key], facts[site.key]
-        before = current.pop(host, None)
-        if host in newer:
+        before = current.get(host)
+        if before is not None and before[3] > now:
+            # Put live while the helper was reading: its answer is older, and would have it ordered again.
             continue
         pairs["detached" if _detached(site, found) else ""].append(host)
         certificate = site.certificate
         wanted = certificate_ids[found[0].fingerprint] if found else None
         matches = certificate.key_matches if certificate else None
-        if before is not None and before[1:] == (wanted, matches):
+        if before is not None and before[1:3] == (wanted, matches):
             continue
         if before is not None:
             ended.append(before[0])
@@ -71,7 +103,6 @@ def sync(server: Server, sites: Sequence[FoundSite], *, now: datetime) -> Moves:
                     key_matches=matches,
                 )
             )
-    ended.extend(pk for pk, _certificate, _matches in current.values())
     for chunk in _chunks(ended):
         Installation.objects.filter(pk__in=chunk).update(until=now)
     Installation.objects.bulk_create(begun, batch_size=CHUNK)
@@ -79,6 +110,12 @@ def sync(server: Server, sites: Sequence[FoundSite], *, now: datetime) -> Moves:
         for chunk in _chunks(hosts):
             VirtualHost.objects.filter(pk__in=chunk).exclude(stored_pair=value).update(stored_pair=value)
     return Moves(tuple(one.virtual_host_id for one in begun), tuple(lost))
+
+
+def end_of_gone(server: Server, now: datetime) -> None:
+    """What is configured no longer is installed nowhere."""
+    hosts = VirtualHost.objects.filter(server=server, gone_at__isnull=False)
+    Installation.objects.filter(virtual_host__in=hosts, until__isnull=True).update(until=now)
 
 
 def _facts(site: FoundSite) -> tuple[pki.CertificateFacts, bytes, bool] | None:

@@ -3,14 +3,16 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
+from enum import IntEnum
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from django.conf import settings
 from django.db import transaction
-from django.utils.functional import cached_property
 
 from autossl_panel import names
 from autossl_panel.helper.client import Client, HelperGone, HelperProblem
@@ -94,77 +96,76 @@ def _failed(server: Server, problem: dict[str, object]) -> Changes:
     return Changes(problem=problem)
 
 
-class _Sync:
-    """One pass over everything that is configured, in chunks, inside one transaction."""
+class _Kind(IntEnum):
+    """What became of a site's row."""
 
-    def __init__(self, server: Server, sites: Sequence[FoundSite], owners: "Owners", now: datetime) -> None:
+    SAME = 0
+    APPEARED = 1
+    CHANGED = 2
+    # Stands elsewhere or otherwise in its file: nothing to decide anew
+    MOVED = 3
+
+
+class _Sync:
+    """One pass over everything that is configured, inside one transaction: what it is, what differs, what is written.
+
+    Of each site a few numbers are held, and only of a chunk of them all that is known: there may be very many.
+    """
+
+    def __init__(self, server: Server, sites: Iterable[FoundSite], owners: "Owners", now: datetime) -> None:
         self.server = server
         self.sites = sites
+        self.owners = owners
         self.now = now
         self.told: list[Mapping[str, object]] = []
-        self.owners = owners
-
-    @cached_property
-    def all_names(self) -> set[str]:
-        return {name for site in self.sites for name in site.names}
+        # Names that are not added to another site
+        self.www: set[str] = set()
+        # Of each site in its order: the id of its hosting user, and its kind
+        self.users, self.kinds = array("q"), bytearray()
+        self.wiped: list[int] = []
+        self.appeared: list[str] = []
+        self.changed: list[str] = []
 
     def run(self) -> Changes:
-        owner_of = {site.key: self._owner(site) for site in self.sites}
-        users = self._users(set(owner_of.values()))
-        known = {
-            key: (pk, seen, gone_at, attached)
-            for pk, key, seen, gone_at, attached in VirtualHost.objects.filter(server=self.server).values_list(
-                "pk", "key", "seen", "gone_at", "attached"
-            )
-        }
-        appeared: list[VirtualHost] = []
-        changed: list[VirtualHost] = []
-        moved: list[VirtualHost] = []
-        wiped: list[int] = []
-        wishes: dict[str, list[tuple[str, bool]]] = {}
-        for site in self.sites:
-            wished = [
-                (name, added)
-                for name, added in policy.wished_names(site.names, taken_elsewhere=self.all_names.__contains__)
-                if len(name) <= NAME
-            ]
-            row = self._row(site, users[owner_of[site.key]], wished)
-            before = known.get(site.key)
-            if before is None:
-                appeared.append(row)
-            elif before[1][:DIGEST] != row.seen[:DIGEST] or before[2] is not None:
-                row.pk = before[0]
-                changed.append(row)
-            else:
-                if before[3] and not site.attached:
-                    wiped.append(before[0])
-                if before[1] != row.seen:
-                    row.pk = before[0]
-                    moved.append(row)
-                continue
-            wishes[site.key] = wished
-        found = {site.key for site in self.sites}
-        gone = [
-            (pk, key) for key, (pk, _seen, gone_at, _attached) in known.items() if gone_at is None and key not in found
-        ]
-        written = [*(row.pk for row in (*changed, *moved)), *(pk for pk, _key in gone), *wiped]
-        hosting_users.lock(VirtualHost.objects.filter(pk__in=written))
-        self._write(appeared, changed, moved, [pk for pk, _key in gone])
-        self._write_domains([*appeared, *changed], {row.key for row in appeared}, wishes)
-        moves = installed.sync(self.server, self.sites, now=self.now)
+        users = self._meet()
+        written, found = self._compare()
+        rows = VirtualHost.objects.filter(server=self.server, gone_at__isnull=True)
+        gone = {pk: key for pk, key in rows.values_list("pk", "key").iterator() if pk not in found}
+        hosting_users.lock(VirtualHost.objects.filter(pk__in=[*written, *gone, *self.wiped]))
+        self._leave(list(gone))
+        another: list[int] = []
+        for kinds, chunk in self._chunks():
+            another += self._write(kinds, chunk)
+        installed.end_of_gone(self.server, self.now)
         # Another's certificate, or our lines wiped by another tool: what was decided no longer holds.
-        for chunk in _chunks([*moves.another, *wiped]):
-            VirtualHost.objects.filter(pk__in=chunk).update(next_at=self.now, next_reason="changed")
-        for chunk in _chunks([*(row.pk for row in (*appeared, *changed)), *moves.another, *moves.none]):
-            standing.show(self.server, chunk, self.now)
+        for ids in _chunks([*another, *self.wiped]):
+            VirtualHost.objects.filter(pk__in=ids).update(next_at=self.now, next_reason="changed")
         return Changes(
-            sites=len(self.sites),
-            users=len(users),
-            appeared=tuple(row.name for row in appeared),
-            changed=tuple(row.name for row in changed),
-            gone=tuple(key.rsplit("-", 1)[0] for _pk, key in gone),
+            sites=len(self.users),
+            users=users,
+            appeared=tuple(self.appeared),
+            changed=tuple(self.changed),
+            gone=tuple(key.rsplit("-", 1)[0] for key in gone.values()),
             told=tuple(self.told),
         )
+
+    def _meet(self) -> int:
+        """Whose each site is; how many hosting users have any."""
+        numbers: dict[str, int] = {}
+        for site in self.sites:
+            self.www.update(name for name in site.names if name.startswith("www."))
+            self.users.append(numbers.setdefault(self._owner(site), len(numbers)))
+        ids = self._user_ids(numbers.keys())
+        by_number = [ids[name] for name in numbers]
+        for at, number in enumerate(self.users):
+            self.users[at] = by_number[number]
+        return len(numbers)
+
+    def _chunks(self) -> Iterator[tuple[bytearray, list[tuple[FoundSite, int]]]]:
+        """The sites with their users, some at a time, and what was found out of them so far."""
+        found = zip(self.sites, self.users, strict=True)
+        for start in range(0, len(self.users), CHUNK):
+            yield self.kinds[start : start + CHUNK], list(islice(found, CHUNK))
 
     def _owner(self, site: FoundSite) -> str:
         name, by_default = self.owners.of(site)
@@ -173,56 +174,77 @@ class _Sync:
             self.told.append({"name": site.name, "text": text, "file": _text(site.file), "line": site.line})
         return _text(name, 64)
 
-    def _users(self, wanted: set[str]) -> dict[str, HostingUser]:
+    def _user_ids(self, wanted: Set[str]) -> dict[str, int]:
         """The hosting users of these names, made where missing; one that lost its last site is gone."""
         feature_list = hosting_users.default_feature_list()
-        known = set(HostingUser.objects.filter(server=self.server).values_list("name", flat=True))
+        rows = HostingUser.objects.filter(server=self.server)
+        missing = sorted(wanted - set(rows.values_list("name", flat=True)))
         HostingUser.objects.bulk_create(
-            [HostingUser(server=self.server, name=name, feature_list=feature_list) for name in sorted(wanted - known)],
+            [HostingUser(server=self.server, name=name, feature_list=feature_list) for name in missing],
             batch_size=CHUNK,
         )
-        rows = {row.name: row for row in HostingUser.objects.filter(server=self.server)}
-        back = [row.pk for row in rows.values() if row.gone_at is not None and row.name in wanted]
-        left = [row.pk for row in rows.values() if row.gone_at is None and row.name not in wanted]
-        for ids, gone_at in ((back, None), (left, self.now)):
-            for chunk in _chunks(ids):
-                HostingUser.objects.filter(pk__in=chunk).update(gone_at=gone_at)
-        return {name: rows[name] for name in wanted}
+        ids: dict[str, int] = {}
+        back, left = [], []
+        for pk, name, gone_at in rows.values_list("pk", "name", "gone_at").iterator():
+            if name in wanted:
+                ids[name] = pk
+            if gone_at is not None and name in wanted:
+                back.append(pk)
+            elif gone_at is None and name not in wanted:
+                left.append(pk)
+        hosting_users.lock(HostingUser.objects.filter(pk__in=[*back, *left]))
+        for users, gone in ((back, None), (left, self.now)):
+            for chunk in _chunks(users):
+                HostingUser.objects.filter(pk__in=chunk).update(gone_at=gone)
+        return ids
 
-    def _row(self, site: FoundSite, user: HostingUser, wished: Iterable[tuple[str, bool]]) -> VirtualHost:
-        listens = [
-            {"address": one.address, "port": one.port, "ssl": one.ssl, "default": one.default} for one in site.listens
-        ]
-        # What decides over it, and where and how it stands: our own edits move lines and add listeners.
-        meaning = _digest([site.name, list(wished), user.pk, site.docroot])
-        place = _digest([site.file, site.line, listens, site.tls, site.attached])
-        return VirtualHost(
-            server=self.server,
-            user=user,
-            key=site.key,
-            name=site.name[:NAME],
-            docroot=_text(site.docroot or "", 1024),
-            file=_text(site.file, 1024),
-            line=site.line,
-            listens=listens,
-            tls=site.tls,
-            attached=site.attached,
-            seen=meaning + place,
-            appeared_at=self.now,
-            next_at=self.now,
-            next_reason="changed",
-        )
+    # --- what differs ------------------------------------------------------------------------------------------------
 
-    def _write(
-        self, appeared: list[VirtualHost], changed: list[VirtualHost], moved: list[VirtualHost], gone: list[int]
-    ) -> None:
-        VirtualHost.objects.bulk_create(appeared, batch_size=CHUNK)
-        for row in changed:
-            row.gone_at = None
-        fields = ["user", "name", "docroot", "file", "line", "listens", "tls", "attached", "seen", "gone_at"]
-        VirtualHost.objects.bulk_update([*changed, *moved], fields, batch_size=CHUNK)
-        for chunk in _chunks([row.pk for row in changed]):
-            VirtualHost.objects.filter(pk__in=chunk).update(next_at=self.now, next_reason="changed")
+    def _compare(self) -> tuple[list[int], set[int]]:
+        """Note of each site what its row lacks. Returns the rows to be written, and those that there are."""
+        written: list[int] = []
+        found: set[int] = set()
+        kinds = bytearray()
+        for _kinds, chunk in self._chunks():
+            rows = VirtualHost.objects.filter(server=self.server, key__in=[site.key for site, _user in chunk])
+            known = {row[0]: row[1:] for row in rows.values_list("key", "pk", "seen", "gone_at", "attached")}
+            ids = {key: row[0] for key, row in known.items()}
+            written += installed.otherwise([site for site, _user in chunk], ids)
+            for site, user in chunk:
+                before = known.get(site.key)
+                if before is None:
+                    kinds.append(_Kind.APPEARED)
+                    continue
+                pk, seen, gone_at, attached = before
+                found.add(pk)
+                kind = self._kind(seen, gone_at, self._seen(site, user, self._wished(site)))
+                kinds.append(kind)
+                if kind is not _Kind.SAME:
+                    written.append(pk)
+                if kind is not _Kind.CHANGED and attached and not site.attached:
+                    self.wiped.append(pk)
+        self.kinds = kinds
+        return written, found
+
+    @staticmethod
+    def _kind(before: str, gone_at: datetime | None, seen: str) -> _Kind:
+        if before[:DIGEST] != seen[:DIGEST] or gone_at is not None:
+            return _Kind.CHANGED
+        return _Kind.SAME if before == seen else _Kind.MOVED
+
+    def _wished(self, site: FoundSite) -> list[tuple[str, bool]]:
+        wished = policy.wished_names(site.names, taken_elsewhere=self.www.__contains__)
+        return [(name, added) for name, added in wished if len(name) <= NAME]
+
+    @staticmethod
+    def _seen(site: FoundSite, user: int, wished: Iterable[tuple[str, bool]]) -> str:
+        """What decides over a site, and where and how it stands: our own edits move lines and add listeners."""
+        meaning = _digest([site.name, list(wished), user, site.docroot])
+        return meaning + _digest([site.file, site.line, _listens(site), site.tls, site.attached])
+
+    # --- writing -----------------------------------------------------------------------------------------------------
+
+    def _leave(self, gone: list[int]) -> None:
         for chunk in _chunks(gone):
             problems.forget(chunk)
             VirtualHost.objects.filter(pk__in=chunk).update(
@@ -234,6 +256,56 @@ class _Sync:
                 problem=None,
                 problems_seen="",
             )
+
+    def _write(self, kinds: Sequence[int], chunk: Sequence[tuple[FoundSite, int]]) -> tuple[int, ...]:
+        """Bring the rows of some sites in step; returns those that have another certificate now."""
+        keys = [site.key for site, _user in chunk]
+        ids = dict(VirtualHost.objects.filter(server=self.server, key__in=keys).values_list("key", "pk"))
+        rows: dict[_Kind, list[VirtualHost]] = {kind: [] for kind in _Kind}
+        wishes: dict[str, list[tuple[str, bool]]] = {}
+        for kind, (site, user) in zip(map(_Kind, kinds), chunk, strict=True):
+            if kind is not _Kind.SAME:
+                wishes[site.key] = self._wished(site)
+                rows[kind].append(self._row(site, user, wishes[site.key], ids.get(site.key)))
+        appeared, changed = rows[_Kind.APPEARED], rows[_Kind.CHANGED]
+        self._write_hosts(appeared, changed, rows[_Kind.MOVED])
+        self._write_domains([*appeared, *changed], {row.key for row in appeared}, wishes)
+        ids |= {row.key: row.pk for row in appeared}
+        moves = installed.sync([site for site, _user in chunk], ids, now=self.now)
+        new = [row.pk for row in (*appeared, *changed)]
+        if otherwise := {*new, *moves.another, *moves.none}:
+            standing.show(self.server, otherwise, self.now)
+        self.appeared += [row.name for row in appeared]
+        self.changed += [row.name for row in changed]
+        return moves.another
+
+    def _row(self, site: FoundSite, user: int, wished: Iterable[tuple[str, bool]], pk: int | None) -> VirtualHost:
+        return VirtualHost(
+            pk=pk,
+            server=self.server,
+            user_id=user,
+            key=site.key,
+            name=site.name[:NAME],
+            docroot=_text(site.docroot or "", 1024),
+            file=_text(site.file, 1024),
+            line=site.line,
+            listens=_listens(site),
+            tls=site.tls,
+            attached=site.attached,
+            seen=self._seen(site, user, wished),
+            appeared_at=self.now,
+            next_at=self.now,
+            next_reason="changed",
+        )
+
+    def _write_hosts(self, appeared: list[VirtualHost], changed: list[VirtualHost], moved: list[VirtualHost]) -> None:
+        VirtualHost.objects.bulk_create(appeared, batch_size=CHUNK)
+        for row in changed:
+            row.gone_at = None
+        fields = ["user", "name", "docroot", "file", "line", "listens", "tls", "attached", "seen", "gone_at"]
+        VirtualHost.objects.bulk_update([*changed, *moved], fields, batch_size=CHUNK)
+        ids = [row.pk for row in changed]
+        VirtualHost.objects.filter(pk__in=ids).update(next_at=self.now, next_reason="changed")
 
     def _write_domains(self, rows: list[VirtualHost], new: set[str], wishes: dict[str, list[tuple[str, bool]]]) -> None:
         """Names that stay keep their rows, and with them what DCV found."""
@@ -314,6 +386,10 @@ class UserMapProblem(ValueError):
 def _text(said: str, most: int = 2000) -> str:
     """What a file of somebody else's says, as a database takes it: cut, bytes that are no UTF-8 written out."""
     return said.encode("utf-8", "backslashreplace").decode().replace("\0", "")[:most]
+
+
+def _listens(site: FoundSite) -> list[dict[str, object]]:
+    return [{"address": one.address, "port": one.port, "ssl": one.ssl, "default": one.default} for one in site.listens]
 
 
 def _digest(said: object) -> str:

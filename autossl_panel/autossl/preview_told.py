@@ -51,7 +51,7 @@ def _limit(row: PreviewSite, called: Mapping[str, str]) -> list[str]:
     values = {"what": what, "used": limit["used"], "allowed": limit["allowed"], "provider": provider}
     if not limit["allowed"]:
         return [_("%(provider)s refuses %(what)s") % values]
-    return [_("%(provider)s: %(used)d of %(allowed)d %(what)s are used") % values]
+    return [_("%(provider)s: %(used)d of %(allowed)d %(what)s used") % values]
 
 
 def _names(row: PreviewSite) -> list[str]:

@@ -7,7 +7,7 @@ does. Names count as the last check found them.
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -43,8 +43,8 @@ from .turns import Turn
 log = logging.getLogger("autossl_panel.preview")
 
 LEASE = 30.0
-# Users in one portion of the first look, sites in one of the second
-USERS, SITES = 1000, 250
+# Users in one portion of the first look, and their sites; sites in one of the second
+USERS, FIRST, SITES = 1000, 5000, 250
 # Places behind all jobs, in this order
 REST = {Action.WAIT: 1, Action.HOLD: 1, Action.KEEP: 2, Action.SKIP: 3}
 BEHIND = 100_000_000
@@ -160,20 +160,19 @@ class _Work:
     def _look(self) -> list[int]:
         """What needs no job gets its row; the rest are returned as virtual hosts, in the order of their jobs."""
         hosts = self._hosts()
-        ids = sorted(VirtualHost.objects.filter(**hosts).order_by().values_list("user_id", flat=True).distinct())
         todo: list[tuple[int, int, bool, float, int, int]] = []
-        for first in range(0, len(ids), USERS):
-            part = ids[first : first + USERS]
+        for part in quick.portions(VirtualHost.objects.filter(**hosts), USERS, FIRST):
             between = {**hosts, "user_id__gte": part[0], "user_id__lte": part[-1]}
-            read = sites.read(between, self.outlook.policies, self.now, serve_www=self.serve_www)
-            for one in self._portion([self._asked_by_person(site) for site in read.values()]):
+            for one in self._portion(between):
                 expiry = one.not_after.timestamp() if one.not_after is not None else 0.0
                 todo.append((one.job_class, one.turn, one.not_after is not None, expiry, len(todo), one.site.row["pk"]))
         todo.sort()
         return [one[-1] for one in todo]
 
-    def _portion(self, found: Sequence[Site]) -> list[Turn]:
+    def _portion(self, hosts: Mapping[str, object]) -> list[Turn]:
         """The jobs of some users' sites; what needs none is written."""
+        read = sites.read(hosts, self.outlook.policies, self.now, serve_www=self.serve_www)
+        found = [self._asked_by_person(site) for site in read.values()]
         rows: list[PreviewSite] = []
         jobs: list[Turn] = []
         busy = turns.busy([site.row["pk"] for site in found])

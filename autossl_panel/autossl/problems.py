@@ -1,4 +1,6 @@
-"""The rows of what is wrong with a site's names, kept in step with how the site stands. Only `standing` writes them."""
+"""The rows of what is wrong with a site's names, kept in step with how the site stands: written by `standing`, and
+by `undecided` where nobody can say how it stands.
+"""
 
 import hashlib
 import json
@@ -9,7 +11,7 @@ from typing import Any
 
 from django.db import transaction
 
-from autossl_panel.hosting.models import Domain, Severity, SiteState
+from autossl_panel.hosting.models import Domain, Severity, SiteState, VirtualHost
 from autossl_panel.names import covers
 
 from .log import causes
@@ -116,6 +118,26 @@ def write(changed: Iterable[tuple[Site, Sequence[Found]]], now: datetime) -> Non
             domains = _domains([site.row["pk"] for site, found in part if found])
             rows = [_row(site, one, domains, began, now) for site, found in part for one in found]
             Problem.objects.bulk_create(rows, batch_size=CHUNK, ignore_conflicts=True)
+
+
+def write_whole(host: VirtualHost, problem: Mapping[str, Any], now: datetime) -> None:
+    """Put one problem of the site as a whole in the place of what it had, whatever its facts say."""
+    name, code = str(problem["domain"]), str(problem["code"])
+    with transaction.atomic():
+        old = Problem.objects.filter(virtual_host=host)
+        since = old.filter(name=name, code=code).values_list("since", flat=True).first()
+        old.delete()
+        Problem.objects.create(
+            virtual_host=host,
+            user_id=host.user_id,
+            name=name,
+            code=code,
+            cause=causes.key(code, problem["data"]),
+            covered=host.state == SiteState.SECURED,
+            expires_at=host.expires_at,
+            since=since or now,
+            data=dict(problem["data"], name=name),
+        )
 
 
 def forget(virtual_hosts: Sequence[int]) -> None:

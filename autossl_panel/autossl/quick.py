@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, overload
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 
 CHUNK = 5000
 
@@ -24,6 +24,22 @@ def rows(query: QuerySet[Any, tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
         cursor.execute(sql, params)
         while found := cursor.fetchmany(CHUNK):
             yield from found
+
+
+def portions(hosts: QuerySet[Any], users: int, sites: int) -> Iterator[list[int]]:
+    """The hosting users of these virtual hosts, in order: at most `users` together, with at most `sites` of the virtual
+    hosts between them. One that has more is alone.
+    """
+    part, held = list[int](), 0
+    counted = hosts.order_by("user_id").values_list("user_id").annotate(n=Count("pk"))
+    for user_id, n in list(counted):
+        if part and (len(part) == users or held + n > sites):
+            yield part
+            part, held = [], 0
+        part.append(user_id)
+        held += n
+    if part:
+        yield part
 
 
 @overload

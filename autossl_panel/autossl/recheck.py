@@ -20,9 +20,9 @@ SOURCE = "recheck"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """How many sites are looked at now, how many a limit of the CA holds, and the run that was begun for them.
+    """How many sites are looked at now, how many a limit of the CA holds, and the run that looks at them.
 
-    `run` is None where one was under way already: the sweep takes the sites up within a minute of its end.
+    `run` is None where what is due is being looked for already: another one begins as soon as that is through.
     """
 
     sites: int
@@ -46,7 +46,16 @@ def ask(server: Server, hosts: QuerySet[VirtualHost], *, by: User, now: datetime
     users = {row[2] for row in free}
     scope = runs.user_scope(users.pop()) if len(users) == 1 else runs.DUE
     run = runs.start(scope, by=by, asked_from=SOURCE, server=server)
-    return Asked(len(free), len(found) - len(free), run if run.started_at >= now else None)
+    if scope != runs.DUE and _has_looked(run):
+        # It may have passed these sites already, and has its own work to do.
+        run = runs.start(runs.DUE, by=by, asked_from=SOURCE, server=server)
+    waits = run.scope == runs.DUE and run.started_at < now
+    return Asked(len(free), len(found) - len(free), None if waits else run)
+
+
+def _has_looked(run: Run) -> bool:
+    """Whether a run has begun to look at sites: its first line comes before that."""
+    return run.surveyed_at is not None or run.lines.exists()
 
 
 def _make_due(ids: list[int], now: datetime, by: User) -> None:

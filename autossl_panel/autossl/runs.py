@@ -147,8 +147,10 @@ def end_if_done(run_id: int, *, now: datetime | None = None) -> bool:
         if done.waiting and Job.objects.filter(run=run, outcome_reason="paused").exists():
             run.counts["paused"] = 1
         run.save(update_fields=["counts"])
+        # Before the users: whoever reads the configuration locks the server first, too
+        troubled = bool(trouble.record(run, now))
         last_checks.note(run, now, partial=run.scope == DUE)
-        warns = bool(trouble.record(run, now)) or run.cancelled_at is not None or "paused" in run.counts
+        warns = troubled or run.cancelled_at is not None or "paused" in run.counts
         level = Level.FAILURE if done.failed or run.problem else Level.WARN if warns else Level.SUCCESS
         seconds = round((now - run.started_at).total_seconds(), 1)
         log.for_run(run_id).line("run:ended", level, seconds=seconds, summary=done.summary())

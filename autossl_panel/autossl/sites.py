@@ -119,9 +119,9 @@ def read(
 def _exclusions(rows: Sequence[Mapping[str, Any]]) -> dict[int, set[str]]:
     """The names that are excluded by name, of each hosting user that has any."""
     found: dict[int, set[str]] = {}
-    excluded = Exclusion.objects.values_list("user_id", "name")
-    if len(rows) < 500:
-        excluded = excluded.filter(user__in={row["user_id"] for row in rows})
+    users = {row["user_id"] for row in rows}
+    of = {"user__in": users} if len(users) < 500 else {"user__gte": min(users), "user__lte": max(users)}
+    excluded = Exclusion.objects.filter(**of).values_list("user_id", "name")
     for user_id, name in excluded:
         found.setdefault(user_id, set()).add(name)
     return found

@@ -14,7 +14,7 @@ from autossl_panel import names as domain_names
 from autossl_panel.hosting.models import Server, SiteState, VirtualHost
 
 from . import options as option_rows
-from . import policy, problems
+from . import policy, problems, undecided
 from .facts import Action, InstalledFacts, Need
 from .log import causes
 from .models import Outcome
@@ -203,11 +203,14 @@ def _value(value: Any) -> Any:
 def show(server: Server, ids: Iterable[int], now: datetime) -> None:
     """Write how sites stand that were just found or changed; when they are looked at next stays as it is."""
     serve_www = option_rows.current(server).serve_www
-    rows = []
-    for site in read_ids(ids, partial(policy_options, server), now, serve_www=serve_www).values():
-        found = of(site, policy.need(site.facts, site.options, now))
-        rows.append((site, replace(found, next_at=site.row["next_at"], next_reason=site.row["next_reason"])))
-    save(rows, now)
+    found, errors = undecided.read(ids, partial(policy_options, server), now, serve_www=serve_www)
+
+    def stands(site: Site) -> tuple[Site, Standing]:
+        judged = of(site, policy.need(site.facts, site.options, now))
+        return site, replace(judged, next_at=site.row["next_at"], next_reason=site.row["next_reason"])
+
+    # What cannot be judged is told by the run that looks at it
+    save(undecided.of_each(found, stands, errors).values(), now)
 
 
 def record(

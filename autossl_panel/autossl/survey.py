@@ -4,14 +4,13 @@ It goes through the users in order and saves with each portion how far it is, so
 where it stood.
 """
 
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+import logging
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import groupby
 from typing import Any
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
@@ -19,21 +18,19 @@ from autossl_panel.helper.client import Client
 from autossl_panel.hosting import users as hosting_users
 from autossl_panel.hosting.models import HostingUser, Server, VirtualHost
 
-from . import holds, inventory, last_checks, leftovers, log, policy, quick, runs, sites, standing, turns
+from . import due, holds, inventory, log, quick, runs, sites, standing
 from . import options as option_rows
 from .choosing import Outlook
-from .facts import GIVE_UP, Action, Need, PolicyOptions
-from .models import Job, JobState, Level, LogLine, Run, Verdict
+from .facts import PolicyOptions
+from .models import Job, JobState, Level, Run, Verdict
 from .policies import Policies
+from .portions import Portion
 from .room import Room
-from .sites import Site
 
-# Users in one portion: bounded memory, and one transaction each
-PORTION = 1000
-# What the named actions mean for the counts of a run
-REST = {Action.KEEP: "kept", Action.SKIP: "skipped", Action.WAIT: "waiting", Action.HOLD: "waiting"}
-# A user's sites with something to say are named one by one up to this many
-NAMED = 20
+logger = logging.getLogger("autossl_panel.survey")
+
+# Users in one portion, and sites that they have between them: bounded memory, and one transaction each
+PORTION, SITES = 1000, 5000
 
 
 def survey(run: Run, helper: Client, *, now: datetime | None = None) -> None:
@@ -115,6 +112,7 @@ def _finish(run: Run, problem: Mapping[str, Any] | None, now: datetime | None) -
         surveyed_at=now or timezone.now(), counts=run.counts, problem=problem
     )
     runs.end_if_done(run.pk, now=now)
+    due.start_missed(run, now or timezone.now())
 
 
 @dataclass(slots=True)
@@ -136,160 +134,106 @@ def _all_portions(run: Run, writer: log.Writer, moment: datetime | None, *, told
     if run.scope == runs.DUE:
         # A long run of what was due before may have thousands in hand: nothing of that is news here
         wanted = wanted.exclude(Exists(Job.objects.filter(virtual_host=OuterRef("pk")).exclude(state=JobState.ENDED)))
-    ids = sorted(wanted.values_list("user_id", flat=True).distinct())
-    names = dict(HostingUser.objects.filter(server_id=run.server_id).values_list("pk", "name"))
-    latest, room = _Latest(run.server), Room({})
-    start = run.counts.get("surveyed_to", 0)
-    ids = [pk for pk in ids if pk > start]
-    for first in range(0, len(ids), PORTION):
-        part = ids[first : first + PORTION]
-        now = moment or timezone.now()
-        between = {**hosts, "user_id__gte": part[0], "user_id__lte": part[-1]}
-        serve_www = option_rows.current(run.server).serve_www
-        found = sites.read(between, latest, now, serve_www=serve_www)
-        room.accounts = latest.policies.accounts
-        outlook = Outlook(latest.policies, room, serve_www=serve_www)
-        if latest.policies.default.paused and not told:
-            _tell_paused(writer, run.server)
-            told = True
+    wanted = wanted.filter(user_id__gt=run.counts.get("surveyed_to", 0))
+    looks = _Looks(run, writer, moment, hosts, told=told)
+    for part in quick.portions(wanted, PORTION, SITES):
+        # It keeps nothing of it: the next portion is read without this one in memory.
+        if not looks.at(part):
+            return
+
+
+@dataclass(slots=True)
+class _Looks:
+    """The portions of a survey, one after the other."""
+
+    run: Run
+    writer: log.Writer
+    moment: datetime | None
+    hosts: Mapping[str, Any]
+    told: bool
+    latest: _Latest = field(init=False)
+    room: Room = field(default_factory=lambda: Room({}))
+
+    def __post_init__(self) -> None:
+        self.latest = _Latest(self.run.server)
+
+    def at(self, users: list[int]) -> bool:
+        """Look at the sites of these users, in order; False where the run was cancelled meanwhile.
+
+        A site that raises ends as a failure of its own, and the others go on. What the database says is of no single
+        site, and raised: the portion is tried again.
+        """
+        try:
+            return self._write(self._portion(users))
+        except DatabaseError:
+            raise
+        except Exception as error:  # noqa: BLE001 - it is raised again where it is no single site's
+            raised = error
+        if len(users) == 1:
+            return self._without_the_broken(users, raised)
+        half = len(users) // 2
+        return self.at(users[:half]) and self.at(users[half:])
+
+    def _without_the_broken(self, users: list[int], raised: Exception) -> bool:
+        """The sites of one user, at which something `raised`: no site's own, if none raises it by itself."""
+        ids = list(VirtualHost.objects.filter(**self._between(users)).values_list("pk", flat=True))
+        broken = self._broken(users, ids)
+        if not broken:
+            raise raised
+        portion = self._portion(users, [pk for pk in ids if pk not in broken])
+        portion.broken = broken
+        return self._write(portion)
+
+    def _broken(self, users: list[int], ids: list[int]) -> dict[int, Exception]:
+        """Those of a user's sites that nobody can decide, and why: tried in halves, and nothing of that stays."""
+        try:
+            portion = self._portion(users, ids)
+            with transaction.atomic():
+                hosting_users.lock(HostingUser.objects.filter(pk__in=users))
+                portion.decide()
+                transaction.set_rollback(True)
+        except DatabaseError:
+            raise
+        except Exception as error:
+            if len(ids) == 1:
+                logger.exception("virtual host %s cannot be decided", ids[0])
+                return {ids[0]: error}
+        else:
+            return {}
+        half = len(ids) // 2
+        return self._broken(users, ids[:half]) | self._broken(users, ids[half:])
+
+    def _between(self, users: list[int]) -> dict[str, Any]:
+        return {**self.hosts, "user_id__gte": users[0], "user_id__lte": users[-1]}
+
+    def _portion(self, users: list[int], ids: list[int] | None = None) -> Portion:
+        """The sites of these users, or those of them that `ids` names, as they are read now."""
+        now = self.moment or timezone.now()
+        hosts = self._between(users) | ({} if ids is None else {"pk__in": ids})
+        serve_www = option_rows.current(self.run.server).serve_www
+        found = sites.read(hosts, self.latest, now, serve_www=serve_www) if ids != [] else {}
+        self.room.accounts = self.latest.policies.accounts
+        outlook = Outlook(self.latest.policies, self.room, serve_www=serve_www)
+        names = dict(HostingUser.objects.filter(pk__in=users).values_list("pk", "name"))
+        return Portion(self.run, self.writer, now, names, outlook, users, list(found.values()))
+
+    def _write(self, portion: Portion) -> bool:
+        """Decide a portion, and save with it how far the survey is; False where the run was cancelled meanwhile."""
+        run = self.run
+        if portion.outlook.policies.default.paused and not self.told:
+            _tell_paused(self.writer, run.server)
+            self.told = True
         with transaction.atomic():
             # With the row locked: a run that is cancelled in this moment has no jobs after its end.
             mine = Run.objects.select_for_update(no_key=True).filter(pk=run.pk, cancelled_at__isnull=True)
             if not mine.exists():
-                return
-            hosting_users.lock(HostingUser.objects.filter(pk__in=part))
-            portion = _Portion(run, writer, now, names, outlook)
-            portion.decide(list(found.values()))
-            run.counts = {**portion.counts, "surveyed_to": part[-1]}
-            Run.objects.filter(pk=run.pk).update(counts=run.counts)
-
-
-@dataclass(slots=True)
-class _Portion:
-    """Some users' sites: decided, written, told."""
-
-    run: Run
-    writer: log.Writer
-    now: datetime
-    names: Mapping[int, str]
-    outlook: Outlook
-    lines: list[LogLine] = field(default_factory=list)
-    jobs: list[Job] = field(default_factory=list)
-    standings: list[tuple[Site, standing.Standing]] = field(default_factory=list)
-    checks: dict[tuple[str, str, int], list[int]] = field(default_factory=dict)
-    busy: dict[int, int] = field(default_factory=dict)
-    given_up: list[int] = field(default_factory=list)
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """The run's counts with this portion's, for what needed no job."""
-        return dict(self.run.counts)
-
-    def decide(self, found: Sequence[Site]) -> None:
-        self.busy = turns.busy([site.row["pk"] for site in found])
-        if self.run.scope == runs.DUE:
-            found = [site for site in found if site.row["pk"] not in self.busy]
-        for user_id, mine in groupby(found, key=lambda site: int(site.row["user_id"])):
-            self._user(user_id, list(mine))
-        standing.save(self.standings, self.now)
-        leftovers.give_up_unsigned(self.given_up, self.now)
-        self.writer.lines(self.lines)
-        Job.objects.bulk_create(self.jobs, batch_size=500, ignore_conflicts=True)
-        for (event, reason, number), ids in self.checks.items():
-            last_checks.set_for(ids, self.now, event, reason=reason, number=number)
-
-    def _user(self, user_id: int, mine: list[Site]) -> None:
-        counts: Counter[str] = Counter()
-        said: list[LogLine] = []
-        todo: list[tuple[Site, Need]] = []
-        worse: list[str] = []
-        for site in mine:
-            need = turns.need(site, self.outlook, self.now)
-            if site.row["pk"] in self.busy:
-                counts["busy"] += 1
-                said.append(self._line("site:busy", user_id, Level.OUT, 2, site, run=self.busy[site.row["pk"]]))
-                continue
-            if need.detail == GIVE_UP:
-                self.given_up.append(site.row["pk"])
-            rest = REST.get(need.action)
-            if rest is None or need.finishes:
-                todo.append((site, need))
-                continue
-            counts[rest] += 1
-            self.standings.append((site, standing.of(site, need)))
-            line = self._worth_a_line(user_id, site, need)
-            if line is not None and len(said) < NAMED:
-                said.append(line)
-            if need.reason in policy.FOREIGN_WORSE:
-                worse.append(need.reason)
-        self._tell_user(user_id, len(todo), counts, mine, worse)
-        self.lines.extend(said)
-        self._queue(user_id, todo)
-        for name in ("kept", "skipped", "waiting"):
-            if counts[name]:
-                self.run.counts[name] = self.run.counts.get(name, 0) + counts[name]
-
-    def _worth_a_line(self, user_id: int, site: Site, need: Need) -> LogLine | None:
-        """A site's own line, where its user's line does not say it all."""
-        if need.action == Action.KEEP:
-            if need.reason == "ok":
-                return None
-            installed = site.facts.installed
-            if installed is None or need.reason not in policy.FOREIGN_WORSE:
-                return self._line("site:kept", user_id, Level.OUT, 2, site, reason=need.reason)
-            found = standing.foreign_facts(installed, need)
-            return self._line("site:kept", user_id, Level.WARN, 2, site, reason=need.reason, found=found)
-        if need.action == Action.SKIP:
-            if need.reason in ("disabled", "suspended"):
-                return None
-            return self._line("site:skipped", user_id, Level.OUT, 2, site, reason=need.reason)
-        if need.reason in turns.SAID_ONCE:
-            return None
-        until = f"{need.until:%Y-%m-%d %H:%M} UTC" if need.until else "?"
-        return self._line("site:waits", user_id, Level.OUT, 2, site, reason=need.reason, until=until)
-
-    def _line(self, event: str, user_id: int, level: Level, depth: int, site: Site, **data: Any) -> LogLine:
-        return self.writer.make(event, level, depth=depth, user_id=user_id, site=site.row["name"], **data)
-
-    def _tell_user(self, user_id: int, todo: int, counts: Counter[str], mine: list[Site], worse: list[str]) -> None:
-        """`worse`: why another's certificates that are kept here serve nobody well, or will not for long."""
-        data: dict[str, Any] = {name: counts[name] for name in ("kept", "skipped", "waiting") if counts[name]}
-        data |= {"user": self.names.get(user_id, "?"), "sites": len(mine)}
-        if todo:
-            event, data["todo"] = "user:begins", todo
-        elif mine[0].facts.off is not None:
-            event, data["reason"] = "user:skipped", mine[0].facts.off
-            self._check(user_id, "check:skipped", mine[0].facts.off, 0)
-        elif counts["waiting"]:
-            event, data["kept"] = "user:waits", counts["kept"]
-        else:
-            event, data["kept"] = "user:nothing_to_do", counts["kept"]
-            foreign = sum(1 for site in mine if site.facts.installed and not site.facts.installed.ours)
-            if worse:
-                self._check(user_id, "check:kept", min(worse), worse.count(min(worse)))
-            else:
-                self._check(user_id, "check:foreign" if foreign else "check:nothing_to_do", "", foreign)
-        self.lines.append(self.writer.make(event, Level.OUT, depth=1, user_id=user_id, **data))
-
-    def _check(self, user_id: int, event: str, reason: str, number: int) -> None:
-        self.checks.setdefault((event, reason, number), []).append(user_id)
-
-    def _queue(self, user_id: int, todo: list[tuple[Site, Need]]) -> None:
-        for one in turns.turns(todo, self.now):
-            self.jobs.append(
-                Job(
-                    run=self.run,
-                    server_id=self.run.server_id,
-                    virtual_host_id=one.site.row["pk"],
-                    user_id=user_id,
-                    action=Action.RESUME if one.need.finishes else one.need.action,
-                    reason=one.need.reason,
-                    job_class=one.job_class,
-                    turn=one.turn,
-                    not_after=one.not_after,
-                    queued_at=self.now,
-                )
-            )
+                return False
+            hosting_users.lock(HostingUser.objects.filter(pk__in=portion.users))
+            portion.decide()
+            counts = {**portion.counts, "surveyed_to": portion.users[-1]}
+            Run.objects.filter(pk=run.pk).update(counts=counts)
+        run.counts = counts
+        return True
 
 
 def record_state(virtual_host_id: int, now: datetime) -> None:

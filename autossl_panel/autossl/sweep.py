@@ -3,16 +3,18 @@
 import logging
 from datetime import datetime, timedelta
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Q
 from django.utils import timezone
 
 from autossl_panel.helper.client import Client, HelperGone, HelperProblem
 from autossl_panel.hosting import users as hosting_users
+from autossl_panel.hosting.changes import chunks
 from autossl_panel.hosting.models import Server, VirtualHost
 from autossl_panel.people import audit, sessions
 
 from . import (
     certain,
+    due,
     helpers,
     inventory,
     jobs,
@@ -21,7 +23,6 @@ from . import (
     limits,
     measuring,
     preview,
-    providers,
     registration,
     rehearsal,
     renewal_info,
@@ -30,10 +31,11 @@ from . import (
     runs,
     shares,
     trouble,
+    waiting,
 )
 from . import options as option_rows
 from .apart import Apart
-from .models import Job, JobOutcome, JobState, LogLine, Options, Order, Run
+from .models import Job, LogLine, Options, Order, Run
 from .notify import post, telling
 from .policy.needs import CLOCK_TOLERANCE
 
@@ -43,8 +45,6 @@ log = logging.getLogger("autossl_panel.sweep")
 PAUSE = 50.0
 # Seconds between two looks for lists of revoked certificates
 LISTS_EVERY = 600.0
-# Runs of what is due that are at work at once
-MOST_DUE = 5
 # Old runs removed in one sweep
 REMOVED = 100
 
@@ -63,7 +63,8 @@ def sweep(server: Server, *, now: datetime | None = None) -> bool:
         if daily:
             _prune(server, helper)
     _heed_clock(server, now)
-    start_due(server, now)
+    _right_moments(server, now)
+    due.start(server, now)
     shares.note(server, now)
     jobs.ring_where_needed(server)
     preview.ring_where_needed(server, now)
@@ -136,24 +137,6 @@ def _start_daily(server: Server, now: datetime) -> bool:
     return True
 
 
-def start_due(server: Server, now: datetime) -> None:
-    """Start a run for the sites whose moment has come and that nobody works on; none while AutoSSL is paused."""
-    if providers.active(server) is None or option_rows.current(server).paused_at is not None:
-        return
-    # Judged while AutoSSL was paused, and written after it had gone on: nobody else would look at these.
-    paused = VirtualHost.objects.filter(server=server, next_reason="paused", next_at__isnull=True)
-    if paused.exists():
-        hosting_users.make_due(paused, now)
-    _heed_cancelling(server, now)
-    live = Job.objects.filter(virtual_host=OuterRef("pk")).exclude(state=JobState.ENDED)
-    due = VirtualHost.objects.filter(server=server, gone_at__isnull=True, next_at__lte=now).exclude(Exists(live))
-    unsurveyed = Run.objects.filter(server=server, scope=runs.ALL, ended_at__isnull=True, surveyed_at__isnull=True)
-    # Those at work with what was due before: who comes due now does not wait for their end, unless there are many
-    at_work = Run.objects.filter(server=server, scope=runs.DUE, ended_at__isnull=True)
-    if due.exists() and not unsurveyed.exists() and at_work.count() < MOST_DUE:
-        runs.start(runs.DUE, by=None, asked_from="sweep", server=server, now=now)
-
-
 def _heed_clock(server: Server, now: datetime) -> None:
     """Sites that this host's wrong clock held are due as soon as it is right: some certificates last an hour."""
     held = VirtualHost.objects.filter(server=server, next_reason="clock", next_at__isnull=True)
@@ -164,19 +147,16 @@ def _heed_clock(server: Server, now: datetime) -> None:
         hosting_users.make_due(held, now)
 
 
-def _heed_cancelling(server: Server, now: datetime) -> None:
-    """Sites whose work a person cancelled wait for the next daily check, unless something new came up since."""
-    cancelled = Job.objects.filter(
-        virtual_host=OuterRef("pk"),
-        outcome=JobOutcome.CANCELLED,
-        # Not what ended with a run that could not go on
-        outcome_reason=runs.CANCELLED,
-        ended_at__gte=OuterRef("next_at"),
-        # Nor what was cancelled in days to come, by a clock that ran ahead
-        ended_at__lte=now,
-    )
-    due = VirtualHost.objects.filter(server=server, next_at__lte=now)
-    due.filter(Exists(cancelled)).update(next_at=None, next_reason=runs.CANCELLED)
+def _right_moments(server: Server, now: datetime) -> None:
+    """Sites whose next moment was set while this host's clock ran ahead are due: it may lie years off. Not by a clock
+    that is known to be wrong.
+    """
+    if abs(trouble.clock_offset(server)) > CLOCK_TOLERANCE:
+        return
+    for part in waiting.beyond(now):
+        ids = [pk for pk, of in part.values_list("pk", "server_id") if of == server.pk]
+        for some in chunks(ids):
+            hosting_users.make_due(VirtualHost.objects.filter(pk__in=some), now)
 
 
 def _prune(server: Server, helper: Client) -> None:

@@ -5,7 +5,7 @@ from django.utils import timezone
 from autossl_panel.hosting import servers
 from autossl_panel.hosting.models import Server
 
-from . import helpers, jobs, lifeline, previewing, registration, rehearsing, revoking, signs
+from . import due, helpers, jobs, lifeline, previewing, registration, rehearsing, revoking, signs
 from . import preview as previews
 from . import rehearsal as rehearsals
 from . import sweep as sweeping
@@ -73,7 +73,7 @@ def revoke_certificate(certificate_id: int) -> None:
         with signs.given(server):
             if revoking.carry_out(certificate).revoked_at is not None:
                 # Visitors see a warning until another one is installed: the next sweep may be a minute away.
-                sweeping.start_due(server, timezone.now())
+                due.start(server, timezone.now())
 
 
 def deliver(server_id: int) -> None:

@@ -52,6 +52,9 @@ def expiry(site: Site) -> datetime | None:
 
 def busy(ids: Sequence[int]) -> dict[int, int]:
     """Those of these virtual hosts that have a live job, with its run."""
+    if not ids:
+        return {}
     mine = set(ids)
-    live = Job.objects.exclude(state=JobState.ENDED).values_list("virtual_host_id", "run_id")
+    between = Job.objects.filter(virtual_host__gte=min(mine), virtual_host__lte=max(mine))
+    live = between.exclude(state=JobState.ENDED).values_list("virtual_host_id", "run_id")
     return {host: run for host, run in live if host in mine}

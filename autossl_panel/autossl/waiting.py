@@ -1,13 +1,17 @@
 """Which sites wait, and for whom: the CA, a limit, a deferral, their next try, or this server. Reads only."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from enum import StrEnum
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from autossl_panel.hosting.models import VirtualHost
 
-from .models import Job, JobState, OrderStatus, Phase
+from .facts import LONGEST_OF_A_NAME, LONGEST_OF_A_SITE
+from .log.words import REASONS
+from .models import Job, JobState, Order, OrderStatus, Phase
+from .policy.needs import CLOCK_TOLERANCE
 
 
 class Kind(StrEnum):
@@ -40,6 +44,16 @@ _OF = {
         Kind.SERVER,
     ),
 }  # fmt: skip
+# Set to the moment in which somebody says so
+AT_ONCE = ("changed", "recheck")
+# What a name may wait for its turn by itself; each other reason of ours is the site's
+OF_A_NAME = ("held_back", "ca_refused", "coverage")
+OF_A_SITE = tuple(sorted(
+    reason
+    for reason in REASONS
+    if _OF.get(reason, Kind.RETRY) not in (Kind.CA, Kind.LIMIT)
+    and reason not in {*NO_WAITING, *OF_A_NAME, *AT_ONCE, "clock", "loop"}
+))  # fmt: skip
 # A person's check clears what our own ladder holds; these two no check can hurry
 NOT_TO_HURRY = frozenset({"rate_limited", "clock"})
 
@@ -58,6 +72,21 @@ def sites(hosts: QuerySet[VirtualHost], of: Kind | None = None) -> QuerySet[Virt
     # Nearly all sites wait for their renewal: an index leads round them, where “not among” would look at each.
     ahead = ahead.filter(Q(next_reason__lt="renew") | Q(next_reason__gt="renew"))
     return ahead.exclude(next_reason__in=sorted(others))
+
+
+def beyond(now: datetime) -> Iterator[QuerySet[VirtualHost]]:
+    """Sites whose next moment is farther off than any that would be set at `now`, of all servers, part by part: this
+    host's clock ran ahead when it was set. What the rules say of it then (`facts.holds`) is that nothing holds them.
+
+    Each part is a range of the index on reason and moment, which the server in the question would lead past. Not what
+    hangs on a certificate or on the word of a CA, nor what an open order waits for by a moment of its own.
+    """
+    each = (AT_ONCE, CLOCK_TOLERANCE), (OF_A_SITE, LONGEST_OF_A_SITE), (OF_A_NAME, LONGEST_OF_A_NAME)
+    parts = [Q(next_reason__in=reasons, next_at__gt=now + longest) for reasons, longest in each]
+    own = Q(next_reason="held_back", next_at__gt=now + LONGEST_OF_A_SITE, retry_at=F("next_at"))
+    waits = Order.objects.filter(virtual_host=OuterRef("pk"), closed_at__isnull=True, retry_at__gt=now)
+    for part in (*parts, own):
+        yield VirtualHost.objects.filter(part).exclude(Exists(waits))
 
 
 def at_work(now: datetime) -> QuerySet[Job]:

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from autossl_panel.helper import protocol
 from autossl_panel.helper.protocol import Activation, HelperGone, HelperProblem, InventoryAnswer, Result, Status
+from autossl_panel.helper.spool import Spool
 from autossl_panel.pki import CertificateFacts
 
 __all__ = ["Activation", "Client", "HelperGone", "HelperProblem"]
@@ -32,8 +33,8 @@ class _Connection:
         self._stream = self._socket.makefile("rb")
         self.used = False
 
-    def ask(self, line: bytes, timeout: float) -> Iterator[dict[str, Any]]:
-        """The answer's lines, up to the one that ends it."""
+    def ask(self, line: bytes, timeout: float, spool: Spool | None = None) -> Iterator[dict[str, Any]]:
+        """The answer's lines, up to the one that ends it; where a spool is given, only that one."""
         self._socket.settimeout(timeout)
         self._socket.sendall(line)
         while True:
@@ -41,6 +42,9 @@ class _Connection:
             if not answer.endswith(b"\n"):
                 raise ConnectionResetError("the helper closed the connection")
             self.used = True
+            if spool is not None and answer.startswith(protocol.MORE):
+                spool.add(answer)
+                continue
             part = json.loads(answer)
             yield part
             if not part.get("more"):
@@ -79,13 +83,13 @@ class Client:
 
     def inventory(self, *, unless: str | None = None) -> InventoryAnswer:
         """All virtual hosts of the configuration; `unchanged` alone when the hash still is `unless`."""
-        parts = self._ask("inventory", {"unless": unless}, LONG)
-        end = parts[-1]
+        sites = Spool()
+        end = self._ask("inventory", {"unless": unless}, LONG, sites)[-1]
         fault = end["problem"]
         return InventoryAnswer(
             hash=end["hash"],
             unchanged=end["unchanged"],
-            sites=tuple(protocol.site_from(site) for part in parts[:-1] for site in part["sites"]),
+            sites=sites or (),
             skipped=tuple(protocol.Remark(**remark) for remark in end["skipped"]),
             told=tuple(protocol.Remark(**remark) for remark in end["told"]),
             problem=protocol.ConfigurationFault(**fault) if fault else None,
@@ -160,13 +164,17 @@ class Client:
     def _one(self, verb: str, arguments: Mapping[str, object]) -> dict[str, Any]:
         return self._ask(verb, arguments, self._timeout)[-1]
 
-    def _ask(self, verb: str, arguments: Mapping[str, object], timeout: float) -> list[dict[str, Any]]:
+    def _ask(
+        self, verb: str, arguments: Mapping[str, object], timeout: float, spool: Spool | None = None
+    ) -> list[dict[str, Any]]:
         line = protocol.dumps({"verb": verb, "arguments": arguments})
         for _attempt in range(2):
             connection = self._take(timeout)
             kept = connection.used
+            if spool is not None:
+                spool.clear()
             try:
-                parts = list(connection.ask(line, timeout))
+                parts = list(connection.ask(line, timeout, spool))
             except TimeoutError as error:
                 connection.close()
                 raise HelperGone(f"The helper did not answer {verb} within {timeout:.0f} seconds.") from error

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -13,6 +13,8 @@ from autossl_panel.pki import CertificateFacts
 VERSION = 1
 MAX_REQUEST = 8 * 1024 * 1024  # bytes of one request line: an attach of 100,000 sites fits
 MAX_ANSWER = 64 * 1024 * 1024  # bytes of one answer line; inventories come in many
+# How a line begins that others of the same answer follow, and how the last one does
+MORE, LAST = b'{"more":true,', b'{"more":false,'
 
 
 class HelperProblem(Exception):
@@ -89,11 +91,14 @@ class ConfigurationFault:
 
 @dataclass(frozen=True, slots=True)
 class InventoryAnswer:
-    """All virtual hosts, or `unchanged`, or the `problem` that keeps them from being read."""
+    """All virtual hosts, or `unchanged`, or the `problem` that keeps them from being read.
+
+    The sites may be looked through as often as one likes; they may be more than fit into memory.
+    """
 
     hash: str
     unchanged: bool
-    sites: tuple[SiteFacts, ...]
+    sites: Iterable[SiteFacts]
     skipped: tuple[Remark, ...]
     told: tuple[Remark, ...]
     problem: ConfigurationFault | None

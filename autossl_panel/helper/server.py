@@ -194,7 +194,7 @@ def _guarded(part: tuple[bool, object]) -> bytes:
     """One answer line. Whatever a verb put together, a private key does not pass here."""
     more, answer = part
     if isinstance(answer, bytes):
-        line = b'{"more":' + (b"true" if more else b"false") + b',"answer":' + answer.rstrip() + b"}\n"
+        line = (protocol.MORE if more else protocol.LAST) + b'"answer":' + answer.rstrip() + b"}\n"
     else:
         line = protocol.dumps({"more": more, "answer": answer})
     if _PRIVATE in line:

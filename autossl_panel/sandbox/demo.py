@@ -110,7 +110,7 @@ class Demo:
         wrong = sum(not outcome.as_expected for outcome in outcomes)
         self.say("")
         self.say(
-            f"{wrong} of {len(outcomes)} sites ended otherwise than expected."
+            f"Of {len(outcomes)} sites, {wrong} ended otherwise than expected."
             if wrong
             else "Every site ended as expected."
         )

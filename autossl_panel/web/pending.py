@@ -237,7 +237,7 @@ def answer(request: access.PanelRequest, asked: recheck.Asked, back: str) -> Htt
         page = places.back(request, resolve_url(back))
         return redirect(places.leading_back(resolve_url("run", asked.run.pk), page))
     if asked.sites:
-        messages.ok(request, _("A run is under way; what you asked for is checked within a minute of its end."))
+        messages.ok(request, _("A run is just looking for what is due; what you asked for is checked right after."))
     elif asked.held:
         messages.info(request, _("A limit of the CA holds it. A check would only spend what is left of the limit."))
     else:

@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404, redirect, render, resolve_url
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from autossl_panel.autossl import log
+from autossl_panel.autossl import log, options, standstill
 from autossl_panel.autossl import rehearsal as heart
 from autossl_panel.autossl.models import Provider, ProviderState, Rehearsal, RehearsalSite
 from autossl_panel.autossl.providers import ProviderProblem
@@ -123,6 +123,8 @@ def _page(
         "at_work": next((one for one in last if one.ended_at is None), None),
         "rows": rows(last[:SHOWN]),
         "more": len(last) > SHOWN,
+        # Neither stands in its way
+        "stopped": standstill.stopped(options.current(server), standstill.account_in_use(server)),
     }
     if request.htmx:
         return render(request, "_rehearse_form.html", context)

@@ -19,6 +19,7 @@ from autossl_panel.hosting.models import Domain, HostingUser
 from autossl_panel.names import part_sought, sought, spelled, to_unicode
 from autossl_panel.people.models import User
 
+from .run_lines import ENDED
 from .run_table import jobs_of
 from .shell import Segment
 
@@ -34,7 +35,6 @@ GROUPS = {
     "queued": Q(state=JobState.QUEUED),
 }
 LEVELS = ("failure", "warn", "success")
-ENDED = "run:ended"
 # The live log follows this many sites at once; the groups below it have them all.
 FOLLOWED = 40
 # Sites whose name is read otherwise than written that a search looks for among lines
@@ -197,7 +197,7 @@ def _phase(phase: Phase, name: str, groups: Sequence[tuple[str, str, str, int]])
     text = {
         Phase.PROVE: _("%(n)d in hand"),
         Phase.ORDER: _("%(n)d at the CA"),
-        Phase.INSTALL: _("%(n)d wait for the reload"),
+        Phase.INSTALL: ngettext("%(n)d waits for the reload", "%(n)d wait for the reload", in_hand),
         Phase.VERIFY: _("%(n)d being shaken"),
     }[phase] % {"n": in_hand}
     said = [_("%(n)d failed") % {"n": failed}] if failed else []
@@ -283,14 +283,6 @@ def followed(run: Run, person: User, now: datetime) -> list[Job]:
     in_hand = jobs.filter(GROUPS["live"]).order_by("-started_at")[:FOLLOWED]
     found = [*in_hand, *ended][:FOLLOWED]
     return sorted(found, key=lambda job: (job.started_at or now, job.pk))
-
-
-def run_lines(run: Run, person: User, after: int = 0, most: int = 50) -> list[log.Line]:
-    """Lines of the run as a whole, for root: they name sites of everybody."""
-    if not person.is_root:
-        return []
-    rows = LogLine.objects.filter(run=run, job__isnull=True, user__isnull=True, seq__gt=after).order_by("seq")[:most]
-    return [log.line(row, reader=readers.of(person)) for row in rows]
 
 
 def quiet_lines(

@@ -12,7 +12,7 @@ from autossl_panel.autossl import runs as heart
 from autossl_panel.autossl.log import readers
 from autossl_panel.autossl.models import JobState, Run
 
-from . import access, picking, places, run_data, run_table, shell
+from . import access, picking, places, run_data, run_lines, run_table, shell
 from .paging import paginate
 
 MOST_FAILURES = 20
@@ -36,11 +36,11 @@ def run(request: access.PanelRequest, pk: int) -> HttpResponse:
         context |= _log(request, found, narrowed)
     else:
         moment = access.now()
-        run_lines = run_data.run_lines(found, request.user)
-        context |= {"run_lines": run_lines, "ending": [one for one in run_lines if one.event == run_data.ENDED]}
+        told = run_lines.read(found, request.user)
+        context["run_lines"] = told
         if found.ended_at is None:
             sites = run_data.sites(run_data.followed(found, request.user, moment), request.user)
-            context |= {"sites": sites, "cursor": cursor_of(sites, run_lines)}
+            context |= {"sites": sites, "cursor": cursor_of(sites, told.last_seq)}
     context["way_back"] = places.way_back(request)
     return shell.page(request, "run.html", "logs", context, known=live_run)
 
@@ -58,11 +58,11 @@ def live(request: access.PanelRequest, pk: int) -> HttpResponse:
         rest = run_data.of_run(found, request.user).filter(pk__in=gone).select_related("user", "virtual_host")
         jobs = {job.pk: job for job in rest} | jobs
     sites = run_data.sites(jobs.values(), request.user, cursor)
-    run_lines = run_data.run_lines(found, request.user, after=cursor.get(0, 0))
+    told = run_lines.read(found, request.user, after=cursor.get(0, 0))
     context = _state(request, found, shell.live_run(request.user, found))
-    context |= {"sites": sites, "run_lines": run_lines, "oob": True}
+    context |= {"sites": sites, "run_lines": told, "oob": True}
     context["failed_before"] = request.GET.get("failed", "")
-    context["cursor"] = cursor_of([site for site in sites if site.job.pk not in gone], run_lines, cursor)
+    context["cursor"] = cursor_of([site for site in sites if site.job.pk not in gone], told.last_seq, cursor)
     if found.ended_at is not None and not request.user.is_login:
         # With the end of a run, what the tabs count has changed, too; the slot tells it of its own run only
         context["tabs"] = shell.tab_counts(request)
@@ -113,11 +113,12 @@ def _narrowed(request: access.PanelRequest) -> dict[str, str]:
 def _log(request: access.PanelRequest, found: Run, narrowed: Mapping[str, str]) -> dict[str, object]:
     """The lines of the sites that match, a page of sites at a time; or of the survey."""
     group, person = narrowed["group"], request.user
-    if group == "run":
-        return {"run_lines": run_data.run_lines(found, person, most=2000), "run": found}
-    if group == "quiet":
+    if group in ("run", "quiet"):
         about = {name: narrowed[name] for name in ("level", "q", "user", "domain")}
-        paging = paginate(request, run_data.quiet_lines(found, person, **about), size=100)
+        rows = (
+            run_data.quiet_lines(found, person, **about) if group == "quiet" else run_lines.of_the_whole(found, person)
+        )
+        paging = paginate(request, rows, size=100)
         return {
             "quiet": [log.line(row, reader=readers.of(person)) for row in paging.rows],
             "paging": paging,
@@ -164,10 +165,10 @@ def _in_slot(request: access.PanelRequest, found: Run) -> bool:
     return request.user.is_login or found.scope == shell.own_scope(request.user)
 
 
-def cursor_of(sites: list[run_data.Site], run_lines: list[log.Line], before: Mapping[int, int] | None = None) -> str:
-    """Which line of each followed site was the last: “0:3,17:9”."""
+def cursor_of(sites: list[run_data.Site], last_seq: int, before: Mapping[int, int] | None = None) -> str:
+    """Which line of each followed site was the last, and of none (`last_seq`, 0 where no more came): “0:3,17:9”."""
     before = before or {}
-    seqs = {0: run_lines[-1].seq if run_lines else before.get(0, 0)}
+    seqs = {0: last_seq or before.get(0, 0)}
     for site in sites:
         seqs[site.job.pk] = site.last_seq or before.get(site.job.pk, 0)
     return ",".join(f"{job}:{seq}" for job, seq in seqs.items())

@@ -9,6 +9,7 @@ from django.db.models import Exists, IntegerField, Model, OuterRef, QuerySet, Su
 from django.http import HttpResponse
 from django.shortcuts import render, resolve_url
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from autossl_panel.autossl import options, runs, schedule, waiting
 from autossl_panel.autossl.log.render import scope_text
@@ -65,7 +66,9 @@ class LiveRun:
         """The progress in words, for those who do not see the bar."""
         if self.surveying:
             return _("Waits for a worker") if self.waits else _("Looking at the sites")
-        text = _("%(done)d of %(total)d sites") % {"done": self.progress.through, "total": self.progress.total}
+        total = self.progress.total
+        text = ngettext("%(done)d of %(total)d site", "%(done)d of %(total)d sites", total)
+        text %= {"done": self.progress.through, "total": total}
         if self.progress.failed:
             text += ", " + _("%(n)d failed") % {"n": self.progress.failed}
         if self.progress.cancelled:

@@ -333,7 +333,8 @@ def _lines(request: access.PanelRequest, user: HostingUser, found: Run, cursor: 
     jobs = run_data.of_run(found, person).filter(user=user, started_at__isnull=False)
     latest = jobs.order_by("-started_at", "-pk").select_related("user", "virtual_host")[: run_data.FOLLOWED]
     sites = run_data.sites(sorted(latest, key=lambda job: (job.started_at, job.pk)), person, dict(cursor))
-    return {"survey": survey, "sites": sites, "cursor": run_page.cursor_of(sites, survey, cursor)}
+    last_seq = survey[-1].seq if survey else 0
+    return {"survey": survey, "sites": sites, "cursor": run_page.cursor_of(sites, last_seq, cursor)}
 
 
 def _page_of(user: HostingUser) -> str:

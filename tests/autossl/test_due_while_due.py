@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from autossl_panel.autossl import recheck, runs, survey, sweep
+from autossl_panel.autossl import due, recheck, runs, sites, survey
 from autossl_panel.autossl.models import Job, JobState, Provider, Run
 from autossl_panel.helper.client import Client
 from autossl_panel.helper.protocol import InventoryAnswer
@@ -46,7 +46,7 @@ def at_work(host: VirtualHost, **run: Any) -> Run:
 
 def started(server: Server) -> list[Run]:
     before = list(Run.objects.values_list("pk", flat=True))
-    sweep.start_due(server, NOON)
+    due.start(server, NOON)
     return list(Run.objects.exclude(pk__in=before))
 
 
@@ -73,7 +73,7 @@ def test_its_log_is_of_what_it_is_for(server: Server, host: VirtualHost, make_si
 
 
 def test_only_some_are_at_work_at_once(server: Server, host: VirtualHost, make_user: Make, make_site: Make) -> None:
-    for number in range(sweep.MOST_DUE):
+    for number in range(due.MOST_DUE):
         at_work(make_site(host.user, f"site{number}.example", next_at=NOON))
     assert started(server) == []
     last = Run.objects.order_by("pk").last()
@@ -93,6 +93,50 @@ def test_what_a_person_asks_for_again_does_not_wait_for_it(
     assert asked.run is not None
     assert asked.run.pk != first.pk
     assert set(VirtualHost.objects.filter(**runs.hosts_of(asked.run)).filter(pk__in=wanted)) == set(others)
+
+
+def test_what_comes_due_behind_a_survey_is_begun_with_as_soon_as_that_is_through(
+    server: Server, host: VirtualHost, make_user: Make, make_site: Make, root: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two users' sites, which are looked for by what is due: joined by whoever asks while it looks."""
+    others = [make_site(make_user(name), f"{name}.example") for name in ("birch", "cedar")]
+    wanted = VirtualHost.objects.filter(pk__in=[other.pk for other in others])
+    read = sites.read
+    asked: list[recheck.Asked] = []
+
+    def then_ask(*given: Any, **named: Any) -> Any:
+        found = read(*given, **named)
+        if not asked:
+            asked.append(recheck.ask(server, wanted, by=root, now=NOON + timedelta(seconds=1)))
+        return found
+
+    monkeypatch.setattr(sites, "read", then_ask)
+    first = runs.start(runs.DUE, by=None, asked_from="sweep", server=server, now=NOON)
+    survey.survey(first, cast(Client, Unchanged()), now=NOON + timedelta(seconds=2))
+    assert [(one.sites, one.run) for one in asked] == [(2, None)]
+    second = Run.objects.get(surveyed_at=None)
+    assert second.started_at == NOON + timedelta(seconds=2)
+    assert set(VirtualHost.objects.filter(**runs.hosts_of(second)).filter(pk__in=wanted)) == set(others)
+    # Once: what is due after that, for whatever reason, is the next sweep's
+    monkeypatch.undo()
+    VirtualHost.objects.update(next_at=NOON)
+    Job.objects.update(state=JobState.ENDED, outcome="secured")
+    survey.survey(second, cast(Client, Unchanged()), now=NOON + timedelta(seconds=3))
+    assert not Run.objects.filter(surveyed_at=None).exists()
+
+
+def test_a_recheck_of_one_user_whose_run_has_looked_already_is_due_at_once(
+    server: Server, host: VirtualHost, root: User
+) -> None:
+    first = runs.start(runs.user_scope("amber"), by=None, asked_from="panel", server=server, now=NOON)
+    later = NOON + timedelta(seconds=1)
+    joined = recheck.ask(server, VirtualHost.objects.all(), by=root, now=later)
+    assert joined.run == first, "it has not looked yet, and will"
+    at_work(host, scope=runs.ALL, asked_from="schedule")
+    survey.survey(first, cast(Client, Unchanged()), now=later)
+    asked = recheck.ask(server, VirtualHost.objects.all(), by=root, now=later)
+    assert asked.run is not None
+    assert (asked.run.scope, asked.run.asked_by) == (runs.DUE, root)
 
 
 def test_all_else_is_one_run_a_scope(server: Server, host: VirtualHost) -> None:

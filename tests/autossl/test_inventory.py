@@ -1,13 +1,14 @@
 """Rows keep step with the configuration: appear, change, vanish, come back; and whose a site is."""
 
 import json
+import tracemalloc
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from autossl_panel.autossl import inventory
+from autossl_panel.autossl import installed, inventory
 from autossl_panel.autossl.models import Certificate, Installation
 from autossl_panel.helper.protocol import InstalledCertificate, InventoryAnswer, Listen, Remark, SiteFacts
 from autossl_panel.hosting.models import Domain, HostingUser, SiteState, VirtualHost
@@ -120,6 +121,24 @@ def test_a_pair_in_store_that_the_configuration_lost_is_detached(server, now):
     foreign = InstalledCertificate(chain.decode(), "/etc/ssl/a.pem", ours=False, key_matches=True, live_serial="")
     refresh(server, now, site("a.example", live_serial="0a", certificate=foreign))
     assert VirtualHost.objects.get().stored_pair == ""
+
+
+def test_who_is_locked_beforehand_is_who_is_written_for_what_is_installed(server, now):
+    chain, other = (make_certificate("a.example").pem for _ in range(2))
+
+    def with_certificate(pem, **fields):
+        found = InstalledCertificate(pem.decode(), "/etc/ssl/a.pem", ours=False, key_matches=True, live_serial="")
+        return site("a.example", tls=True, certificate=found, **fields)
+
+    refresh(server, now, with_certificate(chain), site("b.example"))
+    ids = dict(VirtualHost.objects.values_list("key", "pk"))
+    host = ids["a.example-00000001"]
+    plain = site("b.example")
+    assert installed.otherwise([with_certificate(chain), plain, site("new.example")], ids) == set()
+    assert installed.otherwise([with_certificate(other), plain], ids) == {host}
+    assert installed.otherwise([with_certificate(chain, live_serial="0a"), plain], ids) == {host}, "it is self-signed"
+    assert installed.otherwise([site("a.example"), plain], ids) == {host}
+    assert installed.otherwise([with_certificate(b"no certificate"), plain], ids) == {host}
 
 
 @pytest.mark.parametrize(
@@ -254,3 +273,55 @@ def test_lines_of_ours_that_another_tool_wiped_make_the_site_due_at_once(server,
     assert (wiped.next_at, wiped.stored_pair) == (now, "detached")
     assert (detached.next_at, detached.stored_pair) == (None, "detached")
     assert (wiped.state, detached.state) == (SiteState.UNSECURED, SiteState.UNSECURED)
+
+
+def test_many_sites_are_what_few_are(server, now, monkeypatch):
+    """What one chunk says of another: a www. that a later site names, a user whose sites are apart."""
+    monkeypatch.setattr(inventory, "CHUNK", 2)
+    found = [site(f"{n}.example", docroot=f"/home/{'amber' if n % 2 else 'birch'}/www") for n in range(5)]
+    changes = refresh(server, now, *found, site("www.0.example"))
+    assert (changes.sites, changes.users, len(changes.appeared)) == (6, 2, 6)
+    assert not Domain.objects.filter(name="www.0.example", added=True).exists()
+    assert Domain.objects.filter(added=True).count() == 4
+    assert HostingUser.objects.get(name="amber").virtual_hosts.count() == 3
+    VirtualHost.objects.update(next_at=None)
+    later = now + timedelta(hours=1)
+    changes = refresh(
+        server, later, found[0], replace(found[1], names=("1.example", "x.1.example")), *found[3:], site("new.example")
+    )
+    assert (changes.appeared, set(changes.changed)) == (("new.example",), {"0.example", "1.example"})
+    assert set(changes.gone) == {"2.example", "www.0.example"}
+    assert Domain.objects.get(name="www.0.example", virtual_host__name="0.example").added
+    due = VirtualHost.objects.filter(next_at=later).values_list("name", flat=True)
+    assert set(due) == {"0.example", "1.example", "new.example"}
+
+
+class Many:
+    """So many sites that they had better not be in memory all at once, made as they are looked at."""
+
+    def __init__(self, number):
+        self.number, self.looks = number, 0
+
+    def inventory(self, *, unless=None):
+        return InventoryAnswer("h", False, self, (), (), None)
+
+    def __iter__(self):
+        self.looks += 1
+        for n in range(self.number):
+            pem = f"{n}" + 50_000 * "x"
+            found = InstalledCertificate(pem, "/etc/ssl/a.pem", ours=False, key_matches=None, live_serial="")
+            yield site(f"s{n}.example", certificate=found)
+
+
+def test_a_reading_holds_a_few_sites_at_a_time(server, now, monkeypatch):
+    monkeypatch.setattr(inventory, "CHUNK", 50)
+    helper = Many(1000)
+    tracemalloc.start()
+    try:
+        inventory.refresh(server, helper, now=now)
+        _now, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert VirtualHost.objects.count() == helper.number
+    assert helper.looks > 1
+    assert peak < 15_000_000 < helper.number * 50_000 / 3

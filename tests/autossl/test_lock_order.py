@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from autossl_panel.autossl import holds, jobs, runs, survey
-from autossl_panel.autossl.models import Job, JobOutcome, Run, Verdict
-from autossl_panel.helper.protocol import InventoryAnswer
+from autossl_panel.autossl import holds, install, inventory, jobs, runs, survey
+from autossl_panel.autossl.models import Certificate, Job, JobOutcome, Order, Provider, Run, Verdict
+from autossl_panel.helper.protocol import InventoryAnswer, SiteFacts
 from autossl_panel.hosting import exclusion_patterns, users
 from autossl_panel.hosting.models import HostingUser, Server, VirtualHost
 from tests.support.meanwhile import meanwhile, pausing_after
@@ -90,6 +90,90 @@ def test_a_run_looks_at_sites_while_all_are_written(server, provider, make_user,
     assert not isinstance(done, Exception), done
     assert isinstance(surveyed, Run), surveyed
     assert surveyed.surveyed_at is not None
+
+
+@pytest.fixture
+def configured(server: Server) -> list[SiteFacts]:
+    """Two sites as they were read: our store has a pair for the older one, and its lines are wiped by now; the newer
+    has moved.
+    """
+
+    def site(name: str, **fields: Any) -> SiteFacts:
+        found: dict[str, Any] = {
+            "key": f"{name}-00000001", "name": name, "names": (name,), "docroot": "/home/amber/www",
+            "owner_login": "amber", "listens": (), "tls": False, "file": "/etc/nginx/sites-enabled/a", "line": 3,
+            "attached": False, "redirects_only": False, "live_serial": "", "certificate": None,
+        }  # fmt: skip
+        return SiteFacts(**{**found, **fields})
+
+    inventory.refresh(server, Reads([site("a.com"), site("b.com")]), now=NOW)  # type: ignore[arg-type]
+    return [site("a.com", live_serial="0a"), site("b.com", docroot="/home/amber/other")]
+
+
+@pytest.mark.parametrize("other", [clear, switch_off])
+def test_a_configuration_is_read_while_all_sites_are_written(server, provider, configured, other):
+    def read() -> Any:
+        return inventory.refresh(server, Reads(configured), now=NOW)  # type: ignore[arg-type]
+
+    found, done = meanwhile(pausing_after(HOSTS, read), lambda: in_a_transaction(other))
+    assert not isinstance(done, Exception), done
+    assert isinstance(found, inventory.Changes), found
+    assert found.changed == ("b.com",)
+    assert VirtualHost.objects.get(name="a.com").stored_pair == "detached"
+
+
+@pytest.mark.parametrize("other", [clear, switch_off])
+def test_installations_are_noted_while_all_sites_are_written(server, endings, other):
+    orders = [_order(one.job.virtual_host) for one in endings]
+
+    def note() -> Any:
+        found = [install.Installed(one, True, False, install.SERVED) for one in orders]
+        return jobs.finish(server, endings, now=NOW, also=lambda: install.record(found, NOW))
+
+    ended, done = meanwhile(pausing_after(HOSTS, note), lambda: in_a_transaction(other))
+    assert not isinstance(done, Exception), done
+    assert isinstance(ended, list), ended
+    assert len(ended) == 2
+
+
+def test_a_run_ends_while_the_configuration_is_read(server, endings):
+    """What was wrong with the server is over, and the user has no site any more: both write both."""
+    trouble = {"code": "clock", "since": NOW.isoformat(), "names": 0, "data": {}}
+    Server.objects.update(trouble=[trouble])
+
+    def end() -> Any:
+        return jobs.finish(server, endings, now=NOW)
+
+    users_written = 'UPDATE "hosting_hostinguser"'
+    ended, found = meanwhile(
+        pausing_after(users_written, end), lambda: inventory.refresh(Server.objects.get(), Reads([]), now=NOW)
+    )
+    assert not isinstance(found, Exception), found
+    assert isinstance(ended, list), ended
+    assert Server.objects.get().trouble == []
+    assert HostingUser.objects.get().gone_at is not None
+
+
+def _order(host: VirtualHost) -> Order:
+    provider = Provider.objects.get()
+    certificate = Certificate.objects.create(
+        fingerprint=f"{host.pk:064x}", serial=f"{host.pk:x}", names=[host.name], issuer="CN=test", not_before=NOW,
+        not_after=NOW + timedelta(days=90), key_kind="ec", key_bits=256, ours=True, pem="",
+    )  # fmt: skip
+    return Order.objects.create(
+        ident=f"o-{host.pk}", virtual_host=host, provider=provider, account=provider.accounts.get(), names=[host.name],
+        reason="missing", key_type="p256", created_at=NOW, status="valid", certificate=certificate, staged_at=NOW,
+    )  # fmt: skip
+
+
+class Reads:
+    """Reads these sites."""
+
+    def __init__(self, sites: Sequence[SiteFacts]) -> None:
+        self.sites = tuple(sites)
+
+    def inventory(self, *, unless: str | None = None) -> InventoryAnswer:
+        return InventoryAnswer("h", False, self.sites, (), (), None)
 
 
 class Helper:

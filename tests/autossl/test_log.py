@@ -5,9 +5,10 @@ import threading
 
 import pytest
 from django.db import connection
+from django.utils import translation
 
 from autossl_panel.autossl import log, runs
-from autossl_panel.autossl.log.events import EVENTS
+from autossl_panel.autossl.log.events import COUNTED, EVENTS
 from autossl_panel.autossl.log.words import REASONS
 from autossl_panel.autossl.models import Level, LogLine
 
@@ -21,6 +22,38 @@ def test_every_event_renders_with_the_data_it_names(event):
     assert "?" not in text
     for key in keys:
         assert f"<{key}>" in text
+
+
+# What a text names that is no number; any other name is taken for a count
+TEXTS = frozenset({
+    "account", "addresses", "by", "directory", "file", "found", "issuer", "kind", "label", "limit_text", "line", "link",
+    "name", "names", "not_after", "provider", "reason_text", "run", "scope_text", "seconds", "serial", "since", "site",
+    "summary", "text", "until", "until_text", "user", "where",
+})  # fmt: skip
+OF_MANY = {
+    "en": r"\b1 (of 1 )?((?!s\b|is\b|has\b|was\b|needs\b|waits\b)[a-z]+s|are|were|have|need|wait)\b",
+    "de": r"\b1 (von 1 )?(Websites|Benutzern|Zertifikate|Namen|sind|bleiben|brauchen|warten|bekämen)\b",
+}
+
+
+@pytest.mark.parametrize("language", OF_MANY)
+@pytest.mark.parametrize("event", sorted(EVENTS))
+def test_of_one_a_line_says_so_as_of_one(event, language):
+    """A new text with a count says it so that it holds for any number, or has its words for one in COUNTED."""
+    counts = [key for key in re.findall(r"%\((\w+)\)", str(EVENTS[event])) if key not in TEXTS]
+    words = {key: "Adam" for key in TEXTS}
+    with translation.override(language):
+        for one in [*({key: 1} for key in counts), dict.fromkeys(counts, 1)]:
+            text = log.render(event, {**words, **dict.fromkeys(counts, 7), **one})
+            assert not re.search(OF_MANY[language], text), text
+
+
+def test_what_counts_in_a_line_of_one_is_in_its_text():
+    for event, of_one in COUNTED.items():
+        whole = set(re.findall(r"%\((\w+)\)", str(EVENTS[event])))
+        for name, text in of_one:
+            assert name in whole
+            assert set(re.findall(r"%\((\w+)\)", str(text))) == whole
 
 
 def test_a_line_that_lacks_data_shows_a_question_mark():
@@ -45,6 +78,18 @@ def test_lines_are_numbered_and_a_tail_reads_each_once(server):
     writer.lines([writer.make("user:begins", user=f"u{n}", sites=1, todo=1) for n in range(3)])
     assert [line.seq for line in tail.read()] == [2, 3, 4]
     assert tail.read() == []
+
+
+@pytest.mark.django_db
+def test_a_tail_reads_many_lines_in_portions(server):
+    run = runs.start(runs.ALL, by=None, asked_from="command")
+    writer, tail = log.for_run(run.pk), log.Tail(run.pk)
+    writer.lines([writer.make("user:begins", user=f"u{n}", sites=1, todo=1) for n in range(2500)])
+    portions = []
+    while lines := tail.read():
+        portions.append([line.seq for line in lines])
+    assert [seq for portion in portions for seq in portion] == list(range(1, 2501))
+    assert [len(portion) for portion in portions] == [1000, 1000, 500]
 
 
 @pytest.mark.django_db(transaction=True)

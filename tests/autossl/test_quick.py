@@ -10,6 +10,7 @@ import pytest
 from autossl_panel.autossl import log, quick, runs
 from autossl_panel.autossl.models import Level, LogLine
 from autossl_panel.hosting import servers
+from autossl_panel.hosting.models import HostingUser, VirtualHost
 
 pytestmark = pytest.mark.django_db
 
@@ -37,3 +38,28 @@ def test_a_moment_without_zone_is_utc() -> None:
     assert quick.moment(now) is now
     assert quick.moment(now.replace(tzinfo=None)) == now
     assert quick.moment(None) is None
+
+
+@pytest.mark.parametrize(
+    ("most_users", "most_sites", "portions"),
+    [
+        (10, 100, [["amber", "birch", "cedar", "dogwood"]]),
+        (2, 100, [["amber", "birch"], ["cedar", "dogwood"]]),
+        (10, 4, [["amber", "birch"], ["cedar"], ["dogwood"]]),
+        (10, 1, [["amber"], ["birch"], ["cedar"], ["dogwood"]]),
+    ],
+)
+def test_portions_have_few_users_and_few_of_their_sites(
+    make_user, make_site, most_users: int, most_sites: int, portions: list[list[str]]
+) -> None:
+    for name, sites in (("amber", 1), ("birch", 3), ("cedar", 4), ("elm", 0), ("dogwood", 1)):
+        user = make_user(name)
+        for number in range(sites):
+            make_site(user, f"{number}.{name}.example")
+    names = dict(HostingUser.objects.values_list("pk", "name"))
+    found = quick.portions(VirtualHost.objects.all(), most_users, most_sites)
+    assert [[names[pk] for pk in part] for part in found] == portions
+
+
+def test_no_sites_are_no_portion() -> None:
+    assert list(quick.portions(VirtualHost.objects.all(), 10, 10)) == []

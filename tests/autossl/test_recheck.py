@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from autossl_panel import dcv
-from autossl_panel.autossl import recheck, runs, shares, verdicts
+from autossl_panel.autossl import log, recheck, runs, shares, verdicts
 from autossl_panel.autossl.models import DailyShare, Job, Outcome, Run, Verdict
 from autossl_panel.dcv import Finding
 from autossl_panel.hosting.models import Domain, SiteState, VirtualHost
@@ -61,13 +61,20 @@ def test_sites_of_several_users_are_checked_by_what_is_due(held, make_user, serv
     assert VirtualHost.objects.filter(**runs.hosts_of(asked.run)).count() == 2
 
 
-def test_a_run_that_was_under_way_is_not_what_was_asked_for(held, make_user, server, root, now):
+def test_a_run_that_is_under_way_is_what_was_asked_for_only_where_it_will_look(held, make_user, server, root, now):
     held(make_user("amber"), "one.org")
     before = runs.start("user:amber", by=None, asked_from="panel", server=server)
     Run.objects.filter(pk=before.pk).update(started_at=now - timedelta(minutes=1))
     asked = recheck.ask(server, VirtualHost.objects.all(), by=root, now=now)
-    assert (asked.sites, asked.run) == (1, None)
-    assert VirtualHost.objects.get().next_at == now, "the sweep takes it up"
+    assert (asked.sites, asked.run) == (1, before)
+    assert VirtualHost.objects.get().next_at == now
+    log.for_run(before.pk).out("run:started", scope="user:amber", provider="pebble")
+    asked = recheck.ask(server, VirtualHost.objects.all(), by=root, now=now)
+    assert asked.run is not None
+    assert asked.run.scope == runs.DUE, "it may have passed the site already"
+    Run.objects.filter(pk=asked.run.pk).update(started_at=now - timedelta(seconds=1))
+    asked = recheck.ask(server, VirtualHost.objects.all(), by=root, now=now)
+    assert (asked.sites, asked.run) == (1, None), "that one begins another when it has looked"
 
 
 def test_what_a_limit_of_the_ca_holds_stays_held(held, make_user, server, root, now):

@@ -73,9 +73,7 @@ def test_without_a_permit_nothing_is_asked_for_and_the_row_says_when(account: Ac
     assert len(rogue.posts("/account")) == sent + 1
     assert found.status == AccountStatus.REFUSED
     assert found.problem is not None
-    assert found.problem["text"].startswith(
-        "rogue: new accounts from this server: 1 of 1 are used. The next is possible"
-    )
+    assert found.problem["text"].startswith("rogue: new accounts from this server: 1 of 1 used. The next is possible")
 
 
 def test_a_refusal_of_the_ca_is_kept(account: Account, rogue: RogueCa) -> None:

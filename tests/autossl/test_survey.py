@@ -1,10 +1,12 @@
 """The survey: what becomes a job, what is told, and what a person's check clears."""
 
+import weakref
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from autossl_panel.autossl import choices, log, options, quick, runs, sites, survey, verdicts
+from autossl_panel.autossl import choices, log, options, portions, quick, runs, sites, survey, verdicts
 from autossl_panel.autossl.jobs import claims
 from autossl_panel.autossl.models import (
     Account,
@@ -366,13 +368,13 @@ def test_what_a_person_changes_during_a_survey_holds_from_the_next_portion_on(
     first, second = make_site(make_user("amber"), "amber.example"), make_site(make_user("birch"), "birch.example")
     options.pause(server, by=root, now=now)
     monkeypatch.setattr(survey, "PORTION", 1)
-    decide, later = survey._Portion.decide, now + timedelta(seconds=1)
+    decide, later = portions.Portion.decide, now + timedelta(seconds=1)
 
-    def then_go_on(portion, found):
-        decide(portion, found)
+    def then_go_on(portion):
+        decide(portion)
         options.resume(server, by=root, now=later)
 
-    monkeypatch.setattr(survey._Portion, "decide", then_go_on)
+    monkeypatch.setattr(portions.Portion, "decide", then_go_on)
     run = surveyed()
     assert [job.virtual_host_id for job in Job.objects.all()] == [second.pk]
     first.refresh_from_db()
@@ -385,13 +387,13 @@ def test_a_survey_in_which_autossl_is_paused_says_so_once(
 ):
     hosts = [make_site(make_user(name), f"{name}.example") for name in ("amber", "birch", "cedar")]
     monkeypatch.setattr(survey, "PORTION", 1)
-    decide = survey._Portion.decide
+    decide = portions.Portion.decide
 
-    def then_pause(portion, found):
-        decide(portion, found)
+    def then_pause(portion):
+        decide(portion)
         options.pause(server, by=root, now=now)
 
-    monkeypatch.setattr(survey._Portion, "decide", then_pause)
+    monkeypatch.setattr(portions.Portion, "decide", then_pause)
     run = surveyed()
     assert [job.virtual_host_id for job in Job.objects.all()] == [hosts[0].pk]
     said = events(run)
@@ -414,6 +416,31 @@ def test_a_user_whose_certificate_from_elsewhere_expired_is_not_told_that_all_is
     assert found["birch"]["event"] == "check:foreign"
 
 
+class Row(dict):
+    """A site's row that one can see vanish."""
+
+
+def test_a_portion_is_forgotten_before_the_next_is_read(provider, make_user, make_site, make_installed, monkeypatch):
+    for name in ("amber", "birch", "cedar"):
+        user = make_user(name)
+        make_installed(make_site(user, f"{name}.example"), f"{name}.example")
+        make_site(user, f"new.{name}.example")
+    monkeypatch.setattr(survey, "SITES", 2)
+    read, rows, sizes = sites.read, [], []
+
+    def watched(*args, **named):
+        assert [row() for row in rows] == [None] * len(rows)
+        found = {pk: replace(site, row=Row(site.row)) for pk, site in read(*args, **named).items()}
+        rows.extend(weakref.ref(site.row) for site in found.values())
+        sizes.append(len(found))
+        return found
+
+    monkeypatch.setattr(sites, "read", watched)
+    run = surveyed()
+    assert sizes == [2, 2, 2]
+    assert (run.counts["kept"], run.jobs.count()) == (3, 3)
+
+
 def test_each_portion_reads_the_provider_choices_of_its_own_users_only(
     provider, server, make_user, make_site, monkeypatch, now
 ):
@@ -424,13 +451,13 @@ def test_each_portion_reads_the_provider_choices_of_its_own_users_only(
         make_site(user, f"{user.name}.example")
         choices.choose_for_user(user, second, by=None, now=now)
     monkeypatch.setattr(survey, "PORTION", 2)
-    decide, read = survey._Portion.decide, []
+    decide, read = portions.Portion.decide, []
 
-    def and_tell(portion, found):
+    def and_tell(portion):
         read.append(set(portion.outlook.policies.by_user))
-        assert {site.options.provider.name for site in found} == {"second"}
-        decide(portion, found)
+        assert {site.options.provider.name for site in portion.found} == {"second"}
+        decide(portion)
 
-    monkeypatch.setattr(survey._Portion, "decide", and_tell)
+    monkeypatch.setattr(portions.Portion, "decide", and_tell)
     surveyed()
     assert read == [{rows[0].pk, rows[1].pk}, {rows[2].pk}]

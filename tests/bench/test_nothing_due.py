@@ -21,3 +21,4 @@ def test_runs_keep_every_site_on_both_databases() -> None:
         assert 0 < one.seconds[0] < one.command[0]
         assert 20 < one.helper_mb < 150
         assert 20 < one.worker_mb < 150
+        assert 20 < one.first_reading_mb < 150

@@ -73,7 +73,7 @@ def test_edit_between_write_and_undo(web: Web, admin: Admin, monkeypatch: pytest
         result = helper.attach([key])[key]
         assert (result.ok, result.code) == (False, "refused")
         assert "refused for the test" in result.text
-        assert helper.inventory().sites[0].attached is False
+        assert next(iter(helper.inventory().sites)).attached is False
     assert admin.path.read_bytes() == original + MARK
 
 

@@ -53,7 +53,7 @@ def test_bytes_that_are_no_utf_8_do_not_hide_the_other_sites(settings: Settings)
     with helper_for(settings) as helper:
         answer = helper.inventory()
     assert [site.name for site in answer.sites] == ["a.example", "b.example"]
-    assert answer.sites[0].docroot == "/home/m?ller"
+    assert next(iter(answer.sites)).docroot == "/home/m?ller"
     assert [one.reason for one in answer.skipped] == ["not_ascii"]
 
 

@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from autossl_panel.autossl import waiting
+from autossl_panel.autossl import log, runs, waiting
 from autossl_panel.autossl.log.words import REASONS
 from autossl_panel.autossl.models import Job, JobState, Provider, Run
 from autossl_panel.autossl.waiting import Kind
@@ -158,13 +158,19 @@ def test_while_autossl_is_paused_or_off_nothing_is_tried(as_root, troubled: Scen
     assert not Run.objects.filter(asked_from="recheck").exists()
 
 
-def test_a_run_that_is_under_way_is_told(as_root, troubled: Scene):
-    from autossl_panel.autossl import runs
+def test_a_run_that_will_look_at_it_is_led_to(as_root, troubled: Scene):
+    run = runs.start("user:lindner", by=None, asked_from="panel", server=troubled.server)
+    host = VirtualHost.objects.get(name="lindner.example")
+    answer = as_root.post(f"/pending/{host.pk}/try/")
+    assert answer["Location"].startswith(f"/runs/{run.pk}/")
 
-    runs.start("user:lindner", by=None, asked_from="panel", server=troubled.server)
+
+def test_a_run_that_looks_for_what_is_due_is_told(as_root, troubled: Scene):
+    for scope in ("user:lindner", runs.DUE):
+        log.for_run(runs.start(scope, by=None, asked_from="panel", server=troubled.server).pk).out("run:started")
     host = VirtualHost.objects.get(name="lindner.example")
     answer = as_root.post(f"/pending/{host.pk}/try/", follow=True)
-    assert "A run is under way" in answer.content.decode()
+    assert "what you asked for is checked right after" in answer.content.decode()
 
 
 def test_nothing_waits(as_root, scene: Scene):

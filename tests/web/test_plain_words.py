@@ -28,7 +28,7 @@ def test_one_site_needs_work_and_two_need_it(data, says):
 
 def test_one_site_waits_for_its_next_try():
     data = {"user": "a", "waiting": 1, "sites": 5, "kept": 4}
-    assert log.render("user:waits", data) == "a: 1 of 5 sites waits for its next try, 4 are kept"
+    assert log.render("user:waits", data) == "a: 1 of 5 sites waits for its next try, 4 kept"
 
 
 def test_numbers_are_grouped_from_five_digits_on():

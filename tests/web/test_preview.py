@@ -61,7 +61,7 @@ def test_a_row_says_what_why_for_which_names_and_when(as_root, previewed):
     assert "Let’s Encrypt" in renewed[3]
     assert renewed[4] == "now"
     waits = next(iter(table(as_root, "action=wait").values()))
-    assert "A limit of the CA. Let’s Encrypt: 8 of 8 new orders of the account are used" in waits[3]
+    assert "A limit of the CA. Let’s Encrypt: 8 of 8 new orders of the account used" in waits[3]
     skipped = next(iter(table(as_root, "action=skip").values()))
     assert (skipped[3], skipped[4]) == ("AutoSSL is off for this user", "never")
 

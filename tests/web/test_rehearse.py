@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 from django_q.models import OrmQ
 
+from autossl_panel.autossl import options
 from autossl_panel.autossl.models import (
     Account,
     AccountStatus,
@@ -17,6 +18,7 @@ from autossl_panel.autossl.models import (
 from autossl_panel.people.models import AuditEntry
 from tests.web import rehearsed
 from tests.web.scene import Scene
+from tests.web.test_pages import check
 from tests.web.test_runs import rows as cells
 
 
@@ -156,3 +158,17 @@ def test_the_card_alone_is_polled(as_root, scene):
 def test_resellers_see_nothing_of_it(as_reseller, scene):
     rehearsed.add(scene)
     assert "Rehearsals" not in as_reseller.get("/runs/").content.decode()
+
+
+@pytest.mark.parametrize("why", ["No provider is chosen.", "AutoSSL is paused."])
+def test_while_autossl_stands_still_one_rehearses_all_the_same(as_root, scene: Scene, why: str):
+    assert 'id="rehearse-anyway"' not in page(as_root)
+    if why == "AutoSSL is paused.":
+        options.pause(scene.server, by=None, now=scene.now)
+    else:
+        Provider.objects.update(active=False)
+    html = page(as_root, f"provider={scene.provider.pk}")
+    check(html)
+    note = html.split('id="rehearse-anyway"')[1].split("</div>", maxsplit=1)[0]
+    assert why in note
+    assert "A rehearsal can be made all the same" in note

@@ -3,8 +3,10 @@
 import re
 from datetime import timedelta
 
+import pytest
+
 from autossl_panel.autossl import log, runs
-from autossl_panel.autossl.models import Beat, Job, JobState, LogLine, Run
+from autossl_panel.autossl.models import Beat, Job, JobState, Level, LogLine, Run
 from autossl_panel.hosting.models import HostingUser
 from autossl_panel.web import run_data
 from tests.web.scene import Scene
@@ -136,3 +138,61 @@ def test_a_run_that_ends_while_one_looks_leaves_nothing_that_is_over(as_root, sc
     assert page.count("Ended after 1.0 s") == 1
     assert page.index("Ended after 1.0 s") > page.index('class="phases"')
     assert "follow-new" not in page
+
+
+def told_of_the_whole(scene: Scene, number: int) -> Run:
+    """A run that ended, with so many lines about the configuration before its last two."""
+    run = Run.objects.create(
+        server=scene.server, scope="user:quarrybank", asked_from="panel", started_at=scene.now, surveyed_at=scene.now
+    )
+    writer = log.for_run(run.pk)
+    facts = {"text": "is not read", "file": "/etc/nginx/a", "line": 3}
+    names = (f"n{n}.example" for n in range(number))
+    writer.lines(writer.make("inventory:told", Level.WARN, depth=1, name=name, **facts) for name in names)
+    writer.warn("run:trouble", reason="clock", server="here", names=1, found={})
+    return run
+
+
+def shown(html: str) -> list[str]:
+    """What its page lists of the configuration."""
+    return re.findall(r"n\d+\.example", html.split('id="run-lines"')[1].split("</ol>", maxsplit=1)[0])
+
+
+@pytest.mark.parametrize(
+    ("number", "left_out"), [(48, ""), (49, "One line is left out here."), (60, "12 lines are left out here.")]
+)
+def test_a_run_with_many_lines_of_its_own_says_how_it_ended(as_root, scene: Scene, number: int, left_out: str):
+    run = told_of_the_whole(scene, number)
+    assert runs.end_if_done(run.pk, now=scene.now)
+    html = as_root.get(f"/runs/{run.pk}/").content.decode()
+    check(html)
+    assert html.count("Ended after") == 1
+    assert "Trouble of this server" in html, "what it found last is a part of how it ended"
+    listed = shown(html)
+    assert len(listed) == (number if not left_out else 48)
+    assert listed[0] == "n0.example"
+    assert listed[-1] == f"n{number - 1}.example"
+    assert ("left out here" in html) is bool(left_out)
+    if left_out:
+        gap = html.split(left_out)[1].split("</li>", maxsplit=1)[0]
+        assert f'href="/runs/{run.pk}/log.txt"' in gap
+    text = b"".join(as_root.get(f"/runs/{run.pk}/log.txt").streaming_content).decode()
+    assert len(set(re.findall(r"n\d+\.example", text))) == number
+    pages = [as_root.get(f"/runs/{run.pk}/?group=run&page={page}").content.decode() for page in (1, 2)]
+    assert "Ended after" in pages[0]
+    whole = told_of_the_whole(scene, 130)
+    assert "n129.example" in as_root.get(f"/runs/{whole.pk}/?group=run&page=2").content.decode()
+
+
+def test_the_last_poll_says_how_a_run_with_many_lines_ended(as_root, scene: Scene):
+    run = told_of_the_whole(scene, 60)
+    assert runs.end_if_done(run.pk, now=scene.now)
+    poll = as_root.get(f"/runs/{run.pk}/live/?cursor=0:3", headers={"HX-Request": "true"})
+    html = poll.content.decode()
+    assert poll.status_code == 286
+    assert html.count("Ended after") == 1
+    assert "9 lines are left out here." in html
+    assert shown(html)[0] == "n3.example"
+    last = run.lines.order_by("seq").last()
+    assert last is not None
+    assert f'value="0:{last.seq}"' in html, "nothing is asked for twice"

@@ -164,7 +164,7 @@ def decide(bench: Bench, caller: Caller, task: Task) -> Move:
     now = timezone.now()
     account = bench.policies.accounts.get(task.provider.account)
     if account is None:
-        return Again()
+        return without_it(bench, task) if removed(task) else Again()
     lines = [] if task.recorded else _verdict_lines(task)
     unready = None
     if _may_order(task):
@@ -182,6 +182,22 @@ def decide(bench: Bench, caller: Caller, task: Task) -> Move:
         # What ended the wish may be newer than the bench's last look.
         bench.look()
     return move
+
+
+def removed(task: Task) -> bool:
+    """Whether the provider that it was decided with has been taken out of the list since."""
+    provider = task.site.options.provider
+    return provider is not None and not Account.objects.filter(pk=provider.account).exists()
+
+
+def without_it(bench: Bench, task: Task) -> Move:
+    """Say that its provider was removed, and ask the rules anew: the provider in use or a fallback takes its place."""
+    # What was written with that provider was not saved.
+    task.recorded = False
+    bench.look()
+    said = task.line("provider:passed_over", Level.WARN, provider=task.provider.name, reason="provider_removed")
+    task.claim.save(lines=[said])
+    return Again()
 
 
 def again(bench: Bench, task: Task, code: str) -> Move:

@@ -4,7 +4,7 @@ Whatever went wrong, a site that is still in need gets a moment for its next try
 """
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -15,7 +15,7 @@ from django.utils import timezone
 from autossl_panel.hosting import users as hosting_users
 from autossl_panel.hosting.models import Server, VirtualHost
 
-from .. import log, policy, runs, sites, standing
+from .. import log, policy, runs, sites, standing, undecided
 from .. import options as option_rows
 from .. import waiting as waits_for
 from ..facts import Action, Need
@@ -59,10 +59,21 @@ class Ending:
     lines: Sequence[LogLine] = field(default_factory=list)
 
 
-def finish(server: Server, endings: Iterable[Ending], *, now: datetime | None = None) -> list[Ending]:
-    """End jobs; returns those that were ours to end. Runs that have no other live job end with them."""
+def finish(
+    server: Server,
+    endings: Iterable[Ending],
+    *,
+    now: datetime | None = None,
+    also: Callable[[], None] = lambda: None,
+) -> list[Ending]:
+    """End jobs, with what is `also` written in the same transaction, before them; returns those that were ours to end.
+
+    Runs that have no other live job end with them, in transactions of their own: these lock users, which comes before
+    sites. So a caller has no transaction open.
+    """
     now = now or timezone.now()
     with writing():
+        also()
         mine = [one for one in endings if _end(one, now)]
         if not mine:
             return []
@@ -122,9 +133,11 @@ def _stand(server: Server, mine: Sequence[Ending], now: datetime) -> None:
         if columns:
             VirtualHost.objects.filter(pk=host).update(**columns)
     serve_www = option_rows.current(server).serve_www
-    found = sites.read_ids(by_host, partial(sites.policy_options, server), now, serve_www=serve_www)
-    stands = [_standing(site, by_host[host], now) for host, site in found.items()]
+    found, errors = undecided.read(by_host, partial(sites.policy_options, server), now, serve_www=serve_www)
+    judged = undecided.of_each(found, lambda site: _standing(site, by_host[site.row["pk"]], now), errors)
+    stands = list(judged.values())
     standing.save(stands, now)
+    undecided.note(errors, now)
     for site, stand in stands:
         one = by_host[site.row["pk"]]
         if one.problem is None and stand.problem is not None and one.outcome in WITH_CAUSE:

@@ -5,6 +5,7 @@
 import threading
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from django.db import connection
@@ -13,7 +14,7 @@ from django.utils import timezone
 
 from autossl_panel.helper.client import HelperGone, HelperProblem
 
-from .. import install, leases, log, policy, sites
+from .. import install, leases, log, policy, undecided
 from ..facts import Action
 from ..models import Job, JobOutcome, JobState, Level, LogLine, Options, Phase
 from .claims import writing
@@ -130,9 +131,8 @@ class Installer(threading.Thread):
         self._reloaded_at = time.monotonic()
         by_order = {job.order_id: job for job in jobs}
         now = timezone.now()
-        with writing():
-            install.record(found, now)
-            finish(bench.server, [self._ending(by_order[one.order.pk], one) for one in found], now=now)
+        endings = [self._ending(by_order[one.order.pk], one) for one in found]
+        finish(bench.server, endings, now=now, also=partial(install.record, found, now))
 
     def _paused(self) -> bool:
         """Whether somebody paused AutoSSL, this moment: nothing is installed then, what is staged waits."""
@@ -146,12 +146,16 @@ class Installer(threading.Thread):
             return []
         bench, now = self.bench, timezone.now()
         serve_www = bench.options.serve_www
-        found = sites.read_ids([job.virtual_host_id for job in jobs], bench.policies, now, serve_www=serve_www)
-        needs = {host: policy.need(site.facts, site.options, now) for host, site in found.items()}
+        hosts = [job.virtual_host_id for job in jobs]
+        found, errors = undecided.read(hosts, bench.policies, now, serve_www=serve_www)
+        needs = undecided.of_each(found, lambda site: policy.need(site.facts, site.options, now), errors)
         left, over = [], []
         for job in jobs:
             need = needs.get(job.virtual_host_id)
-            if need is None:
+            if (error := errors.get(job.virtual_host_id)) is not None:
+                problem = undecided.problem_of(job.virtual_host.name, error)
+                over.append(Ending(None, job, JobOutcome.FAILED, undecided.CODE, problem))
+            elif need is None:
                 over.append(Ending(None, job, JobOutcome.SKIPPED, "gone"))
             elif need.action == Action.SKIP and need.reason != "no_provider":
                 line = _line(job, "install:stays_staged", Level.OUT, reason=need.reason, text="", where="")

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, IntegrityError, connection
 from django.utils import timezone
 
 from autossl_panel import ca
@@ -13,7 +13,7 @@ from autossl_panel.helper.client import HelperGone, HelperProblem
 
 from .. import choosing, orders, pacing, urgency, verdicts
 from ..limits import StampProblem
-from ..models import JobOutcome, Level, Order, Phase
+from ..models import Account, JobOutcome, Level, Order, Phase
 from ..orders import State
 from ..registration import keys
 from . import deciding, trouble
@@ -70,10 +70,9 @@ class Orderer(threading.Thread):
         except DatabaseError:
             raise
         except Exception as error:
-            # One site's trouble: given back, it would be claimed first again and again, and no other ever worked.
+            # One site's trouble, and no other's
             log.exception("job %s of %s", task.job.pk, task.name)
-            problem = trouble.problem_of("internal", task.name, f"{type(error).__name__}: {error}"[:500])
-            self.bench.end(task, JobOutcome.FAILED, "internal", problem=problem)
+            self.bench.fail(task.claim, error)
         finally:
             give_back(task)
 
@@ -86,18 +85,28 @@ class Orderer(threading.Thread):
             if (why := bench.cancelled.get(task.job.run_id)) is not None and not isinstance(move, Advance):
                 bench.end(task, JobOutcome.CANCELLED, why)
                 return
-            match move:
-                case Decide():
-                    move = deciding.decide(bench, self._caller, task)
-                case TakeUp():
-                    move = take_up(bench, task)
-                case Advance(order, fresh):
-                    move = self._advance(task, order, fresh=fresh)
-                case Again(code):
-                    move = deciding.again(bench, task, code)
-                case Elsewhere():
-                    move = deciding.elsewhere(bench, task, move)
+            try:
+                move = self._after_move(task, move)
+            except (Account.DoesNotExist, IntegrityError):
+                # Its provider may have been removed by somebody who was faster: it waited for its turn, or at the CA.
+                if not deciding.removed(task):
+                    raise
+                move = deciding.without_it(bench, task)
         raise RuntimeError("it goes round in a circle")
+
+    def _after_move(self, task: Task, move: Decide | TakeUp | Advance | Again | Elsewhere) -> Move:
+        bench = self.bench
+        match move:
+            case Decide():
+                return deciding.decide(bench, self._caller, task)
+            case TakeUp():
+                return take_up(bench, task)
+            case Advance(order, fresh):
+                return self._advance(task, order, fresh=fresh)
+            case Again(code):
+                return deciding.again(bench, task, code)
+            case Elsewhere():
+                return deciding.elsewhere(bench, task, move)
 
     # --- an order at its CA ------------------------------------------------------------------------------------------
 

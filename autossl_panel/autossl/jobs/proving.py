@@ -16,7 +16,7 @@ from autossl_panel.helper.protocol import Result
 from autossl_panel.hosting import users as hosting_users
 from autossl_panel.hosting.models import Exclusion, ExclusionPattern, VirtualHost
 
-from .. import changeover, choosing, install, sites
+from .. import changeover, choosing, install, undecided
 from ..facts import Action
 from ..models import Job, JobOutcome, JobState, Level, Options, Phase
 from ..patience import patiently
@@ -45,11 +45,15 @@ def begin(bench: Bench, claims: list[Claim], now: datetime) -> list[Task]:
     is ended; the rest become tasks.
     """
     hosts = {one.job.virtual_host_id: one for one in claims}
-    found = sites.read_ids(hosts, bench.policies, now, serve_www=bench.options.serve_www)
+    found, errors = undecided.read(hosts, bench.policies, now, serve_www=bench.options.serve_www)
     outlook = bench.outlook
+    decisions = undecided.of_each(found, lambda site: choosing.decide(site, outlook, now), errors)
     tasks = []
     for host, claim in hosts.items():
-        decision = choosing.decide(found[host], outlook, now)
+        if host in errors:
+            bench.fail(claim, errors[host])
+            continue
+        decision = decisions[host]
         task = Task(claim, decision.site, decision.need, now, decision.chosen)
         if (why := bench.cancelled.get(claim.job.run_id)) is not None:
             bench.end(task, JobOutcome.CANCELLED, why)

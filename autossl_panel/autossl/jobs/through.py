@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
+from django.db import DatabaseError
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -95,6 +96,12 @@ def _survey(run: Run, helper: Helper, *, beat: bool) -> None:
             survey(run, helper)
         except HelperGone as problem:
             runs.fail(run, str(problem))
+        except DatabaseError:
+            raise
+        except Exception as error:
+            # Rung again, it would raise again, for ever; what the database says passes, and the survey goes on.
+            log.exception("run %s could not be surveyed", run.pk)
+            runs.fail(run, f"{type(error).__name__}: {error}"[:500])
     run.refresh_from_db()
 
 

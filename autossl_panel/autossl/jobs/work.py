@@ -17,7 +17,7 @@ from autossl_panel.helper.client import Client as Helper
 from autossl_panel.hosting.models import Server
 
 from .. import options as option_rows
-from .. import runs, sites, trouble
+from .. import runs, sites, trouble, undecided
 from ..choosing import Chosen, Outlook
 from ..facts import Action, Need, ProviderFacts
 from ..models import Account, Job, JobOutcome, JobState, Level, LogLine, Options, Run
@@ -217,3 +217,8 @@ class Bench:
         ending = Ending(task.claim, task.job, outcome, reason, problem, until=until, held_by=held_by, lines=lines)
         ending.proven = any(finding.outcome == dcv.Outcome.PASS for finding in task.findings.values())
         self.ended.put(ending)
+
+    def fail(self, claim: Claim, error: Exception) -> None:
+        """Hand a job over to be ended by an error of ours: given back, it would be claimed first again and again."""
+        problem = undecided.problem_of(claim.job.virtual_host.name, error)
+        self.ended.put(Ending(claim, claim.job, JobOutcome.FAILED, undecided.CODE, problem))

@@ -218,7 +218,7 @@ def _rate_limited(data: Facts, _words: Words) -> str:
     if words["said"]:
         what = _("%(who)s refuses it for a while: %(said)s.")
     elif words["limit"]:
-        what = _("%(who)s limits %(limit)s; %(used)s of the %(allowed)s that this server uses up are used.")
+        what = _("%(who)s limits %(limit)s; this server has used %(used)s of the %(allowed)s that it takes at most.")
     else:
         what = _("%(who)s takes no more for a while.")
     rest = _("The site goes on by itself when its turn comes; another fallback provider would make that sooner.")

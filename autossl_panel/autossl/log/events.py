@@ -31,7 +31,7 @@ EVENTS: dict[str, "_StrPromise"] = {
     "user:nothing_to_do": _("%(user)s: nothing to do, %(kept)s of %(sites)s sites are kept"),
     "user:skipped": _("%(user)s: skipped, %(reason_text)s"),
     "user:begins": _("%(user)s: %(todo)s of %(sites)s sites need work"),
-    "user:waits": _("%(user)s: %(waiting)s of %(sites)s sites wait for their next try, %(kept)s are kept"),
+    "user:waits": _("%(user)s: %(waiting)s of %(sites)s sites wait for their next try, %(kept)s kept"),
     "site:kept": _("%(site)s: kept, %(reason_text)s"),
     "site:skipped": _("%(site)s: skipped, %(reason_text)s"),
     "site:waits": _("%(site)s: %(reason_text)s, next try %(until)s"),
@@ -49,7 +49,7 @@ EVENTS: dict[str, "_StrPromise"] = {
         "%(provider)s is left alone until %(until)s, because it failed several times in a row. %(text)s"
     ),
     "provider:limited": _(
-        "%(provider)s: %(limit_text)s, %(used)s of %(allowed)s are used. This site's turn comes %(until)s"
+        "%(provider)s: %(limit_text)s, %(used)s of %(allowed)s used. This site's turn comes %(until)s"
     ),
     "provider:refuses": _("%(provider)s refuses %(limit_text)s until %(until)s: %(text)s"),
     "provider:paused": _("%(provider)s has paused %(label)s until a person acts there. %(text)s %(link)s"),
@@ -111,8 +111,35 @@ EVENTS: dict[str, "_StrPromise"] = {
     "check:renewed": _("%(number)s renewed"),
 }
 
-# Lines that are said otherwise of one: what is counted, and the words
-COUNTED: dict[str, tuple[str, "_StrPromise"]] = {
-    "user:begins": ("todo", _("%(user)s: %(todo)s of %(sites)s sites needs work")),
-    "user:waits": ("waiting", _("%(user)s: %(waiting)s of %(sites)s sites waits for its next try, %(kept)s are kept")),
+# Lines that are said otherwise of one: what is counted, and the words; where two are, the first that is one holds
+COUNTED: dict[str, tuple[tuple[str, "_StrPromise"], ...]] = {
+    "inventory:read": (
+        (
+            "sites",
+            _("%(sites)s site of %(users)s user read: %(appeared)s new, %(changed)s changed, %(gone)s gone"),
+        ),
+        (
+            "users",
+            _("%(sites)s sites of %(users)s user read: %(appeared)s new, %(changed)s changed, %(gone)s gone"),
+        ),
+    ),
+    "user:nothing_to_do": (
+        ("sites", _("%(user)s: nothing to do, %(kept)s of %(sites)s site is kept")),
+        ("kept", _("%(user)s: nothing to do, %(kept)s of %(sites)s sites is kept")),
+    ),
+    "user:begins": (
+        ("sites", _("%(user)s: %(todo)s of %(sites)s site needs work")),
+        ("todo", _("%(user)s: %(todo)s of %(sites)s sites needs work")),
+    ),
+    "user:waits": (
+        ("sites", _("%(user)s: %(waiting)s of %(sites)s site waits for its next try, %(kept)s kept")),
+        ("waiting", _("%(user)s: %(waiting)s of %(sites)s sites waits for its next try, %(kept)s kept")),
+    ),
+    "rehearsal:started": (
+        ("sites", _("Rehearses %(provider)s with %(sites)s site at %(directory)s; nothing is installed")),
+    ),
+    "rehearsal:ended": (
+        ("sites", _("%(issued)s of %(sites)s site would get its certificate")),
+        ("issued", _("%(issued)s of %(sites)s sites would get its certificate")),
+    ),
 }

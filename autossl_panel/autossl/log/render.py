@@ -102,10 +102,8 @@ def render(event: str, data: Mapping[str, Any]) -> str:
         values["summary"] = _summary(str(data["summary"]))
     if "text" in data:
         values["text"] = spoken(str(data["text"]))
-    template = EVENTS.get(event)
-    counted = COUNTED.get(event)
-    if counted is not None and data.get(counted[0]) == 1:
-        template = counted[1]
+    of_one = (text for name, text in COUNTED.get(event, ()) if data.get(name) == 1)
+    template = next(of_one, EVENTS.get(event))
     if template is None:
         return f"{event} {dict(data)}"
     return str(template) % values

@@ -17,8 +17,8 @@ class Tail:
     last_id: int = 0
     seen: dict[int, int] = field(default_factory=dict)
 
-    def read(self, limit: int = 5000) -> list[Line]:
-        """The lines that are new since the last call, oldest first; at most `limit` rows are looked at."""
+    def read(self, limit: int = 1000) -> list[Line]:
+        """The lines that are new since the last call, oldest first, at most `limit`; none where all are read."""
         rows = LogLine.objects.filter(run_id=self.run_id).order_by("pk")
         keys = rows.filter(pk__gt=self.last_id - OVERLAP).values_list("pk", "job_id", "seq")[: limit + OVERLAP]
         new: set[int] = set()
@@ -27,6 +27,8 @@ class Tail:
                 self.seen[job or 0] = seq
                 new.add(pk)
             self.last_id = max(self.last_id, pk)
+            if len(new) == limit:
+                break
         if not new:
             return []
         # What was read before and lies in between is read again only by its numbers.

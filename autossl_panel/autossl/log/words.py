@@ -62,6 +62,7 @@ REASONS: dict[str, "_StrPromise"] = {
     "provider_instead": _("it takes all the names"),
     "provider_despite": _("to find out whether it still refuses"),
     "provider_down": _("it failed several times in a row"),
+    "provider_removed": _("it was removed meanwhile"),
     "provider_probed": _("another order finds out whether it works again"),
     "replaced_elsewhere": _("another provider is asked instead"),
     "providers_down": _("no provider works"),

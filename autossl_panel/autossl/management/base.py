@@ -60,6 +60,8 @@ class Command(BaseCommand):
     """A command whose `work` returns the exit status; what cannot be taken is one line and status 2."""
 
     requires_migrations_checks = False
+    # They look at our own code, every page of it: a test runs them (tests/test_settings.py), not each command.
+    requires_system_checks: list[str] = []
     # Django's own arguments work, but say nothing to an admin.
     suppressed_base_arguments = {
         "--version", "--verbosity", "--settings", "--pythonpath", "--traceback", "--no-color", "--force-color",

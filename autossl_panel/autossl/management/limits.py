@@ -50,8 +50,8 @@ def show_limits(out: OutputWrapper, provider: Provider, account: Account | None)
             ],
         )
     if report.spent_at is not None:
-        number = "any number of" if report.lost is None else str(report.lost)
-        out.write(f"Counted as spent since {_at(report.spent_at)}: {number} permits that this database does not know.")
+        number = "any number of permits" if report.lost is None else plural(report.lost, "permit")
+        out.write(f"Counted as spent since {_at(report.spent_at)}: {number} that this database does not know.")
     for refused in report.refused:
         until = f"until {_at(refused.until)}" if refused.until is not None else f"until somebody acts: {refused.url}"
         of = f" of {refused.label}" if refused.label else ""

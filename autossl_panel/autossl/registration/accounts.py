@@ -101,7 +101,7 @@ def make(account: Account, new: ca.Client) -> str:
             raise ca.CaProblem(
                 ca.ProblemKind.RATE,
                 type="urn:autossl-panel:error:limit",
-                detail=f"{detail}: {answer.used} of {answer.allowed} are used.{until}",
+                detail=f"{detail}: {answer.used} of {answer.allowed} used.{until}",
                 retry_after=answer.until,
             )
 

@@ -121,7 +121,7 @@ def test_a_limit_says_what_is_used_and_when_the_turn_comes(provider, make_user, 
     assert all(one.reason == "rate_limited" and one.limit["kind"] == "orders" for one in waiting)
     assert [one.until for one in waiting] == sorted(one.until for one in waiting)
     assert found.last_at == max(one.done_at for one in rows) > waiting[-1].until
-    assert "pebble: 3 of 3 new orders of the account are used" in preview_told.why(waiting[0])
+    assert "pebble: 3 of 3 new orders of the account used" in preview_told.why(waiting[0])
     assert not Order.objects.exists()
 
 

@@ -130,11 +130,12 @@ class Command(Base):
             time.sleep(0.3)
 
     def _print(self, tail: log.Tail) -> None:
-        for line in tail.read():
-            indent = "  " * line.depth
-            self.stdout.write(f"{line.at:%H:%M:%S} {MARKS[line.level]} {indent}{self._named(line)}")
-            if line.advice:
-                self.stdout.write(f"           {indent}→ {line.advice}")
+        while lines := tail.read():
+            for line in lines:
+                indent = "  " * line.depth
+                self.stdout.write(f"{line.at:%H:%M:%S} {MARKS[line.level]} {indent}{self._named(line)}")
+                if line.advice:
+                    self.stdout.write(f"           {indent}→ {line.advice}")
         self.stdout.flush()
 
     def _named(self, line: log.Line) -> str:

@@ -1,0 +1,237 @@
+"""A site that the rules cannot be asked about ends as a failure of its own: others go on, nobody rings for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import pytest
+from django.db import OperationalError
+
+from autossl_panel.autossl import due, jobs, leases, log, runs, standing, survey
+from autossl_panel.autossl.jobs import claims, proving, through
+from autossl_panel.autossl.jobs.work import Bench
+from autossl_panel.autossl.models import Certificate as CertificateRow
+from autossl_panel.autossl.models import (
+    Job,
+    JobOutcome,
+    JobState,
+    LogLine,
+    Outcome,
+    Problem,
+    Provider,
+    Run,
+    Verdict,
+)
+from autossl_panel.helper.client import Client
+from autossl_panel.helper.protocol import InventoryAnswer
+from autossl_panel.hosting.models import Server, Severity, SiteState, VirtualHost
+
+pytestmark = pytest.mark.django_db
+NOW = datetime.now(UTC)
+Make = Callable[..., Any]
+Break = Callable[[VirtualHost], None]
+
+
+class Helper:
+    """Knows of no change."""
+
+    def inventory(self, *, unless: str | None = None) -> InventoryAnswer:
+        return InventoryAnswer("h", True, (), (), (), None)
+
+
+def unreadable(host: VirtualHost) -> None:
+    """A verdict that no code of ours wrote: it cannot even be read."""
+    refusals = {"pebble": {"since": "the day before yesterday", "until": "tomorrow"}}
+    Verdict.objects.create(
+        domain=host.domains.get(), at=NOW, outcome=Outcome.FAIL, code="ca_refused", refusals=refusals
+    )
+
+
+def undecidable(host: VirtualHost) -> None:
+    """A certificate whose names are none: the rules trip over it."""
+    assert CertificateRow.objects.filter(fingerprint=f"{host.pk:064x}").update(names=[[number] for number in range(20)])
+
+
+@pytest.fixture
+def hosts(provider: Provider, make_user: Make, make_site: Make, make_installed: Make) -> list[VirtualHost]:
+    """Six sites of three users that are all due; three have a sound certificate."""
+    made = []
+    for name in ("amber", "birch", "cedar"):
+        user = make_user(name)
+        new = make_site(user, f"new.{name}.example", next_at=NOW, next_reason="retry")
+        has = make_site(user, f"has.{name}.example", next_at=NOW, next_reason="renew", state=SiteState.SECURED)
+        make_installed(has, has.name)
+        made += [new, has]
+    return made
+
+
+BREAKS = pytest.mark.parametrize("breaks", [unreadable, undecidable])
+
+
+def surveyed(scope: str = runs.ALL) -> Run:
+    run = runs.start(scope, by=None, asked_from="schedule")
+    survey.survey(run, cast(Client, Helper()))
+    run.refresh_from_db()
+    return run
+
+
+@BREAKS
+@pytest.mark.parametrize("scope", [runs.ALL, runs.DUE, runs.user_scope("birch")])
+def test_the_others_go_on_and_it_is_told(hosts: list[VirtualHost], breaks: Break, scope: str) -> None:
+    broken = hosts[3]
+    breaks(broken)
+    run = surveyed(scope)
+    assert run.surveyed_at is not None
+    mine = [host for host in hosts if host.user.name == "birch" or scope != runs.user_scope("birch")]
+    queued = Job.objects.filter(run=run, state=JobState.QUEUED).values_list("virtual_host__name", flat=True)
+    assert set(queued) == {host.name for host in mine if host.name.startswith("new.")}
+    assert run.counts.get("kept", 0) == len(mine) // 2 - 1
+    job = Job.objects.get(run=run, virtual_host=broken)
+    assert (job.state, job.outcome, job.outcome_reason) == (JobState.ENDED, JobOutcome.FAILED, "internal")
+    assert job.problem is not None
+    assert "Error: " in job.problem["data"]["text"]
+    line = log.line(LogLine.objects.get(job=job))
+    assert (line.level, line.text) == ("failure", "has.birch.example failed: an error in the panel itself")
+    said = LogLine.objects.filter(run=run, user=broken.user, job__isnull=True).values_list("event", "data")
+    assert dict(said)["user:begins"] == {"user": "birch", "sites": 2, "todo": 2}
+    # It ends with the run, and with that the users' last check says so
+    Job.objects.filter(run=run, state=JobState.QUEUED).update(state=JobState.ENDED, outcome=JobOutcome.SECURED)
+    assert runs.end_if_done(run.pk)
+    run.refresh_from_db()
+    assert (run.counts["outcomes"]["failed"], run.ended_at is not None) == (1, True)
+    broken.user.refresh_from_db()
+    assert (broken.user.last_check or {})["event"] == "check:failed"
+
+
+@BREAKS
+def test_a_problem_stands_until_the_site_can_be_decided_again(
+    server: Server, hosts: list[VirtualHost], breaks: Break
+) -> None:
+    broken = hosts[3]
+    breaks(broken)
+    surveyed(runs.DUE)
+    broken.refresh_from_db()
+    assert (broken.problem or {})["code"] == "internal"
+    assert (broken.state, broken.severity) == (SiteState.SECURED, Severity.HELD)
+    row = Problem.objects.get(virtual_host=broken)
+    assert (row.code, row.name, row.domain, row.covered) == ("internal", broken.name, None, True)
+    began = row.since
+    surveyed()
+    assert Problem.objects.get(virtual_host=broken).since == began, "it goes on"
+    Verdict.objects.all().delete()
+    CertificateRow.objects.filter(fingerprint=f"{broken.pk:064x}").update(names=[broken.name])
+    Run.objects.update(ended_at=NOW)
+    surveyed()
+    broken.refresh_from_db()
+    assert (broken.problem, broken.severity, broken.next_reason) == (None, Severity.SECURED, "renew")
+    assert not Problem.objects.filter(virtual_host=broken).exists()
+
+
+@BREAKS
+def test_no_sweep_begins_it_again_but_the_daily_check_does(
+    server: Server, hosts: list[VirtualHost], breaks: Break
+) -> None:
+    broken = hosts[3]
+    breaks(broken)
+    VirtualHost.objects.exclude(pk=broken.pk).update(next_at=None)
+    first = surveyed(runs.DUE)
+    assert first.ended_at is not None
+    broken.refresh_from_db()
+    assert (broken.next_at, broken.next_reason) == (None, "internal")
+    due.start(server, NOW + timedelta(hours=1))
+    assert Run.objects.count() == 1
+    daily = surveyed(runs.ALL)
+    assert Job.objects.filter(run=daily, virtual_host=broken, outcome=JobOutcome.FAILED).exists()
+
+
+@BREAKS
+def test_one_that_is_in_hand_is_left_to_its_run(hosts: list[VirtualHost], breaks: Break) -> None:
+    broken = hosts[1]
+    first = runs.start(runs.DUE, by=None, asked_from="sweep")
+    Run.objects.filter(pk=first.pk).update(surveyed_at=NOW)
+    Job.objects.create(
+        run=first, server=broken.server, virtual_host=broken, user=broken.user, action="renew", reason="due",
+        job_class=4, state=JobState.RUNNING, queued_at=NOW,
+    )  # fmt: skip
+    breaks(broken)
+    run = surveyed()
+    assert run.surveyed_at is not None
+    assert list(Job.objects.filter(virtual_host=broken).values_list("run", flat=True)) == [first.pk]
+    busy = LogLine.objects.get(run=run, event="site:busy")
+    assert busy.data == {"site": broken.name, "run": first.pk}
+
+
+def test_every_site_of_a_user_may_be_broken(hosts: list[VirtualHost]) -> None:
+    for host in hosts[2:4]:
+        unreadable(host)
+    run = surveyed()
+    assert Job.objects.filter(run=run, outcome=JobOutcome.FAILED).count() == 2
+    assert Job.objects.filter(run=run, state=JobState.QUEUED).count() == 2
+    line = LogLine.objects.get(run=run, event="user:begins", user=hosts[2].user)
+    assert (line.data["todo"], line.data["sites"]) == (2, 2)
+
+
+def test_what_the_database_says_is_of_no_site_and_tries_the_portion_again(
+    hosts: list[VirtualHost], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = standing.save
+    tries = []
+
+    def once_locked(*given: Any) -> int:
+        tries.append(1)
+        if len(tries) == 1:
+            raise OperationalError("database is locked")
+        return save(*given)
+
+    monkeypatch.setattr(standing, "save", once_locked)
+    run = runs.start(runs.ALL, by=None, asked_from="schedule")
+    with pytest.raises(OperationalError):
+        survey.survey(run, cast(Client, Helper()))
+    run.refresh_from_db()
+    assert (run.surveyed_at, run.ended_at, Job.objects.count()) == (None, None, 0)
+    survey.survey(run, cast(Client, Helper()))
+    assert Job.objects.filter(state=JobState.QUEUED).count() == 3
+    assert not Job.objects.filter(outcome=JobOutcome.FAILED).exists()
+
+
+def test_an_error_that_is_no_sites_own_ends_the_run(hosts: list[VirtualHost], monkeypatch: pytest.MonkeyPatch) -> None:
+    def trips(*_given: Any) -> None:
+        raise KeyError("tripped")
+
+    monkeypatch.setattr(survey, "_tell_inventory", trips)
+    run = runs.start(runs.ALL, by=None, asked_from="schedule")
+    through._survey(run, cast(Client, Helper()), beat=False)
+    assert run.ended_at is not None
+    assert run.problem == {"code": "failed", "text": "KeyError: 'tripped'"}
+
+
+@BREAKS
+def test_a_site_that_breaks_after_the_survey_fails_its_own_job(
+    server: Server, hosts: list[VirtualHost], breaks: Break
+) -> None:
+    """Between survey and claim; the end of the job cannot judge the site either."""
+    VirtualHost.objects.filter(pk=hosts[1].pk).update(state=SiteState.UNSECURED)
+    CertificateRow.objects.update(not_after=NOW + timedelta(days=1))
+    run = surveyed()
+    assert Job.objects.filter(run=run, state=JobState.QUEUED).count() == 6
+    breaks(hosts[1])
+    claimed = claims.claim(server, leases.new_holder(), 9)
+    bench = Bench(server, cast(Client, Helper()), claimed[0].holder)
+    tasks = proving.begin(bench, claimed, NOW)
+    assert {task.name for task in tasks} == {host.name for host in hosts} - {hosts[1].name}
+    ending = bench.ended.get_nowait()
+    assert ending is not None
+    assert jobs.finish(server, [ending])
+    job = Job.objects.get(virtual_host=hosts[1])
+    assert (job.outcome, job.outcome_reason) == (JobOutcome.FAILED, "internal")
+    host = VirtualHost.objects.get(pk=hosts[1].pk)
+    assert (host.next_at, (host.problem or {})["code"]) == (None, "internal")
+
+
+def test_what_was_found_in_the_configuration_is_shown_beside_it(server: Server, hosts: list[VirtualHost]) -> None:
+    unreadable(hosts[0])
+    undecidable(hosts[1])
+    standing.show(server, [host.pk for host in hosts], NOW)
+    assert VirtualHost.objects.get(pk=hosts[5].pk).names_covered == 1
