@@ -32,8 +32,8 @@ test: .setup-test  ## all tests but the slow ones
 cover: .setup-test  ## the same, with what they do not reach
 	$(PY) -m pytest -n 2 -m "not slow" --cov --cov-report=term
 
-test-slow: .setup-test  ## the tests that take minutes: every kill on both databases, every page in dark and German
-	$(PY) -m pytest -n 2 -m slow
+test-slow: .setup-test  ## the tests that take minutes: kills on both databases, pages in dark and German, new examples
+	$(PY) -m pytest -n 2 -m "slow or hypothesis" --hypothesis-profile=anew
 
 lint: .setup-test  ## ruff, mypy and the import contracts
 	$(PY) -m ruff check $(SOURCES)

@@ -57,7 +57,7 @@ from autossl_panel.hosting.models import ExclusionPattern, FeatureList, HostingU
 from autossl_panel.people import audit, audit_details, audit_words, factors, persons, sessions, tokens
 from autossl_panel.people.factors import hotp_value, yield_hotp_counters_from_time
 from autossl_panel.people.models import ApiToken, AuditEntry, Role, Session, User
-from tests.web.scene import Scene, build, person
+from tests.web.scene import ONCE, Scene, person
 
 ROOMS = (autossl_panel.people, autossl_panel.hosting, autossl_panel.autossl)
 SOURCE = Path(autossl_panel.__path__[0])
@@ -560,7 +560,7 @@ def test_the_table_is_complete():
 
 @pytest.fixture
 def scene(db: None) -> Scene:
-    return build()
+    return ONCE.put()
 
 
 def mine(by: User) -> list[AuditEntry]:

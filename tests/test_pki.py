@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import NameOID
 
 from autossl_panel import pki
+from tests.support.patience import SECONDS
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
@@ -397,7 +398,7 @@ def nginx(folder: Path, *servers: str) -> Iterator[int]:
     )
     process = subprocess.Popen(["/usr/sbin/nginx", "-p", str(folder), "-c", str(configuration), "-e", "stderr"])
     try:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + SECONDS
         while pki.handshake("127.0.0.1", port, "example.com", timeout=1).problem == "connect":
             assert process.poll() is None
             assert time.monotonic() < deadline
@@ -405,7 +406,7 @@ def nginx(folder: Path, *servers: str) -> Iterator[int]:
         yield port
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(SECONDS)
 
 
 def test_handshake_with_nginx(tmp_path: Path, root: Made, leaf: Made) -> None:

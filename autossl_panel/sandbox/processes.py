@@ -75,7 +75,7 @@ class Process:
         """The last lines of what it wrote."""
         return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
 
-    def wait_listening(self, address: str, port: int, seconds: float = 15) -> None:
+    def wait_listening(self, address: str, port: int, seconds: float = 60) -> None:
         """Return when it accepts connections there; raises SandboxProblem with its log when it does not in time."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:

@@ -13,7 +13,8 @@ from autossl_panel.hosting.models import HostingUser
 from autossl_panel.people import tokens
 from autossl_panel.people.models import ApiToken, Role, User
 from tests.api.schemas import Answer
-from tests.web.scene import Scene, at_rest, build, person
+from tests.web import troubles
+from tests.web.scene import ONCE, Scene, at_rest, person
 
 ADDRESS = "198.51.100.20"
 
@@ -48,8 +49,14 @@ class Caller:
 
 
 @pytest.fixture
-def scene(db: None) -> Scene:
-    return build()
+def scene(request: pytest.FixtureRequest, db: None) -> Scene:
+    return (troubles.ONCE if "troubled" in request.fixturenames else ONCE).put()
+
+
+@pytest.fixture
+def troubled(scene: Scene) -> Scene:
+    """The same server with problems, sites that wait, and a history."""
+    return scene
 
 
 @pytest.fixture

@@ -12,8 +12,6 @@ from autossl_panel.autossl import schedule
 from autossl_panel.autossl.models import Account, Job, JobState, Options, Order, OrderStatus, Problem, Provider
 from autossl_panel.hosting import ownership
 from autossl_panel.hosting.models import Domain, HostingUser, VirtualHost
-from tests.web import troubles
-from tests.web.scene import Scene
 
 PROBLEMS = "/json-api/get_autossl_problems_for_"
 PENDING = "/json-api/get_autossl_pending_queue"
@@ -21,11 +19,6 @@ SCHEDULE = "/json-api/get_autossl_check_schedule"
 PROVIDERS = "/json-api/get_autossl_providers"
 FOREIGN = {"user": {"username": "lindner"}, "domain": {"domain": "lindner.example"}}
 MISSING = {"user": {"username": "nosuch"}, "domain": {"domain": "nosuch.example"}}
-
-
-@pytest.fixture
-def troubled(scene: Scene) -> Scene:
-    return troubles.add(scene)
 
 
 def named(rows: list[dict[str, object]]) -> list[object]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from autossl_panel import pki
 from autossl_panel.autossl import inventory, jobs, options, providers, registration, runs
-from autossl_panel.autossl.models import Job, LogLine, Provider, Run
+from autossl_panel.autossl.models import Job, LogLine, Order, Provider, Run
 from autossl_panel.helper.client import Client
 from autossl_panel.helper.server import Server as HelperServer
 from autossl_panel.helper.settings import Settings as HelperSettings
@@ -86,6 +86,10 @@ class Parts:
 
     def site(self, name: str) -> VirtualHost:
         return VirtualHost.objects.get(server=self.server, name=name)
+
+    def order(self, name: str) -> Order:
+        """The newest order of a site: the newest of all may be of another that the same run works on beside it."""
+        return Order.objects.filter(virtual_host__name=name).latest("pk")
 
     def events(self, run: Run, name: str) -> list[str]:
         """The events of a site's log, in order."""

@@ -1,4 +1,7 @@
-"""Leases, claims and endings once more, over PostgreSQL: the same tests in a process of their own."""
+"""Leases, claims and endings once more, over PostgreSQL: the same tests in a process of their own.
+
+What waits for a lock, is in a race or speaks SQL of its own is looked at in every run; the rest with the slow tests.
+"""
 
 from __future__ import annotations
 
@@ -16,39 +19,39 @@ AGAIN = [
     "test_leases.py",
     "test_lock_order.py",
     "test_jobs.py",
-    "test_orders.py",
     "test_sweep.py",
-    "test_due_while_due.py",
-    "test_lapse.py",
     "test_verdicts.py",
-    "test_failing_alike.py",
     "test_log.py",
     "test_survey.py",
+    "test_undecided.py",
+    "test_inventory.py",
+    "test_recheck.py",
+    "test_census.py",
+    "../web/test_site_numbers.py",
+    "test_measuring.py",
+    "../hosting/test_connections.py",
+    "../hosting/test_exclusion_patterns.py",
+    "../hosting/test_excluded_names.py",
+    "../hosting/test_name_search.py",
+    "notify/test_telling.py",
+]
+
+
+MORE = [
+    "test_orders.py",
+    "test_due_while_due.py",
+    "test_lapse.py",
+    "test_failing_alike.py",
     "test_placing.py",
     "test_renewal_info.py",
     "test_sites.py",
     "test_choices.py",
     "test_losses.py",
     "test_options.py",
-    "test_census.py",
-    "../web/test_site_numbers.py",
     "test_forecasting.py",
-    "test_measuring.py",
     "preview/test_contents.py",
     "preview/test_asking.py",
-    "../hosting/test_connections.py",
-    "../hosting/test_exclusion_patterns.py",
-    "../hosting/test_excluded_names.py",
-    "../hosting/test_name_search.py",
-    "notify/test_telling.py",
     "notify/test_telling_kinds.py",
-]
-
-
-SITES = [
-    "test_undecided.py",
-    "test_inventory.py",
-    "test_recheck.py",
 ]
 
 
@@ -66,8 +69,11 @@ LIMITS = [
 
 @pytest.mark.parametrize(
     ("database", "names"),
-    [("again", AGAIN), ("sites", SITES), ("limits", LIMITS)],
-    ids=["again", "sites", "limits"],
+    [
+        pytest.param("again", AGAIN, id="again"),
+        pytest.param("limits", LIMITS, id="limits"),
+        pytest.param("more", MORE, id="more", marks=pytest.mark.slow),
+    ],
 )
 def test_the_same_holds_over_postgresql(postgresql: PostgreSQL, database: str, names: list[str]) -> None:
     environment = {**os.environ, "DATABASE_URL": postgresql.url(database)}
@@ -81,7 +87,7 @@ def test_the_same_holds_over_postgresql(postgresql: PostgreSQL, database: str, n
         cwd=HERE.parents[1],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-6000:]

@@ -157,9 +157,9 @@ def test_a_short_refusal_is_waited_for(provider):
         slept.append(seconds)
         stops._stops.clear()
 
-    stops.stop(rows.shared_owner(provider), 2.0)
+    stops.stop(rows.shared_owner(provider), pacing.PATIENCE)
     pacing.Pace(rows.shared_owner(provider), None, sleep=sleep)("order")
-    assert [1.5 < seconds <= 2.0 for seconds in slept] == [True]
+    assert [pacing.PATIENCE / 2 < seconds <= pacing.PATIENCE for seconds in slept] == [True]
 
 
 def test_a_database_clock_that_was_set_back_stops_nobody_for_longer_than_a_window(provider):

@@ -7,13 +7,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from autossl_panel.autossl import lifeline, serve
 from autossl_panel.autossl.serve import Child, ServeProblem
+from tests.support.patience import within
 
 
 @pytest.mark.parametrize(
@@ -79,25 +79,20 @@ def test_what_a_child_made_ends_with_it() -> None:
     child.start()
     assert child.process is not None
     own = Path(f"/proc/{child.process.pid}/task/{child.process.pid}/children")
-    deadline = time.monotonic() + 10
-    while not own.read_text().split():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    assert within(lambda: bool(own.read_text().split()))
     grandchild = int(own.read_text().split()[0])
     child.remains()
     assert _gone(grandchild)
 
 
-def _gone(pid: int, seconds: float = 5) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+def _gone(pid: int) -> bool:
+    def ended() -> bool:
         try:
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-                return True
-        except FileNotFoundError:
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        except (FileNotFoundError, ProcessLookupError):
             return True
-        time.sleep(0.02)
-    return False
+
+    return within(ended)
 
 
 def test_children_die_with_a_parent_that_is_killed() -> None:

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from autossl_panel import pki
 from autossl_panel.autossl import shaking
 from autossl_panel.autossl.shaking import Wanted
+from tests.support.patience import SECONDS
 
 NAME = "amber.example"
 
@@ -99,7 +100,7 @@ def serve() -> Iterator[Callable[..., Site]]:
 Serve = Callable[..., Site]
 
 
-def proof(site: Site, serial: str, *, had_tls: bool = False, seconds: float = 5) -> shaking.Proof:
+def proof(site: Site, serial: str, *, had_tls: bool = False, seconds: float = SECONDS) -> shaking.Proof:
     wanted = Wanted((NAME,), (site.address,), serial, "ec", had_tls)
     return shaking.prove(wanted, deadline=time.monotonic() + seconds)
 

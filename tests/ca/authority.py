@@ -11,7 +11,6 @@ import socket
 import ssl
 import subprocess
 import tempfile
-import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -25,9 +24,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from autossl_panel.ca import Challenge, Client, Reader
+from autossl_panel.sandbox.addresses import claim_address
+from tests.support.patience import SECONDS, within
 
 EAB_KEYS = {"kid-1": "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"}
-ADDRESS = f"127.31.{os.getpid() % 250 + 1}.1"
+# This process's alone, as long as it lives: the number of a process may be another's, too, in part
+CLAIM = claim_address()
+ADDRESS = CLAIM.address
 # Between two requests of a slow test machine Pebble may take a moment; nothing here waits for it on purpose.
 READ_TIMEOUT = 20
 
@@ -111,12 +114,12 @@ class Authority:
     def certificate_status(self, serial: int) -> str:
         context = ssl.create_default_context(cafile=self.bundle)
         url = f"{self.management_url}/cert-status-by-serial/{serial:x}"
-        with urllib.request.urlopen(url, context=context, timeout=10) as answer:
+        with urllib.request.urlopen(url, context=context, timeout=SECONDS) as answer:
             return str(json.load(answer)["Status"])
 
     def _tell(self, verb: str, fields: Mapping[str, str]) -> None:
         request = urllib.request.Request(f"{self.challenge_url}/{verb}", json.dumps(fields).encode())
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=SECONDS) as answer:
             answer.read()
 
 
@@ -134,19 +137,21 @@ class _Processes:
         for child in self._children:
             child.terminate()
         for child in self._children:
-            child.wait(10)
+            child.wait(SECONDS)
 
     def start(self, *command: str, ready: tuple[str, int], environment: Mapping[str, str]) -> None:
         log = self._folder / f"{Path(command[0]).name}.log"
         with log.open("wb") as out:
             child = subprocess.Popen(command, stdout=out, stderr=out, env={**os.environ, **environment})
         self._children.append(child)
-        for _ in range(200):
-            with contextlib.suppress(OSError), socket.create_connection(ready, timeout=1):
-                return
+
+        def listens() -> bool:
             assert child.poll() is None, log.read_text()
-            time.sleep(0.05)
-        raise AssertionError(f"{command[0]} does not listen: {log.read_text()}")
+            with contextlib.suppress(OSError), socket.create_connection(ready, timeout=SECONDS):
+                return True
+            return False
+
+        assert within(listens), f"{command[0]} does not listen: {log.read_text()}"
 
 
 @contextlib.contextmanager

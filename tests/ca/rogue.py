@@ -58,6 +58,8 @@ class Rogue:
         tls: bool = True,
     ) -> None:
         self.asked: list[Asked] = []
+        # Connections that came and have ended
+        self.closed = 0
         self._reply = reply
         self._context: ssl.SSLContext | None = None
         if tls:
@@ -67,6 +69,7 @@ class Rogue:
         self.port: int = self._listener.getsockname()[1]
         self.url = f"https://{ADDRESS}:{self.port}"
         self._sockets: list[socket.socket] = []
+        self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
 
     def __enter__(self) -> Self:
@@ -107,6 +110,10 @@ class Rogue:
                     self._talk(secured, number)
         except OSError:
             return  # the client has gone: its business
+        finally:
+            plain.close()
+            with self._lock:
+                self.closed += 1
 
     def _talk(self, sock: socket.socket, number: int) -> None:
         with sock.makefile("rb") as stream:

@@ -13,6 +13,7 @@ from autossl_panel.ca import CaProblem, Client, OrderState, ProblemKind, Replace
 from tests.ca.authority import MiniCa
 from tests.ca.ordering import is_ready, is_valid, never, soon
 from tests.ca.rogue import ACME, Asked, Reply, RogueCa, answer, problem
+from tests.support.patience import SECONDS
 
 
 def _order(ca: RogueCa, status: str = "pending", **fields: Any) -> Callable[[Asked], Reply]:
@@ -236,7 +237,7 @@ def test_waits_until_the_order_is_ready(mini_ca: MiniCa) -> None:
         state, seconds = _timed(lambda: client.poll(f"{ca.url}/order/1", until=is_ready, deadline=soon(), stop=never))
         assert state.status == "ready"
         assert len(ca.posts("/order/1")) == 4
-        assert 0.3 <= seconds < 3  # 20 + 40 + 80 + 160 ms
+        assert seconds >= 0.3  # 20 + 40 + 80 + 160 ms
 
 
 def test_retry_after_goes_before_the_own_pace(mini_ca: MiniCa) -> None:
@@ -260,8 +261,10 @@ def test_a_retry_after_seen_before_is_waited_for(mini_ca: MiniCa) -> None:
 def test_a_retry_after_beyond_the_deadline_ends_the_wait_at_once(mini_ca: MiniCa) -> None:
     with RogueCa(mini_ca) as ca, ca.client() as client:
         ca.script("/order/1", _order(ca, "processing", headers={"Retry_After": "3600"}))
-        state, seconds = _timed(lambda: client.poll(f"{ca.url}/order/1", until=is_valid, deadline=soon(5), stop=never))
-    assert seconds < 2
+        state, seconds = _timed(
+            lambda: client.poll(f"{ca.url}/order/1", until=is_valid, deadline=soon(600), stop=never)
+        )
+    assert seconds < 300
     assert state.status == "processing"
     assert state.retry_after is not None
 
@@ -273,7 +276,7 @@ def test_the_deadline_ends_the_wait_with_the_last_state(mini_ca: MiniCa) -> None
             lambda: client.poll(f"{ca.url}/order/1", until=is_valid, deadline=soon(0.5), stop=never)
         )
     assert state.status == "pondering"
-    assert seconds < 2
+    assert 0.1 < seconds < 60
 
 
 def test_a_deadline_gone_by_still_looks_once(mini_ca: MiniCa) -> None:
@@ -286,15 +289,15 @@ def test_a_deadline_gone_by_still_looks_once(mini_ca: MiniCa) -> None:
 def test_stop_ends_the_wait(mini_ca: MiniCa) -> None:
     stopped = threading.Event()
     with RogueCa(mini_ca) as ca, ca.client() as client:
-        ca.script("/order/1", _order(ca, headers={"Retry_After": "15"}))
+        ca.script("/order/1", _order(ca, headers={"Retry_After": "500"}))
         timer = threading.Timer(0.4, stopped.set)
         timer.start()
         state, seconds = _timed(
-            lambda: client.poll(f"{ca.url}/order/1", until=is_ready, deadline=soon(), stop=stopped.is_set)
+            lambda: client.poll(f"{ca.url}/order/1", until=is_ready, deadline=soon(600), stop=stopped.is_set)
         )
         timer.join()
     assert state.status == "pending"
-    assert seconds < 3
+    assert seconds < 300
 
 
 def test_an_invalid_order_ends_the_wait(mini_ca: MiniCa) -> None:
@@ -374,28 +377,27 @@ def test_threads_share_one_reading_of_the_directory(mini_ca: MiniCa) -> None:
 
 def test_threads_share_one_failure_of_the_directory(mini_ca: MiniCa) -> None:
     problems: list[CaProblem] = []
-    ended = threading.Event()
+    ended, together = threading.Event(), threading.Barrier(8)
     with RogueCa(mini_ca) as ca:
 
         def hang(asked: Asked) -> Reply:
-            ended.wait(20)
+            ended.wait(SECONDS)
             return None
 
         ca.script("/dir", hang)
 
         def work() -> None:
-            with ca.client(read_timeout=0.5) as client, pytest.raises(CaProblem) as caught:
+            together.wait(SECONDS)
+            with ca.client(read_timeout=1.5) as client, pytest.raises(CaProblem) as caught:
                 client.order(f"{ca.url}/order/1")
             problems.append(caught.value)
 
-        started = time.monotonic()
         threads = [threading.Thread(target=work) for _ in range(8)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        seconds = time.monotonic() - started
         ended.set()
-    assert seconds < 3  # and not eight times half a second
+        assert [asked.path for asked in ca.asked] == ["/dir"], "one waited for it, and not each in turn"
     assert [problem.short_type for problem in problems] == ["timeout"] * 8
     assert len({id(problem) for problem in problems}) == 8

@@ -131,14 +131,14 @@ def test_a_server_that_never_answers(mini_ca: MiniCa) -> None:
 def test_a_server_that_drips(mini_ca: MiniCa) -> None:
     def drip(asked: Asked) -> Iterator[bytes]:
         yield b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"
-        for _ in range(40):
+        for _ in range(400):
             yield b" "
             time.sleep(0.1)
 
     with Rogue(mini_ca, drip) as server:
         started = time.monotonic()
         _refused(f"{server.url}/dir", mini_ca.bundle, "timeout", seconds=0.6)
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 20
 
 
 def test_plain_http_where_https_should_be(mini_ca: MiniCa) -> None:

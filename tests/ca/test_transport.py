@@ -9,6 +9,7 @@ from autossl_panel.ca import CaProblem, ProblemKind
 from autossl_panel.ca.transport import Transport
 from tests.ca.authority import MiniCa
 from tests.ca.rogue import Asked, Reply, Rogue, answer
+from tests.support.patience import within
 
 
 def test_one_connection_for_many_requests(mini_ca: MiniCa) -> None:
@@ -28,7 +29,7 @@ def test_a_server_that_closes_after_each_answer(mini_ca: MiniCa) -> None:
     with Rogue(mini_ca, once) as server, Transport(ca_bundle=mini_ca.bundle) as transport:
         for _ in range(3):
             assert transport.send("POST", f"{server.url}/x", b"{}", repeatable=False).body == b"ok"
-            time.sleep(0.05)
+            assert within(lambda: server.closed == len(server.asked)), "it has ended the connection"
         assert [asked.connection for asked in server.asked] == [1, 2, 3]
 
 

@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 
 from autossl_panel.dcv import Finding, Settings, check, new_token
+from autossl_panel.sandbox.addresses import claim_address
 
 from .servers import DnsServer, HttpServer, free_port, http
 
 # For tests that wait for a time-out; all others have time enough for a busy machine.
 SHORT: dict[str, object] = {"dns_timeout": 1.0, "connect_timeout": 0.5, "total_deadline": 1.5}
 
-HERE = "127.0.0.1"
-THERE = "127.0.0.2"
-CLOSED = "127.0.0.3"
-SILENT = "127.0.0.4"
+# This process's alone, so that nobody takes a port between the moment when it is free and the one when it is used
+CLAIM = claim_address()
+HERE, THERE, CLOSED, SILENT = CLAIM.address, CLAIM.neighbour(2), CLAIM.neighbour(3), CLAIM.neighbour(4)
 
 
 @dataclass

@@ -225,7 +225,7 @@ def free_port(*addresses: str) -> int:
     """A TCP port that is free on all of the addresses now."""
     for _ in range(50):
         with socket.socket() as sock:
-            sock.bind(("127.0.0.1", 0))
+            sock.bind((addresses[0], 0))
             port: int = sock.getsockname()[1]
         if all(_bindable(address, port) for address in addresses):
             return port

@@ -11,15 +11,17 @@ import dns.rrset
 import pytest
 
 from autossl_panel.dcv.resolve import Resolution, Resolver, Trouble, parse_resolver, system_resolvers
+from tests.support.patience import SECONDS
 
+from .conftest import CLAIM
 from .servers import DnsServer, free_port
 
 NAME = "www.example.com"
 
 
-def _resolve(*resolvers: str, name: str = NAME) -> Resolution:
+def _resolve(*resolvers: str, name: str = NAME, timeout: float = SECONDS) -> Resolution:
     async def run() -> Resolution:
-        async with Resolver(resolvers, timeout=1.5) as resolver:
+        async with Resolver(resolvers, timeout=timeout) as resolver:
             return await resolver.resolve(name)
 
     return asyncio.run(run())
@@ -68,7 +70,7 @@ def test_a_broken_family_is_noted() -> None:
     with DnsServer() as server:
         server.add(NAME, "192.0.2.1")
         server.silent_kinds.add((NAME, "AAAA"))
-        found = _resolve(server.resolver)
+        found = _resolve(server.resolver, timeout=1.5)
     assert (found.addresses, found.partial) == (("192.0.2.1",), "dns_timeout")
 
 
@@ -96,7 +98,7 @@ def _liar(sock: socket.socket) -> None:
 def test_garbage_and_answers_to_other_questions_are_ignored() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", 0))
-        sock.settimeout(5)
+        sock.settimeout(SECONDS)
         thread = threading.Thread(target=_liar, args=(sock,))
         thread.start()
         found = _resolve(f"127.0.0.1:{sock.getsockname()[1]}")
@@ -116,16 +118,16 @@ def test_without_configured_resolvers_those_of_the_host_serve() -> None:
 
 
 def test_debians_challenge_test_server() -> None:
-    port = free_port("127.0.0.9")
-    off = ["-http01", "", "-https01", "", "-tlsalpn01", "", "-management", f"127.0.0.9:{free_port('127.0.0.9')}"]
-    defaults = ["-defaultIPv4", "127.0.0.9", "-defaultIPv6", ""]
-    command = ["pebble-challtestsrv", "-dns01", f"127.0.0.9:{port}", *off, *defaults]
+    here = CLAIM.neighbour(9)
+    port = free_port(here)
+    off = ["-http01", "", "-https01", "", "-tlsalpn01", "", "-management", f"{here}:{free_port(here)}"]
+    command = ["pebble-challtestsrv", "-dns01", f"{here}:{port}", *off, "-defaultIPv4", here, "-defaultIPv6", ""]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
-            deadline = time.monotonic() + 10
-            while (found := _resolve(f"127.0.0.9:{port}")).trouble and time.monotonic() < deadline:
+            deadline = time.monotonic() + SECONDS
+            while (found := _resolve(f"{here}:{port}")).trouble and time.monotonic() < deadline:
                 assert found.trouble is Trouble.RESOLVER  # not up yet: refused, which is never the name's fault
                 time.sleep(0.05)
-            assert found.addresses == ("127.0.0.9",)
+            assert found.addresses == (here,)
         finally:
             process.terminate()

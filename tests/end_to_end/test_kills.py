@@ -16,6 +16,7 @@ import pytest
 
 from autossl_panel import pki
 from autossl_panel.sandbox.box import Box
+from tests.support.patience import within
 from tests.support.postgresql import PostgreSQL
 from tests.support.server import PanelOnBox
 
@@ -26,7 +27,7 @@ LIMITS = ("orders=1000/3h", "domain=1000/7d", "set=50/7d", "failures=50/1h", "co
 # Orders in hand when something dies: their permits may be spent twice
 IN_HAND = 8
 # From the kill to the end of the run
-SECONDS = 120
+SECONDS = 300
 
 
 class Served:
@@ -66,8 +67,8 @@ class Served:
 
 
 def children(pid: int) -> list[int]:
-    found = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    return sorted(int(text) for text in found.split())
+    """In the order they were made, as the kernel tells them: their numbers begin anew at some time."""
+    return [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def command(pid: int) -> str:
@@ -86,6 +87,10 @@ def left_behind(folder: Path) -> list[str]:
     return found
 
 
+def besides_check(folder: Path) -> list[str]:
+    return [line for line in left_behind(folder) if "autossl_check" not in line]
+
+
 @pytest.fixture
 def served(request: pytest.FixtureRequest) -> Iterator[Served]:
     database_url = ""
@@ -99,7 +104,8 @@ def served(request: pytest.FixtureRequest) -> Iterator[Served]:
         yield Served(box, panel, database_url)
 
 
-QUICK = {("runner", "sqlite"), ("main", "postgresql")}
+# What dies is the same over the other database; tests/autossl/test_on_postgresql.py has claims and endings over it.
+QUICK = {("runner", "sqlite")}
 EVERY = [
     pytest.param(
         victim,
@@ -165,14 +171,9 @@ def test_a_panel_that_is_stopped_in_the_middle_leaves_nothing_and_goes_on_later(
         wait_for_certificates(box, 5)
         serve = panel.panel.serve_pid
         assert serve is not None
-        begun = time.monotonic()
         os.kill(serve, number)
-        while panel.panel.serving:
-            assert time.monotonic() - begun < 20, "it does not end"
-            time.sleep(0.05)
-        time.sleep(0.3)
-        running = [line for line in left_behind(panel.folder) if "autossl_check" not in line]
-        assert running == []
+        assert within(lambda: not panel.panel.serving), "it does not end"
+        assert within(lambda: not besides_check(panel.folder)), besides_check(panel.folder)
         if number == signal.SIGTERM:
             # Given back, not abandoned
             assert served.count("select count(*) from autossl_job where state = 'running'") == 0
@@ -188,8 +189,5 @@ def test_a_panel_that_is_stopped_in_the_middle_leaves_nothing_and_goes_on_later(
     assert {row["state"] for row in panel.status().values()} == {"secured"}
 
 
-def wait_for_certificates(box: Box, number: int, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while len(box.issuances()) < number:
-        assert time.monotonic() < deadline, "the run does not begin"
-        time.sleep(0.05)
+def wait_for_certificates(box: Box, number: int) -> None:
+    assert within(lambda: len(box.issuances()) >= number), "the run does not begin"

@@ -97,7 +97,7 @@ def test_orders_beyond_the_limit_wait_for_their_turn_and_go_on_by_themselves(par
     assert parts.box.ca_requests() == requests
     assert again.counts["waiting"] == len(turns)
 
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     mine = VirtualHost.objects.exclude(user__name="shop").exclude(state=SiteState.SECURED)
     while mine.exists():
         assert time.monotonic() < deadline, "somebody still waits"
@@ -147,7 +147,7 @@ def test_a_renewal_inside_its_window_is_free_where_all_else_is_used_up(parts: Pa
     run = due(parts)
     job = Job.objects.get(run=run, virtual_host=done)
     assert (job.outcome, job.reason) == (JobOutcome.SECURED, "ari")
-    latest = Order.objects.filter(virtual_host=done).latest("pk")
+    latest = parts.order(done.name)
     assert latest.permit is not None
     assert latest.permit["kind"] == "ari"
     # Free, but what it issued counts for whoever asks next.

@@ -6,8 +6,7 @@ import http.client
 import shutil
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from autossl_panel.helper.settings import Settings
 from autossl_panel.sandbox.addresses import claim_address, free_port
 from autossl_panel.sandbox.nginx import Nginx
 from autossl_panel.sandbox.processes import Processes
+from tests.support.patience import SECONDS, within
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ class Web:
 
     def get(self, name: str, path: str) -> tuple[int, str]:
         """Status and body that a site answers over HTTP."""
-        connection = http.client.HTTPConnection(self.address, self.http_port, timeout=10)
+        connection = http.client.HTTPConnection(self.address, self.http_port, timeout=SECONDS)
         try:
             connection.request("GET", path, headers={"Host": name})
             answer = connection.getresponse()
@@ -111,12 +111,12 @@ class Web:
 
     def served(self, name: str) -> str | None:
         """The fingerprint that a handshake shows for a name, None where there is no handshake."""
-        shown = pki.handshake(self.address, self.https_port, name, timeout=5)
+        shown = pki.handshake(self.address, self.https_port, name, timeout=SECONDS)
         return shown.facts.fingerprint if shown.facts else None
 
     def comes(self, name: str, fingerprint: str | None) -> bool:
-        """Whether a name shows this certificate within a few seconds: old workers answer for a moment."""
-        return within(10, lambda: all(self.served(name) == fingerprint for _time in range(3)))
+        """Whether a name comes to show this certificate: old workers answer for a moment."""
+        return within(lambda: all(self.served(name) == fingerprint for _time in range(3)))
 
     def files(self) -> dict[str, bytes]:
         """Every configuration file, byte for byte."""
@@ -124,16 +124,6 @@ class Web:
             str(path): path.read_bytes()
             for path in [self.nginx.conf, *sorted((self.nginx.folder / "sites-available").iterdir())]
         }
-
-
-def within(seconds: float, true: Callable[[], bool]) -> bool:
-    """Whether something becomes true in that time."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 @pytest.fixture

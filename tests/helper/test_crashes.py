@@ -17,6 +17,7 @@ from autossl_panel.helper.files import TEMPORARY
 from autossl_panel.helper.nginx import Nginx
 from tests.helper.conftest import Web, helper_for
 from tests.helper.issuer import Issuer
+from tests.support.patience import SECONDS
 
 MOST_STEPS = 200
 
@@ -32,7 +33,7 @@ def dying_helper(web: Web, step: int, flag: Path) -> Iterator[Client]:
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
         with Client(chosen.socket) as client:
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + SECONDS
             while time.monotonic() < deadline and process.poll() is None:
                 try:
                     client.status()

@@ -10,7 +10,8 @@ import pytest
 
 from autossl_panel.helper.nginx import Nginx, taken_by_others
 from autossl_panel.helper.protocol import HelperProblem
-from tests.helper.conftest import Web, within
+from tests.helper.conftest import Web
+from tests.support.patience import within
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def test_master_is_found_while_it_runs(nginx: Nginx, web: Web) -> None:
     assert nginx.master() == web.nginx.process.pid
     before = web.nginx.process.children()
     assert nginx.reload()
-    assert within(5, lambda: web.nginx.process is not None and not before & web.nginx.process.children())
+    assert within(lambda: web.nginx.process is not None and not before & web.nginx.process.children())
     web.nginx.stop()
     assert nginx.master() is None
 

@@ -22,6 +22,7 @@ from autossl_panel.helper.server import AlreadyRunning, Server
 from autossl_panel.helper.settings import Settings, from_command_line
 from tests.helper.conftest import Web, helper_for
 from tests.helper.issuer import Issuer
+from tests.support.patience import SECONDS
 
 KEY = "example.com-0a1b2c3d"
 
@@ -140,7 +141,7 @@ class Process:
         self.wait()
 
     def wait(self) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
                 with Client(self.settings.socket) as client:
@@ -152,7 +153,7 @@ class Process:
 
     def end(self, number: int) -> int:
         self.process.send_signal(number)
-        return self.process.wait(20)
+        return self.process.wait(SECONDS)
 
 
 def test_killed_helper_comes_back_under_the_same_client(settings: Settings) -> None:
@@ -185,7 +186,7 @@ def test_restarted_helper_is_found_by_a_kept_connection(settings: Settings) -> N
 def test_second_process_says_why_it_does_not_start(server: Server, settings: Settings) -> None:
     command = [sys.executable, "-m", "autossl_panel.helper", "--helper-dir", str(settings.folder)]
     command += ["--socket", str(settings.socket)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
     assert result.returncode == 3
     assert "Another helper" in result.stderr
 
@@ -194,7 +195,7 @@ def test_folder_that_cannot_be_made_is_told(folder: Path) -> None:
     (folder / "file").write_text("")
     command = [sys.executable, "-m", "autossl_panel.helper", "--helper-dir", str(folder / "file" / "helper")]
     command += ["--socket", str(folder / "helper.sock")]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
     assert result.returncode == 1
     assert re.search(r"file.*Not a directory", result.stderr)
 

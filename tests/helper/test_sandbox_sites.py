@@ -11,8 +11,9 @@ from autossl_panel.helper.client import Activation
 from autossl_panel.helper.settings import Settings
 from autossl_panel.sandbox.box import Box
 from autossl_panel.sandbox.cases import CASES
-from tests.helper.conftest import helper_for, within
+from tests.helper.conftest import helper_for
 from tests.helper.issuer import Issuer
+from tests.support.patience import within
 
 
 def _files(box: Box) -> dict[str, bytes]:
@@ -25,7 +26,7 @@ def _shows(target: tuple[str, int], name: str, fingerprint: str) -> bool:
         facts = pki.handshake(*target, name).facts
         return facts is not None and facts.fingerprint == fingerprint
 
-    return within(10, now)
+    return within(now)
 
 
 @pytest.fixture

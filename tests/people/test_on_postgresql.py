@@ -39,7 +39,7 @@ def test_the_same_holds_over_postgresql(postgresql: PostgreSQL) -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=900,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-6000:]

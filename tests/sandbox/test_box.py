@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -20,6 +19,7 @@ import pytest
 from autossl_panel.sandbox.box import Box
 from autossl_panel.sandbox.processes import SandboxProblem, find_program
 from autossl_panel.sandbox.sites import Kind, Points, Site
+from tests.support.patience import SECONDS, within
 
 ONE = Site("anna", ("one.example", "www.one.example"), dns={"www.one.example": Points.NOWHERE})
 
@@ -27,7 +27,7 @@ ONE = Site("anna", ("one.example", "www.one.example"), dns={"www.one.example": P
 def fetch(box: Box, name: str, address: str | None = None) -> tuple[int, str]:
     request = urllib.request.Request(f"http://{address or box.address}:{box.http_port}/", headers={"Host": name})
     try:
-        with urllib.request.urlopen(request, timeout=5) as response:
+        with urllib.request.urlopen(request, timeout=SECONDS) as response:
             return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         with error:
@@ -36,7 +36,7 @@ def fetch(box: Box, name: str, address: str | None = None) -> tuple[int, str]:
 
 def addresses(box: Box, name: str) -> list[str]:
     address, port = box.resolver.split(":")
-    answer = dns.query.udp(dns.message.make_query(name, "A"), address, port=int(port), timeout=5)
+    answer = dns.query.udp(dns.message.make_query(name, "A"), address, port=int(port), timeout=SECONDS)
     assert answer.rcode() == dns.rcode.NOERROR
     return [item.to_text() for records in answer.answer for item in records]
 
@@ -50,12 +50,7 @@ def listening(address: str, port: int) -> bool:
 
 
 def wait_until_gone(address: str, ports: list[int]) -> bool:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        if not any(listening(address, port) for port in ports):
-            return True
-        time.sleep(0.05)
-    return False
+    return within(lambda: not any(listening(address, port) for port in ports))
 
 
 def test_sites_dns_and_ca_of_a_box() -> None:

@@ -24,8 +24,20 @@ def played(*scenarios: str, **given: object) -> Result:
     return found
 
 
-@pytest.mark.parametrize("lifetime", LIFETIMES, ids=span)
-@pytest.mark.parametrize("ari", [True, False], ids=["ari", "no-ari"])
+# In every run the longest with the CA's hints and the shortest without; all others with the slow tests
+@pytest.mark.parametrize(
+    ("lifetime", "ari"),
+    [
+        pytest.param(
+            lifetime,
+            ari,
+            marks=() if (lifetime, ari) in ((LIFETIMES[0], True), (LIFETIMES[-1], False)) else pytest.mark.slow,
+            id=f"{span(lifetime)}-{'ari' if ari else 'no-ari'}",
+        )
+        for lifetime in LIFETIMES
+        for ari in (True, False)
+    ],
+)
 def test_everything_at_once(lifetime: int, ari: bool) -> None:
     found = played(*YEAR, lifetime=lifetime, ari=ari, seed=2)
     tally = found.tally
@@ -41,7 +53,10 @@ def test_each_alone_with_short_certificates(scenario: str) -> None:
     assert found.tally.certificates >= 400
 
 
-@pytest.mark.parametrize("lifetime", LIFETIMES, ids=span)
+@pytest.mark.parametrize(
+    "lifetime",
+    [pytest.param(one, marks=() if one == LIFETIMES[2] else pytest.mark.slow, id=span(one)) for one in LIFETIMES],
+)
 def test_all_sites_new_on_one_day(lifetime: int) -> None:
     found = played("migration", lifetime=lifetime, hosts=1000, days=30)
     tally = found.tally

@@ -27,8 +27,9 @@ class PanelOnBox:
         settings = box.environment(self.folder / "state", self.folder / "run")
         if database_url:
             settings["DATABASE_URL"] = database_url
-        self.port = free_port("127.0.0.1", 8000)
-        self.url = f"http://127.0.0.1:{self.port}"
+        # The box's own address: on 127.0.0.1 another test's panel would take the same port
+        self.port = free_port(box.address, 8000)
+        self.url = f"http://{box.address}:{self.port}"
         settings["AUTOSSL_URL"] = self.url
         self.panel = Panel({**settings, **environment}, self.folder / "serve.log")
 
@@ -64,7 +65,7 @@ class PanelOnBox:
 
     def serve(self) -> None:
         """Start web, workers and helper; returns when the web answers."""
-        self.panel.serve("127.0.0.1", self.port)
+        self.url = self.panel.serve(self.box.address, self.port)
 
     def status(self) -> dict[str, Mapping[str, Any]]:
         """The virtual hosts of `autossl_status --json`, by name."""

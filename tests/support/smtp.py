@@ -15,6 +15,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 
 from autossl_panel.sandbox.addresses import claim_address, free_port
+from tests.support.patience import SECONDS
 
 
 @dataclass(slots=True)
@@ -110,9 +111,9 @@ class SmtpServer:
 
     def start(self) -> None:
         """Listen (again)."""
-        more: dict[str, Any] = {}
+        more: dict[str, Any] = {"ready_timeout": SECONDS}
         if self._tls is not None:
-            more = {"tls_context": self._tls, "require_starttls": True}
+            more |= {"tls_context": self._tls, "require_starttls": True}
         if self._login is not None:
             more |= {"authenticator": self._authenticate, "auth_required": True}
         loop = asyncio.new_event_loop()

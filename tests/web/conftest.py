@@ -11,18 +11,18 @@ from autossl_panel.people.models import User
 from autossl_panel.web.requirement import LOOKED
 
 from . import troubles
-from .scene import Scene, build
+from .scene import ONCE, Scene
 
 
 @pytest.fixture
-def scene(db: None) -> Scene:
-    return build()
+def scene(request: pytest.FixtureRequest, db: None) -> Scene:
+    return (troubles.ONCE if "troubled" in request.fixturenames else ONCE).put()
 
 
 @pytest.fixture
 def troubled(scene: Scene) -> Scene:
     """The same server with problems, sites that wait, and a history."""
-    return troubles.add(scene)
+    return scene
 
 
 @pytest.fixture

@@ -1,8 +1,10 @@
 """A server as it might be: resellers, users, sites in every state, runs past and live. For tests and for the eye."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
+
+from django.db.models import Model
 
 from autossl_panel.autossl import options, providers
 from autossl_panel.autossl.models import (
@@ -26,6 +28,7 @@ from autossl_panel.hosting import users
 from autossl_panel.hosting.models import Domain, FeatureList, HostingUser, Server, Setting, SiteState, VirtualHost
 from autossl_panel.people import audit, factors
 from autossl_panel.people.models import Role, Session, User
+from tests.support.again import Again
 
 PASSWORD = "correct horse battery"
 
@@ -148,6 +151,30 @@ def build(*, live: bool = True, now: datetime | None = None) -> Scene:
         sent_at=now - timedelta(hours=2),
     )
     return Scene(server, root, harborweb, brightpeak, provider, current, past, channel, now)
+
+
+class SceneAgain:
+    """A scene that is made once in a process, and put in again for each further test that wants it."""
+
+    def __init__(self, make: Callable[[], Scene]) -> None:
+        self._make = make
+        self._rows = Again(self._first)
+        self._scene: Scene | None = None
+
+    def _first(self) -> datetime:
+        self._scene = self._make()
+        return self._scene.now
+
+    def put(self) -> Scene:
+        """The scene of now, whose rows are this test's own."""
+        now = self._rows.put()
+        assert self._scene is not None
+        values = {field.name: getattr(self._scene, field.name) for field in fields(self._scene)}
+        found = {name: type(row).objects.get(pk=row.pk) for name, row in values.items() if isinstance(row, Model)}
+        return Scene(**{**values, **found, "now": now})
+
+
+ONCE = SceneAgain(build)
 
 
 def at_rest(made: Scene) -> Scene:

@@ -40,7 +40,11 @@ def read(client: Client, url: str, query: dict[str, str] | None = None) -> int:
     return int(answer.status_code)
 
 
-@pytest.mark.parametrize("who", ["root", "reseller", "login"])
+# Root is shown all that others are.
+@pytest.mark.parametrize(
+    "who",
+    ["root", pytest.param("reseller", marks=pytest.mark.slow), pytest.param("login", marks=pytest.mark.slow)],
+)
 def test_no_address_with_a_large_number_is_an_exception(signed_in, troubled: Scene, who: str) -> None:
     own = own_scene.build(troubled)
     client = signed_in({"reseller": troubled.harborweb, "login": own.login, "root": troubled.root}[who])

@@ -27,7 +27,7 @@ from autossl_panel.autossl.models import (
 )
 from autossl_panel.hosting.models import Domain, HostingUser, VirtualHost
 
-from .scene import Scene
+from .scene import Scene, SceneAgain, build
 
 HERE = "203.0.113.10"
 OLD = "198.51.100.7"
@@ -66,6 +66,9 @@ def add(scene: Scene) -> Scene:
     _wait(scene)
     _histories(scene)
     return scene
+
+
+ONCE = SceneAgain(lambda: add(build()))
 
 
 def stand(scene: Scene) -> None:

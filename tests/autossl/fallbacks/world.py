@@ -126,7 +126,7 @@ def slowly(problem: Callable[[], ca.CaProblem]) -> Callable[[], ca.CaProblem]:
     """The CA takes its time to say so: whoever is to come beside the first has come by then."""
 
     def said() -> ca.CaProblem:
-        time.sleep(1)
+        time.sleep(0.4)
         return problem()
 
     return said

@@ -1,4 +1,7 @@
-"""A worker's part in a process of its own, to be killed: `python -m tests.autossl.notify.sender WHAT NUMBER`."""
+"""A worker's part in a process of its own, to be killed: `python -m tests.autossl.notify.sender WHAT NUMBER`.
+
+Without words it does what each line of its input says, one after another, and answers each with a line of JSON.
+"""
 
 import json
 import sys
@@ -63,4 +66,9 @@ def main(what: str, number: int) -> object:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(main(sys.argv[1], int(sys.argv[2]))))
+    if sys.argv[1:]:
+        main(sys.argv[1], int(sys.argv[2]))
+    for line in sys.stdin if not sys.argv[1:] else ():
+        said, count = line.split()
+        sys.stdout.write(json.dumps(main(said, int(count))) + "\n")
+        sys.stdout.flush()

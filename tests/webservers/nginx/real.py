@@ -5,12 +5,12 @@ import http.client
 import socket
 import ssl
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from autossl_panel.sandbox.addresses import claim_address, free_port
 from autossl_panel.sandbox.authority import self_signed
+from tests.support.patience import SECONDS, within
 from tests.webservers.nginx.ground import Ground
 
 MAIN = """\
@@ -72,17 +72,17 @@ class Real(Ground):
     def start(self) -> None:
         self.stop()
         self.process = subprocess.Popen(["nginx", "-c", str(self.conf)], stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            with contextlib.suppress(OSError), socket.create_connection((self.a, self.http), 1):
-                return
-            time.sleep(0.01)
-        raise AssertionError(self.test())
+        assert within(self._listens), self.test()
+
+    def _listens(self) -> bool:
+        with contextlib.suppress(OSError), socket.create_connection((self.a, self.http), SECONDS):
+            return True
+        return False
 
     def stop(self) -> None:
         if self.process is not None:
             self.process.terminate()
-            self.process.wait(10)
+            self.process.wait(SECONDS)
             self.process = None
 
     def close(self) -> None:
@@ -91,7 +91,7 @@ class Real(Ground):
         super().close()
 
     def get(self, address: str, name: str, path: str = "/") -> tuple[int, str]:
-        connection = http.client.HTTPConnection(address, self.http, timeout=5)
+        connection = http.client.HTTPConnection(address, self.http, timeout=SECONDS)
         with contextlib.closing(connection):
             connection.request("GET", path, headers={"Host": name})
             answer = connection.getresponse()
@@ -103,7 +103,7 @@ class Real(Ground):
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         try:
             with (
-                socket.create_connection((address, self.https), 5) as raw,
+                socket.create_connection((address, self.https), SECONDS) as raw,
                 context.wrap_socket(raw, server_hostname=name) as wrapped,
             ):
                 shown = wrapped.getpeercert(binary_form=True) or b""
