@@ -51,7 +51,11 @@ def test_an_unknown_code_still_says_something() -> None:
             "refused The name: Timeout. Check that the site",
         ),
         ("ca_paused", {"link": "https://ca.example/unpause"}, "(https://ca.example/unpause)"),
-        ("rate_limited", {"limit": "domain", "label": "a.org", "used": 40, "allowed": 40}, "of a.org; this server has used 40"),
+        (
+            "rate_limited",
+            {"limit": "domain", "label": "a.org", "used": 40, "allowed": 40},
+            "of a.org; this server has used 40",
+        ),
         ("rate_limited", {"provider": "le", "text": "too many new orders."}, "le refuses it for a while: too many new"),
         ("ipv6_elsewhere", {"ours": True, "address": "::1"}, "is this server"),
         ("unknown", {"reason": "no_route", "record": "AAAA"}, "no IPv6 connection"),
