@@ -104,8 +104,8 @@ def served(request: pytest.FixtureRequest) -> Iterator[Served]:
         yield Served(box, panel, database_url)
 
 
-# What dies is the same over the other database; tests/autossl/test_on_postgresql.py has claims and endings over it.
-QUICK = {("runner", "sqlite")}
+# One over each database; tests/autossl/test_on_postgresql.py has claims and endings over the other one.
+QUICK = {("runner", "sqlite"), ("main", "postgresql")}
 EVERY = [
     pytest.param(
         victim,
