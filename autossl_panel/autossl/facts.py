@@ -201,6 +201,8 @@ class SiteFacts:
 
 # What becomes of the open order of a site that is skipped: signed, it is taken as far as staging; unsigned, given up
 FINISH, GIVE_UP = "finish", "give_up"
+# Why a site waits for the daily check: an error of our own keeps it from being decided
+UNDECIDED = "internal"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from autossl_panel.hosting import users as hosting_users
 from autossl_panel.hosting.models import Server, VirtualHost
 
+from .facts import UNDECIDED
 from .models import Job, JobState, Order, OrderStatus
 
 UNSIGNED = (OrderStatus.PENDING, OrderStatus.READY)
@@ -36,7 +37,9 @@ def look(server: Server, now: datetime) -> None:
     signed = unstaged.filter(Q(retry_at__isnull=True) | Q(retry_at__lte=now), status__in=SIGNED)
     hosts = list(signed.filter(virtual_host__gone_at__isnull=True).values_list("virtual_host_id", flat=True)[:MOST])
     if hosts:
-        hosting_users.make_due(VirtualHost.objects.filter(pk__in=hosts, next_at__isnull=True), now)
+        unseen = VirtualHost.objects.filter(pk__in=hosts, next_at__isnull=True)
+        # What nobody can decide is the daily check's.
+        hosting_users.make_due(unseen.exclude(next_reason=UNDECIDED), now)
 
 
 def _useless(now: datetime) -> Q:

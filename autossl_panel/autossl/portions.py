@@ -154,7 +154,7 @@ class Portion:
                 ended_at=self.now,
             )
             log.for_job(job).failure("job:failed", site=host.name, reason=undecided.CODE)
-        undecided.note(broken, self.now)
+        undecided.note(broken, self.now, since=self.run.started_at)
 
     def _tell_user(
         self, user_id: int, todo: int, counts: Counter[str], mine: list[Site], worse: list[str], *, sites: int

@@ -140,6 +140,8 @@ def _still(site: Site, need: Need) -> Mapping[str, Any] | None:
     before = site.row["problem"]
     if need.action != Action.WAIT or before is None or before["code"] in JUDGED_ANEW:
         return None
+    if site.row["problems_seen"] == undecided.SEEN:
+        return None  # nobody could say how it stands; by now somebody can
     return before if causes.kind(before["code"]) in ("server", "ca") else None
 
 

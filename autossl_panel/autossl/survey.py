@@ -18,7 +18,7 @@ from autossl_panel.helper.client import Client
 from autossl_panel.hosting import users as hosting_users
 from autossl_panel.hosting.models import HostingUser, Server, VirtualHost
 
-from . import due, holds, inventory, log, quick, runs, sites, standing
+from . import due, holds, inventory, log, quick, runs, sites, standing, undecided
 from . import options as option_rows
 from .choosing import Outlook
 from .facts import PolicyOptions
@@ -161,25 +161,27 @@ class _Looks:
         """Look at the sites of these users, in order; False where the run was cancelled meanwhile.
 
         A site that raises ends as a failure of its own, and the others go on. What the database says is of no single
-        site, and raised: the portion is tried again.
+        site, nor is what keeps the server's own options from being read: both are raised.
         """
         try:
             return self._write(self._portion(users))
         except DatabaseError:
             raise
         except Exception as error:  # noqa: BLE001 - it is raised again where it is no single site's
-            raised = error
+            logger.warning("of %d users something raised %s", len(users), repr(error))
+        sites.policy_options(self.run.server, ())
         if len(users) == 1:
-            return self._without_the_broken(users, raised)
+            return self._without_the_broken(users)
         half = len(users) // 2
         return self.at(users[:half]) and self.at(users[half:])
 
-    def _without_the_broken(self, users: list[int], raised: Exception) -> bool:
-        """The sites of one user, at which something `raised`: no site's own, if none raises it by itself."""
+    def _without_the_broken(self, users: list[int]) -> bool:
+        """The sites of one user, at which something raised: it was no site's own, if none raises it by itself."""
         ids = list(VirtualHost.objects.filter(**self._between(users)).values_list("pk", flat=True))
         broken = self._broken(users, ids)
         if not broken:
-            raise raised
+            # It may have passed; else it is raised once more.
+            return self._write(self._portion(users))
         portion = self._portion(users, [pk for pk in ids if pk not in broken])
         portion.broken = broken
         return self._write(portion)
@@ -197,7 +199,7 @@ class _Looks:
         except Exception as error:
             if len(ids) == 1:
                 logger.exception("virtual host %s cannot be decided", ids[0])
-                return {ids[0]: error}
+                return {ids[0]: undecided.bare(error)}
         else:
             return {}
         half = len(ids) // 2
@@ -215,7 +217,9 @@ class _Looks:
         self.room.accounts = self.latest.policies.accounts
         outlook = Outlook(self.latest.policies, self.room, serve_www=serve_www)
         names = dict(HostingUser.objects.filter(pk__in=users).values_list("pk", "name"))
-        return Portion(self.run, self.writer, now, names, outlook, users, list(found.values()))
+        # Not of others between them, who had nothing to look at when the users were listed
+        mine = [site for site in found.values() if site.row["user_id"] in names]
+        return Portion(self.run, self.writer, now, names, outlook, users, mine)
 
     def _write(self, portion: Portion) -> bool:
         """Decide a portion, and save with it how far the survey is; False where the run was cancelled meanwhile."""

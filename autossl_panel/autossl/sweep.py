@@ -72,21 +72,21 @@ def sweep(server: Server, *, now: datetime | None = None) -> bool:
     _forget(server, certain.moment(server, now))
     measuring.measure(server, now)
     limits.prune(now=now)
-    try:
+    each = Apart(log)
+    with each.piece("what there is to tell could not all be told"):
         telling.sweep(server, now=now)
-    finally:
-        # What was made before leaves in any case.
+    with each.piece("what was told could not all be sent"):
         post.deliver(server)
-    _ask_cas(server, holder, now, daily=daily)
+    _ask_cas(server, holder, now, each, daily=daily)
+    each.end()
     return True
 
 
-def _ask_cas(server: Server, holder: str, now: datetime, *, daily: bool) -> None:
+def _ask_cas(server: Server, holder: str, now: datetime, each: Apart, *, daily: bool) -> None:
     """Last, what CAs may keep waiting; each takes seconds at most to begin with, and says what it found on rows.
 
-    None of it waits for another part of it: what failed first is raised when all had their turn.
+    None of it waits for another part of it.
     """
-    each = Apart(log)
     if daily:
         with each.piece("directories could not all be read again"):
             registration.look_again(server, now)
@@ -102,7 +102,6 @@ def _ask_cas(server: Server, holder: str, now: datetime, *, daily: bool) -> None
     if leases.take(f"lists:{server.pk}", holder, LISTS_EVERY):
         with each.piece("lists of revoked certificates could not be read"):
             revoked_lists.look(server, now)
-    each.end()
 
 
 def sweep_lease(server: Server) -> str:

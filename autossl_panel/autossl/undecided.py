@@ -12,34 +12,40 @@ from django.db import DatabaseError
 from autossl_panel.hosting.models import Severity, SiteState, VirtualHost
 
 from . import problems, sites
+from .facts import UNDECIDED
 from .sites import Given, Site
 
 log = logging.getLogger("autossl_panel.undecided")
 T = TypeVar("T")
 
-CODE = "internal"
+CODE = UNDECIDED
 # In the place of a digest of its problems: whoever decides the site again writes them anew
 SEEN = "internal"
 
 
 def read(
-    ids: Iterable[int], options: Given, now: datetime, *, serve_www: bool
+    ids: Iterable[int], options: Given, now: datetime, *, serve_www: bool, whole: bool = True
 ) -> tuple[dict[int, Site], dict[int, Exception]]:
-    """As `sites.read_ids`, and beside it those of these virtual hosts whose rows make no facts, with why."""
+    """As `sites.read`, and beside it those of these virtual hosts whose rows make no facts, with why.
+
+    What keeps the server's own options from being read is of no site, and raised.
+    """
     wanted = list(ids)
     try:
-        return sites.read_ids(wanted, options, now, serve_www=serve_www), {}
+        return sites.read({"pk__in": wanted}, options, now, serve_www=serve_www, whole=whole), {}
     except DatabaseError:
         raise
     except Exception as error:
         if not wanted:
             raise
+        if callable(options):
+            options(())
         if len(wanted) == 1:
             log.exception("virtual host %s cannot be read", wanted[0])
-            return {}, {wanted[0]: error}
+            return {}, {wanted[0]: bare(error)}
     half = len(wanted) // 2
-    found, errors = read(wanted[:half], options, now, serve_www=serve_www)
-    more, further = read(wanted[half:], options, now, serve_www=serve_www)
+    found, errors = read(wanted[:half], options, now, serve_www=serve_www, whole=whole)
+    more, further = read(wanted[half:], options, now, serve_www=serve_www, whole=whole)
     return found | more, errors | further
 
 
@@ -53,8 +59,14 @@ def of_each(found: Mapping[int, Site], ask: Callable[[Site], T], errors: dict[in
             raise
         except Exception as error:
             log.exception("virtual host %s, %s", host, site.row["name"])
-            errors[host] = error
+            errors[host] = bare(error)
     return said
+
+
+def bare(error: Exception) -> Exception:
+    """The error without where it was raised: the frames there hold all the sites that were read with it."""
+    error.__context__ = error.__cause__ = None
+    return error.with_traceback(None)
 
 
 def problem_of(name: str, error: Exception) -> dict[str, Any]:
@@ -62,19 +74,20 @@ def problem_of(name: str, error: Exception) -> dict[str, Any]:
     return {"code": CODE, "domain": name, "data": {"text": f"{type(error).__name__}: {error}"[:500]}}
 
 
-def note(errors: Mapping[int, Exception], now: datetime) -> None:
+def note(errors: Mapping[int, Exception], now: datetime, *, since: datetime | None = None) -> None:
     """Write to these virtual hosts that they cannot be decided: the next daily check tries again, or what changes them.
 
-    The caller has their rows locked.
+    The caller has their rows locked. One that has come due after `since` was made so after it was read, and stays due.
     """
     for host in VirtualHost.objects.filter(pk__in=errors).order_by("pk"):
         problem = problem_of(host.name, errors[host.pk])
         problems.write_whole(host, problem, now)
         held = host.state in (SiteState.SECURED, SiteState.PARTLY)
+        anew = since is not None and host.next_at is not None and since < host.next_at <= now
         VirtualHost.objects.filter(pk=host.pk).update(
             problem=problem,
             problems_seen=SEEN,
             severity=Severity.HELD if held else host.severity,
-            next_at=None,
-            next_reason=CODE,
+            next_at=host.next_at if anew else None,
+            next_reason=host.next_reason if anew else CODE,
         )

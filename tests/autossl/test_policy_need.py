@@ -174,6 +174,7 @@ ROWS: list[tuple[str, SiteFacts, PolicyOptions, str, str, datetime | None]] = [
     ("12-retry-come", site(*names(), name(BLOG, retry_at=NOW)), options(), "extend", "coverage", None),
     ("12-no-room", site(*THREE), options(max_names=2), "keep", "ok", RENEWS),
     ("12-one-a-day", site(*THREE, last_extend_at=NOW - 2 * HOUR), options(), "keep", "ok", NOW + 22 * HOUR),
+    ("12-by-a-clock-ahead", site(*THREE, last_extend_at=NOW + 300 * DAY), options(), "extend", "coverage", None),
     ("12-a-day-later", site(*THREE, last_extend_at=NOW - DAY), options(), "extend", "coverage", None),
     ("12-first-hour", site(*THREE, last_extend_at=NOW - MINUTE, first_seen_at=NOW - HOUR), options(),
      "extend", "coverage", None),

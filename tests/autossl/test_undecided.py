@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -9,7 +10,7 @@ from typing import Any, cast
 import pytest
 from django.db import OperationalError
 
-from autossl_panel.autossl import due, jobs, leases, log, runs, standing, survey
+from autossl_panel.autossl import due, jobs, leases, leftovers, log, options, runs, sites, standing, survey, sweep
 from autossl_panel.autossl.jobs import claims, proving, through
 from autossl_panel.autossl.jobs.work import Bench
 from autossl_panel.autossl.models import Certificate as CertificateRow
@@ -17,16 +18,22 @@ from autossl_panel.autossl.models import (
     Job,
     JobOutcome,
     JobState,
+    Kind,
     LogLine,
+    Message,
+    Options,
+    Order,
+    OrderStatus,
     Outcome,
     Problem,
     Provider,
     Run,
+    UntoldRun,
     Verdict,
 )
 from autossl_panel.helper.client import Client
 from autossl_panel.helper.protocol import InventoryAnswer
-from autossl_panel.hosting.models import Server, Severity, SiteState, VirtualHost
+from autossl_panel.hosting.models import HostingUser, Server, Setting, Severity, SiteState, VirtualHost
 
 pytestmark = pytest.mark.django_db
 NOW = datetime.now(UTC)
@@ -235,3 +242,154 @@ def test_what_was_found_in_the_configuration_is_shown_beside_it(server: Server, 
     undecidable(hosts[1])
     standing.show(server, [host.pk for host in hosts], NOW)
     assert VirtualHost.objects.get(pk=hosts[5].pk).names_covered == 1
+
+
+@BREAKS
+def test_the_sweep_has_its_turn_with_everything_else(
+    server: Server, hosts: list[VirtualHost], settings: Any, monkeypatch: pytest.MonkeyPatch, breaks: Break
+) -> None:
+    settings.AUTOSSL_MAIL_FROM = "panel@panel.example"
+    row = options.current(server)
+    Options.objects.filter(pk=row.pk).update(daily_done_on=NOW.date(), admin_addresses=["root@x.example"])
+    VirtualHost.objects.filter(pk=hosts[3].pk).update(expires_at=NOW + timedelta(days=60))
+    breaks(hosts[3])
+    surveyed(runs.ALL)
+    Job.objects.filter(state=JobState.QUEUED).update(state=JobState.ENDED, outcome=JobOutcome.SECURED, ended_at=NOW)
+    assert runs.end_if_done(Run.objects.get().pk)
+    asked: list[bool] = []
+    monkeypatch.setattr(sweep.registration, "carry_out_all", lambda _server: asked.append(True))
+    assert sweep.sweep(server)
+    assert asked == [True]
+    assert not UntoldRun.objects.exists()
+    told = str([message.payload for message in Message.objects.all()])
+    assert "1 × an error in the panel itself (has.birch.example)" in told
+
+
+def test_whose_visitors_get_no_certificate_is_told_by_itself(
+    server: Server, hosts: list[VirtualHost], settings: Any
+) -> None:
+    settings.AUTOSSL_MAIL_FROM = "panel@panel.example"
+    row = options.current(server)
+    Options.objects.filter(pk=row.pk).update(daily_done_on=NOW.date(), admin_addresses=["a@x.example"])
+    unreadable(hosts[2])
+    surveyed(runs.ALL)
+    Job.objects.filter(state=JobState.QUEUED).update(state=JobState.ENDED, outcome=JobOutcome.SECURED, ended_at=NOW)
+    assert runs.end_if_done(Run.objects.get().pk)
+    assert sweep.sweep(server)
+    groups = [group for message in Message.objects.all() for group in message.payload["groups"]]
+    mine = [group for group in groups if group["kind"] == Kind.UNSECURED]
+    assert [(group["code"], [one["site"] for one in group["notices"]]) for group in mine] == [
+        ("internal", ["new.birch.example"])
+    ]
+    assert "still holds" not in str(groups)
+
+
+def test_what_fails_in_telling_keeps_the_sweep_from_nothing(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    def trips(*_given: Any, **_named: Any) -> int:
+        raise KeyError("tripped")
+
+    asked: list[bool] = []
+    monkeypatch.setattr(sweep.telling, "sweep", trips)
+    monkeypatch.setattr(sweep.registration, "carry_out_all", lambda _server: asked.append(True))
+    with pytest.raises(KeyError, match="tripped"):
+        sweep.sweep(server)
+    assert asked == [True]
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["sound", "broken"])
+def test_no_portion_stays_in_memory(hosts: list[VirtualHost], broken: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    # What pytest keeps of the log has the frames in it.
+    monkeypatch.setattr(survey.logger, "disabled", True)
+    if broken:
+        unreadable(hosts[3])
+    run = runs.start(runs.ALL, by=None, asked_from="schedule")
+    looks = survey._Looks(run, log.for_run(run.pk), None, runs.hosts_of(run), told=True)
+    users = sorted({host.user_id for host in hosts})
+    gc.collect()
+    gc.disable()
+    try:
+        assert looks.at(users)
+        alive = [one.row["name"] for one in gc.get_objects() if isinstance(one, sites.Site)]
+    finally:
+        gc.enable()
+    assert alive == []
+    assert Job.objects.filter(outcome=JobOutcome.FAILED).exists() is broken
+
+
+def test_what_keeps_the_options_from_being_read_is_no_sites_own(
+    hosts: list[VirtualHost], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = sites.policy_options
+
+    def bad(server: Server, *users: Any) -> Any:
+        if users:
+            raise ValueError("a pattern that cannot be read")
+        return real(server)
+
+    monkeypatch.setattr(sites, "policy_options", bad)
+    run = runs.start(runs.ALL, by=None, asked_from="schedule")
+    with pytest.raises(ValueError, match="a pattern"):
+        survey.survey(run, cast(Client, Helper()))
+    assert not Job.objects.exists()
+    assert VirtualHost.objects.filter(next_at=NOW).count() == 6
+
+
+def test_an_error_that_passes_costs_no_run(hosts: list[VirtualHost], monkeypatch: pytest.MonkeyPatch) -> None:
+    real = sites.read
+    tries: list[int] = []
+
+    def once(*given: Any, **named: Any) -> Any:
+        tries.append(1)
+        if len(tries) == 1:
+            raise OSError("too many open files")
+        return real(*given, **named)
+
+    monkeypatch.setattr(sites, "read", once)
+    run = surveyed(runs.user_scope("birch"))
+    assert run.surveyed_at is not None
+    assert not Job.objects.filter(outcome=JobOutcome.FAILED).exists()
+    assert Job.objects.get(run=run).virtual_host.name == "new.birch.example"
+
+
+def test_one_that_is_off_and_has_a_signed_order_is_left_to_the_daily_check(
+    server: Server, hosts: list[VirtualHost], provider: Provider
+) -> None:
+    broken = hosts[3]
+    VirtualHost.objects.exclude(pk=broken.pk).update(next_at=None)
+    HostingUser.objects.filter(pk=broken.user_id).update(autossl=Setting.OFF)
+    Order.objects.create(
+        ident="o-1", virtual_host=broken, provider=provider, account=provider.accounts.get(), names=[broken.name],
+        reason="due", key_type="p256", created_at=NOW, status=OrderStatus.PROCESSING, expires=NOW + timedelta(days=7),
+    )  # fmt: skip
+    unreadable(broken)
+    assert surveyed(runs.DUE).ended_at is not None
+    for _ in range(2):
+        leftovers.look(server, NOW + timedelta(minutes=1))
+        due.start(server, NOW + timedelta(minutes=1))
+    assert Run.objects.count() == 1
+
+
+def test_once_it_can_be_decided_nothing_is_left_of_the_error(hosts: list[VirtualHost]) -> None:
+    """Even where it has to wait: what a job met stays for so long, and this no job has met."""
+    broken = hosts[3]
+    unreadable(broken)
+    surveyed(runs.ALL)
+    Verdict.objects.all().delete()
+    Run.objects.update(ended_at=NOW)
+    later = NOW + timedelta(days=5)
+    CertificateRow.objects.filter(fingerprint=f"{broken.pk:064x}").update(renewal_at=NOW - timedelta(days=1))
+    VirtualHost.objects.filter(pk=broken.pk).update(held_until=later, held_reason="rate_limited")
+    surveyed(runs.ALL)
+    broken.refresh_from_db()
+    assert (broken.next_reason, broken.problem) == ("rate_limited", None)
+
+
+def test_one_that_is_made_due_meanwhile_stays_due(hosts: list[VirtualHost]) -> None:
+    broken = hosts[3]
+    unreadable(broken)
+    run = runs.start(runs.ALL, by=None, asked_from="schedule")
+    moment = run.started_at + timedelta(microseconds=1)
+    VirtualHost.objects.filter(pk=broken.pk).update(next_at=moment, next_reason="changed")
+    survey.survey(run, cast(Client, Helper()))
+    broken.refresh_from_db()
+    assert (broken.next_at, broken.next_reason) == (moment, "changed")

@@ -9,9 +9,10 @@ from datetime import datetime
 from typing import Any
 
 from autossl_panel import names as domain_names
+from autossl_panel.hosting.models import VirtualHost
 
 from .. import policy, standing
-from ..facts import Action, InstalledFacts, Need, PolicyOptions
+from ..facts import UNDECIDED, Action, InstalledFacts, Need, PolicyOptions
 from ..models import JobOutcome, Kind
 from ..sites import Site
 from .changes import ZERO, Fact
@@ -68,6 +69,29 @@ def judge(
     if view.need.reason == "clock":
         return False, None
     return True, _state(view)
+
+
+def undecided(host: VirtualHost, now: datetime) -> Matter | None:
+    """What is to be told of a site that an error of ours keeps from being judged: that visitors get no valid
+    certificate, as its row says; None where they get one.
+    """
+    if host.expires_at is not None and host.expires_at > now:
+        return None
+    user_patience, admin_patience = patience(UNDECIDED)
+    return Matter(
+        Kind.EXPIRED if host.expires_at is not None else Kind.UNSECURED,
+        f"site:{host.pk}",
+        frozenset({("", UNDECIDED)}),
+        code=UNDECIDED,
+        domain=host.name,
+        data=(host.problem or {}).get("data") or {},
+        not_after=host.expires_at,
+        host_id=host.pk,
+        site=host.name,
+        user_id=host.user_id,
+        user_patience=user_patience,
+        admin_patience=admin_patience,
+    )
 
 
 def _state(view: View) -> Matter | None:

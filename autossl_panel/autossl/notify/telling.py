@@ -7,9 +7,10 @@ next sweep. One telling at a time on a server, under a lease that is looked at a
 
 import logging
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.db import transaction
 from django.db.models import OuterRef, Q, Subquery
@@ -17,7 +18,7 @@ from django.utils import timezone
 
 from autossl_panel.hosting.models import Server, SiteState, VirtualHost
 
-from .. import certain, leases, quick, runs, sites
+from .. import certain, leases, quick, runs, sites, undecided
 from .. import options as option_rows
 from ..models import Installation, Job, JobOutcome, JobState, Kind, Lease, Message, Notice, Options, Run, UntoldRun
 from ..policies import Policies
@@ -25,6 +26,7 @@ from ..sites import Site
 from . import conditions, digest, events, memory, outbox, recipients, troubles
 from .conditions import LastJob
 from .kinds import NATURES, SITE_STATES
+from .matters import Matter
 from .memory import Memory, Told
 
 log = logging.getLogger("autossl_panel.notify")
@@ -167,24 +169,33 @@ def _judge(
     failing: list[troubles.Failing] = []
     for first in range(0, len(ids), CHUNK):
         part = ids[first : first + CHUNK]
-        hosts = {"pk__in": part}
-        read = sites.read(hosts, policies, found.now, serve_www=options.serve_www)
+        read, errors = undecided.read(part, policies, found.now, serve_www=options.serve_www, whole=False)
         last = _last_jobs(part)
         live = Job.objects.filter(virtual_host__in=part).exclude(state=JobState.ENDED)
         at_work = set(live.values_list("virtual_host_id", flat=True))
         subjects = [_subject(pk) for pk in part]
         found.known.update(memory.rows(server, kind__in=SITE_STATES, subject__in=subjects))
-        for pk, site in read.items():
-            if pk in at_work:
-                continue
-            # A pause is told as what it is; what stands behind it is judged all the same.
-            running = replace(site.options, paused=False) if site.options.paused else site.options
-            judged, matter = conditions.judge(site, last.get(pk), running, found.now, paused=site.options.paused)
+        free = {pk: site for pk, site in read.items() if pk not in at_work}
+        ask = partial(_judged, last=last, now=found.now)
+        for pk, (judged, matter) in undecided.of_each(free, ask, errors).items():
             if judged:
                 found.site(_subject(pk), matter)
-                if matter is None and (code := _failed_of(site, last.get(pk), began)):
-                    failing.append(troubles.Failing(site.row["name"], code))
+                if matter is None and (code := _failed_of(read[pk], last.get(pk), began)):
+                    failing.append(troubles.Failing(read[pk].row["name"], code))
+        for host in VirtualHost.objects.filter(pk__in=errors).exclude(state=SiteState.OFF).order_by("pk"):
+            matter = conditions.undecided(host, found.now)
+            if matter is not None:
+                found.site(_subject(host.pk), matter)
+            else:
+                # What was told of it before stands.
+                failing.append(troubles.Failing(host.name, undecided.CODE))
     return failing
+
+
+def _judged(site: Site, *, last: Mapping[int, LastJob], now: datetime) -> tuple[bool, Matter | None]:
+    # A pause is told as what it is; what stands behind it is judged all the same.
+    running = replace(site.options, paused=False) if site.options.paused else site.options
+    return conditions.judge(site, last.get(site.row["pk"]), running, now, paused=site.options.paused)
 
 
 def _failed_of(site: Site, last: LastJob | None, began: datetime) -> str:

@@ -278,7 +278,7 @@ def _coverage(
 
 def _extend_rests_until(site: SiteFacts, now: datetime) -> datetime | None:
     """After a site's first hour at most one extend a day."""
-    if site.last_extend_at is None or site.last_extend_at + DAY <= now:
+    if site.last_extend_at is None or not holds(site.last_extend_at + DAY, now, DAY):
         return None
     if site.first_seen_at is not None and now - site.first_seen_at <= HOUR:
         return None
