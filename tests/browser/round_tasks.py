@@ -191,7 +191,7 @@ def rehearse(here: Round) -> None:
     page.wait_for_url("**/rehearsals/*/")
     row = page.get_by_role("row", name=site)
     expect(row).to_contain_text("certificates in the chain", timeout=SOON_SECONDS * 1000)
-    expect(page.get_by_text("sites would get their certificate")).to_be_visible()
+    expect(page.get_by_text("site would get its certificate")).to_be_visible()
     issued = [issued.names for issued in here.staging.issuances()]
     assert issued == [(site, f"www.{site}")]
     assert serial_of(box, site) == before
