@@ -11,20 +11,13 @@ import pytest
 from autossl_panel.autossl import due, recheck, runs, sites, survey
 from autossl_panel.autossl.models import Job, JobState, Provider, Run
 from autossl_panel.helper.client import Client
-from autossl_panel.helper.protocol import InventoryAnswer
 from autossl_panel.hosting.models import Server, VirtualHost
 from autossl_panel.people.models import User
+from tests.autossl.surveys import Reads
 
 pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 Make = Callable[..., Any]
-
-
-class Unchanged:
-    """A helper in whose configuration no file has changed."""
-
-    def inventory(self, *, unless: str | None = None) -> InventoryAnswer:
-        return InventoryAnswer("h", True, (), (), (), None)
 
 
 @pytest.fixture
@@ -65,7 +58,7 @@ def test_its_log_is_of_what_it_is_for(server: Server, host: VirtualHost, make_si
     at_work(host)
     new = make_site(host.user, "new.example", next_at=NOON)
     (second,) = started(server)
-    survey.survey(second, cast(Client, Unchanged()), now=NOON)
+    survey.survey(second, cast(Client, Reads()), now=NOON)
     assert list(second.jobs.values_list("virtual_host", flat=True)) == [new.pk]
     said = {line.event: line.data for line in second.lines.all()}
     assert said["user:begins"] == {"user": "amber", "sites": 1, "todo": 1}
@@ -112,7 +105,7 @@ def test_what_comes_due_behind_a_survey_is_begun_with_as_soon_as_that_is_through
 
     monkeypatch.setattr(sites, "read", then_ask)
     first = runs.start(runs.DUE, by=None, asked_from="sweep", server=server, now=NOON)
-    survey.survey(first, cast(Client, Unchanged()), now=NOON + timedelta(seconds=2))
+    survey.survey(first, cast(Client, Reads()), now=NOON + timedelta(seconds=2))
     assert [(one.sites, one.run) for one in asked] == [(2, None)]
     second = Run.objects.get(surveyed_at=None)
     assert second.started_at == NOON + timedelta(seconds=2)
@@ -121,7 +114,7 @@ def test_what_comes_due_behind_a_survey_is_begun_with_as_soon_as_that_is_through
     monkeypatch.undo()
     VirtualHost.objects.update(next_at=NOON)
     Job.objects.update(state=JobState.ENDED, outcome="secured")
-    survey.survey(second, cast(Client, Unchanged()), now=NOON + timedelta(seconds=3))
+    survey.survey(second, cast(Client, Reads()), now=NOON + timedelta(seconds=3))
     assert not Run.objects.filter(surveyed_at=None).exists()
 
 
@@ -133,7 +126,7 @@ def test_a_recheck_of_one_user_whose_run_has_looked_already_is_due_at_once(
     joined = recheck.ask(server, VirtualHost.objects.all(), by=root, now=later)
     assert joined.run == first, "it has not looked yet, and will"
     at_work(host, scope=runs.ALL, asked_from="schedule")
-    survey.survey(first, cast(Client, Unchanged()), now=later)
+    survey.survey(first, cast(Client, Reads()), now=later)
     asked = recheck.ask(server, VirtualHost.objects.all(), by=root, now=later)
     assert asked.run is not None
     assert (asked.run.scope, asked.run.asked_by) == (runs.DUE, root)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,9 +12,10 @@ from django.utils import timezone
 
 from autossl_panel.autossl import holds, install, inventory, jobs, runs, survey
 from autossl_panel.autossl.models import Certificate, Job, JobOutcome, Order, Provider, Run, Verdict
-from autossl_panel.helper.protocol import InventoryAnswer, SiteFacts
+from autossl_panel.helper.protocol import SiteFacts
 from autossl_panel.hosting import exclusion_patterns, users
 from autossl_panel.hosting.models import HostingUser, Server, VirtualHost
+from tests.autossl.surveys import Reads
 from tests.support.meanwhile import meanwhile, pausing_after
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -83,7 +84,7 @@ def test_a_run_looks_at_sites_while_all_are_written(server, provider, make_user,
     run = runs.start(runs.ALL, by=None, asked_from="schedule", server=server)
 
     def look() -> Any:
-        survey.survey(run, Helper())  # type: ignore[arg-type]
+        survey.survey(run, Reads())  # type: ignore[arg-type]
         return Run.objects.get(pk=run.pk)
 
     surveyed, done = meanwhile(pausing_after(HOSTS, look), lambda: in_a_transaction(other))
@@ -164,20 +165,3 @@ def _order(host: VirtualHost) -> Order:
         ident=f"o-{host.pk}", virtual_host=host, provider=provider, account=provider.accounts.get(), names=[host.name],
         reason="missing", key_type="p256", created_at=NOW, status="valid", certificate=certificate, staged_at=NOW,
     )  # fmt: skip
-
-
-class Reads:
-    """Reads these sites."""
-
-    def __init__(self, sites: Sequence[SiteFacts]) -> None:
-        self.sites = tuple(sites)
-
-    def inventory(self, *, unless: str | None = None) -> InventoryAnswer:
-        return InventoryAnswer("h", False, self.sites, (), (), None)
-
-
-class Helper:
-    """Knows of no change."""
-
-    def inventory(self, *, unless: str | None = None) -> InventoryAnswer:
-        return InventoryAnswer("h", True, (), (), (), None)

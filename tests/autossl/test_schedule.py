@@ -14,22 +14,15 @@ from autossl_panel.autossl.foresight import assume, foresee
 from autossl_panel.autossl.jobs import claims
 from autossl_panel.autossl.models import Certificate, Installation, Job, JobState, Lease, Options, Order, Provider, Run
 from autossl_panel.autossl.room import Forecast
-from autossl_panel.helper.protocol import InventoryAnswer
 from autossl_panel.hosting import users
 from autossl_panel.hosting.models import HostingUser, Server, Setting, SiteState, VirtualHost
 from tests.autossl.limits_rows import row
+from tests.autossl.surveys import Reads
 
 pytestmark = pytest.mark.django_db
 MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 Make = Callable[..., Any]
-
-
-class Helper:
-    """Has nothing new to say of the configuration."""
-
-    def inventory(self, *, unless: str | None = None) -> InventoryAnswer:
-        return InventoryAnswer("h", True, (), (), (), None)
 
 
 class Clock:
@@ -55,7 +48,7 @@ class Clock:
         assert sweep.sweep(self.server, now=self.now)
         for run in Run.objects.exclude(pk__in=known).order_by("pk"):
             self.began.append((self.now, run.scope))
-            survey.survey(run, Helper(), now=self.now)  # type: ignore[arg-type]
+            survey.survey(run, Reads(), now=self.now)  # type: ignore[arg-type]
             hosts = Job.objects.filter(run=run).values("virtual_host")
             VirtualHost.objects.filter(pk__in=hosts).update(next_at=self.now + DAY, next_reason="held_back")
             Job.objects.filter(run=run).update(state=JobState.ENDED, outcome="failed", ended_at=self.now)
@@ -132,7 +125,7 @@ def test_after_days_off_the_urgent_come_first_and_the_rest_keeps_to_the_limits(
     Lease.objects.all().delete()
     assert sweep.sweep(clock.server, now=clock.now)
     run = Run.objects.get(ended_at=None)
-    survey.survey(run, Helper(), now=clock.now)  # type: ignore[arg-type]
+    survey.survey(run, Reads(), now=clock.now)  # type: ignore[arg-type]
 
     # What needs nothing is left alone; of the rest that comes first whose end is nearest, and within a class each
     # user's first site before anybody's second.

@@ -1,54 +1,26 @@
 """The survey: what becomes a job, what is told, and what a person's check clears."""
 
-import weakref
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from autossl_panel.autossl import choices, log, options, portions, quick, runs, sites, survey, verdicts
+from autossl_panel.autossl import log, options, runs, survey, verdicts
 from autossl_panel.autossl.jobs import claims
 from autossl_panel.autossl.models import (
-    Account,
-    AccountStatus,
     Job,
     JobState,
     LogLine,
     Order,
     Outcome,
     Provider,
-    ProviderState,
     Run,
     Verdict,
 )
-from autossl_panel.helper.client import HelperGone
-from autossl_panel.helper.protocol import ConfigurationFault, InventoryAnswer
-from autossl_panel.hosting import exclusion_patterns, users
-from autossl_panel.hosting.models import ExclusionPattern, HostingUser, Setting, SiteState, VirtualHost
+from autossl_panel.helper.protocol import ConfigurationFault
+from autossl_panel.hosting.models import HostingUser, Setting, SiteState, VirtualHost
+from tests.autossl.surveys import Reads, events, surveyed
 
 pytestmark = pytest.mark.django_db
-
-
-class Helper:
-    """Answers the one question of a survey with what it was given."""
-
-    def __init__(self, problem=None, gone=False):
-        self.problem, self.gone = problem, gone
-
-    def inventory(self, *, unless=None):
-        if self.gone:
-            raise HelperGone("no such socket")
-        return InventoryAnswer("h", self.problem is None, (), (), (), self.problem)
-
-
-def surveyed(scope=runs.ALL, by=None, asked_from="schedule", helper=None):
-    run = runs.start(scope, by=by, asked_from=asked_from)
-    survey.survey(run, helper or Helper())
-    return Run.objects.get(pk=run.pk)
-
-
-def events(run):
-    return list(LogLine.objects.filter(run=run).order_by("seq").values_list("event", flat=True))
 
 
 def test_what_needs_work_becomes_jobs_and_the_rest_is_counted(provider, make_user, make_site, make_installed):
@@ -152,7 +124,7 @@ def test_a_survey_that_died_goes_on_where_it_stood(provider, make_user, make_sit
     run = runs.start(runs.ALL, by=None, asked_from="schedule")
     Run.objects.filter(pk=run.pk).update(counts={"surveyed_to": users[0].pk, "kept": 7})
     run.refresh_from_db()
-    survey.survey(run, Helper())
+    survey.survey(run, Reads())
     assert [job.user_id for job in Job.objects.all()] == [users[1].pk]
     assert run.counts["kept"] == 7
 
@@ -170,8 +142,8 @@ def test_turns_keep_one_user_from_starving_others(provider, make_user, make_site
 @pytest.mark.parametrize(
     ("helper", "says"),
     [
-        (Helper(problem=ConfigurationFault("unexpected “}”", "/etc/nginx/nginx.conf", 12)), "/etc/nginx/nginx.conf:12"),
-        (Helper(gone=True), "The helper does not answer"),
+        (Reads(problem=ConfigurationFault("unexpected “}”", "/etc/nginx/nginx.conf", 12)), "/etc/nginx/nginx.conf:12"),
+        (Reads(gone=True), "The helper does not answer"),
     ],
 )
 def test_a_configuration_that_cannot_be_read_is_told_and_sites_stay(provider, make_user, make_site, helper, says):
@@ -292,112 +264,10 @@ def test_a_run_for_days_of_arrears_takes_the_urgent_first(provider, server, make
         make_installed(host, host.name, days_left=days_left)
     make_site(make_user("birch"), "new.example", next_at=now)
     run = runs.start(runs.DUE, by=None, asked_from="sweep", now=later)
-    survey.survey(run, Helper(), now=later)
+    survey.survey(run, Reads(), now=later)
     names = [one.job.virtual_host.name for one in claims.claim(server, "w", 10)]
     assert names == ["expired.example", "urgent.example", "new.example", "due.example"]
     assert Run.objects.filter(ended_at__isnull=True).count() == 1
-
-
-def test_a_run_that_is_cancelled_in_the_middle_of_its_survey_queues_nothing(
-    provider, make_user, make_site, monkeypatch
-):
-    make_site(make_user("amber"), "amber.example")
-    read = sites.read
-
-    def cancelled_meanwhile(*args, **named):
-        found = read(*args, **named)
-        runs.cancel(Run.objects.get(), by=None)
-        return found
-
-    monkeypatch.setattr(sites, "read", cancelled_meanwhile)
-    run = surveyed()
-    assert not Job.objects.exists()
-    assert run.ended_at is not None
-    assert run.counts["outcomes"]["secured"] == 0
-
-
-def test_a_site_that_is_made_due_while_it_is_looked_at_stays_due(provider, make_user, make_site, monkeypatch, now):
-    user = make_user("amber", autossl=Setting.OFF)
-    host = make_site(user, "amber.example")
-    read = sites.read
-
-    def enabled_meanwhile(*args, **named):
-        found = read(*args, **named)
-        users.set_autossl(HostingUser.objects.all(), Setting.ON, by=None, now=now)
-        return found
-
-    monkeypatch.setattr(sites, "read", enabled_meanwhile)
-    surveyed()
-    host.refresh_from_db()
-    assert (host.next_at, host.next_reason) == (now, "changed")
-
-
-@pytest.mark.parametrize("after", [0, 1, 2], ids=["before all", "after the rows", "after the patterns"])
-def test_a_pattern_that_is_removed_while_its_sites_are_looked_at_leaves_none_behind(
-    provider, root, make_user, make_site, server, monkeypatch, now, after
-):
-    host = make_site(make_user("amber"), "new.example")
-    pattern = exclusion_patterns.add_pattern("*.example", exclusion_patterns.Level(server), by=root, now=now)
-    later = now + timedelta(seconds=1)
-    between(monkeypatch, after, lambda: exclusion_patterns.remove_pattern(pattern, by=root, now=later))
-    surveyed()
-    host.refresh_from_db()
-    assert not ExclusionPattern.objects.exists()
-    assert (host.next_at, host.next_reason) == (later, "changed")
-
-
-def between(monkeypatch, after, act):
-    """Do something once `after` readings of rows are made."""
-    real, made = quick.rows, []
-
-    def rows(query):
-        if len(made) == after:
-            made.append(act())
-        found = list(real(query))
-        made.append(None)
-        if len(made) == after:
-            made.append(act())
-        return found
-
-    monkeypatch.setattr(quick, "rows", rows)
-
-
-def test_what_a_person_changes_during_a_survey_holds_from_the_next_portion_on(
-    provider, root, make_user, make_site, server, monkeypatch, now
-):
-    first, second = make_site(make_user("amber"), "amber.example"), make_site(make_user("birch"), "birch.example")
-    options.pause(server, by=root, now=now)
-    monkeypatch.setattr(survey, "PORTION", 1)
-    decide, later = portions.Portion.decide, now + timedelta(seconds=1)
-
-    def then_go_on(portion):
-        decide(portion)
-        options.resume(server, by=root, now=later)
-
-    monkeypatch.setattr(portions.Portion, "decide", then_go_on)
-    run = surveyed()
-    assert [job.virtual_host_id for job in Job.objects.all()] == [second.pk]
-    first.refresh_from_db()
-    assert (first.next_at, first.next_reason) == (later, "changed")
-    assert events(run).count("run:paused") == 1
-
-
-def test_a_survey_in_which_autossl_is_paused_says_so_once(
-    provider, root, make_user, make_site, server, monkeypatch, now
-):
-    hosts = [make_site(make_user(name), f"{name}.example") for name in ("amber", "birch", "cedar")]
-    monkeypatch.setattr(survey, "PORTION", 1)
-    decide = portions.Portion.decide
-
-    def then_pause(portion):
-        decide(portion)
-        options.pause(server, by=root, now=now)
-
-    monkeypatch.setattr(portions.Portion, "decide", then_pause)
-    run = surveyed()
-    assert [job.virtual_host_id for job in Job.objects.all()] == [hosts[0].pk]
-    said = events(run)
-    assert (said.count("run:paused"), said.index("run:paused")) == (1, said.index("user:begins") + 1)
 
 
 def test_a_user_whose_certificate_from_elsewhere_expired_is_not_told_that_all_is_well(
@@ -414,50 +284,3 @@ def test_a_user_whose_certificate_from_elsewhere_expired_is_not_told_that_all_is
     found = dict(HostingUser.objects.values_list("name", "last_check"))
     assert found["amber"] == {"event": "check:kept", "data": {"reason": "foreign_defective", "number": 1}}
     assert found["birch"]["event"] == "check:foreign"
-
-
-class Row(dict):
-    """A site's row that one can see vanish."""
-
-
-def test_a_portion_is_forgotten_before_the_next_is_read(provider, make_user, make_site, make_installed, monkeypatch):
-    for name in ("amber", "birch", "cedar"):
-        user = make_user(name)
-        make_installed(make_site(user, f"{name}.example"), f"{name}.example")
-        make_site(user, f"new.{name}.example")
-    monkeypatch.setattr(survey, "SITES", 2)
-    read, rows, sizes = sites.read, [], []
-
-    def watched(*args, **named):
-        assert [row() for row in rows] == [None] * len(rows)
-        found = {pk: replace(site, row=Row(site.row)) for pk, site in read(*args, **named).items()}
-        rows.extend(weakref.ref(site.row) for site in found.values())
-        sizes.append(len(found))
-        return found
-
-    monkeypatch.setattr(sites, "read", watched)
-    run = surveyed()
-    assert sizes == [2, 2, 2]
-    assert (run.counts["kept"], run.jobs.count()) == (3, 3)
-
-
-def test_each_portion_reads_the_provider_choices_of_its_own_users_only(
-    provider, server, make_user, make_site, monkeypatch, now
-):
-    second = Provider.objects.create(name="second", directory_url="https://127.0.0.1:2/dir", state=ProviderState.READY)
-    Account.objects.create(provider=second, server=server, status=AccountStatus.VALID, url="https://127.0.0.1:2/1")
-    rows = [make_user(name) for name in ("amber", "birch", "cedar")]
-    for user in rows:
-        make_site(user, f"{user.name}.example")
-        choices.choose_for_user(user, second, by=None, now=now)
-    monkeypatch.setattr(survey, "PORTION", 2)
-    decide, read = portions.Portion.decide, []
-
-    def and_tell(portion):
-        read.append(set(portion.outlook.policies.by_user))
-        assert {site.options.provider.name for site in portion.found} == {"second"}
-        decide(portion)
-
-    monkeypatch.setattr(portions.Portion, "decide", and_tell)
-    surveyed()
-    assert read == [{rows[0].pk, rows[1].pk}, {rows[2].pk}]

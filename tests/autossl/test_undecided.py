@@ -32,20 +32,13 @@ from autossl_panel.autossl.models import (
     Verdict,
 )
 from autossl_panel.helper.client import Client
-from autossl_panel.helper.protocol import InventoryAnswer
 from autossl_panel.hosting.models import HostingUser, Server, Setting, Severity, SiteState, VirtualHost
+from tests.autossl.surveys import Reads, look, surveyed
 
 pytestmark = pytest.mark.django_db
 NOW = datetime.now(UTC)
 Make = Callable[..., Any]
 Break = Callable[[VirtualHost], None]
-
-
-class Helper:
-    """Knows of no change."""
-
-    def inventory(self, *, unless: str | None = None) -> InventoryAnswer:
-        return InventoryAnswer("h", True, (), (), (), None)
 
 
 def unreadable(host: VirtualHost) -> None:
@@ -75,13 +68,6 @@ def hosts(provider: Provider, make_user: Make, make_site: Make, make_installed: 
 
 
 BREAKS = pytest.mark.parametrize("breaks", [unreadable, undecidable])
-
-
-def surveyed(scope: str = runs.ALL) -> Run:
-    run = runs.start(scope, by=None, asked_from="schedule")
-    survey.survey(run, cast(Client, Helper()))
-    run.refresh_from_db()
-    return run
 
 
 @BREAKS
@@ -195,10 +181,10 @@ def test_what_the_database_says_is_of_no_site_and_tries_the_portion_again(
     monkeypatch.setattr(standing, "save", once_locked)
     run = runs.start(runs.ALL, by=None, asked_from="schedule")
     with pytest.raises(OperationalError):
-        survey.survey(run, cast(Client, Helper()))
+        look(run)
     run.refresh_from_db()
     assert (run.surveyed_at, run.ended_at, Job.objects.count()) == (None, None, 0)
-    survey.survey(run, cast(Client, Helper()))
+    look(run)
     assert Job.objects.filter(state=JobState.QUEUED).count() == 3
     assert not Job.objects.filter(outcome=JobOutcome.FAILED).exists()
 
@@ -209,7 +195,7 @@ def test_an_error_that_is_no_sites_own_ends_the_run(hosts: list[VirtualHost], mo
 
     monkeypatch.setattr(survey, "_tell_inventory", trips)
     run = runs.start(runs.ALL, by=None, asked_from="schedule")
-    through._survey(run, cast(Client, Helper()), beat=False)
+    through._survey(run, cast(Client, Reads()), beat=False)
     assert run.ended_at is not None
     assert run.problem == {"code": "failed", "text": "KeyError: 'tripped'"}
 
@@ -225,7 +211,7 @@ def test_a_site_that_breaks_after_the_survey_fails_its_own_job(
     assert Job.objects.filter(run=run, state=JobState.QUEUED).count() == 6
     breaks(hosts[1])
     claimed = claims.claim(server, leases.new_holder(), 9)
-    bench = Bench(server, cast(Client, Helper()), claimed[0].holder)
+    bench = Bench(server, cast(Client, Reads()), claimed[0].holder)
     tasks = proving.begin(bench, claimed, NOW)
     assert {task.name for task in tasks} == {host.name for host in hosts} - {hosts[1].name}
     ending = bench.ended.get_nowait()
@@ -331,7 +317,7 @@ def test_what_keeps_the_options_from_being_read_is_no_sites_own(
     monkeypatch.setattr(sites, "policy_options", bad)
     run = runs.start(runs.ALL, by=None, asked_from="schedule")
     with pytest.raises(ValueError, match="a pattern"):
-        survey.survey(run, cast(Client, Helper()))
+        look(run)
     assert not Job.objects.exists()
     assert VirtualHost.objects.filter(next_at=NOW).count() == 6
 
@@ -392,6 +378,6 @@ def test_one_that_is_made_due_meanwhile_stays_due(hosts: list[VirtualHost]) -> N
     run = runs.start(runs.ALL, by=None, asked_from="schedule")
     moment = run.started_at + timedelta(microseconds=1)
     VirtualHost.objects.filter(pk=broken.pk).update(next_at=moment, next_reason="changed")
-    survey.survey(run, cast(Client, Helper()))
+    look(run)
     broken.refresh_from_db()
     assert (broken.next_at, broken.next_reason) == (moment, "changed")

@@ -17,7 +17,7 @@ from autossl_panel.autossl.models import (
 from autossl_panel.hosting.models import Domain, HostingUser, Server
 from autossl_panel.people.models import Role, User
 from tests.autossl.preview.world import ask, previewed, rows_of, verdict
-from tests.autossl.test_survey import Helper
+from tests.autossl.surveys import Reads
 
 pytestmark = pytest.mark.django_db
 
@@ -26,7 +26,7 @@ def test_who_asks_again_gets_the_one_at_work_or_the_fresh_one(server, provider, 
     first = ask(server, now)
     assert ask(server, now + timedelta(seconds=5)) == first
     assert OrmQ.objects.count() == 1, "the bell is rung once"
-    previewing.work_out(first.pk, Helper(), now=now)
+    previewing.work_out(first.pk, Reads(), now=now)
     assert ask(server, now + timedelta(seconds=30)) == first
     assert ask(server, now + timedelta(seconds=30), "user:amber") != first
     assert ask(server, now + timedelta(minutes=2)) != first
@@ -35,7 +35,7 @@ def test_who_asks_again_gets_the_one_at_work_or_the_fresh_one(server, provider, 
 @pytest.mark.parametrize("what", ["option", "run"])
 def test_what_changed_meanwhile_makes_it_stale(what, server, provider, root, now):
     first = ask(server, now, ring=False)
-    previewing.work_out(first.pk, Helper(), now=now)
+    previewing.work_out(first.pk, Reads(), now=now)
     if what == "option":
         options.change(server, {"key_type": "p384"}, by=root)
     else:
@@ -45,7 +45,7 @@ def test_what_changed_meanwhile_makes_it_stale(what, server, provider, root, now
 
 def test_one_without_a_provider_is_never_fresh(server, now):
     first = ask(server, now, ring=False)
-    previewing.work_out(first.pk, Helper(), now=now)
+    previewing.work_out(first.pk, Reads(), now=now)
     assert ask(server, now + timedelta(seconds=1), ring=False) != first
 
 
@@ -59,11 +59,11 @@ def test_a_lost_task_is_rung_for_again_and_the_third_dead_worker_ends_it(server,
     assert not preview.ring_where_needed(server, now - timedelta(hours=8))
     assert leases.take(preview.lease(first), "somebody", 30)
     assert not preview.ring_where_needed(server, now + timedelta(seconds=60)), "somebody is at it"
-    previewing.work_out(first.pk, Helper())
+    previewing.work_out(first.pk, Reads())
     assert Preview.objects.get(pk=first.pk).ended_at is None, "and nobody else takes it up"
     leases.release(preview.lease(first), "somebody")
     Preview.objects.filter(pk=first.pk).update(attempts=preview.MOST_ATTEMPTS)
-    previewing.work_out(first.pk, Helper())
+    previewing.work_out(first.pk, Reads())
     first.refresh_from_db()
     assert (first.problem["code"], first.ended_at is not None) == ("worker_died", True)
 
@@ -73,7 +73,7 @@ def test_a_worker_that_is_told_to_stop_leaves_it_to_the_next(provider, make_user
     found = previewed(stop=lambda: True)
     assert found.ended_at is None
     assert not preview.sites(found, None).exists(), "nobody sees half of one"
-    previewing.work_out(found.pk, Helper())
+    previewing.work_out(found.pk, Reads())
     found.refresh_from_db()
     assert (found.counts, found.attempts, found.done) == ({"order": 1}, 2, 1)
 
@@ -81,7 +81,7 @@ def test_a_worker_that_is_told_to_stop_leaves_it_to_the_next(provider, make_user
 def test_an_error_of_ours_ends_it_and_is_told(provider, make_user, make_site, monkeypatch):
     make_site(make_user("amber"), "new.example")
 
-    class Broken(Helper):
+    class Broken(Reads):
         def inventory(self, *, unless=None):
             raise RuntimeError("a wall fell down")
 

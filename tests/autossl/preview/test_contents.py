@@ -20,7 +20,7 @@ from autossl_panel.hosting.models import Setting, VirtualHost
 from autossl_panel.people.models import Role, User
 from tests.autossl.limits_rows import HOUR, row
 from tests.autossl.preview.world import everything, previewed, rows_of, scene, verdict
-from tests.autossl.test_survey import Helper
+from tests.autossl.surveys import Reads
 
 pytestmark = pytest.mark.django_db
 
@@ -102,7 +102,7 @@ def test_what_a_persons_run_clears_is_held_no_longer(provider, make_user, make_s
     assert {rows[one.name].action for one in (own, refused)} == {PreviewAction.ORDER}
     assert (rows[limited.name].action, rows[limited.name].until) == (PreviewAction.WAIT, limited.held_until)
     run = runs.start(runs.ALL, by=None, asked_from="panel")
-    survey.survey(run, Helper())
+    survey.survey(run, Reads())
     assert set(run.jobs.values_list("virtual_host__name", flat=True)) == {own.name, refused.name}
 
 
@@ -170,7 +170,7 @@ def test_paused_everything_waits(server, provider, make_user, make_site, root, n
 def test_a_site_in_another_runs_hands_is_left_to_it(provider, make_user, make_site):
     make_site(make_user("amber"), "new.example")
     run = runs.start(runs.ALL, by=None, asked_from="schedule")
-    survey.survey(run, Helper())
+    survey.survey(run, Reads())
     found = rows_of(previewed())["new.example"]
     assert (found.action, found.reason) == (PreviewAction.BUSY, "busy")
     assert preview_told.why(found) == f"Run {run.pk} has it"
@@ -231,7 +231,7 @@ def test_what_it_says_is_what_a_run_then_does(seed, provider, make_user, make_si
     found = previewed(now=now)
     rows = preview.sites(found, None)
     run = runs.start(runs.ALL, by=None, asked_from="panel", now=now)
-    survey.survey(run, Helper(), now=now)
+    survey.survey(run, Reads(), now=now)
     run = Run.objects.get(pk=run.pk)
     claimed = [one.job.virtual_host_id for one in claims.claim(run.server, "me", 1000)]
     work = [one for one in rows if one.position < previewing.BEHIND]

@@ -17,7 +17,7 @@ from autossl_panel.autossl.models import (
     Verdict,
 )
 from autossl_panel.hosting.models import Domain, Exclusion, Server, Setting, VirtualHost
-from tests.autossl.test_survey import Helper
+from tests.autossl.surveys import Reads
 
 Make = Callable[..., Any]
 
@@ -25,7 +25,7 @@ Make = Callable[..., Any]
 def previewed(scope: str = runs.ALL, *, now: datetime | None = None, **more: Any) -> Preview:
     """A preview at its end."""
     made = preview.ask(scope, asked_by=None, server=Server.objects.get(), ring=False)
-    previewing.work_out(made.pk, Helper(), now=now, **more)
+    previewing.work_out(made.pk, Reads(), now=now, **more)
     return Preview.objects.get(pk=made.pk)
 
 
