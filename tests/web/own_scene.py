@@ -6,7 +6,8 @@ from datetime import timedelta
 from autossl_panel.autossl.models import Certificate, Installation, Outcome, Verdict
 from autossl_panel.hosting.models import Domain, Exclusion, HostingUser, Severity, SiteState, VirtualHost
 from autossl_panel.people.models import Role, User
-from tests.web.scene import FACTS, Scene, person
+from tests.web.scene import Scene, person
+from tests.web.scene_runs import FACTS
 
 
 @dataclass(slots=True)
