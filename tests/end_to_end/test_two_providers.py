@@ -5,13 +5,15 @@ when it is back, so is the panel.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models.signals import post_save
 
 from autossl_panel.autossl import choices, jobs, providers, registration, runs
 from autossl_panel.autossl.models import Account, Installation, Job, JobOutcome, LogLine, Order, Provider, Run
@@ -19,7 +21,6 @@ from autossl_panel.sandbox.box import Box
 from autossl_panel.sandbox.crowd import crowd
 from autossl_panel.sandbox.pebble import Pebble
 from tests.autossl.parts import Parts, parts_of
-from tests.support.patience import within
 from tests.support.proxy import Proxy
 from tests.support.second_ca import second_ca
 
@@ -77,11 +78,11 @@ def installed_from() -> dict[str, str]:
 def test_a_ca_that_ends_in_the_middle_of_a_run_costs_nobody_a_certificate(parts: Parts, first: Proxy) -> None:
     run = runs.start(runs.ALL, by=None, asked_from="command", server=parts.server)
     worker = threading.Thread(target=_work, args=(run,))
-    worker.start()
-    assert within(Order.objects.filter(staged_at__isnull=False).exists), "the run does not begin"
-    first.down()
     try:
-        worker.join(300)
+        with at_the_first_staged(first.down) as done:
+            worker.start()
+            worker.join(300)
+        assert done.is_set(), "the run did not begin"
         run.refresh_from_db()
         assert run.ended_at is not None
         account = Account.objects.get(provider__name="first")
@@ -133,6 +134,23 @@ def _is_back(parts: Parts, put_off: list[str]) -> None:
     assert probes.count() == 1
     for name in where:
         assert parts.shown(name) is not None
+
+
+@contextmanager
+def at_the_first_staged(act: Callable[[], None]) -> Iterator[threading.Event]:
+    """`act` by the worker that stages the first certificate, before it goes on: not a moment later, on any machine."""
+    turn, done = threading.Lock(), threading.Event()
+
+    def saved(instance: Order, **_of: Any) -> None:
+        if instance.staged_at is not None and turn.acquire(blocking=False):
+            act()
+            done.set()
+
+    post_save.connect(saved, sender=Order)
+    try:
+        yield done
+    finally:
+        post_save.disconnect(saved, sender=Order)
 
 
 def _work(run: Run) -> None:
