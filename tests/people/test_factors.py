@@ -11,7 +11,7 @@ from autossl_panel.people import factors
 from autossl_panel.people.adapter import FactorAdapter
 from autossl_panel.people.factors import CodeWrong, hotp_value
 from autossl_panel.people.models import Role, Session, User
-from tests.test_every_write import session_of
+from tests.writes.acts import session_of
 
 pytestmark = pytest.mark.django_db
 PERIOD = 30
