@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Min, Q
+from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet
 
-from autossl_panel.hosting.models import Server, SiteState, VirtualHost
+from autossl_panel.hosting.models import Domain, Server, SiteState, VirtualHost
+
+from . import policy
 
 SOON = timedelta(days=30)
 # Covered by a certificate of ours, in whole or in part
@@ -97,3 +99,9 @@ def count(server: Server, now: datetime) -> Census:
         )
     )
     return Census(tuple(Group(*row) for row in rows))
+
+
+def only_private(sites: QuerySet[VirtualHost]) -> int:
+    """How many of these sites are secured now and have names that no public CA certifies: none would renew them."""
+    unfit = Domain.objects.filter(virtual_host=OuterRef("pk"), unfit=policy.PUBLIC_ONLY)
+    return sites.filter(Exists(unfit), state__in=SECURED, gone_at__isnull=True).count()

@@ -9,8 +9,11 @@ from .models import Account, Provider, ProviderState
 from .scoring import DAY, Offer
 
 
-def of(provider: Provider, account: Account | None, census: Census, now: datetime) -> Offer:
-    """The offer of a provider, with this server's account where there is one."""
+def of(provider: Provider, account: Account | None, census: Census, now: datetime, *, only_private: int = 0) -> Offer:
+    """The offer of a provider, with this server's account where there is one.
+
+    `only_private`: sites with names that no public CA certifies.
+    """
     measured = (account.measured if account is not None else None) or {}
     contacted = was_read(provider)
     return Offer(
@@ -24,6 +27,7 @@ def of(provider: Provider, account: Account | None, census: Census, now: datetim
         down=is_down(account, now),
         bound=_bound(provider, account, contacted=contacted),
         wildcard=provider.stated.get("wildcard"),
+        private=0 if provider.private_ca else only_private,
     )
 
 

@@ -66,7 +66,8 @@ class Needs:
 class Offer:
     """What a provider gives. None is what nobody knows.
 
-    `over`: sites that would lose names. `orders_a_day`: new orders that its limits allow, inf where it has none.
+    `over`: sites that would lose names, being more than it takes; `private`: those that would lose names because they
+    are not public. `orders_a_day`: new orders that its limits allow, inf where it has none.
     `seconds`: the middle of the orders measured here; `says` what it states: seconds, minutes, hours or "".
     `failed` of `placed` orders came to nothing lately; `down`: it fails now. `bound`: registered, or no key is needed.
     """
@@ -81,6 +82,7 @@ class Offer:
     down: bool = False
     bound: bool | None = None
     wildcard: bool | None = None
+    private: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,8 @@ def _yes(fact: bool | None) -> float | None:
 
 
 def _names(offer: Offer, needs: Needs) -> float:
-    return max(0.0, 1 - 2 * offer.over / needs.sites) if needs.sites else 1.0
+    # A site may be in both numbers: the larger one is how many there are at least.
+    return max(0.0, 1 - 2 * max(offer.over, offer.private) / needs.sites) if needs.sites else 1.0
 
 
 def days_to_move(offer: Offer, needs: Needs) -> float | None:

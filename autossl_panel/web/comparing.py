@@ -195,6 +195,12 @@ def _points(row: Row, criterion: Criterion, needs: Needs) -> Cell:
 
 
 def _why_names(offer: Offer, needs: Needs) -> str:
+    if offer.private > offer.over:
+        return ngettext(
+            "%(private)d of %(n)d site has names that are not public",
+            "%(private)d of %(n)d sites have names that are not public",
+            needs.sites,
+        ) % {"private": offer.private, "n": needs.sites}
     if not offer.over:
         return _("all fit")
     return ngettext(

@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404, redirect, resolve_url
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from autossl_panel.autossl import choices
+from autossl_panel.autossl import census, choices
 from autossl_panel.autossl.models import Account, AccountStatus, Provider, ProviderState
 from autossl_panel.autossl.providers import ProviderProblem
 from autossl_panel.hosting import visible
@@ -25,11 +25,13 @@ SECURED = (SiteState.SECURED, SiteState.PARTLY)
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A provider that can be chosen; `over` of the sites are secured for more names than it takes."""
+    """A provider that can be chosen; `over` of the sites are secured for more names than it takes, `private` of them
+    have names that it does not certify, because they are not public."""
 
     provider: Provider
     over: int
     wild: int
+    private: int
     down: bool
     chosen: bool
 
@@ -158,11 +160,13 @@ def _offers(request: access.PanelRequest, whose: Whose, wanted: str) -> Sequence
     over = Count("pk", filter=Q(state__in=SECURED))
     covered = dict(whose.sites.order_by().values_list("names_covered").annotate(n=over))
     wild = whose.sites.filter(domains__name__startswith="*.").distinct().count()
+    private = census.only_private(whose.sites) if any(provider.private_ca for provider in found) else 0
     return [
         Offer(
             provider,
             sum(n for names, n in covered.items() if names > provider.max_names),
             wild if provider.stated.get("wildcard") is False else 0,
+            0 if provider.private_ca else private,
             provider.pk in down,
             str(provider.pk) == wanted,
         )

@@ -36,8 +36,8 @@ NOTES = (
 class Row:
     """A provider as the list shows it. `problem` belongs to `field`; what was typed is kept.
 
-    `over`: sites that would lose names. `users` have this provider whichever is in use. No `score`: a CA for trials, or
-    one that nobody has reached.
+    `over`: sites that would lose names, being more than it takes; `private`: those that would, being not public.
+    `users` have this provider whichever is in use. No `score`: a CA for trials, or one that nobody has reached.
     """
 
     provider: Provider
@@ -95,6 +95,10 @@ class Row:
     @property
     def over(self) -> int:
         return self.offer.over if self.offer is not None else 0
+
+    @property
+    def private(self) -> int:
+        return self.offer.private if self.offer is not None else 0
 
     @property
     def down(self) -> bool:
@@ -169,12 +173,17 @@ def board(
             accounts[provider.pk].provider = provider
     counted = census.count(server, now)
     needs = Needs(counted.sites, getattr(found[0], "wildcards", 0) if found else 0)
+    only_private = 0
+    if any(provider.private_ca for provider in found):
+        # Users with a provider of their own do not follow the one that is chosen here.
+        follow = {"user__provider_choice__isnull": True, "user__feature_list__provider_choice__isnull": True}
+        only_private = census.only_private(VirtualHost.objects.filter(server=server, **follow))
     ticked = chosen or next((provider for provider in found if provider.active), None)
     rows = []
     for provider in found:
         account = accounts.get(provider.pk)
         field, text = _problem(provider, account, problem if provider == ticked else None)
-        offer = offers.of(provider, account, counted, now)
+        offer = offers.of(provider, account, counted, now, only_private=only_private)
         unknown = provider.stated.get("trial") or provider.state in (ProviderState.REFUSED, ProviderState.CHECKING)
         rows.append(
             Row(

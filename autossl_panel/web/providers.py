@@ -120,6 +120,17 @@ def _consequences(server: Server, provider: Provider) -> list[Point]:
         )
     if row.over:
         points.append(lose_names(row.over, provider.max_names))
+    if row.private:
+        n = row.private
+        text = ngettext("%(n)d site has names that are not public.", "%(n)d sites have names that are not public.", n)
+        points.append(
+            Point(
+                text % {"n": n},
+                _("This CA certifies public names only: those names are not renewed any more."),
+                "bad",
+                "is-bad",
+            )
+        )
     if board.needs.wildcards and provider.stated.get("wildcard") is False:
         n = board.needs.wildcards
         text = ngettext("%(n)d site has a name with a wildcard.", "%(n)d sites have names with a wildcard.", n)

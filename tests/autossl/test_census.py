@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from autossl_panel.autossl import census, standing
 from autossl_panel.autossl.models import Certificate, Installation, Provider
-from autossl_panel.hosting.models import HostingUser, Server, VirtualHost
+from autossl_panel.hosting.models import Domain, HostingUser, Server, SiteState, VirtualHost
 
 pytestmark = pytest.mark.django_db
 Make = Callable[..., Any]
@@ -54,6 +54,22 @@ def test_sites_that_would_lose_names(
     look(server, now)
     found = census.count(server, now)
     assert [found.over(limit) for limit in (1, 4, 5)] == [1, 1, 0]
+
+
+def test_sites_that_only_a_private_ca_serves(
+    server: Server, provider: Provider, make_user: Make, make_site: Make, make_installed: Make, now: datetime
+) -> None:
+    user = make_user("anna")
+    for name in ("office.internal", "shop.internal", "anna.example"):
+        make_installed(make_site(user, name), name)
+    make_site(user, "new.internal")
+    look(server, now)
+    Domain.objects.filter(name__endswith=".internal").update(unfit="not_public")
+    secured = VirtualHost.objects.filter(state=SiteState.SECURED).count()
+    assert secured == 3
+    assert census.only_private(VirtualHost.objects.all()) == 2, "what has no certificate loses none"
+    VirtualHost.objects.filter(name="shop.internal").update(gone_at=now)
+    assert census.only_private(VirtualHost.objects.all()) == 1
 
 
 def test_key_types_are_counted_and_what_would_be_issued_anew(

@@ -19,6 +19,8 @@ ROWS: list[tuple[str, Offer, Needs, Criterion, int]] = [
     ("names-a-quarter-counts-twice", replace(BEST, over=100), NEEDS, Criterion.NAMES, 15),
     ("names-half-is-nothing", replace(BEST, over=200), NEEDS, Criterion.NAMES, 0),
     ("names-more-than-half", replace(BEST, over=400), NEEDS, Criterion.NAMES, 0),
+    ("names-not-public-count-alike", replace(BEST, private=100), NEEDS, Criterion.NAMES, 15),
+    ("names-the-larger-number-counts", replace(BEST, over=40, private=100), NEEDS, Criterion.NAMES, 15),
     ("names-no-sites-yet", BEST, Needs(0, 0), Criterion.NAMES, 30),
     ("limits-none", BEST, NEEDS, Criterion.LIMITS, 20),
     ("limits-within-a-day", replace(BEST, orders_a_day=400.0), NEEDS, Criterion.LIMITS, 20),

@@ -4,7 +4,7 @@ import pytest
 
 from autossl_panel.autossl import choices
 from autossl_panel.autossl.models import Provider
-from autossl_panel.hosting.models import FeatureList, HostingUser, VirtualHost
+from autossl_panel.hosting.models import Domain, FeatureList, HostingUser, VirtualHost
 from autossl_panel.people.models import AuditEntry
 from tests.web import provider_scene
 from tests.web.provider_scene import Made
@@ -83,6 +83,16 @@ def test_what_would_be_lost_is_counted(as_root, made: Made, scene: Scene):
     html = as_root.get(f"/people/users/{user.pk}/provider/").content.decode()
     assert "8 sites would lose names" in html
     assert "it issues no wildcards, which 1 site has" in html
+
+
+def test_names_that_only_a_private_ca_certifies_are_counted(as_root, made: Made, scene: Scene):
+    user = HostingUser.objects.get(name="junipershop")
+    Domain.objects.filter(virtual_host__user=user).update(unfit="not_public")
+    said = "8 sites have names that are not public, which it does not certify"
+    url = f"/people/users/{user.pk}/provider/"
+    assert said not in as_root.get(url).content.decode(), "nobody is a private CA"
+    Provider.objects.filter(pk=scene.provider.pk).update(private_ca=True)
+    assert as_root.get(url).content.decode().count(said) == 1, "at ZeroSSL, not at the private CA"
 
 
 def test_one_without_account_cannot_be_had(as_root, made: Made, lindner: HostingUser):

@@ -77,6 +77,22 @@ def test_each_provider_has_its_score_and_says_what_it_would_cost(as_root, made: 
     assert "7 users have it whichever is in use" in html
 
 
+def test_a_public_ca_in_place_of_a_private_one_says_which_sites_it_would_strand(as_root, made: Made, scene: Scene):
+    site = VirtualHost.objects.filter(user__name="junipershop").first()
+    assert site is not None
+    site.domains.update(unfit="not_public")
+    Provider.objects.update(private_ca=False)
+    assert "not public" not in text(as_root), "without a private CA nothing is asked"
+    Provider.objects.filter(pk=scene.provider.pk).update(private_ca=True)
+    html = text(as_root)
+    assert html.count("1 site has names that are not public, which it does not certify") == Provider.objects.count() - 1
+    google = ready("google")
+    html = as_root.post("/providers/", {"provider": google.pk}).content.decode()
+    assert "<b>1 site has names that are not public.</b> This CA certifies public names only" in html
+    choices.choose_for_user(site.user, scene.provider, by=scene.root, now=scene.now)
+    assert "not public" not in text(as_root), "that user keeps the private CA"
+
+
 def test_what_a_directory_that_never_answered_would_say_is_not_known(as_root, made: Made):
     asked = {"directory_url": "https://dead.example/dir", "state": ProviderState.REFUSED, "position": 0}
     asked |= {"problem": {"field": "directory_url", "code": "unreachable", "text": "it does not answer"}}
