@@ -20,6 +20,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "certificate": gettext_noop(
         "The certificate of %(host)s is not to be trusted: %(reason)s. A private CA needs its own CA bundle."
     ),
+    "other_root": gettext_noop("The certificate of %(host)s comes from no root in this CA bundle: %(reason)s."),
     "dns": gettext_noop("The name %(host)s cannot be resolved: %(reason)s."),
     "no_host": gettext_noop("“%(host)s” is no host name."),
     "refused": gettext_noop("%(host)s refuses connections on port %(port)s."),

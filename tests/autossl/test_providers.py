@@ -48,7 +48,7 @@ def test_what_was_set_before_holds_until_a_change_was_tried(server, provider, ro
     assert (tried.state, tried.max_names, tried.ca_bundle) == (ProviderState.READY, 100, before[0].ca_bundle)
     told = drafts.problem(tried)
     assert told is not None
-    assert told["field"] == "directory_url"
+    assert told["field"] == "ca_bundle"
     assert drafts.wished(tried).ca_bundle == other, "what was typed stays"
     assert registration.probe(tried).problem is None, "what is in force is asked as ever"
     mended = providers.draft(change_of(rogue, tmp_path, max_names=5), by=root, ring=False)

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from autossl_panel import ca
+from autossl_panel import ca, sentences
 from autossl_panel.ca import directory, presets
 from autossl_panel.hosting.models import Server
 
@@ -93,7 +93,7 @@ def probe(provider: Provider) -> Provider:
         facts = _read(provider, now)
     except ca.CaProblem as problem:
         provider.state = ProviderState.REFUSED
-        provider.problem = _told(problem)
+        provider.problem = _told(problem, provider)
         provider.checked_at = now
         provider.save(update_fields=["state", "problem", "checked_at"])
         return provider
@@ -110,7 +110,7 @@ def _try_change(provider: Provider, now: datetime) -> None:
         facts = _ask(wished, now, bundle=keys.bundle(wished, draft=True))
     except ca.CaProblem as problem:
         with transaction.atomic():
-            drafts.refuse(provider, draft, _told(problem))
+            drafts.refuse(provider, draft, _told(problem, wished))
     else:
         with transaction.atomic():
             row = drafts.take_over(provider, draft)
@@ -120,9 +120,20 @@ def _try_change(provider: Provider, now: datetime) -> None:
     provider.refresh_from_db()
 
 
-def _told(problem: ca.CaProblem) -> dict[str, str]:
-    field = "ca_bundle" if problem.short_type == "bundle" else "directory_url"
-    return {"field": field, "code": str(problem.kind), "type": problem.short_type, "text": str(problem)}
+def _told(problem: ca.CaProblem, asked: Provider) -> dict[str, str]:
+    """What a row keeps of it: the field is the one to change, the bundle where it holds the roots of somebody else."""
+    text, field = str(problem), "ca_bundle" if problem.short_type == "bundle" else "directory_url"
+    said = sentences.heard(text)
+    if asked.ca_bundle and said is not None and said.code == "certificate" and _of_no_root(said.facts["reason"]):
+        text, field = sentences.say("other_root", **said.facts), "ca_bundle"
+    return {"field": field, "code": str(problem.kind), "type": problem.short_type, "text": text}
+
+
+def _of_no_root(reason: str) -> bool:
+    """Whether OpenSSL found no root for a certificate, and not that it is expired or of another host."""
+    return any(
+        words in reason for words in ("issuer", "self-signed", "self signed", "first certificate", "signature failure")
+    )
 
 
 def take_up(now: datetime) -> None:

@@ -16,7 +16,7 @@ from autossl_panel.autossl.registration.directories import LOST_AFTER
 from autossl_panel.hosting.models import Server
 from autossl_panel.people.models import AuditEntry, User
 from tests.ca.authority import MiniCa
-from tests.ca.rogue import RogueCa, answer
+from tests.ca.rogue import Rogue, RogueCa, answer
 
 pytestmark = pytest.mark.django_db
 
@@ -142,6 +142,34 @@ def test_so_is_that_of_a_provider_that_only_a_user_or_a_feature_list_has(
     registration.look_again(user.server, now)
     row.refresh_from_db()
     assert row.checked_at == now
+
+
+def test_a_bundle_of_another_ca_is_told_at_the_bundle(server: Server, provider: Provider, tmp_path: Path) -> None:
+    for folder in ("right", "wrong"):
+        (tmp_path / folder).mkdir()
+    wrong = MiniCa(tmp_path / "wrong").bundle.read_text()
+    with RogueCa(MiniCa(tmp_path / "right")) as rogue:
+        for bundle, field, said in (
+            (wrong, "ca_bundle", "comes from no root in this CA bundle"),
+            ("", "directory_url", "A private CA needs its own CA bundle"),
+        ):
+            provider.directory_url, provider.ca_bundle = f"{rogue.url}/dir", bundle
+            provider.save()
+            problem = registration.probe(provider).problem
+            assert problem is not None
+            assert (problem["field"], problem["type"]) == (field, "certificate")
+            assert said in problem["text"]
+
+
+def test_a_right_bundle_does_not_help_a_certificate_of_another_host(
+    server: Server, provider: Provider, tmp_path: Path
+) -> None:
+    with Rogue(MiniCa(tmp_path), lambda asked: answer(200, {}), host="other.example") as rogue:
+        provider.directory_url, provider.ca_bundle = f"{rogue.url}/dir", (tmp_path / "bundle.pem").read_text()
+        provider.save()
+        problem = registration.probe(provider).problem
+    assert problem is not None
+    assert problem["field"] == "directory_url"
 
 
 def test_a_profile_that_is_no_longer_offered_is_told(server: Server, provider: Provider, tmp_path: Path) -> None:
