@@ -13,7 +13,7 @@ from django_q.tasks import async_task
 
 from autossl_panel.hosting import users as hosting_users
 from autossl_panel.hosting.models import Server, VirtualHost
-from autossl_panel.people import audit, taken
+from autossl_panel.people import audit, mail, taken
 from autossl_panel.people.models import User
 
 from . import directory_urls, drafts, limits, log
@@ -201,6 +201,7 @@ def ask_to_use(
     Not `use`: registered only, for the fallbacks and for users with a provider of their own.
     """
     check_usable(provider, server, agree_terms=agree_terms)
+    contact = checked_contact(contact)
     with transaction.atomic():
         now = timezone.now()
         account, _made = Account.objects.update_or_create(
@@ -235,11 +236,20 @@ def check_usable(provider: Provider, server: Server, *, agree_terms: bool) -> No
         raise ProviderProblem("eab_kid", _needs_binding(provider), "eab")
 
 
+def checked_contact(text: str) -> str:
+    """The address that a CA is told, "" for none; raises ProviderProblem before a CA says so in words of its own."""
+    typed = text.strip().removeprefix("mailto:")
+    try:
+        return mail.address(typed) if typed else ""
+    except mail.AddressProblem as problem:
+        raise ProviderProblem("contact", problem.text) from problem
+
+
 def _check_agreed(provider: Provider, agree_terms: bool) -> None:
     if provider.terms_url and not agree_terms:
         raise ProviderProblem(
             "agree_terms",
-            _("“%(name)s” registers only who agrees to its terms of service: %(url)s")
+            _("“%(name)s” registers only those who agree to its terms of service: %(url)s")
             % {"name": provider, "url": provider.terms_url},
             "terms",
         )

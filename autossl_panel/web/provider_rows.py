@@ -46,6 +46,8 @@ class Row:
     field: str = ""
     problem: str = ""
     contact: str = ""
+    agreed: bool = False
+    only: bool = False
     eab_kid: str = ""
     offer: Offer | None = None
     score: Score | None = None
@@ -193,6 +195,8 @@ def board(
                 field,
                 text,
                 typed.get(f"contact-{provider.pk}", account.contact if account else ""),
+                f"agree_terms-{provider.pk}" in typed,
+                f"only-{provider.pk}" in typed,
                 typed.get(f"eab_kid-{provider.pk}", provider.eab_kid),
                 offer,
                 None if unknown else scoring.score(offer, needs),

@@ -75,7 +75,7 @@ def _use(request: access.PanelRequest, provider: Provider, server: Server) -> Qu
     if kid or hmac_key:
         heart.bind(provider, kid, hmac_key, by=request.user)
     agreed = f"agree_terms-{provider.pk}" in post
-    contact = post.get(f"contact-{provider.pk}", "").strip()
+    contact = heart.checked_contact(post.get(f"contact-{provider.pk}", ""))
     only = f"only-{provider.pk}" in post and not provider.active
     heart.check_usable(provider, server, agree_terms=agreed)
     if not only and not provider.active and post.get("sure") != str(provider.pk):

@@ -89,7 +89,7 @@ def choose_provider(page: Page, box: Box, *, ca_bundle: str = "") -> None:
     agree = page.get_by_label("I agree to the terms of service")
     expect(agree).to_be_visible()
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_text("registers only who agrees to its terms")).to_be_visible()
+    expect(page.get_by_text("registers only those who agree to its terms")).to_be_visible()
     agree.check()
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("heading", name="Pebble account")).to_be_visible()

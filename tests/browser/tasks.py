@@ -100,7 +100,7 @@ def choose_a_provider(hand: Hand) -> None:
     hand.fill(page.locator(f"#eab_kid-{google.pk}"), "kid-1")
     hand.fill(page.locator(f"#eab_hmac_key-{google.pk}"), "c2VjcmV0LWhtYWMta2V5")
     hand.press(button(page, "Save"))
-    says(page, "registers only who agrees to its terms")
+    says(page, "registers only those who agree to its terms")
     hand.tick(page.locator(f"input[name='agree_terms-{google.pk}']"))
     hand.fill(page.locator(f"#eab_hmac_key-{google.pk}"), "c2VjcmV0LWhtYWMta2V5")
     for session in Session.objects.filter(person__username="root", session_data__gt=""):

@@ -85,7 +85,7 @@ def test_a_rehearsal_is_asked_for_and_read(visit: Visit, idle: Scene) -> None:
     page.get_by_role("link", name="Rehearse a run").click()
     page.get_by_label("Site optional").fill("junipershop.example")
     page.get_by_role("button", name="Rehearse").click()
-    expect(page.get_by_text("registers only who agrees to its terms")).to_be_visible()
+    expect(page.get_by_text("registers only those who agree to its terms")).to_be_visible()
     expect(page.get_by_label("Site optional")).to_have_value("junipershop.example")
     page.get_by_label("I agree to the").check()
     page.get_by_role("button", name="Rehearse").click()

@@ -85,7 +85,7 @@ def test_a_new_account_says_what_follows_and_needs_the_terms(as_root, scene: Sce
     assert "<b>1 open order</b> is given up" in html
     assert "The account 1834420671 and its key are left behind." in html
     html = as_root.post(url_of(made, "anew")).content.decode()
-    assert "registers only who agrees to its terms" in html
+    assert "registers only those who agree to its terms" in html
     assert 'aria-describedby="e-anew" autofocus' in html
     assert Account.objects.get(pk=made.account.pk).wish is None
     as_root.post(url_of(made, "anew"), {"agree_terms": "on"})

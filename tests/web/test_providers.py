@@ -1,5 +1,7 @@
 """The Providers tab: drafts that a worker checks, terms, registration, disabling, removing."""
 
+import re
+
 import pytest
 from django.utils import timezone
 from django_q.models import OrmQ
@@ -121,11 +123,25 @@ def test_a_preset_is_contacted_when_it_is_chosen(as_root):
     assert "https://ca.example/terms" in html
 
 
+def test_a_contact_that_is_no_address_is_told_at_its_field_and_the_ticks_stay(as_root, scene: Scene):
+    row = Provider.objects.get(name="google")
+    Provider.objects.filter(pk=row.pk).update(eab_required=False, terms_url="https://ca.example/terms")
+    typed = {"provider": str(row.pk), f"agree_terms-{row.pk}": "on", f"only-{row.pk}": "on"}
+    html = as_root.post("/providers/", {**typed, f"contact-{row.pk}": "not an address"}).content.decode()
+    assert "“not an address” is not an e-mail address: it is like name@example.com." in html
+    assert re.search(rf'name="contact-{row.pk}"[^>]* value="not an address"[^>]* aria-invalid="true"', html)
+    assert f'name="agree_terms-{row.pk}" checked' in html
+    assert f'name="only-{row.pk}" checked' in html
+    assert not Account.objects.filter(provider=row).exists()
+    as_root.post("/providers/", {**typed, f"contact-{row.pk}": " mailto:Ops@HOST.example "})
+    assert Account.objects.get(provider=row).contact == "Ops@host.example"
+
+
 def test_terms_have_to_be_agreed_to(as_root, scene: Scene):
     row = Provider.objects.get(name="google")
     Provider.objects.filter(pk=row.pk).update(eab_required=False)
     html = as_root.post("/providers/", {"provider": str(row.pk), f"contact-{row.pk}": "me@x.example"}).content.decode()
-    assert "registers only who agrees to its terms" in html
+    assert "registers only those who agree to its terms" in html
     assert "me@x.example" in html
     assert not Account.objects.filter(provider=row).exists()
     answer = as_root.post("/providers/", {"provider": str(row.pk), f"agree_terms-{row.pk}": "on"})
@@ -196,7 +212,7 @@ def test_register_again_needs_the_terms_that_are_in_force(as_root, scene: Scene)
     Account.objects.update(status=AccountStatus.VALID, terms_agreed_at=timezone.now())
     Provider.objects.filter(pk=scene.provider.pk).update(terms_url="https://ca.example/new-terms")
     html = as_root.post(f"/providers/{scene.provider.pk}/register/", follow=True).content.decode()
-    assert "registers only who agrees" in html
+    assert "registers only those who agree" in html
     assert "changed its terms" in html
     assert Account.objects.get(provider=scene.provider).status == AccountStatus.VALID
 

@@ -68,7 +68,7 @@ def test_the_terms_there_are_agreed_to_explicitly(as_root, scene):
     row = rehearsed.read(scene)
     assert rehearsed.TERMS in page(as_root)
     html = go(as_root, scene, contact="certs@example.com")
-    assert "registers only who agrees to its terms" in html
+    assert "registers only those who agree to its terms" in html
     assert 'value="certs@example.com"' in html
     assert not Rehearsal.objects.exists()
     html = go(as_root, scene, contact="certs@example.com", agree_terms="yes")

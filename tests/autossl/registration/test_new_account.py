@@ -141,7 +141,7 @@ def test_keys_are_changed_and_accounts_made_by_command(account: Account) -> None
     ("argv", "status", "says"),
     [
         (("roll-key", "nobody"), 2, "There is no provider “nobody”"),
-        (("register-anew", "pebble"), 2, "--agree-tos: “pebble” registers only who agrees"),
+        (("register-anew", "pebble"), 2, "--agree-tos: “pebble” registers only those who agree"),
         (("roll-key", "letsencrypt"), 2, "There is no account with “Let’s Encrypt” yet"),
         (("profile", "pebble", "short"), 2, "offers no profile “short”"),
     ],
