@@ -96,6 +96,13 @@ class _Endpoint(asyncio.DatagramProtocol):
         self.good_at = float("-inf")
         self.transport: asyncio.DatagramTransport | None = None
 
+    @property
+    def shown(self) -> str:
+        """As one writes it among the options: with its port where that is not 53."""
+        if self.port == 53:
+            return self.host
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # Python 3.11's own datagram transport is no subclass of DatagramTransport: no isinstance here.
         self.transport = cast(asyncio.DatagramTransport, transport)
@@ -230,7 +237,7 @@ class Resolver:
         self, name: str, kind: dns.rdatatype.RdataType, message: dns.message.Message | Trouble, aliases: tuple[str, ...]
     ) -> Answer:
         """Whose fault it is that there is no answer: the name's, or our resolvers'."""
-        asked = ", ".join(endpoint.host for endpoint in self._endpoints)
+        asked = ", ".join(endpoint.shown for endpoint in self._endpoints)
         if isinstance(message, Trouble):
             if message is Trouble.TIMEOUT and await self._healthy():
                 return Answer((), Trouble.TIMEOUT, aliases, "", "")

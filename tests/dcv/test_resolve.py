@@ -10,7 +10,7 @@ import dns.message
 import dns.rrset
 import pytest
 
-from autossl_panel.dcv.resolve import Resolution, Resolver, Trouble, parse_resolver, system_resolvers
+from autossl_panel.dcv.resolve import Resolution, Resolver, Trouble, _Endpoint, parse_resolver, system_resolvers
 from tests.support.patience import SECONDS
 
 from .conftest import CLAIM
@@ -115,6 +115,18 @@ def test_without_configured_resolvers_those_of_the_host_serve() -> None:
             return len(resolver._endpoints)
 
     assert asyncio.run(count()) == len(found)
+
+
+def test_a_resolver_that_does_not_answer_is_named_as_it_was_set() -> None:
+    here = CLAIM.neighbour(9)
+    port = free_port(here)
+    found = _resolve(f"{here}:{port}")
+    assert found.trouble is Trouble.RESOLVER
+    assert found.detail == f"no DNS resolver of this server answers ({here}:{port})"
+    assert [_Endpoint(host, port).shown for host, port in (("192.0.2.53", 53), ("2001:db8::53", 5353))] == [
+        "192.0.2.53",
+        "[2001:db8::53]:5353",
+    ]
 
 
 def test_debians_challenge_test_server() -> None:

@@ -161,7 +161,7 @@ def _failing_alike(_data: Facts, _words: Words) -> str:
 def _resolver_dead(_data: Facts, _words: Words) -> str:
     return _(
         "None of the DNS resolvers answers this server, so names cannot be judged and none is given up. Check the "
-        "resolvers in the options, and that this server reaches them on port 53."
+        "resolvers in the options, and that this server reaches them: on port 53, where no other is set."
     )
 
 
