@@ -38,6 +38,8 @@ STATE_ICONS: dict[str, tuple[str, str]] = {
     SiteState.UNSECURED: ("bad", "is-bad"),
     SiteState.PARTLY: ("warn", "is-warn"),
 }
+# Of a part of the sites or of all: it looked, and nothing came of it
+NOTHING_DONE = "check:nothing_to_do"
 # Beside the radio, one word says it.
 SHORT = {"disabled": gettext_lazy("disabled"), "suspended": gettext_lazy("suspended")}
 
@@ -204,14 +206,17 @@ def _row(user: HostingUser, states: dict[str, int], secured: int, root_name: str
         sites=sum(states.values()),
         secured=secured,
         worst=worst,
-        result=_result(event, check.get("data", {})) if event else "",
+        result=_result(event, check.get("data", {}), bad=worst in STATE_ICONS) if event else "",
         result_icon=sign,
         result_css=css,
         selected=user.pk in selected,
     )
 
 
-def _result(event: str, data: dict[str, Any]) -> str:
+def _result(event: str, data: dict[str, Any], *, bad: bool) -> str:
+    """What the last check did, in words. `bad`: a site stands badly, and “nothing to do” would be taken wrong."""
+    if event == NOTHING_DONE:
+        return _("No change, problems remain") if bad else log.render(event, data)
     short = SHORT.get(data.get("reason", "")) if event == "check:skipped" else None
     text = log.render(event, {**data, "reason_text": short} if short else data)
     if "worked_on" not in data:

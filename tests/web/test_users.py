@@ -292,6 +292,22 @@ def test_all_that_match_stay_selected_on_other_pages_and_in_other_orders(as_root
     assert setting("zz030") == "off"
 
 
+def test_a_check_without_a_result_does_not_say_that_there_is_nothing_to_do_where_there_is(as_root, scene: Scene):
+    user = HostingUser.objects.get(name="brandtlaw")
+    for data in ({}, {"reason": "", "number": 0, "worked_on": 1, "sites": 2}):
+        HostingUser.objects.filter(pk=user.pk).update(last_check={"event": "check:nothing_to_do", "data": data})
+        user.virtual_hosts.update(state=SiteState.PARTLY)
+        html = as_root.get("/users/?q=brandtlaw").content.decode()
+        cell = re.search(rf'id="result-{user.pk}".*?</td>', html, re.DOTALL)[0]
+        assert "No change, problems remain" in cell
+        assert "is-warn" in cell
+        user.virtual_hosts.update(state=SiteState.SECURED)
+        html = as_root.get("/users/?q=brandtlaw").content.decode()
+        cell = re.search(rf'id="result-{user.pk}".*?</td>', html, re.DOTALL)[0]
+        assert "Nothing to do" in cell
+        assert "worked on" not in cell
+
+
 def test_a_check_of_a_part_is_no_good_sign_over_sites_that_stand_badly(as_root, scene: Scene):
     user = HostingUser.objects.get(name="brandtlaw")
     assert set(user.virtual_hosts.values_list("state", flat=True)) == {SiteState.UNSECURED}
