@@ -88,6 +88,21 @@ def test_a_ca_that_is_down_is_no_failed_proof(as_root, scene: Scene):
     assert "wait" not in bars["Prove"].text
 
 
+def test_a_phase_that_stopped_a_site_has_no_tick(as_root, scene: Scene):
+    page = as_root.get(f"/runs/{scene.past.pk}/").content.decode()
+    phases = page[page.index('id="run-phases"') :].split("<li>")[1:6]
+    signs = {re.search(r"</svg>(\w+)<span>", phase)[1]: re.search(r'href="[^"]*#(\w+)"', phase)[1] for phase in phases}
+    assert signs == {"Survey": "ok", "Prove": "bad", "Order": "ok", "Install": "ok", "Verify": "ok"}
+
+
+def test_a_run_cancelled_before_it_began_speaks_of_no_sites(as_root, scene: Scene):
+    run = runs.start("quarrybank", by=scene.root, asked_from="panel")
+    runs.cancel(run, by=scene.root)
+    page = as_root.get(f"/runs/{run.pk}/").content.decode()
+    assert "It was cancelled before a site was looked at." in page
+    assert "0 sites" not in page
+
+
 def test_one_site_that_needs_nothing_is_said_in_the_singular(scene: Scene):
     groups = [(JobState.ENDED, "secured", "verify", 2)]
     for kept, said in ((1, "1 needs nothing"), (2, "2 need nothing")):
