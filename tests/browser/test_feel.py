@@ -132,6 +132,24 @@ def test_focus_and_scroll_stay_while_a_run_is_watched(visit, scene: Scene):
     assert page.evaluate("window.scrollY") == 300
 
 
+def test_tabs_stay_where_they_are_whichever_is_the_current_one(visit, scene: Scene):
+    no_run(scene)
+    page = visit(path="/users/")
+    for first in ("Manage Users", "Persons"):
+        names = page.locator(".tabs a .steady").all_inner_texts()
+        assert first in names
+        stood: dict[str, object] = {}
+        for name in names:
+            page.locator(".tabs a", has_text=name).click()
+            expect(page.locator(".tabs a[aria-current]")).to_contain_text(name)
+            for place in page.locator(".tabs a .steady").all():
+                box = place.bounding_box()
+                assert box is not None
+                assert stood.setdefault(place.inner_text(), (box["x"], box["width"])) == (box["x"], box["width"])
+        page.get_by_role("link", name="People").click()
+        expect(page.get_by_role("heading", name="People")).to_be_visible()
+
+
 def test_motion_stops_where_the_person_wants_none(visit):
     page = visit(reduced_motion="reduce")
     moving = "document.getAnimations().filter(a => a.playState === 'running').length"

@@ -272,6 +272,12 @@ def level_icon(level: str) -> SafeString:
     return icon(LEVEL_ICONS[level]) if level in LEVEL_ICONS else EMPTY
 
 
+@register.simple_tag
+def steady(text: str) -> SafeString:
+    """A text that is as wide as in bold, so that what is beside it stays where it is when it is the current one."""
+    return format_html('<span class="steady" data-bold="{0}">{0}</span>', text)
+
+
 @register.simple_tag(takes_context=True)
 def here(context: RequestContext) -> str:
     """The address of the page that a person looks at, also in a fragment of it."""
