@@ -47,7 +47,7 @@ def test_one_card_a_cause_the_most_affected_first(as_root, troubled: Scene):
     html = as_root.get("/problems/").content.decode()
     assert "20 names" in html
     assert "of 5 users" in html
-    assert re.search(r'Problems<span id="tab-problems" class="count hot"><span class="sr">: </span>6</span>', html)
+    assert re.search(r'Problems</span><span id="tab-problems" class="count hot"><span class="sr">: </span>6</span>', html)
 
 
 def test_the_first_card_is_open_and_spelled_out(as_root, troubled: Scene):
