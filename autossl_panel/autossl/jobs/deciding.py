@@ -78,11 +78,15 @@ class _Step:
             return plan
         return policy.plan(*given, reductions_suspended=True)
 
+    def _limit(self, code: str) -> dict[str, int]:
+        """How many names the provider takes, where that is why one is left out: for the advice."""
+        return {"limit": self.task.provider.max_names} if code == "over_limit" else {}
+
     def _follow(self, plan: Plan) -> Move | Unready:
         task = self.task
         told = {name for name, finding in task.findings.items() if finding.outcome != dcv.Outcome.PASS}
         self.lines += [
-            task.line("site:name_left_out", _left_out_level(code), name=name, reason=code)
+            task.line("site:name_left_out", _left_out_level(code), name=name, reason=code, **self._limit(code))
             for name, code in plan.left_out
             if name not in told
         ]

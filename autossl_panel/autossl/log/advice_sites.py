@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Callable
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from .facts import Facts, Words, again, sentences
 from .facts import text as fact
@@ -75,12 +76,21 @@ def _ca_refused(data: Facts, words: Words) -> str:
     return sentences(text, fixes.get(kind) or again())
 
 
-def _over_limit(_data: Facts, words: Words) -> str:
-    text = _(
-        "%(name)s does not fit: the provider takes no more names in one certificate. Give some of the site's names a "
-        "server block of their own, exclude names, or choose a provider that takes more."
+def _over_limit(data: Facts, words: Words) -> str:
+    limit = fact(data, "limit")
+    if limit.isdecimal():
+        what = ngettext(
+            "%(name)s does not fit: the provider takes %(limit)s name in one certificate.",
+            "%(name)s does not fit: the provider takes %(limit)s names in one certificate.",
+            int(limit),
+        )
+    else:
+        what = _("%(name)s does not fit: the provider takes no more names in one certificate.")
+    fix = _(
+        "Give some of the site's names a server block of their own, exclude names, or choose a provider that takes "
+        "more."
     )
-    return text % words
+    return sentences(what % {**words, "limit": limit}, fix)
 
 
 def _clock(_data: Facts, _words: Words) -> str:

@@ -208,6 +208,18 @@ def _ipv6(facts: Facts) -> Template:
     return gettext_lazy("Remove the AAAA record of each name, or point it to this server’s IPv6 address.")
 
 
+def _fewer(facts: Facts) -> Template:
+    if facts.get("limit"):
+        return gettext_lazy(
+            "The provider takes at most %(limit)s names in one certificate. Give some names of each site a server "
+            "block of their own, exclude names, or choose a provider that takes more."
+        )
+    return gettext_lazy(
+        "The provider takes no more names in one certificate. Give some names of each site a server block of their "
+        "own, exclude names, or choose a provider that takes more."
+    )
+
+
 _TAKE_OVER = gettext_lazy(
     "Renew them where they come from, or let AutoSSL take over: each on its own page, or all on the tab Options."
 )
@@ -240,10 +252,7 @@ _TOGETHER: dict[str, Choice] = {
     "redirect_refused": _NO_REDIRECT,
     "foreign_defective": _TAKE_OVER,
     "foreign_expiring": _TAKE_OVER,
-    "over_limit": gettext_lazy(
-        "The provider takes no more names in one certificate. Give some names of each site a server block of their "
-        "own, exclude names, or choose a provider that takes more."
-    ),
+    "over_limit": _fewer,
 }
 _SAYS_ALL = _FOREIGN | {"over_limit"}
 # What is this server's, the panel's or the CA's trouble: who acts, and what happens then
