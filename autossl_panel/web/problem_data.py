@@ -94,7 +94,10 @@ def _of_kind(kind: str) -> Q:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A cause with its numbers. `lapsing` names are covered until `first_end`; `lapsed` sites had a certificate."""
+    """A cause with its numbers. `lapsing` names are covered until `first_end`; `lapsed` sites had a certificate.
+
+    `quiet` ones are left out, and nothing is wrong with that.
+    """
 
     cause: str
     code: str
@@ -102,6 +105,7 @@ class Group:
     users: int
     since: datetime
     uncovered: int
+    quiet: int
     lapsing: int
     lapsed: int
     first_end: datetime | None
@@ -128,6 +132,8 @@ class Group:
             return ngettext("%(n)d expired", "%(n)d expired", self.lapsed) % {"n": self.lapsed}
         if self.lapsing and self.first_end:
             return _("%(n)d until %(day)s") % {"n": self.lapsing, "day": words.day(self.first_end, timezone.now())}
+        if self.uncovered and self.quiet == self.names:
+            return _("left out")
         return _("unsecured") if self.uncovered else _("no site at risk")
 
 
@@ -142,6 +148,7 @@ def groups(rows: QuerySet[Problem], now: datetime) -> list[Group]:
             users=Count("user", distinct=True),
             since=Min("since"),
             uncovered=Count("pk", filter=Q(covered=False)),
+            quiet=Count("pk", filter=Q(quiet=True)),
             lapsing=Count("pk", filter=ahead),
             lapsed=Count("virtual_host", distinct=True, filter=Q(expires_at__lte=now)),
             first_end=Min("expires_at", filter=ahead),
@@ -286,7 +293,9 @@ class Card:
                 )
             found.append((said % {"n": group.lapsing, "day": day}, True))
         if group.uncovered:
-            if group.of_sites:
+            if group.quiet == group.names:
+                said = ngettext("%(n)d name stays left out", "%(n)d names stay left out", group.uncovered)
+            elif group.of_sites:
                 said = ngettext("%(n)d site stays unsecured", "%(n)d sites stay unsecured", group.uncovered)
             else:
                 said = ngettext("%(n)d name stays unsecured", "%(n)d names stay unsecured", group.uncovered)

@@ -57,7 +57,9 @@ def test_tries_of_its_names_count_where_the_site_has_none_of_its_own(as_root, tr
 def test_the_tab_counts_the_same(as_root, as_reseller, troubled: Scene):
     for client in (as_root, as_reseller):
         html = client.get("/users/").content.decode()
-        count = re.search(r'Pending</span><span id="tab-pending" class="count"><span class="sr">: </span>(\d+)</span>', html)
+        count = re.search(
+            r'Pending</span><span id="tab-pending" class="count"><span class="sr">: </span>(\d+)</span>', html
+        )
         assert int(count[1]) == chips(client)["All"]
 
 

@@ -47,7 +47,9 @@ def test_one_card_a_cause_the_most_affected_first(as_root, troubled: Scene):
     html = as_root.get("/problems/").content.decode()
     assert "20 names" in html
     assert "of 5 users" in html
-    assert re.search(r'Problems</span><span id="tab-problems" class="count hot"><span class="sr">: </span>6</span>', html)
+    assert re.search(
+        r'Problems</span><span id="tab-problems" class="count hot"><span class="sr">: </span>6</span>', html
+    )
 
 
 def test_the_first_card_is_open_and_spelled_out(as_root, troubled: Scene):
@@ -96,6 +98,9 @@ def test_the_pages_of_the_causes(as_root, troubled: Scene):
 
 def test_what_is_left_out_quietly_counts_nowhere(as_root, troubled: Scene):
     html = as_root.get("/problems/?kind=quiet").content.decode()
+    assert "unsecured" not in html[html.index("<main") :], "nothing is wrong with these"
+    assert "left out" in html
+    assert re.search(r"\d+ names? stays? left out", html)
     assert "Nothing is wrong with these" in html
     assert "Recheck all" not in html
     assert 'href="/problems/nxdomain-' in html
