@@ -81,7 +81,7 @@ def test_a_password_that_the_panel_made_is_shown_once(as_root):
     check_html(html)
     assert answer.status_code == 200
     assert "no-store" in answer["Cache-Control"]
-    password = re.search(r'<code class="whole">([^<]+)</code>', html)[1]
+    password = re.search(r'<code class="whole">([^<]+)</code><button[^>]* data-copy', html)[1]
     assert User.objects.get(username="anna").check_password(password)
     assert password not in as_root.get("/people/").content.decode()
     assert password not in str(list(AuditEntry.objects.values()))
