@@ -123,7 +123,7 @@ def used(token: ApiToken, address: str, now: datetime) -> None:
 def _name(text: str) -> str:
     name = " ".join(text.split())
     if not name:
-        raise TokenProblem("name", _("Say what the token is for, as “backup script”."))
+        raise TokenProblem("name", _("Say what the token is for, such as “backup script”."))
     if len(name) > LONGEST_NAME:
         raise TokenProblem("name", _("A name has at most %(n)d characters.") % {"n": LONGEST_NAME})
     if any(unicodedata.category(letter).startswith("C") for letter in name):

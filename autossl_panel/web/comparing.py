@@ -58,7 +58,7 @@ def table(board: Board) -> list[Line]:
         (_("Score"), _score),
         (_("Proof (DCV)"), lambda row: ", ".join(METHODS.get(way, way) for way in row.provider.stated.get("dcv", ()))),
         (_("Wildcard"), _wildcard),
-        (_("Names a certificate"), lambda row: str(row.provider.max_names)),
+        (_("Names per certificate"), lambda row: str(row.provider.max_names)),
         (_("Validity"), _validity),
         (_("Delivery here"), _measured),
         (_("Delivery stated"), lambda row: str(DELIVERY.get(row.provider.stated.get("delivery", ""), ""))),

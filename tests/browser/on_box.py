@@ -78,7 +78,7 @@ def choose_provider(page: Page, box: Box, *, ca_bundle: str = "") -> None:
     page.get_by_role("link", name="Add another provider").click()
     page.get_by_label("Name", exact=True).fill("Pebble")
     page.get_by_label("Directory", exact=True).fill(box.directory_url)
-    page.get_by_label("Names a certificate").fill(str(MAX_NAMES))
+    page.get_by_label("Names per certificate").fill(str(MAX_NAMES))
     page.get_by_label("Certifies names and addresses that are not public").check()
     page.get_by_role("button", name="Add and check").click()
     # Without the CA's own root the worker cannot trust the directory: the form is opened again, at that field's place.

@@ -71,7 +71,7 @@ def test_each_provider_has_its_score_and_says_what_it_would_cost(as_root, made: 
     html = text(as_root)
     scores = {int(n) for n in re.findall(r'<span class="score"><b>(\d+)</b> of 100', html)}
     assert max(scores) > 90 > min(scores)
-    assert html.count("2 names a certificate: 17 sites would lose names") == 3
+    assert html.count("2 names per certificate: 17 sites would lose names") == 3
     assert '<span class="score">for trials</span>' in html
     assert "number 1 in the fallback order" in html
     assert "7 users have it whichever is in use" in html
@@ -111,12 +111,12 @@ def test_the_comparison_is_what_is_stated_read_and_measured(as_root, made: Made)
     html = text(as_root)
     names = [str(provider) for provider in Provider.objects.all()]
     by_name = {label: dict(zip(names, cells(html, label), strict=True)) for label in (
-        "Proof (DCV)", "Wildcard", "Names a certificate", "Validity", "Delivery here", "Delivery stated",
+        "Proof (DCV)", "Wildcard", "Names per certificate", "Validity", "Delivery here", "Delivery stated",
         "Redirects followed", "Renewal hints (ARI)", "EAB", "New orders",
     )}  # fmt: skip
     assert by_name["Proof (DCV)"]["Let’s Encrypt"] == "HTTP, DNS, TLS-ALPN"
     assert by_name["Wildcard"]["Actalis"] == "No"
-    assert by_name["Names a certificate"]["Actalis"] == "2"
+    assert by_name["Names per certificate"]["Actalis"] == "2"
     assert by_name["Validity"]["Let’s Encrypt"].startswith("90 days classic (90 days), tlsserver (45 days)")
     assert by_name["Delivery here"]["Let’s Encrypt"] == "2.1 s of 1204"
     assert by_name["Delivery here"]["ZeroSSL"] == "4 min 10 s of 31"
@@ -362,8 +362,8 @@ def test_profiles_are_the_directorys_own_with_what_is_known_of_each(as_root, sce
     VirtualHost.objects.filter(user__name="junipershop").update(names_covered=30)
     html = text(as_root, f"/providers/{scene.provider.pk}/profile/")
     assert html.count('type="radio" name="profile"') == 4
-    assert "100 names a certificate, valid for 90 days" in html
-    assert "25 names a certificate, valid for 160 hours" in html
+    assert "100 names per certificate, valid for 90 days" in html
+    assert "25 names per certificate, valid for 160 hours" in html
     assert html.count("8 sites would lose names") == 2
 
 
@@ -412,7 +412,7 @@ def test_what_is_wrong_with_a_profile_saves_nothing(values, said, as_root, scene
 def test_a_directory_without_profiles_says_so(as_root, made: Made):
     html = text(as_root, f"/providers/{made.zerossl.pk}/profile/")
     assert "offers none to choose from" in html
-    assert "100 names a certificate, valid for 90 days" in html
+    assert "100 names per certificate, valid for 90 days" in html
 
 
 def test_without_a_run_and_with_one(as_root, scene: Scene, made: Made):

@@ -76,7 +76,7 @@ def test_a_login_is_told_its_own_form(scene: Scene, signed_in):
 @pytest.mark.parametrize(
     ("sent", "told"),
     [
-        ({"name": "", "expires": "90"}, "Say what the token is for, as “backup script”. Nothing was saved."),
+        ({"name": "", "expires": "90"}, "Say what the token is for, such as “backup script”. Nothing was saved."),
         ({"name": "x" * 65, "expires": "90"}, "A name has at most 64 characters. Nothing was saved."),
         ({"name": "taken", "expires": "90"}, "There is a token “taken” already. Nothing was saved."),
         ({"name": "new", "expires": "7"}, "Choose one of the times. Nothing was saved."),
