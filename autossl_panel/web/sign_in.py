@@ -3,6 +3,7 @@
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import ngettext
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -12,7 +13,7 @@ from autossl_panel.people import sign_in as heart
 from autossl_panel.people.adapter import SecondFactor
 from autossl_panel.people.sign_in import SignInProblem
 
-from . import access, gate
+from . import access, gate, messages
 
 
 @login_not_required
@@ -63,11 +64,27 @@ def second_factor(request: HttpRequest) -> HttpResponse:
     problem = None
     if request.method == "POST":
         answer = {name: request.POST.get(name, "").strip() for name in ("code", "credential")}
+        person = heart.person_of(stage)
+        before = factors.of(person).codes_left
         try:
-            return heart.with_second_factor(stage, **answer)
+            done = heart.with_second_factor(stage, **answer)
         except SignInProblem as refused:
             problem = refused
+        else:
+            _tell_codes_left(request, before, factors.of(person).codes_left)
+            return done
     return render(request, "second_factor.html", _second(request, stage, problem), status=_status(problem))
+
+
+def _tell_codes_left(request: HttpRequest, before: int, left: int) -> None:
+    """Whoever had to spend a recovery code should know how many there are yet, and that new ones can be made."""
+    if left < before:
+        text = ngettext(
+            "You signed in with a recovery code: %(n)d is left. New ones are made under Security.",
+            "You signed in with a recovery code: %(n)d are left. New ones are made under Security.",
+            left,
+        )
+        messages.info(request, text % {"n": left})
 
 
 def _second(request: HttpRequest, stage: SecondFactor, problem: SignInProblem | None) -> dict[str, object]:

@@ -114,6 +114,18 @@ def test_a_recovery_code_signs_in_once(root, app):
     assert factors.of(root).codes_left == 9
 
 
+def test_whoever_spends_a_recovery_code_reads_how_many_are_left(root, app):
+    client = Client()
+    password(client)
+    there = second(client, factors.codes(root)[0])["Location"]
+    said = "You signed in with a recovery code: 9 are left."
+    assert said in client.get(there, follow=True).content.decode()
+    assert said not in client.get("/users/").content.decode()
+    other = Client()
+    password(other)
+    assert said not in other.get(second(other, code(app))["Location"], follow=True).content.decode()
+
+
 def test_without_a_password_there_is_no_second_step(root, app):
     client = Client()
     assert client.get("/sign-in/second-factor/")["Location"] == "/sign-in/"
