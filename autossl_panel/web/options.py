@@ -151,6 +151,7 @@ def _page(
         "more_patterns": total - len(patterns),
         "second_factor_rules": SecondFactorRule.choices,
         "lacking": factors.lacking(),
+        "lacks_mine": not factors.has_any(request.user),
         "problem": bool(problems),
         "shown": meanwhile.pack(heart.texts(row)),
     }

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import time, timedelta
 
 import pytest
+from allauth.mfa.models import Authenticator
 from django.test import Client
 
 from autossl_panel.autossl import options
@@ -294,3 +295,9 @@ def test_the_first_wrong_field_is_the_first_on_the_page(as_root):
     page = as_root.get("/options/").content.decode()
     places = [page.index(f'name="{name}"') for name in options.READERS if name != "reissue"]
     assert places == sorted(places)
+
+
+def test_root_reads_whether_its_own_login_would_be_led_to_set_a_second_factor_up(as_root, scene: Scene):
+    assert re.search(r"\d+ logins have none yet, yours among them\.", as_root.get("/options/").content.decode())
+    Authenticator.objects.create(user=scene.root, type=Authenticator.Type.TOTP, data={})
+    assert re.search(r"\d+ logins? (have|has) none yet\.", as_root.get("/options/").content.decode())
