@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from autossl_panel.autossl import log
-from autossl_panel.autossl.models import Job, JobState, Level, LogLine, Problem, Run
+from autossl_panel.autossl.models import DailyShare, Job, JobState, Level, LogLine, Problem, Run
 from autossl_panel.hosting.models import HostingUser
 from autossl_panel.people.models import Role, User
 from autossl_panel.web import words
@@ -103,6 +103,17 @@ def test_a_name_that_is_typed_leads_to_its_history(as_root, as_reseller):
     html = as_root.get("/runs/?q=www.hallsteadt.example").content.decode()
     assert 'href="/history/?name=www.hallsteadt.example"' in html
     assert "/history/?name=" not in as_reseller.get("/runs/?q=www.hallsteadt.example").content.decode()
+
+
+def test_the_first_day_is_a_sentence_and_no_empty_picture(as_root, troubled: Scene):
+    html = as_root.get("/runs/").content.decode()
+    share = html[html.index('id="h-share"') :]
+    assert "<svg" in share[: share.index("</section>")]
+    DailyShare.objects.exclude(pk=DailyShare.objects.latest("day").pk).delete()
+    html = as_root.get("/runs/").content.decode()
+    share = html[html.index('id="h-share"') :]
+    assert "the first day that is noted." in share
+    assert "<svg" not in share[: share.index("</section>")]
 
 
 def test_what_the_last_runs_did_is_drawn(as_root, as_reseller, troubled: Scene):
