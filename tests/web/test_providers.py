@@ -74,6 +74,7 @@ def test_a_refused_draft_reopens_the_form_with_the_problem_at_its_field(as_root)
     html = as_root.get(f"/providers/{row.pk}/edit/").content.decode()
     assert "does not answer: connection refused." in html
     assert 'aria-describedby="directory_url-e" autofocus' in html
+    assert f'href="/providers/{row.pk}/remove/"' in html, "what was a mistake goes from here, too"
     as_root.post(f"/providers/{row.pk}/edit/", {**DRAFT, "name": "ignored"})
     row.refresh_from_db()
     assert (row.name, row.state, row.directory_url) == ("Our own CA", ProviderState.CHECKING, DRAFT["directory_url"])
