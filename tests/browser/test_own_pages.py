@@ -144,7 +144,8 @@ def test_a_login_is_added_and_given_its_account_by_keyboard_alone(visit, own: Ow
     press_until_focused(page, page.get_by_role("button", name="Add the person"))
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="“anna” is added")).to_be_visible()
-    password = page.locator("code.whole").inner_text()
+    label, password = page.locator(".record.secret .rec > span"), page.locator("code.whole").inner_text()
+    assert label.evaluate("one => one.getClientRects().length && one.offsetHeight") < 30, "its label stands in one line"
     anna = User.objects.get(username="anna")
     assert anna.check_password(password)
     assert HostingUser.objects.get(name="amberfield").login == anna
