@@ -136,6 +136,9 @@ def next_step(site: Site, now: datetime, *, disabled: bool = False) -> str:
         return format_html(_("Renews by itself on {day}."), day=day(at))
     if reason == "deferred":
         return format_html(_("Renewal waits until {day}, because a name fails that it would lose."), day=day(at))
+    if reason == "held_back":
+        # Its own words would say no more than when that is
+        return format_html(_("The site is tried again {at}."), at=moment(at))
     if reason in WAITS:
         return format_html(_("Next try {at}: {why}."), at=moment(at), why=log.reason_text(reason))
     return format_html(_("Looked at again {at}."), at=moment(at))

@@ -32,6 +32,14 @@ def test_a_login_lands_on_its_own_names(client_of, url):
     assert "account 1834420671" not in html, "the account with the CA is the host's"
 
 
+def test_a_site_that_is_held_back_says_when_and_not_twice_the_same(client_of, url, scene: Scene):
+    host = VirtualHost.objects.get(domains__name="farm3.lindner.example")
+    VirtualHost.objects.filter(pk=host.pk).update(next_reason="held_back", next_at=scene.now + timedelta(hours=3))
+    _state, told = rows(client_of.get(url).content.decode())["farm3.lindner.example"]
+    assert "The site is tried again " in told
+    assert "held back" not in told
+
+
 def test_each_name_has_its_state_and_what_is_next(client_of, url):
     found = rows(client_of.get(url).content.decode())
     assert next(iter(found)) == "shop.lindner.example", "what needs somebody comes first"
