@@ -151,7 +151,7 @@ TABLE: dict[str, Answers] = {
     "user-provider": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
     "person": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
     "person-add": ROOT_FORM,
-    "person-password": ROOT_ACT,
+    "person-password": {"get": (SIGN_IN, NONE, NONE, NONE, AWAY), "post": (SIGN_IN, NONE, NONE, NONE, OK)},
     "person-active": ROOT_ACT,
     "person-remove": {"get": (SIGN_IN, NONE, NONE, NONE, OK), "post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
     "person-factors": {"get": (SIGN_IN, NONE, NONE, NONE, AWAY), "post": (SIGN_IN, NONE, NONE, NONE, AWAY)},
