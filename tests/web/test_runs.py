@@ -212,7 +212,7 @@ def test_the_list_asks_few_questions(as_root, as_reseller, troubled: Scene):
 
 def test_a_run_shows_failures_first_then_the_rest(as_root, scene: Scene):
     html = as_root.get(f"/runs/{scene.past.pk}/").content.decode()
-    places = [html.index(mark) for mark in ('id="run-failed"', 'id="sum-put-off"', 'id="sum-done"')]
+    places = [html.index(mark) for mark in ('id="run-failed"', 'id="run-lines"', 'id="sum-put-off"', 'id="sum-done"')]
     assert places == sorted(places)
     assert "Points to another server" in html
     assert "hx-get" not in html.split('id="g1"')[1].split("</section>")[0]
