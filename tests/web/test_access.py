@@ -180,6 +180,7 @@ ASKS = {
     ("provider-add", "post"),
     ("provider-edit", "post"),
     ("provider-register", "post"),
+    ("provider-agree", "post"),
     ("rehearse", "post"),
     *((f"provider-{what}", "post") for what in ("fallbacks", "profile", "limits")),
     *((f"channel-{act}", "post") for act in ("add", "edit", "remove")),
