@@ -23,7 +23,7 @@ from autossl_panel.hosting.models import Domain, FeatureList, HostingUser, Serve
 from autossl_panel.people import audit, factors
 from autossl_panel.people.models import Role, Session, User
 from tests.support.again import Again
-from tests.web.scene_runs import run_of, work
+from tests.web.scene_runs import TITLE, run_of, work
 
 PASSWORD = "correct horse battery"
 
@@ -218,7 +218,7 @@ def _lists() -> Sequence[str]:
 def _providers(server: Server, now: datetime) -> Provider:
     chosen = Provider.objects.create(
         name="letsencrypt",
-        display_name="Let’s Encrypt",
+        display_name=TITLE,
         directory_url="https://acme-v02.api.letsencrypt.org/directory",
         state=ProviderState.READY,
         terms_url="https://letsencrypt.org/documents/LE-SA-v1.5.pdf",

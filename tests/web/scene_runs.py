@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from autossl_panel.autossl import log
 from autossl_panel.autossl.models import (
     Job,
     JobOutcome,
@@ -24,6 +25,8 @@ FACTS = {
     "zone": "example",
     "ca": "letsencrypt.org",
 }
+# What people call the provider of the scene
+TITLE = "Let’s Encrypt"
 WHY = ("elsewhere", "caa", "ipv6_elsewhere", "http_status", "nxdomain", "connect_timeout")
 
 
@@ -54,7 +57,7 @@ def work(run: Run, at: datetime, *, live: bool) -> None:
     """Jobs and lines, as the workers would have left them."""
     since = f"{at:%Y-%m-%d %H:%M:%S} UTC"
     lines = [
-        _line(run, None, None, 1, at, Level.OUT, "run:started", 0, scope=run.scope, provider=run.provider_name),
+        _line(run, None, None, 1, at, Level.OUT, "run:started", 0, scope=run.scope, **_provider(run)),
         _line(run, None, None, 2, at, Level.OUT, "inventory:unchanged", 0, since=since),
     ]
     seq = 2
@@ -129,7 +132,7 @@ def _job_lines(job: Job, host: VirtualHost, at: datetime, why: str, n: int) -> l
         if n % 5 == 0:
             steps.append((Level.WARN, "dcv:failed", {"name": f"www.{host.name}", "reason": "nxdomain"}))
         steps += [
-            (Level.OUT, "plan:order", {"names": names, "provider": job.run.provider_name}),
+            (Level.OUT, "plan:order", {"names": names, **_provider(job.run)}),
             (Level.OUT, "order:placed", {}),
         ]
         if job.outcome:
@@ -143,6 +146,10 @@ def _job_lines(job: Job, host: VirtualHost, at: datetime, why: str, n: int) -> l
         _line(job.run, job, host.user, seq, at + timedelta(seconds=seq / 3), level, event, 2, **data)
         for seq, (level, event, data) in enumerate(steps, 1)
     ]
+
+
+def _provider(run: Run) -> dict[str, str]:
+    return log.of_provider(run.provider_name, TITLE)
 
 
 def _line(

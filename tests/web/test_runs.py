@@ -163,6 +163,9 @@ def test_the_json_file_has_every_line_as_an_object(as_root, as_reseller, scene: 
     assert (failed["user"], failed["level"], failed["depth"]) == ("brandtlaw", "failure", 2)
     assert failed["data"]["name"] == "brandtlaw.example"
     assert failed["advice"]
+    ordered = next(one for one in found if one["event"] == "plan:order")
+    assert ordered["data"]["provider"] == "letsencrypt", "as commands and programs know it"
+    assert ordered["text"].endswith(" from Let’s Encrypt"), "as people do"
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", failed["at"])
     own = b"".join(as_reseller.get(f"/runs/{scene.past.pk}/log.ndjson").streaming_content).decode()
     assert {json.loads(line)["user"] for line in own.splitlines()} <= {
@@ -259,6 +262,8 @@ def test_the_text_file_has_every_line(as_root, as_reseller, scene: Scene):
     lines = [one for one in text.splitlines() if re.match(r"\d{4}-", one)]
     assert len(lines) == LogLine.objects.filter(run=scene.past).count()
     assert "points to another server" in text
+    assert "Run for all users with Let’s Encrypt" in text
+    assert "letsencrypt" not in text
     assert text.index("\nbrandtlaw\n") < text.index("\nnorthwind\n")
     assert lines[-1].endswith("  Ended after 3.5 s: 2 failed"), "as on the page"
     assert text.endswith(f"{lines[-1]}\n")
