@@ -285,6 +285,8 @@
     }
     setTimeout(() => { word.textContent = button.dataset.word; }, 2000);
   });
+  // From here on these buttons do what they say, so that they may be seen.
+  document.documentElement.dataset.scripted = "";
 
   // ---- keep what is: a dialog's own way back closes it
   document.addEventListener("click", (event) => {

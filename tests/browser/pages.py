@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from django.utils import timezone
 
+from autossl_panel.autossl import standing
 from autossl_panel.autossl.models import Account, Channel, Installation, Problem, Provider, Rehearsal
 from autossl_panel.hosting.models import ExclusionPattern, FeatureList, HostingUser, VirtualHost
 from autossl_panel.people import factors, tokens
@@ -232,6 +233,8 @@ def build() -> Scene:
     provider_scene.build(made)
     provider_scene.patterns(made)
     HostingUser.objects.filter(name="amberfield").update(login=own.login, suspended=True)
+    changed = VirtualHost.objects.filter(user__login=own.login)
+    standing.show(made.server, list(changed.values_list("pk", flat=True)), made.now)
     queued(
         made.server,
         made.now,
@@ -239,7 +242,8 @@ def build() -> Scene:
         state="failed",
         problem={"code": "recipient", "text": "550 No such user"},
     )
-    foreseen.add(made)
+    # Of which four in five are used, as the ledger of the providers has it
+    foreseen.add(made, orders=120)
     rehearsed.add(made)
     factors.add_passkey(made.harborweb, "Phone", {}, by=made.root)
     _tokens(made)
