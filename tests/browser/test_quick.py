@@ -126,3 +126,26 @@ def test_whoever_is_in_a_field_before_the_script_has_run_stays_there(visit, scen
     expect(page.locator("#toast")).to_contain_text("1 user is set as before.")
     expect(page.get_by_role("searchbox")).to_be_focused()
     assert HostingUser.objects.get(name="amberfield").autossl == "feature-list"
+
+
+def test_copy_is_offered_only_once_the_script_copies(visit, scene: Scene):
+    Run.objects.filter(pk=scene.live.pk).update(ended_at=scene.now)
+    page = visit(permissions=["clipboard-read", "clipboard-write"])
+    page.goto("/security/tokens/add/")
+    page.get_by_label("Name").fill("monitoring")
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/panel.js*", hold)
+    with page.expect_request("**/panel.js*"):
+        page.evaluate("HTMLFormElement.prototype.submit.call(document.querySelector('#main form'))")
+    page.wait_for_function(
+        "document.querySelector('[data-copy]')?.checkVisibility({ visibilityProperty: true }) === false"
+    )
+    held[0].continue_()
+    copy = page.get_by_role("button", name="Copy the token")
+    expect(copy).to_be_visible()
+    copy.click()
+    expect(page.locator(".rec")).to_contain_text("Copied")

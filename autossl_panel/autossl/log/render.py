@@ -13,6 +13,7 @@ from .advice import advice, known
 from .events import COUNTED, EVENTS
 from .readers import Reader
 from .spoken import spoken
+from .titles import title
 from .words import LIMITS, REASONS
 
 # Problems whose words come from the CA, the helper or the web server
@@ -91,6 +92,8 @@ def limit_text(kind: str, label: str) -> str:
 def render(event: str, data: Mapping[str, Any]) -> str:
     """The text of a line. What a text names and the line lacks shows as “?”: an old line never breaks a page."""
     values = _Values(data)
+    if "provider" in data:
+        values["provider"] = title(data)
     if "reason" in data:
         values.setdefault("reason_text", reason_text(str(data["reason"])))
     values.setdefault("until_text", _(", next try %(until)s") % {"until": data["until"]} if "until" in data else "")
