@@ -25,6 +25,7 @@ NEAREST = """() => [...document.querySelectorAll(".card-h:has(.btn) > p")].map((
     line.getBoundingClientRect().top - Math.max(...[...line.parentElement.querySelectorAll(".btn")]
         .filter((one) => one.compareDocumentPosition(line) & Node.DOCUMENT_POSITION_FOLLOWING)
         .map((one) => one.getBoundingClientRect().bottom)))"""
+GAP = "one => one.querySelector('.fix').getBoundingClientRect().top - one.getBoundingClientRect().top"
 LEFT = "one => one.getBoundingClientRect().left"
 
 
@@ -66,6 +67,14 @@ def test_what_a_group_of_a_run_holds_stands_under_its_title(phone: Page, scene: 
     for place in range(groups.count()):
         title = groups.nth(place).locator("b").evaluate(LEFT)
         assert groups.nth(place).locator(".push, .long").last.evaluate(LEFT) == pytest.approx(title, abs=1)
+
+
+def test_what_to_do_follows_its_line_of_the_log_at_once(phone: Page, scene: Scene):
+    narrow(phone, scene, "run-lines")
+    advice = phone.locator(".log li:has(.fix)")
+    assert advice.count() > 0
+    for place in range(advice.count()):
+        assert advice.nth(place).evaluate(GAP) < 10
 
 
 def test_an_empty_cell_has_no_label(phone: Page, scene: Scene):
