@@ -26,6 +26,7 @@ NEAREST = """() => [...document.querySelectorAll(".card-h:has(.btn) > p")].map((
         .filter((one) => one.compareDocumentPosition(line) & Node.DOCUMENT_POSITION_FOLLOWING)
         .map((one) => one.getBoundingClientRect().bottom)))"""
 GAP = "one => one.querySelector('.fix').getBoundingClientRect().top - one.getBoundingClientRect().top"
+FADES = "one => ['--before', '--more'].map((edge) => getComputedStyle(one).getPropertyValue(edge))"
 LEFT = "one => one.getBoundingClientRect().left"
 
 
@@ -75,6 +76,30 @@ def test_what_to_do_follows_its_line_of_the_log_at_once(phone: Page, scene: Scen
     assert advice.count() > 0
     for place in range(advice.count()):
         assert advice.nth(place).evaluate(GAP) < 10
+
+
+def test_what_scrolls_sideways_says_so_until_its_end_is_there(phone: Page, scene: Scene):
+    narrow(phone, scene, "providers")
+    frame = phone.get_by_role("region", name="Vergleichstabelle")
+    assert frame.evaluate("one => one.scrollWidth > one.clientWidth")
+    assert frame.evaluate(FADES) == ["0px", "44px"]
+    frame.evaluate("one => { one.scrollLeft = one.scrollWidth }")
+    phone.wait_for_function(f"one => ({FADES})(one)[1] === '0px'", arg=frame.element_handle())
+    go(phone, PAGES["certificates"], ids(scene))
+    chart = phone.locator(".wrap:has(> .chart)")
+    assert chart.evaluate(FADES) == ["0px", "0px"], "all of it is there"
+    phone.set_viewport_size({"width": 360, "height": 900})
+    assert chart.evaluate(FADES) == ["0px", "44px"]
+
+
+def test_the_buttons_of_users_stand_in_one_column_at_the_edge(phone: Page, scene: Scene):
+    narrow(phone, scene, "users")
+    right = phone.locator("tbody .btn").evaluate_all("all => all.map((one) => one.getBoundingClientRect().right)")
+    assert len(right) > 3
+    assert max(right) - min(right) < 1
+    phone.set_viewport_size({"width": 640, "height": 900})
+    top = phone.locator(".bulk .btn[name]").evaluate_all("all => all.map((one) => one.getBoundingClientRect().top)")
+    assert len(set(top)) == 1, "what is done with the selected stands in one line"
 
 
 def test_an_empty_cell_has_no_label(phone: Page, scene: Scene):
