@@ -58,6 +58,11 @@ class PhaseBar:
     def complete(self) -> bool:
         return self.done == self.total > 0
 
+    @property
+    def failed(self) -> bool:
+        """Whether a site failed in it."""
+        return any(piece.name == "bad" and piece.width for piece in self.segments)
+
 
 @dataclass(slots=True)
 class Site:

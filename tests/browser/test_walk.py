@@ -50,8 +50,8 @@ WATCH = """
 AT_REST = """() => Promise.all(document.getAnimations()
     .filter(({ effect, timeline }) => timeline === document.timeline && effect.getComputedTiming().endTime !== Infinity)
     .map((moving) => moving.finished.catch(() => null))).then(() => null)"""
-# What is pressed and is less than 24 px wide or high, whatever room is around it. A box is pressed by its label, too; of
-# what stands in a line of text the line is the size.
+# What is pressed and is less than 24 px wide or high, whatever room is around it. A box is pressed by its label, too;
+# what stands in a line of text is as high as that.
 SMALL = """() => [...document.querySelectorAll("a, button, summary, input, select, textarea")]
     .filter((one) => one.checkVisibility({ visibilityProperty: true }) && getComputedStyle(one).display !== "inline")
     .filter((one) => !one.matches(".sr, .sr *, thead *, [tabindex='-1']"))
@@ -184,7 +184,8 @@ def judged(page: Page, *, colours: bool = True) -> list[str]:
 def test_what_is_wrong_is_seen(browser):
     page = browser.new_page(viewport={"width": 360, "height": 600})
     page.set_content(
-        '<html lang="en"><title>x</title><main><h1>x</h1><input size="1"><p style="color: #aaa; width: 500px">pale</p></main>'
+        '<html lang="en"><title>x</title><main><h1>x</h1><input size="1">'
+        '<p style="color: #aaa; width: 500px">pale</p></main>'
     )
     assert sideways(page, 360)
     assert page.evaluate(SMALL)

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from autossl_panel.autossl import log
 from autossl_panel.autossl.models import Job, Run
@@ -24,9 +25,9 @@ def test_a_login_lands_on_its_own_names(client_of, url):
     assert client_of.get("/status/")["Location"] == url
     html = client_of.get(url).content.decode()
     check_html(html)
-    assert "10 of 12 names are covered, 2 need you (1 of these still covered). AutoSSL is on for this account." in text(
-        html
-    )
+    said = text(html)
+    assert "10 of 12 names are covered, 2 need you (1 of these still covered). 2 more are left out or excluded." in said
+    assert "AutoSSL is on for this account." in said
     assert "Run AutoSSL" in html
     assert "Manage Users" not in html
     assert "account 1834420671" not in html, "the account with the CA is the host's"
@@ -210,3 +211,8 @@ def test_head_and_card_name_one_moment_of_the_last_check(client_of, own: Own, ur
     head = re.search(r'id="last-check"[^>]*>(<time.*?</time>)', html, re.DOTALL)[1]
     card = re.search(r'id="ran"[^>]*>.*?(<time.*?</time>)', html, re.DOTALL)[1]
     assert head == card
+    assert "ago</time>" in html
+    HostingUser.objects.filter(name="lindner").update(last_check_at=timezone.now())
+    fresh = text(client_of.get(url).content.decode())
+    assert "Last check just now" in fresh
+    assert "s ago" not in fresh, "said once"
