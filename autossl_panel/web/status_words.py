@@ -52,8 +52,8 @@ FOR_OWNERS: Mapping[str, "_StrPromise"] = {
 }
 # Problems of the whole site that pass by themselves
 PASSING = frozenset({"ca_unreachable", "ca_server", "order_stuck", "rate_limited", "helper_gone"})
-# Why a site is not tried at once; other reasons only say what it is looked at for
-WAITS = PASSING | {"held_back", "order_open", "dcv_all_failed", "dcv_would_reduce", "clock", "loop"}
+# Why a site is not tried at once; other reasons only say what it is looked at for, “held back” only that it waits
+WAITS = PASSING | {"order_open", "dcv_all_failed", "dcv_would_reduce", "clock", "loop"}
 MINUTE = timedelta(minutes=1)
 DEFECTS: Mapping[str, "_StrPromise"] = {
     "revoked": gettext_lazy("The certificate is revoked"),

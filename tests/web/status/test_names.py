@@ -203,6 +203,14 @@ def test_a_site_that_is_excluded_as_a_whole_asks_nothing_of_anybody(client_of, o
     assert advice not in html
 
 
+def test_what_is_held_back_is_looked_at_again_and_no_reason_goes_in_a_circle(client_of, own: Own, url, scene: Scene):
+    later = scene.now + timedelta(hours=2)
+    VirtualHost.objects.filter(name="farm3.lindner.example").update(next_at=later, next_reason="held_back")
+    said = rows(client_of.get(url).content.decode())["farm3.lindner.example"][1]
+    assert "Looked at again" in said
+    assert "held back" not in said
+
+
 def test_head_and_card_name_one_moment_of_the_last_check(client_of, own: Own, url, scene: Scene):
     Job.objects.filter(state__in=("queued", "running", "staged")).update(state="ended", outcome="secured")
     Run.objects.update(ended_at=scene.now, started_at=scene.now - timedelta(hours=2))
