@@ -19,7 +19,8 @@ from autossl_panel.people.models import Role, User
 from . import access, messages, nothing, people_frame, people_user_table, picking, undo
 from .paging import paginate
 from .people import NOTHING, fields
-from .people_user_table import ROOT, Filter
+from .people_user_table import SORTS, STATES
+from .user_filter import ROOT, Filter
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -30,13 +31,12 @@ def users(request: access.PanelRequest) -> HttpResponse:
     if request.method == "POST":
         return _post(request)
     here = _present(request)
-    wish = Filter.of(request)
+    wish = Filter.of(request, STATES, SORTS)
     counts = people_user_table.counts(here)
     matching = people_user_table.narrowed(here, wish)
     listed = people_user_table.ordered(matching, wish.sort).select_related("owner", "login", "feature_list")
     lists, owners = people_user_table.menus(here)
-    only_state = not (wish.q or wish.feature_list or wish.owner)
-    total = counts[(wish.state or "all").replace("-", "_")] if only_state else None
+    total = None if wish.narrowed_past_state else counts[(wish.state or "all").replace("-", "_")]
     paging = paginate(request, listed, total=total)
     unticked = matching.filter(pk__in=off).values_list("pk", flat=True) if (off := picking.left_out(request)) else ()
     picked = picking.picked(request, [user.pk for user in paging.rows], paging.total, unticked)
@@ -94,7 +94,7 @@ def _chosen(request: access.PanelRequest) -> QuerySet[HostingUser]:
     left_out = picking.all_but(request, "users")
     if left_out is None:
         return here.filter(pk__in=picking.ticked(request, "users"))
-    matching = people_user_table.narrowed(here, Filter.of(request)).exclude(pk__in=left_out)
+    matching = people_user_table.narrowed(here, Filter.of(request, STATES, SORTS)).exclude(pk__in=left_out)
     return here.filter(pk__in=matching.order_by().values("pk"))
 
 

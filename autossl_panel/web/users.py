@@ -21,7 +21,8 @@ from autossl_panel.hosting.users import Change
 from . import access, messages, nothing, picking, places, shell, toasts, undo, user_table, words
 from .paging import paginate
 from .shell import STOP_POLLING
-from .user_table import Attention, Filter
+from .user_filter import Filter
+from .user_table import SORTS, STATE_FILTERS, Attention
 
 
 @require_safe
@@ -43,14 +44,13 @@ def users(request: access.PanelRequest) -> HttpResponse:
     moment = access.now()
     mine = user_table.present(visible.users(request.user))
     attention = Attention.of(visible.virtual_hosts(request.user), moment)
-    wish = Filter.of(request)
+    wish = Filter.of(request, STATE_FILTERS, SORTS)
     matching = user_table.narrowed(mine, wish, attention)
     listed = user_table.ordered(matching, wish.sort).select_related("owner", "feature_list")
     groups = user_table.groups(mine)
     counts = user_table.counts(groups, attention)
-    feature_lists, owners = user_table.menus(groups)
-    only_state = not (wish.q or wish.feature_list or wish.owner)
-    paging = paginate(request, listed, total=counts[wish.state or "all"] if only_state else None)
+    lists, owners = user_table.menus(groups)
+    paging = paginate(request, listed, total=None if wish.narrowed_past_state else counts[wish.state or "all"])
     if request.htmx:
         return _fresh(request, user_table.rows(paging.rows, "root", frozenset()), counts)
     unticked = matching.filter(pk__in=off).values_list("pk", flat=True) if (off := picking.left_out(request)) else ()
@@ -65,7 +65,7 @@ def users(request: access.PanelRequest) -> HttpResponse:
         "rows": user_table.rows(paging.rows, "root", picked.rows),
         "oob": False,
         "picked": picked,
-        "feature_lists": feature_lists,
+        "lists": lists,
         "owners": owners if request.user.is_root else [],
     }
     return shell.page(request, "users.html", "users", context)
@@ -109,7 +109,7 @@ def _chosen(request: access.PanelRequest) -> QuerySet[HostingUser]:
     if left_out is None:
         return mine.filter(pk__in=picking.ticked(request, "users"))
     attention = Attention.of(visible.virtual_hosts(request.user), access.now())
-    return user_table.narrowed(mine, Filter.of(request), attention).exclude(pk__in=left_out)
+    return user_table.narrowed(mine, Filter.of(request, STATE_FILTERS, SORTS), attention).exclude(pk__in=left_out)
 
 
 def _save_rows(request: access.PanelRequest) -> list[Change]:
