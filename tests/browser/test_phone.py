@@ -27,6 +27,12 @@ NEAREST = """() => [...document.querySelectorAll(".card-h:has(.btn) > p")].map((
         .map((one) => one.getBoundingClientRect().bottom)))"""
 GAP = "one => one.querySelector('.fix').getBoundingClientRect().top - one.getBoundingClientRect().top"
 FADES = "one => ['--before', '--more'].map((edge) => getComputedStyle(one).getPropertyValue(edge))"
+TEXT_TOP = """one => {
+    const words = document.createRange();
+    const texts = document.createTreeWalker(one, NodeFilter.SHOW_TEXT, (text) => text.data.trim() ? 1 : 2);
+    words.selectNodeContents(texts.nextNode());
+    return words.getBoundingClientRect().top;
+}"""
 LEFT = "one => one.getBoundingClientRect().left"
 
 
@@ -115,3 +121,11 @@ def test_columns_stand_under_their_heads(phone: Page, scene: Scene):
     cell = phone.locator(".hosting-t tbody td.mail").first
     pad = "one => one.getBoundingClientRect().left + parseFloat(getComputedStyle(one).paddingLeft)"
     assert cell.evaluate(pad) == pytest.approx(head.evaluate(pad), abs=1)
+
+
+def test_how_many_names_stands_in_the_line_of_its_row(phone: Page, scene: Scene):
+    """On a wide screen."""
+    go(phone, PAGES["preview"], ids(scene))
+    row = phone.locator(".foreseen tbody tr").filter(has=phone.locator(".fold")).first
+    names = row.locator(".fold > summary").evaluate(TEXT_TOP)
+    assert names == pytest.approx(row.locator("td").last.evaluate(TEXT_TOP), abs=1)
