@@ -212,6 +212,8 @@
   function land() {
     const done = JSON.parse(sessionStorage.getItem(ACTED));
     sessionStorage.removeItem(ACTED);
+    // An address that names a place on the page is the browser's to go to.
+    if (location.hash.length > 1) return;
     const at = document.activeElement;
     // Whoever is somewhere already, before this has run, stays there.
     if (at !== document.body && !at.matches("[autofocus]")) return;
@@ -282,6 +284,8 @@
     }
     setTimeout(() => { word.textContent = button.dataset.word; }, 2000);
   });
+  // From here on these buttons do what they say, so that they may be seen.
+  document.documentElement.dataset.scripted = "";
 
   // ---- keep what is: a dialog's own way back closes it
   document.addEventListener("click", (event) => {

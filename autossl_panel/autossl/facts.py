@@ -139,7 +139,7 @@ class InstalledFacts:
 class ProviderFacts:
     """What a provider takes. `renew_fraction` is the part of the lifetime left when it is renewed.
 
-    `row` and `account` are the ids of its rows, for whoever places an order; no decision looks at them.
+    `row` and `account` are the ids of its rows, for whoever places an order; no decision looks at them, nor at `title`.
     """
 
     name: str
@@ -152,6 +152,7 @@ class ProviderFacts:
     caa_identities: tuple[str, ...] = ()
     row: int = 0
     account: int = 0
+    title: str = ""  # what people call it, where a line or a problem names it
 
 
 @dataclass(frozen=True, slots=True)

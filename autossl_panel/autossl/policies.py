@@ -175,6 +175,7 @@ def facts_of(account: Account) -> ProviderFacts:
         caa_identities=tuple(row.caa_identities),
         row=row.pk,
         account=account.pk,
+        title=str(row),
     )
 
 

@@ -12,6 +12,7 @@ from django.utils.translation import ngettext
 from autossl_panel.names import to_unicode
 
 from . import log
+from .facts import UNDECIDED
 from .models import Preview, PreviewAction, PreviewSite
 
 # Rows that are fetched at once for other programs
@@ -31,6 +32,8 @@ def why(row: PreviewSite, called: Mapping[str, str] = NO_NAMES) -> str:
     sentences = [_first_up(log.reason_text(row.reason))]
     if row.reason == "busy" and row.limit:
         sentences = [_("Run %(id)d has it") % {"id": row.limit["run"]}]
+    elif row.reason == UNDECIDED:
+        sentences = [_("It cannot be decided, because of an error in the panel itself: see the log of the workers")]
     elif row.limit is not None:
         sentences += _limit(row, called)
     sentences += _names(row)

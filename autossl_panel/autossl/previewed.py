@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from . import choosing, priority, standing
-from .facts import Action, Need
+from .facts import UNDECIDED, Action, Need
 from .foresight import Foreseen
 from .models import PreviewAction, PreviewSite
 from .sites import Site
@@ -41,6 +41,14 @@ def in_hand(site: Site, need: Need, run: int) -> PreviewSite:
     """A site that another run works on."""
     row = _row(site, PreviewAction.BUSY, "busy", _standing(site, need))
     row.limit = {"run": run}
+    return row
+
+
+def undecided(pk: int, user_id: int, name: str, run: int | None) -> PreviewSite:
+    """A virtual host that nobody can decide: its job would fail; one that another run works on is that run's."""
+    row = PreviewSite(virtual_host_id=pk, user_id=user_id, name=name, words=name)
+    row.action, row.reason = (PreviewAction.FAIL, UNDECIDED) if run is None else (PreviewAction.BUSY, "busy")
+    row.limit = None if run is None else {"run": run}
     return row
 
 

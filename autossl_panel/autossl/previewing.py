@@ -2,12 +2,12 @@
 each foreseen with what those before it would have used up of the CAs' limits.
 
 Nothing is asked of DNS or a CA, and no row but the preview's own is written; the configuration is read, as each sweep
-does. Names count as the last check found them.
+does. Names count as the last check found them. A site that nobody can decide has a row that says so.
 """
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -31,11 +31,12 @@ from . import (
     sites,
     trouble,
     turns,
+    undecided,
 )
 from . import options as option_rows
 from .choosing import Outlook
-from .facts import Action
-from .models import Certificate, Job, JobOutcome, Preview, PreviewSite, Run
+from .facts import Action, Need
+from .models import Certificate, Job, JobOutcome, Preview, PreviewAction, PreviewSite, Run
 from .room import Forecast
 from .sites import Site
 from .turns import Turn
@@ -171,25 +172,33 @@ class _Work:
 
     def _portion(self, hosts: Mapping[str, object]) -> list[Turn]:
         """The jobs of some users' sites; what needs none is written."""
-        read = sites.read(hosts, self.outlook.policies, self.now, serve_www=self.serve_www)
-        found = [self._asked_by_person(site) for site in read.values()]
-        rows: list[PreviewSite] = []
+        read, errors = undecided.read_where(hosts, self.outlook.policies, self.now, serve_www=self.serve_www)
+        busy = turns.busy([*read, *errors])
+        looked = undecided.of_each(read, lambda site: self._first_look(site, busy.get(site.row["pk"])), errors)
         jobs: list[Turn] = []
-        busy = turns.busy([site.row["pk"] for site in found])
-        for _user, mine in groupby(found, key=lambda site: int(site.row["user_id"])):
-            todo = []
-            for site in mine:
-                need = turns.need(site, self.outlook, self.now)
-                run = busy.get(site.row["pk"])
-                if run is not None:
-                    rows.append(self._row(previewed.in_hand(site, need, run), 1))
-                elif need.action in REST:
-                    rows.append(self._row(previewed.resting(site, need), REST[need.action]))
-                else:
-                    todo.append((site, need))
-            jobs += turns.turns(todo, self.now)
-        self._write(rows)
+        for _user, mine in groupby(looked.values(), key=lambda one: int(one[0].row["user_id"])):
+            jobs += turns.turns([(site, need) for site, need, row in mine if row is None], self.now)
+        rows = [row for _site, _need, row in looked.values() if row is not None]
+        self._write([*rows, *self._undecided(errors, busy)])
         return jobs
+
+    def _first_look(self, site: Site, run: int | None) -> tuple[Site, Need, PreviewSite | None]:
+        """What a site needs, and its row where it needs no job; `run` has it in hand."""
+        site = self._asked_by_person(site)
+        need = turns.need(site, self.outlook, self.now)
+        if run is not None:
+            return site, need, self._row(previewed.in_hand(site, need, run), 1)
+        if need.action in REST:
+            return site, need, self._row(previewed.resting(site, need), REST[need.action])
+        return site, need, None
+
+    def _undecided(self, errors: Collection[int], busy: Mapping[int, int]) -> list[PreviewSite]:
+        """The rows of sites that an error of ours keeps from being decided, before all that would be done."""
+        if not errors:
+            return []
+        hosts = VirtualHost.objects.filter(pk__in=errors).order_by("user_id", "pk").values_list("pk", "user_id", "name")
+        rows = [previewed.undecided(pk, user_id, name, busy.get(pk)) for pk, user_id, name in hosts]
+        return [self._row(row, 1 if row.action == PreviewAction.BUSY else 0) for row in rows]
 
     # --- the second look ---------------------------------------------------------------------------------------------
 
@@ -197,22 +206,25 @@ class _Work:
         """Each job as its turn comes: what it finds of the limits is what those before it leave."""
         for first in range(0, len(ids), SITES):
             part = ids[first : first + SITES]
-            read = sites.read_ids(part, self.outlook.policies, self.now, serve_www=self.serve_www)
+            read, errors = undecided.read(part, self.outlook.policies, self.now, serve_www=self.serve_www)
             installed = [site.facts.installed for site in read.values()]
             self.known.clear()
             self.known |= predecessors.find_all(one.fingerprint for one in installed if one is not None and one.ours)
-            rows = []
-            for pk in part:
-                if pk not in read:
-                    continue
-                site = self._asked_by_person(read[pk])
-                found = foresight.foresee(site, self.outlook, self.now, reductions_suspended=self.suspended)
-                free = found.orders and self._is_free(found)
-                foresight.assume(found, self.outlook, self.room, self.now)
-                row = self._row(previewed.foreseen(found, self.now), 0)
-                self._reckon(row, free=free)
-                rows.append(row)
-            self._write(rows)
+            in_turn = {pk: read[pk] for pk in part if pk in read}
+            rows = undecided.of_each(in_turn, self._foreseen, errors)
+            self._write([*rows.values(), *self._undecided(errors, {})])
+
+    def _foreseen(self, site: Site) -> PreviewSite:
+        """What would be done with a site now; what that takes of the limits is gone for the next."""
+        found = foresight.foresee(
+            self._asked_by_person(site), self.outlook, self.now, reductions_suspended=self.suspended
+        )
+        free = found.orders and self._is_free(found)
+        row = previewed.foreseen(found, self.now)
+        foresight.assume(found, self.outlook, self.room, self.now)
+        self._row(row, 0)
+        self._reckon(row, free=free)
+        return row
 
     def _is_free(self, found: foresight.Foreseen) -> bool:
         """Whether the order counts towards no limit."""

@@ -68,10 +68,11 @@ def _tell_paused(writer: log.Writer, server: Server) -> None:
 
 def _begin(run: Run, writer: log.Writer, now: datetime) -> None:
     options = sites.policy_options(run.server)
-    name = options.provider.name if options.provider else "no provider"
+    chosen = options.provider
+    named = log.of_provider(chosen.name, chosen.title) if chosen else {"provider": "no provider"}
     with transaction.atomic():
-        writer.out("run:started", scope=run.scope, provider=name)
-        Run.objects.filter(pk=run.pk).update(provider_name=name if options.provider else "")
+        writer.out("run:started", scope=run.scope, **named)
+        Run.objects.filter(pk=run.pk).update(provider_name=chosen.name if chosen else "")
         if run.asked_from in ("panel", "command", "api"):
             _clear_holds(run, now)
 

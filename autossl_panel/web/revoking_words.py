@@ -35,8 +35,9 @@ def of(certificate: Certificate | None) -> Revocation | None:
         code = CODES.get(str(problem["code"]), "")
         cause = str(problem["text"])
         if code and wish is not None:
-            provider = str(certificate.provider) if certificate.provider is not None else ""
-            cause = log.problem_advice({"code": code, "data": {"text": cause, "provider": provider}})
+            provider = certificate.provider
+            named = log.of_provider(provider.name, str(provider)) if provider is not None else {}
+            cause = log.problem_advice({"code": code, "data": {"text": cause, **named}})
         again = datetime.fromisoformat(problem["until"]) if problem.get("until") else None
     names = {number: name for name, number in revocation.REASONS.items()}
     reason = names.get(int(wish["reason"]), "") if wish is not None else ""

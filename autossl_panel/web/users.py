@@ -6,6 +6,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import HttpResponse, HttpResponseBadRequest
 from django.shortcuts import get_object_or_404, redirect, render, resolve_url
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -18,9 +19,11 @@ from autossl_panel.hosting import users as hosting_users
 from autossl_panel.hosting.models import HostingUser, Setting
 from autossl_panel.hosting.users import Change
 
-from . import access, messages, nothing, picking, places, shell, toasts, undo, user_table, words
+from . import access, messages, nothing, picking, places, shell, toasts, undo, user_table
+from .marked import fill
 from .paging import paginate
 from .shell import STOP_POLLING
+from .templatetags.panel import EMPTY, day
 from .user_filter import Filter
 from .user_table import SORTS, STATE_FILTERS, Attention
 
@@ -190,10 +193,10 @@ def _said(changes: list[Change]) -> str:
         return ngettext("%(who)s uses its feature list again.", "%(who)s use their feature lists again.", len(ids)) % {
             "who": who
         }
-    return _("AutoSSL is off for %(who)s.") % {"who": who} + _lapse(ids)
+    return fill(_("AutoSSL is off for %(who)s."), who=who) + _lapse(ids)
 
 
-def _lapse(ids: list[int]) -> str:
+def _lapse(ids: list[int]) -> SafeString:
     """“ 2 certificates expire from 14 Dec.”: what is no longer renewed."""
     # By portions: SQLite takes only so many ids in one question
     parts = [
@@ -203,7 +206,6 @@ def _lapse(ids: list[int]) -> str:
     number = sum(part.certificates for part in parts)
     first = min((part.first for part in parts if part.first is not None), default=None)
     if first is None:
-        return ""
-    return " " + ngettext(
-        "%(n)d certificate expires on %(day)s.", "%(n)d certificates expire from %(day)s.", number
-    ) % {"n": number, "day": words.day(first, access.now())}
+        return EMPTY
+    text = ngettext("%(n)d certificate expires on %(day)s.", "%(n)d certificates expire from %(day)s.", number)
+    return fill(f" {text}", n=number, day=day(first))

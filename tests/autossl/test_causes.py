@@ -69,8 +69,10 @@ def test_every_kind_has_codes() -> None:
 @pytest.mark.parametrize("n", [1, 14])
 @pytest.mark.parametrize("facts", [FACTS, {}], ids=["facts", "bare"])
 def test_every_code_has_words_for_one_name_and_for_many(code: str, n: int, facts: dict[str, object]) -> None:
+    facts = {**facts, "name": "shop.example.com"}
     for text in (cards.title(code, facts, n), cards.detail(code, facts, n), cards.seen(code, facts)):
         assert "%(" not in text
+        assert "?" not in text, "what is not known is not spoken of"
         assert "None" not in text
     assert cards.title(code, facts, n)
     told = cards.todo(code, facts, n)
@@ -78,6 +80,8 @@ def test_every_code_has_words_for_one_name_and_for_many(code: str, n: int, facts
     assert 1 <= len(sentences) <= 3, told
     assert told.endswith((".", '".'))
     assert "%(" not in told
+    # Nor here, but for a limit's numbers and what the log itself has
+    assert "?" not in told or code == "rate_limited"
 
 
 @pytest.mark.parametrize(
@@ -132,3 +136,55 @@ def test_what_was_seen(code: str, facts: dict[str, object], words: str) -> None:
 def test_the_cas_words_and_its_kind_reach_the_advice() -> None:
     told = cards.todo("ca_refused", {"name": "a.example.com", "kind": "caa", "text": "no."}, 1)
     assert told == "The CA refused a.example.com: no. Check the CAA records of the domain."
+
+
+OLD, SIX, HERE = "198.51.100.7", "2001:db8::7", "203.0.113.10"
+
+
+@pytest.mark.parametrize(
+    ("code", "facts", "detail", "todo"),
+    [
+        ("elsewhere", {}, "shop.org and 1 more", "Point the A record of each name to this server."),
+        (
+            "elsewhere",
+            {"to": [HERE]},
+            "This server is 203.0.113.10.",
+            "Change the A record of each name to 203.0.113.10.",
+        ),
+        (
+            "elsewhere",
+            {"from": [SIX]},
+            "They resolve to 2001:db8::7.",
+            "Remove the AAAA record 2001:db8::7 of each name, or point it to this server.",
+        ),
+        (
+            "elsewhere",
+            {"from": [OLD, SIX], "to": [HERE, "203.0.113.11"], "record": "A"},
+            "They resolve to 198.51.100.7 and 2001:db8::7. This server is 203.0.113.10 and 203.0.113.11.",
+            "Replace the records 198.51.100.7 and 2001:db8::7 of each name by one that points to 203.0.113.10 or "
+            "203.0.113.11.",
+        ),
+        (
+            "elsewhere",
+            {"from": [OLD, SIX]},
+            "They resolve to 198.51.100.7 and 2001:db8::7.",
+            "Remove the records 198.51.100.7 and 2001:db8::7 of each name, or point them to this server.",
+        ),
+        (
+            "ipv6_elsewhere",
+            {"ours": True},
+            "shop.org and 1 more",
+            "Let the web server listen on this server’s IPv6 address for these sites too.",
+        ),
+        (
+            "connect_refused",
+            {},
+            "shop.org and 1 more",
+            "Open the port in the firewall, and see that a web server listens there.",
+        ),
+    ],
+)
+def test_addresses_that_are_none_one_or_several(code: str, facts: dict[str, object], detail: str, todo: str) -> None:
+    facts = {**facts, "name": "shop.org"}
+    assert cards.detail(code, facts, 2) == detail
+    assert cards.todo(code, facts, 2).startswith(todo)

@@ -60,6 +60,19 @@ def test_a_line_that_lacks_data_shows_a_question_mark():
     assert log.render("site:busy", {"site": "a.example"}) == "a.example: run ? is working on it"
 
 
+@pytest.mark.parametrize("event", [event for event, text in EVENTS.items() if "%(provider)s" in str(text)])
+def test_a_line_calls_a_provider_as_people_do(event):
+    said = {"scope": "*", "reason": "provider_own", "until": "later"}
+    assert "Let’s Encrypt" in log.render(event, {**said, **log.of_provider("letsencrypt", "Let’s Encrypt")})
+    assert "my-ca" in log.render(event, {**said, **log.of_provider("my-ca", "my-ca")})
+    assert "my-ca" in log.render(event, {**said, "provider": "my-ca"}), "as lines of old have it"
+
+
+def test_a_provider_has_a_title_beside_its_name_only_where_that_says_more():
+    assert log.of_provider("letsencrypt", "Let’s Encrypt") == {"provider": "letsencrypt", "title": "Let’s Encrypt"}
+    assert log.of_provider("my-ca", "my-ca") == log.of_provider("my-ca") == {"provider": "my-ca"}
+
+
 def test_an_event_of_another_version_is_shown_as_it_is():
     assert log.render("old:event", {"a": 1}) == "old:event {'a': 1}"
 

@@ -40,6 +40,14 @@ def lines(code: str, facts: dict[str, object], here: tuple[str, ...] = HERE) -> 
             ["example.com. IN AAAA 2001:db8:5::7"],
             ["example.com. 3600 IN AAAA 2001:db8:1::10"],
         ),
+        # Of both families: each is what it is
+        (
+            "elsewhere",
+            {**MOVED, "from": ["198.51.100.7", "2001:db8:5::7"]},
+            "set",
+            ["shop.example.com. IN A 198.51.100.7", "shop.example.com. IN AAAA 2001:db8:5::7"],
+            ["shop.example.com. 3600 IN A 203.0.113.10"],
+        ),
         # An alias within the domain: the record stands at its end
         (
             "elsewhere",

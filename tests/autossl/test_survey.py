@@ -40,6 +40,16 @@ def test_what_needs_work_becomes_jobs_and_the_rest_is_counted(provider, make_use
     assert events(run) == ["run:started", "inventory:unchanged", "user:begins", "user:skipped"]
 
 
+def test_a_run_says_with_whom_it_is(provider, make_user, make_site):
+    """As people call the provider, and beside it its name."""
+    Provider.objects.filter(pk=provider.pk).update(display_name="The lab’s CA")
+    make_site(make_user("amber"), "new.example")
+    run = surveyed()
+    line = LogLine.objects.get(run=run, event="run:started")
+    assert (line.data["provider"], run.provider_name) == ("pebble", "pebble")
+    assert log.line(line).text == "Run for all users with The lab’s CA"
+
+
 def test_nothing_to_do_ends_at_once_with_one_line_a_user(provider, make_user, make_site, make_installed):
     for name in ("amber", "birch"):
         user = make_user(name)

@@ -24,7 +24,6 @@ from autossl_panel.autossl.models import (
     Options,
     Order,
     OrderStatus,
-    Outcome,
     Problem,
     Provider,
     Run,
@@ -33,25 +32,13 @@ from autossl_panel.autossl.models import (
 )
 from autossl_panel.helper.client import Client
 from autossl_panel.hosting.models import HostingUser, Server, Setting, Severity, SiteState, VirtualHost
+from tests.autossl.broken import undecidable, unreadable
 from tests.autossl.surveys import Reads, look, surveyed
 
 pytestmark = pytest.mark.django_db
 NOW = datetime.now(UTC)
 Make = Callable[..., Any]
 Break = Callable[[VirtualHost], None]
-
-
-def unreadable(host: VirtualHost) -> None:
-    """A verdict that no code of ours wrote: it cannot even be read."""
-    refusals = {"pebble": {"since": "the day before yesterday", "until": "tomorrow"}}
-    Verdict.objects.create(
-        domain=host.domains.get(), at=NOW, outcome=Outcome.FAIL, code="ca_refused", refusals=refusals
-    )
-
-
-def undecidable(host: VirtualHost) -> None:
-    """A certificate whose names are none: the rules trip over it."""
-    assert CertificateRow.objects.filter(fingerprint=f"{host.pk:064x}").update(names=[[number] for number in range(20)])
 
 
 @pytest.fixture

@@ -143,3 +143,26 @@ def test_the_log_of_a_check_that_has_ended_is_read_from_its_head(visit, scene: S
     expect(log).to_contain_text("4049 secured")
     assert log.evaluate("log => log.scrollHeight > log.clientHeight")
     assert log.evaluate("log => log.scrollTop") == 0
+
+
+def test_copy_is_offered_only_once_the_script_copies(visit, scene: Scene):
+    Run.objects.filter(pk=scene.live.pk).update(ended_at=scene.now)
+    page = visit(permissions=["clipboard-read", "clipboard-write"])
+    page.goto("/security/tokens/add/")
+    page.get_by_label("Name").fill("monitoring")
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/panel.js*", hold)
+    with page.expect_request("**/panel.js*"):
+        page.evaluate("HTMLFormElement.prototype.submit.call(document.querySelector('#main form'))")
+    page.wait_for_function(
+        "document.querySelector('[data-copy]')?.checkVisibility({ visibilityProperty: true }) === false"
+    )
+    held[0].continue_()
+    copy = page.get_by_role("button", name="Copy the token")
+    expect(copy).to_be_visible()
+    copy.click()
+    expect(page.locator(".rec")).to_contain_text("Copied")

@@ -80,7 +80,7 @@ def test_a_passkey_alone_signs_in_and_confirms(open_page, scene: Scene):
     page.wait_for_url("**/security/recovery-codes/")
     expect(page.locator(".codes li")).to_have_count(10)
     with page.expect_download() as download:
-        page.get_by_role("link", name="Download them").click()
+        page.get_by_role("link", name="Download as text").click()
     assert download.value.suggested_filename == "autossl-recovery-codes.txt"
     (key,) = factors.of(root()).passkeys
     assert (key.name, key.alone) == ("Laptop", True)

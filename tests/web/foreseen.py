@@ -23,10 +23,10 @@ def work_out(scene: Scene, scope: str = runs.ALL) -> Preview:
     return Preview.objects.get(pk=made.pk)
 
 
-def add(scene: Scene) -> Scene:
-    """At a CA that takes ten orders in three hours."""
-    ten = [{"kind": "orders", "number": 10, "seconds": 10800, "continuous": True}]
-    Provider.objects.filter(pk=scene.provider.pk).update(limits=ten)
+def add(scene: Scene, orders: int = 10) -> Scene:
+    """At a CA that takes so many orders in three hours."""
+    few = [{"kind": "orders", "number": orders, "seconds": 10800, "continuous": True}]
+    Provider.objects.filter(pk=scene.provider.pk).update(limits=few)
     for scope in (runs.ALL, runs.owner_scope(scene.harborweb), runs.user_scope("northwind")):
         work_out(scene, scope)
     made = preview.ask(AT_WORK, asked_by=scene.root, server=scene.server, ring=False)

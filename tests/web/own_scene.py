@@ -7,7 +7,8 @@ from autossl_panel.autossl.models import Certificate, Installation, Outcome, Ver
 from autossl_panel.hosting.models import Domain, Exclusion, HostingUser, Severity, SiteState, VirtualHost
 from autossl_panel.people.models import Role, User
 from tests.web.scene import Scene, person
-from tests.web.scene_runs import FACTS
+
+FACTS = {"address": "198.51.100.7", "status": 403, "server": "openresty"}
 
 
 @dataclass(slots=True)

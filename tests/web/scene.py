@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.db.models import Model
 
-from autossl_panel.autossl import options, providers
+from autossl_panel.autossl import last_checks, options, providers
 from autossl_panel.autossl.models import (
     Account,
     AccountStatus,
@@ -23,26 +23,26 @@ from autossl_panel.hosting.models import Domain, FeatureList, HostingUser, Serve
 from autossl_panel.people import audit, factors
 from autossl_panel.people.models import Role, Session, User
 from tests.support.again import Again
-from tests.web.scene_runs import run_of, work
+from tests.web.scene_runs import AT_RISK, TITLE, installed, run_of, work
 
 PASSWORD = "correct horse battery"
 
-# name, owner, feature list, setting, states of the sites, last check
+# name, owner, feature list, setting, states of the sites, last check: "check:…" where it made no job, else "work"
 USERS: Sequence[tuple[str, str, str, str, str, str]] = (
-    ("amberfield", "", "business", "feature-list", "ssssss", "check:renewed"),
+    ("amberfield", "", "business", "feature-list", "ssssss", "work"),
     ("ateliermo", "", "starter", "feature-list", "s", "check:nothing_to_do"),
-    ("bluefjord", "harborweb", "business", "on", "sssssssssssp", "check:secured"),
-    ("brandtlaw", "harborweb", "business", "feature-list", "uu", "check:failed"),
+    ("bluefjord", "harborweb", "business", "on", "sssssssssssp", "check:nothing_to_do"),
+    ("brandtlaw", "harborweb", "business", "feature-list", "uu", "work"),
     ("cedarworks", "", "business", "feature-list", "ssss", "check:nothing_to_do"),
     ("dockside", "harborweb", "business", "feature-list", "ssf", "check:foreign"),
     ("eastgate", "", "parked", "on", "ss", "check:nothing_to_do"),
     ("fennimore", "", "starter", "off", "o", "check:skipped"),
     ("greenmile", "brightpeak", "business", "feature-list", "sssssssss", "check:nothing_to_do"),
-    ("hallsteadt", "brightpeak", "business", "feature-list", "sssssuu", "check:failed"),
+    ("hallsteadt", "brightpeak", "business", "feature-list", "sssssuu", "work"),
     ("ivorylane", "", "starter", "feature-list", "s", "check:nothing_to_do"),
-    ("junipershop", "", "business", "feature-list", "ssssssss", "check:secured"),
-    ("lindner", "", "business", "feature-list", "sssp", "check:deferred"),
-    ("northwind", "harborweb", "parked", "on", "s" * 17 + "u" * 14, "check:failed"),
+    ("junipershop", "", "business", "feature-list", "ssssssss", "check:nothing_to_do"),
+    ("lindner", "", "business", "feature-list", "sssp", "work"),
+    ("northwind", "harborweb", "parked", "on", "s" * 17 + "u" * 14, "work"),
     ("oakandash", "", "starter", "feature-list", "ss", "check:nothing_to_do"),
     ("pixelforge", "harborweb", "business", "off", "ss", "check:skipped"),
     ("quarrybank", "", "business", "feature-list", "ssssss", "check:nothing_to_do"),
@@ -55,11 +55,10 @@ STATES = {
     "f": SiteState.FOREIGN,
     "o": SiteState.OFF,
 }
-CHECKS = {
-    "check:failed": {"reason": "elsewhere", "number": 2},
-    "check:deferred": {"reason": "deferred", "number": 1},
-    "check:skipped": {"reason": "disabled", "number": 0},
-}
+CHECKS = {"check:skipped": {"reason": "disabled", "number": 0}}
+# Whose work only one of the runs for all finds: what is due, and what its CA wants renewed at any age
+DUE, WANTED = "amberfield", "bluefjord"
+DEFERRED = AT_RISK.removeprefix("www.")
 
 
 @dataclass(slots=True)
@@ -87,7 +86,7 @@ def person(username: str, role: str) -> User:
 def build(*, live: bool = True, now: datetime | None = None) -> Scene:
     """Fill an empty database."""
     now = now or datetime.now(UTC)
-    server = Server.objects.create(name="web03.harbor-hosting.example", inventory_at=now - timedelta(minutes=3))
+    server = Server.objects.create(name="web03.harbor-hosting.example", inventory_at=now - timedelta(minutes=1))
     Beat.objects.create(server=server, at=now)
     root, harborweb, brightpeak = (
         person("root", Role.ROOT),
@@ -101,32 +100,28 @@ def build(*, live: bool = True, now: datetime | None = None) -> Scene:
     row.save()
     owners = {"": None, "harborweb": harborweb, "brightpeak": brightpeak}
     lists = {name: FeatureList.objects.create(name=name, autossl=name != "parked") for name in _lists()}
-    for n, (name, owner, feature_list, setting, states, check) in enumerate(USERS):
+    then = now - timedelta(hours=12)
+    for name, owner, feature_list, setting, states, check in USERS:
         user = HostingUser.objects.create(
             server=server,
             name=name,
             owner=owners[owner],
             feature_list=lists[feature_list],
             autossl=Setting(setting),
-            last_check_at=now - timedelta(hours=3, minutes=n) if check else None,
+            last_check_at=then if check else None,
             last_check={"event": check, "data": CHECKS.get(check, {"number": 1})} if check else None,
         )
         _sites(user, states, now, provider)
-    past = run_of(server, root, now - timedelta(hours=12), provider, "schedule", ended=timedelta(minutes=4, seconds=6))
-    work(past, now - timedelta(hours=12), live=False)
-    for hours, scope, source in ((20, "user:northwind", "panel"), (30, "due", "sweep"), (36, "*", "schedule")):
-        old = run_of(
-            server, None, now - timedelta(hours=hours), provider, source, ended=timedelta(seconds=8), scope=scope
-        )
-        old.counts = {"outcomes": {"secured": hours % 3, "renewed": hours % 7, "failed": hours % 5, "deferred": 0}}
-        old.save()
-    current = run_of(server, root, now - timedelta(seconds=108), provider, "panel", ended=None)
-    if live:
-        work(current, now - timedelta(seconds=100), live=True)
-    else:
-        current.ended_at = now - timedelta(seconds=40)
-        current.counts = {"outcomes": {"secured": 4, "failed": 0}}
-        current.save()
+    past = run_of(server, None, then, provider, "schedule", ended=timedelta(minutes=4, seconds=6))
+    work(past, _with_work(), then)
+    installed(past)
+    last_checks.note(past, then + timedelta(minutes=4, seconds=6), partial=False)
+    _before(server, harborweb, provider, now)
+    current = run_of(
+        server, root, now - timedelta(seconds=108), provider, "panel", ended=None if live else timedelta(seconds=68)
+    )
+    work(current, _with_work(every=True) if live else [], now - timedelta(seconds=100), live=live)
+    installed(current)
     channel = Channel.objects.create(
         server=server,
         kind="webhook",
@@ -136,6 +131,29 @@ def build(*, live: bool = True, now: datetime | None = None) -> Scene:
         sent_at=now - timedelta(hours=2),
     )
     return Scene(server, root, harborweb, brightpeak, provider, current, past, channel, now)
+
+
+def _with_work(*, every: bool = False) -> list[VirtualHost]:
+    """What fails, what is due, and the one whose renewal is deferred; `every`: what its CA wants renewed now, too."""
+    hosts = VirtualHost.objects.exclude(user__name="lindner") | VirtualHost.objects.filter(name=DEFERRED)
+    names = [name for name, *_rest, check in USERS if check == "work"]
+    found = hosts.filter(user__name__in=[*names, WANTED]).select_related("user").order_by("pk")
+    if every:
+        return list(found.exclude(user__name=DUE))
+    return [one for one in found if one.state == SiteState.UNSECURED or one.user.name in (DUE, "lindner")]
+
+
+def _before(server: Server, harborweb: User, provider: Provider, now: datetime) -> None:
+    """Runs of the days before: one that a reseller asked for, one of what was due, and one that had nothing to do."""
+    short = timedelta(seconds=8)
+    unsecured = VirtualHost.objects.filter(state=SiteState.UNSECURED).select_related("user").order_by("pk")
+    lindner = VirtualHost.objects.filter(name=DEFERRED).select_related("user")
+    asked = run_of(server, harborweb, now - timedelta(hours=20), provider, "panel", ended=short, scope="user:northwind")
+    work(asked, list(unsecured.filter(user__name="northwind")), asked.started_at)
+    due = run_of(server, None, now - timedelta(hours=30), provider, "sweep", ended=short, scope="due")
+    work(due, list(lindner), due.started_at)
+    daily = run_of(server, None, now - timedelta(hours=36), provider, "schedule", ended=short)
+    work(daily, [], daily.started_at, held={host.pk for host in (*unsecured, *lindner)})
 
 
 class SceneAgain:
@@ -218,7 +236,7 @@ def _lists() -> Sequence[str]:
 def _providers(server: Server, now: datetime) -> Provider:
     chosen = Provider.objects.create(
         name="letsencrypt",
-        display_name="Let’s Encrypt",
+        display_name=TITLE,
         directory_url="https://acme-v02.api.letsencrypt.org/directory",
         state=ProviderState.READY,
         terms_url="https://letsencrypt.org/documents/LE-SA-v1.5.pdf",

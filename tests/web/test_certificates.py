@@ -151,7 +151,7 @@ def test_a_row_says_what_is_installed_and_what_comes(as_root, troubled: Scene):
 
 def test_a_site_in_hand_says_what_is_done_with_it(as_root, troubled: Scene):
     job = Job.objects.filter(run=troubled.live, state=JobState.STAGED).select_related("virtual_host").first()
-    assert row_of(as_root, job.virtual_host.name)["next"] == "Ordering nowWaits for the reload"
+    assert row_of(as_root, job.virtual_host.name)["next"] == "Renewing nowWaits for the reload"
 
 
 def test_an_expired_certificate_is_said_so(as_root, troubled: Scene):

@@ -77,8 +77,8 @@ def test_filters_and_search(as_root):
         return [row[2] for row in rows(as_root.get(f"/runs/?{query}").content.decode())]
 
     assert scopes("state=all") == ["All users"] * 3
-    assert scopes("state=person") == ["All users", "All users"]
-    assert scopes("state=failures") == ["All users", "All users"]
+    assert scopes("state=person") == ["All users", "northwind"]
+    assert scopes("state=failures") == ["All users", "All users", "northwind"]
     assert scopes("q=northwind") == ["All users", "All users", "northwind"]
     assert scopes("q=blog1.brandtlaw.example") == ["All users", "All users"]
     assert "No run had work for “nobody”" in as_root.get("/runs/?q=nobody").content.decode()
@@ -89,7 +89,7 @@ def test_filters_by_outcome_scope_and_user(as_root, as_reseller):
         html = client.get(f"/runs/?{query}").content.decode()
         return [row[2] for row in rows(html)] if 'class="stack"' in html else []
 
-    assert scopes(as_root, "outcome=deferred") == ["All users", "All users"]
+    assert scopes(as_root, "outcome=deferred") == ["All users", "All users", "Due"]
     assert scopes(as_root, "outcome=cancelled") == []
     assert scopes(as_root, "scope=due") == ["Due"]
     assert scopes(as_root, "scope=user") == ["northwind"]
@@ -108,7 +108,7 @@ def test_a_name_that_is_typed_leads_to_its_history(as_root, as_reseller):
 def test_what_the_last_runs_did_is_drawn(as_root, as_reseller, troubled: Scene):
     html = as_root.get("/runs/?q=nobody").content.decode()
     assert "Outcomes of the last runs" in html
-    assert "4 runs." in html
+    assert "5 runs." in html
     behind = html[html.index('<details class="behind">') :]
     at = words.exact(troubled.past.started_at)
     assert f'<a class="who" href="/runs/{troubled.past.pk}/" title="{at}">' in behind
@@ -116,7 +116,8 @@ def test_what_the_last_runs_did_is_drawn(as_root, as_reseller, troubled: Scene):
     own = as_reseller.get("/runs/").content.decode()
     assert "Outcomes of the last runs" in own
     assert "Share of the sites that are secured" not in own, "noted for the whole server"
-    failed = Job.objects.filter(run=troubled.past, user__owner=troubled.harborweb, outcome="failed").count()
+    ended = Job.objects.filter(run__ended_at__isnull=False, user__owner=troubled.harborweb)
+    failed = ended.filter(outcome="failed").count()
     legend = own[own.index('class="legend"') : own.index("</ul>", own.index('class="legend"'))]
     assert re.findall(r"<b>(\d+)</b>", legend)[2] == str(failed)
 
@@ -163,11 +164,46 @@ def test_the_json_file_has_every_line_as_an_object(as_root, as_reseller, scene: 
     assert (failed["user"], failed["level"], failed["depth"]) == ("brandtlaw", "failure", 2)
     assert failed["data"]["name"] == "brandtlaw.example"
     assert failed["advice"]
+    ordered = next(one for one in found if one["event"] == "plan:order")
+    assert ordered["data"]["provider"] == "letsencrypt", "as commands and programs know it"
+    assert ordered["text"].endswith(" from Let’s Encrypt"), "as people do"
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", failed["at"])
     own = b"".join(as_reseller.get(f"/runs/{scene.past.pk}/log.ndjson").streaming_content).decode()
     assert {json.loads(line)["user"] for line in own.splitlines()} <= {
         "northwind", "brandtlaw", "bluefjord", "dockside", "pixelforge",
     }  # fmt: skip
+
+
+def test_a_run_that_lives_is_kept_true_in_the_list_until_its_end(as_root, as_reseller, scene: Scene):
+    html = as_root.get("/runs/").content.decode()
+    asked = re.search(r'id="fresh" hx-get="([^"]*)" hx-trigger="every 5s"', html)
+    assert asked
+    assert asked[1] == f"/runs/?shown={scene.live.pk}"
+    assert f'id="took-{scene.live.pk}"' in html
+    headers = {"HX-Request": "true"}
+    answer = as_root.get(asked[1], headers=headers)
+    assert answer.status_code == 200
+    cells = dict(
+        re.findall(rf'<td [^>]*id="(\w+)-{scene.live.pk}"[^>]*hx-swap-oob="true">(.*?)</td>', answer.content.decode())
+    )
+    assert set(cells) == {"took", "from", "secured", "renewed", "deferred", "waiting", "failed"}
+    assert "Running" in cells["took"]
+    job = Job.objects.filter(run=scene.live, state=JobState.RUNNING, user__owner=scene.harborweb).first()
+    assert job
+    own = as_reseller.get(asked[1], headers=headers).content.decode()
+    before = re.search(rf'id="failed-{scene.live.pk}"[^>]*>(.*?)</td>', own)
+    Job.objects.filter(pk=job.pk).update(state=JobState.ENDED, outcome="failed", ended_at=scene.now)
+    own = as_reseller.get(asked[1], headers=headers).content.decode()
+    after = re.search(rf'id="failed-{scene.live.pk}"[^>]*>(.*?)</td>', own)
+    assert before
+    assert after
+    assert before[1] != after[1]
+    Run.objects.filter(pk=scene.live.pk).update(ended_at=scene.now, counts={"outcomes": {"failed": 7}})
+    answer = as_root.get(asked[1], headers=headers)
+    assert answer.status_code == 286
+    assert "Running" not in answer.content.decode()
+    assert "> 7</span>" in answer.content.decode()
+    assert 'id="fresh"' not in as_root.get("/runs/").content.decode()
 
 
 def test_the_list_asks_few_questions(as_root, as_reseller, troubled: Scene):
@@ -180,7 +216,7 @@ def test_the_list_asks_few_questions(as_root, as_reseller, troubled: Scene):
 
 def test_a_run_shows_failures_first_then_the_rest(as_root, scene: Scene):
     html = as_root.get(f"/runs/{scene.past.pk}/").content.decode()
-    places = [html.index(mark) for mark in ('id="run-failed"', 'id="sum-put-off"', 'id="sum-done"')]
+    places = [html.index(mark) for mark in ('id="run-failed"', 'id="run-lines"', 'id="sum-put-off"', 'id="sum-done"')]
     assert places == sorted(places)
     assert "Points to another server" in html
     assert "hx-get" not in html.split('id="g1"')[1].split("</section>")[0]
@@ -195,7 +231,9 @@ def test_lines_are_grouped_by_user_and_site(as_root, scene: Scene):
     assert lines.index(">brandtlaw</a>") < lines.index("blog1.brandtlaw.example") < lines.index("What to do")
     assert "northwind" not in lines
     only = as_root.get(f"/runs/{scene.past.pk}/?level=warn").content.decode().split('<ol class="log">')[1]
-    assert only.count('class="site" href="/history/') == only.count('class="warn')
+    warnings = LogLine.objects.filter(run=scene.past, level="warn")
+    assert only.count('class="site" href="/history/') == warnings.values("job").distinct().count() == 1
+    assert only.count('class="warn') == warnings.count() == 3
 
 
 def test_a_kept_site_is_found_by_its_name_with_what_to_do(as_root, scene: Scene):
@@ -230,7 +268,7 @@ def test_the_survey_counts_each_site_once(as_root, scene: Scene):
 
 
 def test_groups_open_as_fragments(as_root, scene: Scene):
-    answer = as_root.get(f"/runs/{scene.past.pk}/?group=done", headers={"HX-Request": "true"}).content.decode()
+    answer = as_root.get(f"/runs/{scene.live.pk}/?group=done", headers={"HX-Request": "true"}).content.decode()
     assert "<html" not in answer
     assert answer.count('class="site" href="/history/') <= 25
     assert "show all" in answer
@@ -259,6 +297,8 @@ def test_the_text_file_has_every_line(as_root, as_reseller, scene: Scene):
     lines = [one for one in text.splitlines() if re.match(r"\d{4}-", one)]
     assert len(lines) == LogLine.objects.filter(run=scene.past).count()
     assert "points to another server" in text
+    assert "Run for all users with Let’s Encrypt" in text
+    assert "letsencrypt" not in text.replace("letsencrypt.org", ""), "but for the CA's own name in a CAA record"
     assert text.index("\nbrandtlaw\n") < text.index("\nnorthwind\n")
     assert lines[-1].endswith("  Ended after 3.5 s: 2 failed"), "as on the page"
     assert text.endswith(f"{lines[-1]}\n")

@@ -1,6 +1,5 @@
 """The scene with what DCV and the CA left behind: a problem of each kind, sites that wait, a history."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
@@ -14,7 +13,6 @@ from autossl_panel.autossl.models import (
     DailyShare,
     Installation,
     Job,
-    JobOutcome,
     JobState,
     Level,
     LogLine,
@@ -22,32 +20,12 @@ from autossl_panel.autossl.models import (
     OrderStatus,
     Outcome,
     Phase,
-    Run,
     Verdict,
 )
-from autossl_panel.hosting.models import Domain, HostingUser, VirtualHost
+from autossl_panel.hosting.models import Domain, Setting, SiteState, VirtualHost
 
 from .scene import Scene, SceneAgain, build
-
-HERE = "203.0.113.10"
-OLD = "198.51.100.7"
-# user: code and facts of its failing names; several are dealt out in turn
-TROUBLES: dict[str, Sequence[tuple[str, dict[str, object]]]] = {
-    "northwind": [
-        (
-            "elsewhere",
-            {"from": [OLD], "to": [HERE], "record": "A", "address": OLD, "status": 404, "server": "oldhost"},
-        )
-    ],
-    "brandtlaw": [
-        ("caa", {"zone": "", "records": ['0 issue "sectigo.com"'], "identities": ["letsencrypt.org"]}),
-    ],
-    "hallsteadt": [
-        ("ipv6_elsewhere", {"address": "2001:db8:5::7", "record": "AAAA", "ours": False, "seen": "http_status"}),
-        ("http_status", {"address": HERE, "record": "A", "status": 403, "server": "openresty", "ours": True}),
-    ],
-    "bluefjord": [("nxdomain", {"detail": "", "zone": "example"})],
-}
+from .scene_runs import AT_RISK, HERE, SILENT, TROUBLES, run_of, trouble_of, work
 
 
 def add(scene: Scene) -> Scene:
@@ -57,12 +35,12 @@ def add(scene: Scene) -> Scene:
     scene.server.options.save()
     _public()
     _certificates(now)
-    for user, found in TROUBLES.items():
-        _fail(user, found, now)
-    _fail_covered("lindner", now)
+    for user in TROUBLES:
+        _fail(user, now)
+    _fail_covered(now)
     _quiet("cedarworks", now)
-    _shares(scene)
     stand(scene)
+    _shares(scene)
     _wait(scene)
     _histories(scene)
     return scene
@@ -82,8 +60,9 @@ def _public() -> None:
 
 
 def _certificates(now: datetime) -> None:
-    """Ends all over the quarter; a partly covered site covers its main name alone."""
-    for n, one in enumerate(Installation.objects.select_related("certificate", "virtual_host__user").order_by("pk")):
+    """Ends all over the quarter, but of what was issued today; a partly covered site covers its main name alone."""
+    old = Installation.objects.filter(since__lt=now - timedelta(days=1)).order_by("pk")
+    for n, one in enumerate(old.select_related("certificate", "virtual_host__user")):
         certificate = one.certificate
         days = 31 + (n * 7) % 58
         if one.virtual_host.user.name == "lindner":
@@ -97,8 +76,6 @@ def _certificates(now: datetime) -> None:
             days = 25
         certificate.not_after = now + timedelta(days=days)
         certificate.not_before = certificate.not_after - timedelta(days=90)
-        if one.virtual_host.user.name == "bluefjord" and n % 12 == 11:
-            certificate.names = [one.virtual_host.name]
         certificate.save()
     partly = Installation.objects.get(virtual_host__state="partly", virtual_host__user__name="bluefjord")
     Certificate.objects.filter(pk=partly.certificate_id).update(names=[partly.virtual_host.name])
@@ -149,24 +126,23 @@ def _verdict(domain: Domain, code: str, data: dict[str, object], now: datetime, 
     )
 
 
-def _fail(user: str, found: Sequence[tuple[str, dict[str, object]]], now: datetime) -> None:
+def _fail(user: str, now: datetime) -> None:
     domains = Domain.objects.filter(virtual_host__user__name=user, virtual_host__state__in=["unsecured", "partly"])
     rows = []
     for n, domain in enumerate(domains.order_by("virtual_host", "position")):
         if domain.virtual_host.state == "partly" and domain.position == 0:
             continue
-        code, data = found[domain.virtual_host_id % len(found)]
-        facts = {**data, "zone": domain.name.removeprefix("www.")} if code == "caa" else dict(data)
+        code, facts = trouble_of(user, domain.virtual_host_id, domain.name)
         rows.append(_verdict(domain, code, facts, now, days=n % 5))
     Verdict.objects.bulk_create(rows)
 
 
-def _fail_covered(user: str, now: datetime) -> None:
+def _fail_covered(now: datetime) -> None:
     """A name that is covered and fails: the renewal waits for it."""
-    domain = Domain.objects.get(name=f"www.{user}.example")
+    domain = Domain.objects.get(name=AT_RISK)
     Domain.objects.filter(pk=domain.pk).update(added=False)
-    facts: dict[str, object] = {"address": "198.51.100.44", "hop_address": "198.51.100.44", "reason": "connect"}
-    _verdict(domain, "connect_timeout", facts, now, days=9).save()
+    code, facts = SILENT
+    _verdict(domain, code, facts, now, days=9).save()
 
 
 def _quiet(user: str, now: datetime) -> None:
@@ -225,7 +201,11 @@ def _histories(scene: Scene) -> None:
     host = VirtualHost.objects.get(name="junipershop.example")
     now, names = scene.now, [host.name, f"www.{host.name}"]
     current = Installation.objects.get(virtual_host=host)
-    _job(_order(host, scene, current.certificate, current.since, OrderStatus.VALID), scene.past, current.since)
+    order = _order(host, scene, current.certificate, current.since, OrderStatus.VALID)
+    end = timedelta(seconds=8)
+    run = run_of(scene.server, None, current.since - end, scene.provider, "sweep", ended=end, scope="due")
+    work(run, [host], run.started_at)
+    run.jobs.update(order=order)
     for days, reason, covered in ((75, "coverage", names), (120, "missing", [host.name])):
         since, until = now - timedelta(days=days), now - timedelta(days=30 if days == 75 else 75)
         certificate = Certificate.objects.create(
@@ -252,27 +232,17 @@ def _histories(scene: Scene) -> None:
     )  # fmt: skip
 
 
-def _job(order: Order, run: Run, at: datetime) -> None:
-    user = HostingUser.objects.get(pk=order.virtual_host.user_id)
-    found = Job.objects.filter(run=run, virtual_host=order.virtual_host).first()
-    if found is not None:
-        Job.objects.filter(pk=found.pk).update(order=order, outcome=JobOutcome.SECURED, ended_at=at)
-        return
-    Job.objects.create(
-        run=run, server=run.server, virtual_host=order.virtual_host, user=user, action="renew", reason="due",
-        job_class=4, state=JobState.ENDED, phase=Phase.VERIFY, outcome=JobOutcome.SECURED, order=order,
-        queued_at=at, started_at=at, ended_at=at,
-    )  # fmt: skip
-
-
 def _shares(scene: Scene) -> None:
+    """How it grew, up to what is secured today."""
+    sites = VirtualHost.objects.exclude(state=SiteState.OFF).exclude(user__autossl=Setting.OFF)
+    all_, now = sites.count(), sites.filter(state=SiteState.SECURED).count()
     for days in range(60):
-        secured = 74 + days // 3 - (6 if 20 < days < 26 else 0)
+        secured = now - (59 - days) // 3 - (6 if 20 < days < 26 else 0)
         DailyShare.objects.create(
             server=scene.server,
             day=(scene.now - timedelta(days=59 - days)).date(),
-            wanted=200,
+            wanted=2 * all_,
             covered=2 * secured,
-            sites=100,
+            sites=all_,
             secured=secured,
         )

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from autossl_panel import dcv
 
-from .. import choosing, orders, policy, sites, verdicts
+from .. import choosing, log, orders, policy, sites, verdicts
 from ..choosing import Chosen
 from ..facts import Action, Plan
 from ..limits import StampProblem, Wait
@@ -142,9 +142,11 @@ class _Step:
         if held is not None:
             # Others were faster by a moment, or the CA's clock goes otherwise than we thought.
             return self._choose(plan, {**known, task.provider.name: self.caller.by_our_clock(self.account, held)})
-        names, provider = ", ".join(plan.names), self.account.provider.name
+        names, provider = ", ".join(plan.names), self.account.provider
         self.lines += waiting.chosen_lines(self.bench, task, chosen)
-        self.lines.append(task.line("plan:order", names=names, reason=plan.reason, provider=provider))
+        self.lines.append(
+            task.line("plan:order", names=names, reason=plan.reason, **log.of_provider(provider.name, str(provider)))
+        )
         task.claim.save(order, lines=self.lines, phase=Phase.ORDER)
         task.orders[task.provider.name] += 1
         return Advance(order, fresh=True)
@@ -195,7 +197,8 @@ def without_it(bench: Bench, task: Task) -> Move:
     # What was written with that provider was not saved.
     task.recorded = False
     bench.look()
-    said = task.line("provider:passed_over", Level.WARN, provider=task.provider.name, reason="provider_removed")
+    named = log.of_provider(task.provider.name, task.provider.title)
+    said = task.line("provider:passed_over", Level.WARN, **named, reason="provider_removed")
     task.claim.save(lines=[said])
     return Again()
 

@@ -11,10 +11,10 @@ from django.utils import timezone
 
 from autossl_panel import ca
 
-from .. import choices, choosing, orders, policy
+from .. import choices, choosing, log, orders, policy
 from ..choosing import Chosen
 from ..limits import Wait
-from ..models import Account, JobOutcome, Level, LogLine, Order
+from ..models import Account, JobOutcome, Level, LogLine, Order, Provider
 from ..policy import Remedy
 from ..room import HELD
 from . import waiting
@@ -95,7 +95,7 @@ def met(
         until = policy.probe_at(until, task.site.facts.installed, now)
         if order is not None and order.closed_at is None and order.retry_at is not None:
             until = min(until, order.retry_at)
-    stored = problem_of(code, task.name, problem.detail, provider=account.provider.name)
+    stored = problem_of(code, task.name, problem.detail, provider=account.provider)
     held_by = account.provider.name if until is not None else None
     bench.end(task, outcome, code, *lines, problem=stored, until=until, held_by=held_by)
     return None
@@ -109,7 +109,7 @@ def stuck(bench: Bench, task: Task, order: Order, text: str) -> Move:
     other = chosen.provider
     if other is not None:
         return Elsewhere(other, replace(chosen, choice=replace(chosen.choice, reason="order_stuck")), pinned=True)
-    problem = problem_of("order_stuck", task.name, text, provider=account.provider.name)
+    problem = problem_of("order_stuck", task.name, text, provider=account.provider)
     bench.end(task, JobOutcome.WAITING, "order_stuck", problem=problem)
     return None
 
@@ -166,7 +166,7 @@ def _to_another(task: Task, order: Order | None, chosen: Chosen, *lines: LogLine
     return Elsewhere(provider, chosen)
 
 
-def problem_of(code: str, domain: str, text: str, *, provider: str = "") -> dict[str, Any]:
+def problem_of(code: str, domain: str, text: str, *, provider: Provider | None = None) -> dict[str, Any]:
     """A problem as it stands on a job or virtual host."""
-    data = {"text": text, "provider": provider}
+    data = {"text": text, **(log.of_provider(provider.name, str(provider)) if provider is not None else {})}
     return {"code": code, "domain": domain, "data": {key: value for key, value in data.items() if value}}

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from .. import choosing
+from .. import choosing, log
 from ..choosing import Chosen, Passed
 from ..limits import Wait
 from ..models import JobOutcome, Level, LogLine
@@ -19,29 +19,35 @@ def for_a_provider(bench: Bench, task: Task, chosen: Chosen, now: datetime, *lin
     """End a job that nobody can be asked for: it waits, held at its own provider, or fails where the admin must act."""
     code, until = chosen.choice.reason, chosen.choice.until
     own = bench.outlook.own(task.site).provider or task.provider
+    named = log.of_provider(own.name, own.title)
     told = [*lines, *passed_lines(bench, task, chosen)]
     if code in STOPS:
-        problem = _problem(task, code, {"text": _stopped_text(bench, own.account), "provider": own.name})
+        problem = _problem(task, code, {"text": _stopped_text(bench, own.account), **named})
         bench.end(task, JobOutcome.FAILED, code, *told, problem=problem)
         return
     limit = chosen.limit if code in (HELD, "ca_paused") else None
     if limit is not None and limit.wait is not None:
-        problem = _problem(task, code, limit_data(limit.provider, limit.wait))
+        problem = _problem(task, code, {**_named(bench, limit.provider), **limit_data(limit.wait)})
         asked = bench.policies.at(limit.provider).provider
         if asked is not None and until is not None and until == limit.until:
             bench.room.promise(asked, limit.wait, now, user=task.site.row["user_id"])
             problem["data"]["rank"] = limit.wait.rank
     else:
-        problem = _problem(task, code, {"text": down_text(bench, own.account), "provider": own.name})
+        problem = _problem(task, code, {"text": down_text(bench, own.account), **named})
     if until is not None:
         until = choosing.latest(task.site, until, now)
     bench.end(task, JobOutcome.WAITING, code, *told, problem=problem, until=until, held_by=own.name)
 
 
-def limit_data(provider: str, wait: Wait) -> dict[str, Any]:
+def _named(bench: Bench, name: str) -> dict[str, Any]:
+    """A provider by its name, as it stands on rows and in lines."""
+    found = bench.policies.at(name).provider
+    return log.of_provider(name, found.title if found is not None else "")
+
+
+def limit_data(wait: Wait) -> dict[str, Any]:
     """A limit as it stands on rows and in lines."""
     return {
-        "provider": provider,
         "limit": str(wait.kind),
         "subject": wait.subject,
         "label": wait.label,
@@ -80,7 +86,8 @@ def chosen_lines(bench: Bench, task: Task, chosen: Chosen) -> list[LogLine]:
     if chosen.provider is None or chosen.provider.name == task.told or reason == "provider_own":
         return []
     task.told = chosen.provider.name
-    asked = task.line("provider:asked", provider=chosen.provider.name, reason=reason)
+    named = log.of_provider(chosen.provider.name, chosen.provider.title)
+    asked = task.line("provider:asked", **named, reason=reason)
     return [*passed_lines(bench, task, chosen), asked]
 
 
@@ -90,7 +97,7 @@ def passed_lines(bench: Bench, task: Task, chosen: Chosen) -> list[LogLine]:
 
 
 def _passed_line(bench: Bench, task: Task, one: Passed) -> LogLine:
-    data: dict[str, Any] = {"provider": one.provider, "reason": one.code}
+    data: dict[str, Any] = {**_named(bench, one.provider), "reason": one.code}
     if one.until is not None:
         data["until"] = f"{one.until:%Y-%m-%d %H:%M} UTC"
     if one.wait is not None:
@@ -104,6 +111,6 @@ def _passed_line(bench: Bench, task: Task, one: Passed) -> LogLine:
 
 
 def _of_limit(wait: Wait) -> dict[str, Any]:
-    found = limit_data("", wait)
-    del found["provider"], found["subject"]
+    found = limit_data(wait)
+    del found["subject"]
     return found

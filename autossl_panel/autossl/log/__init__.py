@@ -16,6 +16,7 @@ from .render import (
 )
 from .spoken import spoken
 from .tail import Tail
+from .titles import of_provider
 from .writer import Writer, for_job, for_run
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "known",
     "limit_text",
     "line",
+    "of_provider",
     "problem_advice",
     "problem_text",
     "problem_told",

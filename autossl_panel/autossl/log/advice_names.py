@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from django.utils.translation import gettext as _
 
-from .facts import Facts, Words, again, sentences, url
+from .facts import Facts, Words, again, away, sentences, url
 from .facts import text as fact
 
 
@@ -73,27 +73,67 @@ def _dnssec(_data: Facts, words: Words) -> str:
     )
 
 
-def _elsewhere(_data: Facts, words: Words) -> str:
+def _elsewhere(data: Facts, words: Words) -> str:
     if words["cdn"]:
         text = _(
-            "%(name)s is behind %(cdn)s (%(away)s), and the file was not found there%(answered)s. Let %(cdn)s pass "
+            "%(name)s is behind %(cdn)s%(at)s, and the file was not found there%(answered)s. Let %(cdn)s pass "
             "/.well-known/acme-challenge/ to this server over HTTP."
         )
-    elif words["to"]:
-        text = _(
+        return text % words
+    strangers = away(data)
+    write = _several_away if len(strangers) > 1 else _one_away if strangers else _away_unknown
+    return write(bool(words["to"])) % words
+
+
+def _away_unknown(to_known: bool) -> str:
+    if to_known:
+        return _(
+            "%(name)s points to another server, and the file was not found there%(answered)s. Change its %(record)s "
+            "record to %(to)s."
+        )
+    return _(
+        "%(name)s points to another server, and the file was not found there%(answered)s. Point its %(record)s record "
+        "to this server."
+    )
+
+
+def _one_away(to_known: bool) -> str:
+    if to_known:
+        return _(
             "%(name)s points to %(away)s, which is not this server, and the file was not found there%(answered)s. "
             "Change its %(record)s record from %(away)s to %(to)s."
         )
-    else:
-        text = _(
-            "%(name)s has the %(record)s record %(away)s, which is not this server, and the file was not found "
-            "there%(answered)s. Remove that record, or point it to this server."
+    return _(
+        "%(name)s has the %(record)s record %(away)s, which is not this server, and the file was not found "
+        "there%(answered)s. Remove that record, or point it to this server."
+    )
+
+
+def _several_away(to_known: bool) -> str:
+    if to_known:
+        return _(
+            "%(name)s points to %(away)s, which are not this server, and the file was not found there%(answered)s. "
+            "Replace these records by one that points to %(to)s."
         )
-    return text % words
+    return _(
+        "%(name)s points to %(away)s, which are not this server, and the file was not found there%(answered)s. Remove "
+        "these records, or point them to this server."
+    )
 
 
 def _ipv6_elsewhere(data: Facts, words: Words) -> str:
-    if data.get("ours"):
+    if not words["address"] and data.get("ours"):
+        text = _(
+            "%(name)s works over IPv4, but not over IPv6: its AAAA record points to this server, which does not give "
+            "the file%(answered)s. Let the web server listen for this site on that address too, or remove the AAAA "
+            "record."
+        )
+    elif not words["address"]:
+        text = _(
+            "%(name)s works over IPv4, but its AAAA record leads elsewhere%(answered)s. Remove the AAAA record, or "
+            "point it to this server's IPv6 address."
+        )
+    elif data.get("ours"):
         text = _(
             "%(name)s works over IPv4, but not over IPv6: %(address)s is this server and does not give the "
             "file%(answered)s. Let the web server listen for this site on %(address)s too, or remove the AAAA record."
@@ -113,13 +153,13 @@ def _http_status(_data: Facts, words: Words) -> str:
         "404": _("Let /.well-known/acme-challenge/ reach this server's own web server, without rewriting."),
     }
     fix = fixes.get(words["status"]) or _("Look into the site's error log: something in front of the file fails.")
-    return sentences(_("%(server)s at %(address)s answered %(status)s for %(url)s.") % words, fix)
+    return sentences(_("%(answerer)s answered %(status)s for %(url)s.") % words, fix)
 
 
 def _wrong_body(_data: Facts, words: Words) -> str:
     text = _(
-        "%(server)s at %(address)s answered with another page for %(url)s. Exempt /.well-known/acme-challenge/ from "
-        "rewriting, caching and maintenance pages."
+        "%(answerer)s answered with another page for %(url)s. Exempt /.well-known/acme-challenge/ from rewriting, "
+        "caching and maintenance pages."
     )
     return text % words
 
@@ -187,8 +227,12 @@ def _caa(data: Facts, words: Words) -> str:
 
 
 def _private_address(_data: Facts, words: Words) -> str:
+    if words["address"]:
+        what = _("%(name)s has the address %(address)s, which cannot be reached from the internet.")
+    else:
+        what = _("%(name)s has an address that cannot be reached from the internet.")
     return sentences(
-        _("%(name)s has the address %(address)s, which cannot be reached from the internet.") % words,
+        what % words,
         _("Publish %(to)s instead.") % words if words["to"] else _("Publish this server's public address instead."),
     )
 
@@ -200,14 +244,18 @@ def _unknown(data: Facts, words: Words) -> str:
         return _("The check could not be made: %(detail)s. Check the resolvers in the options.") % {"detail": detail}
     if reason == "no_route":
         family = "IPv6" if fact(data, "record") == "AAAA" else "IPv4"
-        text = _("%(name)s has the address %(address)s, but this server has no %(family)s connection to test it.")
+        if words["address"]:
+            text = _("%(name)s has the address %(address)s, but this server has no %(family)s connection to test it.")
+        else:
+            text = _("%(name)s has an %(family)s address, but this server has no %(family)s connection to test it.")
         return text % {**words, "family": family}
     if reason == "own_address_timeout":
-        text = _(
-            "This server does not reach its own address %(hop)s. Check its firewall, and whether its router lets it "
-            "reach itself."
-        )
-        return text % words
+        own = fact(data, "hop_address") or fact(data, "address")
+        if own:
+            what = _("This server does not reach its own address %(own)s.") % {"own": own}
+        else:
+            what = _("This server does not reach its own address.")
+        return sentences(what, _("Check its firewall, and whether its router lets it reach itself."))
     if reason == "stopped":
         return _("The check was stopped.")
     if reason:

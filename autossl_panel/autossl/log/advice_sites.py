@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 from .facts import Facts, Words, again, sentences
 from .facts import text as fact
 from .readers import Reader
+from .titles import title
 from .words import LIMITS
 
 
@@ -186,8 +187,8 @@ def _ca_paused(data: Facts, words: Words) -> str:
 
 
 def _ca_terms(data: Facts, _words: Words) -> str:
-    who = fact(data, "provider")
-    words = {"who": who, "name": shlex.quote(who) if who else "NAME"}
+    who, name = title(data), fact(data, "provider")
+    words = {"who": who, "name": shlex.quote(name) if name else "NAME"}
     what = _("The CA's terms of service have changed, and it takes no order until they are agreed to.")
     if who:
         what = _("%(who)s has changed its terms of service, and takes no order until they are agreed to.") % words
@@ -196,20 +197,20 @@ def _ca_terms(data: Facts, _words: Words) -> str:
 
 
 def _ca_account(data: Facts, _words: Words) -> str:
-    who = fact(data, "provider")
+    who = title(data)
     what = _("%(who)s does not take orders of this account.") % {"who": who or _("The CA")}
     return _told(data, what, _("“Refresh the registration” on the tab Providers, or choose another provider."))
 
 
 def _ca_eab(data: Facts, _words: Words) -> str:
-    who = fact(data, "provider")
+    who = title(data)
     what = _("%(who)s does not take the external account binding.") % {"who": who or _("The CA")}
     return _told(data, what, _("Get a fresh key id and HMAC key from the CA and register again."))
 
 
 def _rate_limited(data: Facts, _words: Words) -> str:
     words = {
-        "who": fact(data, "provider") or _("The CA"),
+        "who": title(data) or _("The CA"),
         "limit": str(LIMITS.get(fact(data, "limit"), "")) % {"label": fact(data, "label") or "?"},
         "used": fact(data, "used") or "?",
         "allowed": fact(data, "allowed") or "?",
@@ -233,8 +234,8 @@ def _providers_down(data: Facts, _words: Words) -> str:
 
 
 def _reaches(data: Facts, text: str) -> str:
-    """A sentence about the CA, by its provider's name where it is known."""
-    return text % {"who": fact(data, "provider") or _("The CA")}
+    """A sentence about the CA, by its provider's title where it is known."""
+    return text % {"who": title(data) or _("The CA")}
 
 
 def _sound() -> str:

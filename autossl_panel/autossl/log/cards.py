@@ -13,7 +13,8 @@ from autossl_panel.names import to_unicode
 
 from .advice import advice, known
 from .causes import KIND_OF, Facts, kind, many, one, zone
-from .facts import day
+from .facts import away, day, listed, record
+from .facts import text as text_of
 from .readers import Reader
 from .spoken import spoken
 from .words import REASONS
@@ -36,9 +37,18 @@ def _fill(template: Template, facts: Facts, n: int) -> str:
         "n": n,
         "zone": to_unicode(zone(facts)) or "?",
         "ca": next(iter(many(facts, "identities")), _("the CA")),
-        "hop": one(facts, "hop_address") or one(facts, "address") or "?",
+        "hop": _hop(facts) or "?",
+        "away": listed(away(facts)),
+        "to": text_of(facts, "to"),
+        "here": listed(many(facts, "to")),
+        "record": record(facts),
     }
     return str(template % found)
+
+
+def _hop(facts: Facts) -> str:
+    """Who did not answer as it should; "" where that is not known."""
+    return one(facts, "hop_address") or one(facts, "address")
 
 
 def _chosen(choice: Choice, facts: Facts) -> Template:
@@ -60,6 +70,8 @@ def _title_http(facts: Facts) -> Template:
         return gettext_lazy("The challenge file is refused with %(status)s")
     if status == "404":
         return gettext_lazy("The challenge file is not found")
+    if not status:
+        return gettext_lazy("The challenge file is answered with an error")
     return gettext_lazy("The challenge file is answered with %(status)s")
 
 
@@ -86,6 +98,12 @@ def _title_ipv6(facts: Facts) -> Template:
     if facts.get("ours"):
         return gettext_lazy("This server does not answer over IPv6")
     return gettext_lazy("IPv6 points elsewhere, IPv4 is right")
+
+
+def _title_private(facts: Facts) -> Template:
+    if facts.get("address"):
+        return gettext_lazy("%(address)s cannot be reached from the internet")
+    return gettext_lazy("The address cannot be reached from the internet")
 
 
 def _title_defective(facts: Facts) -> Template:
@@ -120,7 +138,7 @@ _TITLES: dict[str, Choice] = {
     "dns_timeout": gettext_lazy("The nameservers of %(zone)s do not answer"),
     "dns_servfail": gettext_lazy("The nameservers of %(zone)s give no usable answer"),
     "dnssec": gettext_lazy("The DNSSEC signatures of %(zone)s are broken"),
-    "private_address": gettext_lazy("%(address)s cannot be reached from the internet"),
+    "private_address": _title_private,
 }
 
 
@@ -129,16 +147,18 @@ def detail(code: str, facts: Facts, n: int) -> str:
     first = to_unicode(one(facts, "name"))
     which = _fill(gettext_lazy("%(first)s and %(n)d more"), {"first": first}, n - 1) if n > 1 else first
     if code == "elsewhere" and not facts.get("cdn"):
-        lines = [ngettext_lazy("It resolves to %(from)s.", "They resolve to %(from)s.", "n")]
+        lines: list[Template] = []
+        if away(facts):
+            lines.append(ngettext_lazy("It resolves to %(away)s.", "They resolve to %(away)s.", "n"))
         if facts.get("to"):
-            lines.append(gettext_lazy("This server is %(to)s."))
-        return " ".join(_fill(line, facts, n) for line in lines)
+            lines.append(gettext_lazy("This server is %(here)s."))
+        return " ".join(_fill(line, facts, n) for line in lines) or which
     template: Template = "%(which)s"
-    if code == "ipv6_elsewhere":
+    if code == "ipv6_elsewhere" and facts.get("address"):
         template = gettext_lazy("AAAA %(address)s on %(which)s")
     elif code in ("http_status", "wrong_body") and facts.get("server"):
         template = gettext_lazy("%(server)s in front of %(which)s")
-    elif code in ("connect_refused", "connect_timeout"):
+    elif code in ("connect_refused", "connect_timeout") and _hop(facts):
         template = gettext_lazy("%(hop)s, %(which)s")
     return _fill(template, {**facts, "which": which}, n)
 
@@ -146,18 +166,22 @@ def detail(code: str, facts: Facts, n: int) -> str:
 def seen(code: str, facts: Facts) -> str:
     """What preflight, the CA or the web server showed, without advice; "" where the head says it all."""
     if code == "caa":
-        return _fill(gettext_lazy("%(records)s, at %(at)s"), {**facts, "at": one(facts, "zone")}, 1)
+        at, records = one(facts, "zone"), one(facts, "records")
+        return _fill(gettext_lazy("%(records)s, at %(at)s"), {**facts, "at": at}, 1) if at and records else records
     if KIND_OF.get(code) == "web" or code in ("elsewhere", "ipv6_elsewhere"):
         return _answered(facts)
     if code == "no_address":
         return _("no A or AAAA record")
     if code == "foreign_expiring":
-        return _("expires on %(day)s") % {"day": day(one(facts, "not_after"))}
+        end = day(one(facts, "not_after"))
+        return _("expires on %(day)s") % {"day": end} if end else ""
     return spoken(one(facts, "detail") or one(facts, "text"))
 
 
 def _answered(facts: Facts) -> str:
-    if not facts.get("status"):
+    if not _hop(facts):
+        return ""
+    if not facts.get("status") or not facts.get("address"):
         return _fill(gettext_lazy("%(hop)s does not give the file"), facts, 1)
     if one(facts, "status") == "200":
         template = gettext_lazy("%(address)s answers with another page")
@@ -187,9 +211,22 @@ def todo(code: str, facts: Facts, n: int, reader: Reader = Reader.ANYBODY) -> st
 def _move(facts: Facts) -> Template:
     if facts.get("cdn"):
         return gettext_lazy("Let %(cdn)s pass /.well-known/acme-challenge/ to this server over HTTP for each name.")
+    strangers = len(away(facts))
+    if strangers > 1:
+        return _move_several(facts)
     if facts.get("to"):
-        return gettext_lazy("Change the %(record)s record of each name from %(from)s to %(to)s.")
-    return gettext_lazy("Remove the %(record)s record %(from)s of each name, or point it to this server.")
+        if strangers:
+            return gettext_lazy("Change the %(record)s record of each name from %(away)s to %(to)s.")
+        return gettext_lazy("Change the %(record)s record of each name to %(to)s.")
+    if strangers:
+        return gettext_lazy("Remove the %(record)s record %(away)s of each name, or point it to this server.")
+    return gettext_lazy("Point the %(record)s record of each name to this server.")
+
+
+def _move_several(facts: Facts) -> Template:
+    if facts.get("to"):
+        return gettext_lazy("Replace the records %(away)s of each name by one that points to %(to)s.")
+    return gettext_lazy("Remove the records %(away)s of each name, or point them to this server.")
 
 
 def _path(facts: Facts) -> Template:
@@ -203,8 +240,10 @@ def _path(facts: Facts) -> Template:
 
 
 def _ipv6(facts: Facts) -> Template:
-    if facts.get("ours"):
+    if facts.get("ours") and facts.get("address"):
         return gettext_lazy("Let the web server listen on %(address)s for these sites too.")
+    if facts.get("ours"):
+        return gettext_lazy("Let the web server listen on this server’s IPv6 address for these sites too.")
     return gettext_lazy("Remove the AAAA record of each name, or point it to this server’s IPv6 address.")
 
 
@@ -220,6 +259,20 @@ _TAKE_OVER_OF = {
 }
 _FOREIGN = frozenset({"foreign_defective", "foreign_expiring"})
 _NO_REDIRECT = gettext_lazy("Exempt /.well-known/acme-challenge/ from redirects on each of these sites.")
+
+
+def _open(facts: Facts) -> Template:
+    if _hop(facts):
+        return gettext_lazy("Open the port at %(hop)s in the firewall, and see that a web server listens there.")
+    return gettext_lazy("Open the port in the firewall, and see that a web server listens there.")
+
+
+def _unblock(facts: Facts) -> Template:
+    if _hop(facts):
+        return gettext_lazy("Open the port at %(hop)s in the firewall, and look at what is in front of it.")
+    return gettext_lazy("Open the port in the firewall, and look at what is in front of the sites.")
+
+
 # What one does for many names at once
 _TOGETHER: dict[str, Choice] = {
     "elsewhere": _move,
@@ -228,10 +281,8 @@ _TOGETHER: dict[str, Choice] = {
     "wrong_body": gettext_lazy(
         "Exempt /.well-known/acme-challenge/ from rewriting, caching and maintenance pages on each of these sites."
     ),
-    "connect_refused": gettext_lazy(
-        "Open the port at %(hop)s in the firewall, and see that a web server listens there."
-    ),
-    "connect_timeout": gettext_lazy("Open the port at %(hop)s in the firewall, and look at what is in front of it."),
+    "connect_refused": _open,
+    "connect_timeout": _unblock,
     "nxdomain": gettext_lazy("Create the record of each name in its zone, or exclude the names."),
     "no_address": gettext_lazy("Create an address record for each name in its zone."),
     "caa": gettext_lazy("Add one record beside those in each zone; what stands there may stay."),

@@ -100,7 +100,7 @@ def _addressed(facts: Facts, addresses: Sequence[str], here: tuple[str, ...]) ->
     if not owner:
         return None
     kind = _kind(addresses[0]) if addresses else "A" if _one(here, "A") else "AAAA"
-    now = (alias,) if alias is not None else tuple(Record(owner, kind, address) for address in addresses)
+    now = (alias,) if alias is not None else tuple(Record(owner, _kind(address), address) for address in addresses)
     ours = _ours(facts, here, kind)
     return Change(now, (Record(owner, kind, ours, TTL),) if ours else ())
 

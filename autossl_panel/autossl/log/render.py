@@ -14,6 +14,7 @@ from .advice import advice, known
 from .events import COUNTED, EVENTS
 from .readers import Reader
 from .spoken import spoken
+from .titles import title
 from .words import LIMITS, REASONS
 
 # Problems whose words come from the CA, the helper or the web server
@@ -94,6 +95,8 @@ def render(event: str, data: Mapping[str, Any]) -> str:
     values = _Values(
         {name: number_format(value) if isinstance(value, float) else value for name, value in data.items()}
     )
+    if "provider" in data:
+        values["provider"] = title(data)
     if "reason" in data:
         found = data.get("found")
         values.setdefault("reason_text", cause_text(str(data["reason"]), found if isinstance(found, Mapping) else data))

@@ -8,7 +8,7 @@ from typing import Any
 
 from autossl_panel.hosting.models import Server, VirtualHost
 
-from .. import providers, trouble
+from .. import log, providers, trouble
 from ..models import Account, AccountStatus, Job, Kind, Run
 from ..policy.trouble import FAILING_ALIKE, ServerTrouble
 from . import channels
@@ -119,7 +119,7 @@ def _provider(
         frozenset(("", code) for code in codes),
         code=worst,
         domain=name,
-        data={"text": codes[worst], "sites": sites, "provider": name},
+        data={"text": codes[worst], "sites": sites, **log.of_provider(account.provider.name, name)},
         until=account.down_until if at_once else None,
         admin_patience=ZERO if at_once or worst in ACT else HOUR,
     )

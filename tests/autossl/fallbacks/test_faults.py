@@ -9,6 +9,7 @@ import pytest
 from autossl_panel import ca
 from autossl_panel.autossl import (
     leases,
+    log,
     orders,
 )
 from autossl_panel.autossl.choosing import probe_lease
@@ -43,6 +44,7 @@ def test_the_third_fault_in_a_row_sends_the_same_job_to_the_next_provider(
 ) -> None:
     trouble.at(parts.provider, fault)
     Account.objects.filter(provider=parts.provider).update(faults=2)
+    Provider.objects.filter(pk=second.pk).update(display_name="The second CA")
     run = parts.run()
     assert outcome(parts.job(run, MAIN)) == outcome(parts.job(run, OTHER)) == (JobOutcome.SECURED, "missing")
     account = Account.objects.get(provider=parts.provider)
@@ -51,7 +53,10 @@ def test_the_third_fault_in_a_row_sends_the_same_job_to_the_next_provider(
     assert account.down_problem == {"code": "ca_server", "text": "Out of order."}
     assert len(trouble.met) <= 2, "who begins after the third fault does not ask it any more"
     first = next(name for name in (MAIN, OTHER) if ordered_from(name) == ["pebble", "second"])
-    assert lines(run, first, "provider:asked") == [{"provider": "second", "reason": "provider_fallback"}]
+    [asked] = lines(run, first, "provider:asked")
+    assert asked == {"provider": "second", "title": "The second CA", "reason": "provider_fallback"}
+    assert log.render("provider:asked", asked).startswith("The second CA is asked: the next provider")
+    assert "from The second CA" in log.render("plan:order", lines(run, first, "plan:order")[-1])
     [down] = lines(run, first, "provider:down")
     assert (down["provider"], down["text"]) == ("pebble", "Out of order.")
     assert [line["provider"] for line in lines(run, first, "plan:order")] == ["pebble", "second"]

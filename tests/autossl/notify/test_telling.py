@@ -54,7 +54,7 @@ def test_the_message_has_all_that_somebody_needs(made, site, now):
     [group] = payload["groups"]
     assert (group["kind"], group["code"], group["sites"]) == ("unsecured", "elsewhere", 1)
     assert group["cause"] == "points to another server"
-    assert "Remove that record, or point it to this server" in group["fix"]
+    assert "Point its A record to this server." in group["fix"]
     [notice] = group["notices"]
     assert (notice["site"], notice["user"]) == ("amber.example.com", "amber")
     assert notice["names"] == ["amber.example.com", "shop.amber.example.com"]
