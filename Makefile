@@ -21,6 +21,10 @@ help:  ## this list
 	scripts/setup bench
 	@touch $@
 
+.setup-pictures: requirements-dev.txt scripts/setup
+	scripts/setup pictures
+	@touch $@
+
 setup: .setup-test  ## build .venv and install missing Debian packages
 
 demo: .setup-demo  ## a hosting server in a box, AutoSSL run on it, the panel to click (ONCE=1: stop after the run)
@@ -50,7 +54,7 @@ simulate: .setup-demo  ## a year of 30,000 virtual hosts in simulated time; one 
 capacity: .setup-demo  ## what one account carries, found by playing it; writes docs/capacity.md, minutes (LARGE=1: the year of 1,000,000 sites too)
 	@AUTOSSL_STATE_DIR="$(CURDIR)/.sandbox/state" $(PY) manage.py simulate --capacity docs/capacity.md $(if $(LARGE),--large)
 
-screenshots: .setup-test  ## the pictures of the documents, of a panel at work; writes docs/screenshots
+screenshots: .setup-pictures  ## the pictures of the documents, of a panel at work; writes docs/screenshots
 	$(PY) -m tests.pictures docs/screenshots
 
 messages: .setup-test  ## read the texts to translate out of the sources into autossl_panel/locale, and compile them
@@ -61,6 +65,6 @@ lock:  ## write the requirements with hashes from pyproject.toml (UPGRADE=1: new
 	scripts/lock
 
 clean:  ## remove what was made here: .venv, caches, .sandbox
-	rm -rf .venv .setup-demo .setup-test .setup-bench .sandbox .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .setup-demo .setup-test .setup-bench .setup-pictures .sandbox .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	rm -rf .coverage .coverage.* htmlcov staticfiles build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

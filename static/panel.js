@@ -213,6 +213,8 @@
   function land() {
     const done = JSON.parse(sessionStorage.getItem(ACTED));
     sessionStorage.removeItem(ACTED);
+    // An address that names a place on the page is the browser's to go to.
+    if (location.hash.length > 1) return;
     const at = document.activeElement;
     // Whoever is somewhere already, before this has run, stays there.
     if (at !== document.body && !at.matches("[autofocus]")) return;

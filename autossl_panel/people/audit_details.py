@@ -2,10 +2,8 @@
 each name that the code records has a line here. What is not known says itself: old rows never break a page."""
 
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
 
-from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -168,7 +166,7 @@ VALUES: dict[str, Mapping[str, Promise]] = {
 # Options are kept as they are typed
 SWITCHES = frozenset({"replace_foreign", "reissue", "serve_www"})
 LIMITS = frozenset({"orders", "domain", "set", "failures", "consecutive", "requests", "registrations"})
-MOMENTS = frozenset({"left_alone_until", "paused"})
+MOMENTS = frozenset({"expires", "left_alone_until", "paused", "since"})
 
 
 def subject(kind: str) -> str:
@@ -182,7 +180,7 @@ def field(name: str) -> str:
 
 
 def value(name: str, said: str) -> str:
-    """What a value of the fact `name` means, in the language and zone that are active."""
+    """What a value of the fact `name` means, in the language that is active; a moment is in UTC, and says so."""
     if said in (known := VALUES.get(name, {})):
         return str(known[said])
     if name in SWITCHES and said in ("yes", "no"):
@@ -206,8 +204,10 @@ def _whose(said: str) -> str:
     return said
 
 
-def _moment(said: Any) -> str:
+def _moment(said: str) -> str:
+    """Some are kept without their zone, which always is UTC."""
     try:
-        return f"{timezone.localtime(datetime.fromisoformat(str(said))):%Y-%m-%d %H:%M}"
+        at = datetime.fromisoformat(said)
     except ValueError:
-        return str(said)
+        return said
+    return f"{at.astimezone(UTC) if at.tzinfo else at:%Y-%m-%d %H:%M} UTC"

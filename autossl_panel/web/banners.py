@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db.models import OuterRef, Q, QuerySet
 from django.shortcuts import resolve_url
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -16,6 +17,8 @@ from autossl_panel.hosting.models import Server
 from autossl_panel.people.models import User
 
 from . import provider_words, words
+from .marked import fill
+from .templatetags.panel import day
 
 # Of a stranger's text
 LONGEST = 240
@@ -76,14 +79,17 @@ def _disabled(person: User, server: Server, now: datetime) -> Banner:
             "%(n)s certificates will lapse, the first on %(day)s.",
             lapse.certificates,
         )
-        rest += " " + lost % {"n": words.number(lapse.certificates), "day": words.day(lapse.first, now)}
+        more = fill(lost, n=words.number(lapse.certificates), day=day(lapse.first))
+        rest = format_html("{} {}", rest, more)
     return Banner(fact, rest, None, resolve_url("providers"), _("Choose a provider"))
 
 
 def others_in_trouble(server: Server | OuterRef) -> QuerySet[Account]:
     """The accounts of which there may be something to say, of providers that are in use beside the active one."""
     mine = Account.objects.select_related("provider").filter(server=server, provider__in=providers.in_use())
-    in_trouble = mine.filter(Q(problem__isnull=False) | Q(down_until__isnull=False))
+    # Its `ms` is null where the directory was asked in vain
+    unread = Q(provider__state=ProviderState.REFUSED) | Q(provider__answer__ms=None)
+    in_trouble = mine.filter(Q(problem__isnull=False) | Q(down_until__isnull=False) | unread)
     return in_trouble.filter(provider__active=False).order_by("provider__name")
 
 

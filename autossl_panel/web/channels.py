@@ -7,7 +7,7 @@ from datetime import datetime
 from django.conf import settings
 from django.db.models import F, Func, IntegerField, Q, QuerySet, Subquery
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, redirect, render, resolve_url
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -179,7 +179,12 @@ def test(request: access.PanelRequest, pk: int) -> HttpResponse:
     """Have a worker send a test; the card shows what came of it."""
     channel = get_object_or_404(Channel, pk=pk, server=servers.this())
     heart.ask_test(channel, by=request.user, now=access.now(), ring_bell=True)
-    return redirect("options")
+    return _followed(channel.pk)
+
+
+def _followed(what: object) -> HttpResponse:
+    """The card below the options where a test is followed: the browser goes to its button."""
+    return redirect(f"{resolve_url('options')}#test-{what}")
 
 
 @require_GET
@@ -199,7 +204,8 @@ def test_mail(request: access.PanelRequest) -> HttpResponse:
         heart.ask_mail_test(servers.this(), by=request.user, now=access.now(), ring_bell=True)
     except ChannelProblem as problem:
         messages.bad(request, problem.text)
-    return redirect("options")
+        return redirect("options")
+    return _followed("mail")
 
 
 @require_GET

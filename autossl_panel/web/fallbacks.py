@@ -1,7 +1,7 @@
 """The order of the providers that are asked where a site's own fails: one more, one less, up, down."""
 
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import get_object_or_404, redirect, resolve_url
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
@@ -32,7 +32,16 @@ def change(request: access.PanelRequest) -> HttpResponse:
             choices.set_fallbacks(after, by=request.user, server=access.server(request))
         except ProviderProblem as problem:
             messages.bad(request, " ".join((problem.text, _("Nothing was changed."))))
-    return redirect("providers")
+            return redirect("providers")
+    return redirect(f"{resolve_url('providers')}#{_place(after, provider, act)}")
+
+
+def _place(order: list[Provider], provider: Provider, act: str) -> str:
+    """The button of the order where the next step is at hand, so that the page stays there: the browser goes to it."""
+    if provider not in order:
+        return "fallback-add"
+    ways = {"up": provider != order[0], "down": provider != order[-1], "remove": True}
+    return next(f"{way}-{provider.pk}" for way in (act, *ways) if ways.get(way))
 
 
 def _moved(order: list[Provider], provider: Provider, act: str) -> list[Provider]:

@@ -7,6 +7,7 @@ from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, resolve_url
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_safe
@@ -18,8 +19,10 @@ from autossl_panel.hosting.changes import UserProblem
 from autossl_panel.hosting.feature_lists import DEFAULT
 from autossl_panel.hosting.models import FeatureList, HostingUser, Setting, VirtualHost
 
-from . import access, messages, people_frame, words
+from . import access, messages, people_frame
+from .marked import fill
 from .people import NOTHING, fields
+from .templatetags.panel import day
 
 FOLLOWS = Q(users__autossl=Setting.FEATURE_LIST, users__gone_at__isnull=True, users__suspended=False)
 
@@ -149,9 +152,9 @@ def _switched(row: FeatureList) -> str:
     lapses = lapse.of(_followers(row), access.now())
     if lapses.first is None:
         return text
-    return f"{text} " + ngettext(
-        "%(n)d certificate expires on %(day)s.", "%(n)d certificates expire from %(day)s.", lapses.certificates
-    ) % {"n": lapses.certificates, "day": words.day(lapses.first, access.now())}
+    n = lapses.certificates
+    more = ngettext("%(n)d certificate expires on %(day)s.", "%(n)d certificates expire from %(day)s.", n)
+    return format_html("{} {}", text, fill(more, n=n, day=day(lapses.first)))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

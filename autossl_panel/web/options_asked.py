@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -15,8 +15,9 @@ from autossl_panel.hosting.models import Domain, Server
 from autossl_panel.people.models import AuditEntry
 
 from . import foreign
+from .marked import fill
 from .question import Choice, Option, Point
-from .words import moment
+from .templatetags.panel import moment
 
 Values = Mapping[str, str]
 
@@ -136,22 +137,20 @@ def _reissue(server: Server, key_type: str, others: int, now: datetime) -> Choic
         _("What shall become of them?"),
         [
             Option("", _("Keep each until it is renewed anyway")),
-            Option("on", anew, f"{_after()} {_until(server, key_type, now)}".strip()),
+            Option("on", anew, _after(server, key_type, now)),
         ],
     )
 
 
 def _anew(server: Server, key_type: str, others: int, now: datetime) -> Point:
     text = ngettext("%(n)d certificate is issued anew.", "%(n)d certificates are issued anew.", others) % {"n": others}
-    return Point(text, f"{_after()} {_until(server, key_type, now)}".strip(), "again")
+    return Point(text, _after(server, key_type, now), "again")
 
 
-def _after() -> str:
-    return _("After everything that is due, within the CA’s limits.")
-
-
-def _until(server: Server, key_type: str, now: datetime) -> str:
+def _after(server: Server, key_type: str, now: datetime) -> str:
+    """When they come, and the last of them."""
+    said = _("After everything that is due, within the CA’s limits.")
     until = forecasting.reissue(server, key_type, now).until
     if until is None:
-        return ""
-    return _("The last one not before %(at)s.") % {"at": moment(timezone.localtime(until), timezone.localtime(now))}
+        return said
+    return format_html("{} {}", said, fill(_("The last one not before %(at)s."), at=moment(until)))

@@ -2,13 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render, resolve_url
-from django.utils import timezone
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -26,9 +24,10 @@ from autossl_panel.people.models import Role, User
 
 from . import access, question, shell, toasts
 from .fields import Field
+from .marked import fill
 from .paging import paginate
 from .question import Point, Question
-from .words import day
+from .templatetags.panel import day
 
 FIELDS = ("pattern", "whose", "user")
 # Patterns that are counted by one request, in one walk over all names
@@ -183,7 +182,7 @@ def _ask(
         [
             Point(_("It holds for:"), f"{level_words(level)}.", "list", ""),
             *_matching(found),
-            *_lost(lost, access.now()),
+            *_lost(lost),
             Point(_("Names to come that match"), _("are not asked for either."), "clock", ""),
             question.good(
                 _("Installed certificates stay"),
@@ -213,7 +212,7 @@ def _matching(found: Concerned) -> list[Point]:
     return [Point(text % {"n": found.names}, covered, "off", "is-warn", found.sample, more)]
 
 
-def _lost(lost: Losses, now: datetime) -> list[Point]:
+def _lost(lost: Losses) -> list[Point]:
     """Where nothing is left to ask for, nothing is renewed."""
     if lost.first is None:
         return []
@@ -221,8 +220,7 @@ def _lost(lost: Losses, now: datetime) -> list[Point]:
     rest = ngettext(
         "its certificate lapses, on %(day)s.", "their certificates lapse, the first on %(day)s.", lost.sites
     )
-    first = day(timezone.localtime(lost.first), timezone.localtime(now))
-    return [Point(text % {"n": lost.sites}, rest % {"day": first}, "bad", "is-bad")]
+    return [Point(text % {"n": lost.sites}, fill(rest, day=day(lost.first)), "bad", "is-bad")]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -10,8 +10,10 @@ from autossl_panel.autossl import census, options
 from autossl_panel.autossl.models import Job, JobState, Options
 from autossl_panel.hosting.models import Server, VirtualHost
 
-from . import access, messages, places, question, shell, words
+from . import access, messages, places, question, shell
+from .marked import fill
 from .question import Point, Question
+from .templatetags.panel import day
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -43,8 +45,7 @@ def _stop(server: Server, back: str) -> Question:
             "if AutoSSL stays paused; the first on %(day)s.",
             lapse.within_30_days,
         )
-        until = words.day(lapse.first, access.now())
-        points.append(Point(text % {"n": lapse.within_30_days}, first % {"day": until}, "clock"))
+        points.append(Point(text % {"n": lapse.within_30_days}, fill(first, day=day(lapse.first)), "clock"))
     live = Job.objects.filter(server=server, state__in=(JobState.RUNNING, JobState.STAGED)).count()
     if live:
         text = ngettext("%(n)d site in hand finishes its step;", "%(n)d sites in hand finish their step;", live)

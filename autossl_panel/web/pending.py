@@ -74,7 +74,9 @@ def pending(request: access.PanelRequest) -> HttpResponse:
     context = {
         "rows": _rows(paging.rows, jobs, now),
         "paging": paging,
-        "chips": [Chip(one.value, str(label), counts[one]) for one, label in KINDS.items() if counts[one]],
+        "chips": [
+            Chip(one.value, str(label), counts[one]) for one, label in KINDS.items() if counts[one] or one == kind
+        ],
         "total": counts.total(),
         "kind": kind,
         "q": q,

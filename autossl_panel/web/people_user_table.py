@@ -1,6 +1,5 @@
 """The table of hosting users under People: whose they are, who signs in for them, which defaults they have."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,45 +8,16 @@ from django.db.models import Count, Q, QuerySet
 from autossl_panel.autossl.models import ProviderChoice
 from autossl_panel.hosting.models import HostingUser
 
-from . import picking
-from .access import PanelRequest
-from .user_table import Choice
+from . import user_filter
+from .user_filter import ROOT, Choice, Filter
 
-ROOT, NO_LOGIN, SUSPENDED = "root", "no-login", "suspended"
+NO_LOGIN, SUSPENDED = "no-login", "suspended"
 STATES = {
     ROOT: Q(owner__isnull=True),
     NO_LOGIN: Q(login__isnull=True),
     SUSPENDED: Q(suspended=True),
 }
 SORTS = ("name", "owner", "list")
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """What the address says about which hosting users to show, and in which order."""
-
-    q: str
-    state: str
-    feature_list: str
-    owner: str
-    sort: str
-
-    @classmethod
-    def of(cls, request: PanelRequest) -> "Filter":
-        """Read it from the query string; what means nothing is left out."""
-        query = request.GET
-        state, sort = query.get("state", ""), query.get("sort", "")
-        return cls(
-            q=query.get("q", "").strip()[:253],
-            state=state if state in STATES else "",
-            feature_list="".join(map(str, picking.ids([query.get("list", "")]))),
-            owner=query.get("owner", "")[:64],
-            sort=sort if sort.removeprefix("-") in SORTS else "name",
-        )
-
-    @property
-    def narrowed(self) -> bool:
-        return bool(self.q or self.state or self.feature_list or self.owner)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +34,7 @@ def narrowed(users: QuerySet[HostingUser], wish: Filter) -> QuerySet[HostingUser
     if wish.q:
         text = Q(name__icontains=wish.q) | Q(login__username__icontains=wish.q) | Q(email__icontains=wish.q)
         users = users.filter(text)
-    if wish.feature_list:
-        users = users.filter(feature_list_id=int(wish.feature_list))
-    if wish.owner:
-        users = users.filter(owner__isnull=True) if wish.owner == ROOT else users.filter(owner__username=wish.owner)
+    users = wish.whose(users)
     return users.filter(STATES[wish.state]) if wish.state else users
 
 
@@ -93,13 +60,5 @@ def rows(users: Sequence[HostingUser], selected: frozenset[int]) -> list[Row]:
 
 def menus(users: QuerySet[HostingUser]) -> tuple[list[Choice], list[Choice]]:
     """The feature lists and the owners that these users have, for the two menus."""
-    lists: Counter[tuple[str, int]] = Counter()
-    owned: Counter[str] = Counter()
-    groups = users.values_list("feature_list", "feature_list__name", "owner__username").annotate(n=Count("pk"))
-    for pk, name, owner, n in groups.order_by():
-        lists[name, pk] += n
-        owned[owner or ROOT] += n
-    return (
-        [Choice(str(pk), name, n) for (name, pk), n in sorted(lists.items())],
-        [Choice(name, name, n) for name, n in sorted(owned.items())],
-    )
+    by = users.values_list("feature_list", "feature_list__name", "owner__username")
+    return user_filter.menus(by.annotate(n=Count("pk")).order_by())

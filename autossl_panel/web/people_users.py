@@ -19,7 +19,8 @@ from autossl_panel.people.models import Role, User
 from . import access, messages, nothing, people_frame, people_user_table, picking, undo
 from .paging import paginate
 from .people import NOTHING, fields
-from .people_user_table import ROOT, Filter
+from .people_user_table import SORTS, STATES
+from .user_filter import ROOT, Filter
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -29,17 +30,25 @@ def users(request: access.PanelRequest) -> HttpResponse:
     """The table; a post gives what is selected to an owner, or a feature list to it."""
     if request.method == "POST":
         return _post(request)
+    return _page(request)
+
+
+def _page(request: access.PanelRequest, problem: tuple[str, str] = ("", "")) -> HttpResponse:
+    """The table; after a bulk act that said nothing of whom or what, with the `problem` at its field, and all ticks."""
     here = _present(request)
-    wish = Filter.of(request)
+    wish = Filter.of(request, STATES, SORTS)
     counts = people_user_table.counts(here)
     matching = people_user_table.narrowed(here, wish)
     listed = people_user_table.ordered(matching, wish.sort).select_related("owner", "login", "feature_list")
     lists, owners = people_user_table.menus(here)
-    only_state = not (wish.q or wish.feature_list or wish.owner)
-    total = counts[(wish.state or "all").replace("-", "_")] if only_state else None
+    total = None if wish.narrowed_past_state else counts[(wish.state or "all").replace("-", "_")]
     paging = paginate(request, listed, total=total)
     unticked = matching.filter(pk__in=off).values_list("pk", flat=True) if (off := picking.left_out(request)) else ()
-    picked = picking.picked(request, [user.pk for user in paging.rows], paging.total, unticked)
+    shown = [user.pk for user in paging.rows]
+    if request.method == "POST":
+        picked = picking.as_sent(request, "users", shown, paging.total, matching.values_list("pk", flat=True))
+    else:
+        picked = picking.picked(request, shown, paging.total, unticked)
     context = {
         "wish": wish,
         "counts": counts,
@@ -49,6 +58,8 @@ def users(request: access.PanelRequest) -> HttpResponse:
         ),
         "rows": people_user_table.rows(paging.rows, picked.rows),
         "picked": picked,
+        "problem": dict([problem]),
+        "given": {name: request.POST.get(name, "") for name in ("owner", "list")},
         "lists": lists,
         "owners": owners,
         "resellers": _resellers(),
@@ -71,7 +82,7 @@ def _post(request: access.PanelRequest) -> HttpResponse:
     if act == "owner":
         owner = _owner(request.POST.get("owner", ""))
         if owner is None:
-            messages.bad(request, _("Choose whom to give them to. Nothing was changed."))
+            return _page(request, ("owner", _("Choose whom to give them to. Nothing was changed.")))
         else:
             changes = ownership.give(chosen, owner if isinstance(owner, User) else None, by=request.user)
             _tell(request, chosen, changes, "owners", _given(changes, owner))
@@ -79,7 +90,7 @@ def _post(request: access.PanelRequest) -> HttpResponse:
         asked = request.POST.get("list", "")
         row = FeatureList.objects.filter(pk=int(asked)).first() if asked.isdecimal() and len(asked) < 19 else None
         if row is None:
-            messages.bad(request, _("Choose a feature list. Nothing was changed."))
+            return _page(request, ("list", _("Choose a feature list. Nothing was changed.")))
         else:
             changes = feature_lists.move(chosen, row, by=request.user, now=access.now())
             _tell(request, chosen, changes, "lists", _moved(changes, row))
@@ -94,7 +105,7 @@ def _chosen(request: access.PanelRequest) -> QuerySet[HostingUser]:
     left_out = picking.all_but(request, "users")
     if left_out is None:
         return here.filter(pk__in=picking.ticked(request, "users"))
-    matching = people_user_table.narrowed(here, Filter.of(request)).exclude(pk__in=left_out)
+    matching = people_user_table.narrowed(here, Filter.of(request, STATES, SORTS)).exclude(pk__in=left_out)
     return here.filter(pk__in=matching.order_by().values("pk"))
 
 

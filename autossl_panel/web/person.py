@@ -33,8 +33,7 @@ NAMED = 50
 def person(request: access.PanelRequest, pk: int) -> HttpResponse:
     """The page; a post saves role, e-mail and, of a login, whom it is for."""
     row = get_object_or_404(User, pk=pk)
-    logins = list(HostingUser.objects.filter(login=row).order_by("name").values_list("name", flat=True))
-    values = {"role": row.role, "hosting_users": ", ".join(logins), "email": row.email}
+    values = _values(row)
     problems: dict[str, str] = {}
     if request.method == "POST":
         values = {name: request.POST.get(name, value).strip() for name, value in values.items()}
@@ -45,6 +44,19 @@ def person(request: access.PanelRequest, pk: int) -> HttpResponse:
             except (PersonProblem, UserProblem) as problem:
                 problems = told([problem])
                 row.refresh_from_db()
+    return _page(request, row, values, problems)
+
+
+def _values(row: User) -> dict[str, str]:
+    """What the form holds of a person."""
+    logins = list(HostingUser.objects.filter(login=row).order_by("name").values_list("name", flat=True))
+    return {"role": row.role, "hosting_users": ", ".join(logins), "email": row.email}
+
+
+def _page(
+    request: access.PanelRequest, row: User, values: Mapping[str, str], problems: Mapping[str, str], password: str = ""
+) -> HttpResponse:
+    """The page, with what is wrong at the fields of its form, and with the new `password`."""
     context = {
         "person": row,
         "fields": fields(values, problems),
@@ -55,6 +67,7 @@ def person(request: access.PanelRequest, pk: int) -> HttpResponse:
         "factors": person_table.called(second_factors.kinds_of([row.pk]).get(row.pk, [])),
         "tokens": tokens.of(row).count(),
         "self": row.pk == request.user.pk,
+        "wrong_password": password,
     }
     return people_frame.page(request, "person.html", people_frame.PERSONS, context)
 
@@ -99,20 +112,22 @@ def _revoked(n: int) -> str:
 
 
 @sensitive_post_parameters("password")
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 @access.root
 @access.fresh_to_post
 def password(request: access.PanelRequest, pk: int) -> HttpResponse:
-    """Set a password that was typed, or one that is shown this once."""
+    """Set a password that was typed, or one that is shown this once; opened again, it is the person's page."""
     row = get_object_or_404(User, pk=pk)
+    if request.method != "POST":
+        return redirect("person", row.pk)
     generate = "generate" in request.POST
     text = persons.generated_password() if generate else request.POST.get("password", "")
     own = row.pk == request.user.pk
     try:
         persons.change_password(row, text, by=request.user, keep_session=request.session.session_key if own else None)
     except PersonProblem as problem:
-        messages.bad(request, " ".join((problem.text, _("The password stays as it was."))))
-        return redirect("person", row.pk)
+        wrong = " ".join((problem.text, _("The password stays as it was.")))
+        return _page(request, row, _values(row), {}, wrong)
     if own:
         # Who sets the own password stays signed in here.
         update_session_auth_hash(request, row)

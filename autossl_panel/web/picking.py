@@ -43,6 +43,17 @@ def picked(request: PanelRequest, shown: Iterable[int], total: int, unticked: It
     return Picked(rows - off, total - len(off), total - len(elsewhere), True, elsewhere)
 
 
+def as_sent(request: PanelRequest, field: str, shown: Iterable[int], total: int, matching: Iterable[int]) -> Picked:
+    """What was ticked when a form was sent that is shown again; `matching` are asked for where all that match were."""
+    rows, off = frozenset(shown), all_but(request, field)
+    if off is None:
+        ticks = ticked(request, field) & rows
+        return Picked(ticks, len(ticks), total, False, ())
+    off &= frozenset(matching)
+    elsewhere = sorted(off - rows)
+    return Picked(rows - off, total - len(off), total - len(elsewhere), True, elsewhere)
+
+
 def left_out(request: PanelRequest) -> frozenset[int]:
     """What was unticked on the pages that somebody came from, where all that match are ticked."""
     if request.GET.get(SELECT) != MATCH:

@@ -10,7 +10,6 @@ from typing import Any
 from urllib.parse import quote
 
 from django.db.models import Count, Min, Q, QuerySet
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -27,6 +26,8 @@ from autossl_panel.people.models import User
 
 from . import words
 from .access import PanelRequest
+from .marked import fill
+from .templatetags.panel import day
 
 QUIET = "quiet"
 # Causes of a whole site, which has one row, under its main name
@@ -127,7 +128,7 @@ class Group:
         if self.lapsed:
             return ngettext("%(n)d expired", "%(n)d expired", self.lapsed) % {"n": self.lapsed}
         if self.lapsing and self.first_end:
-            return _("%(n)d until %(day)s") % {"n": self.lapsing, "day": words.day(self.first_end, timezone.now())}
+            return fill(_("%(n)d until %(day)s"), n=self.lapsing, day=day(self.first_end))
         return _("unsecured") if self.uncovered else _("no site at risk")
 
 
@@ -271,7 +272,6 @@ class Card:
             said = ngettext("%(n)d certificate has expired", "%(n)d certificates have expired", group.lapsed)
             found.append((said % {"n": group.lapsed}, True))
         if group.lapsing and group.first_end:
-            day = words.day(group.first_end, timezone.now())
             if group.of_sites:
                 said = ngettext(
                     "%(n)d site is no longer covered after %(day)s",
@@ -284,7 +284,7 @@ class Card:
                     "%(n)d names are no longer covered, the first after %(day)s",
                     group.lapsing,
                 )
-            found.append((said % {"n": group.lapsing, "day": day}, True))
+            found.append((fill(said, n=group.lapsing, day=day(group.first_end)), True))
         if group.uncovered:
             if group.of_sites:
                 said = ngettext("%(n)d site stays unsecured", "%(n)d sites stay unsecured", group.uncovered)

@@ -46,7 +46,9 @@ def problems(request: access.PanelRequest) -> HttpResponse:
         first = cards[0].group
         cards[0] = problem_data.whole(first, matching.filter(cause=first.cause), request.user, _addresses(request), now)
     counts = problem_data.counts(mine)
-    chips = [Chip(kind, str(label), counts.kinds[kind]) for kind, label in LABELS.items() if counts.kinds.get(kind)]
+    kinds = {kind: counts.kinds.get(kind, 0) for kind in LABELS}
+    # The one that is chosen is shown even where nothing is of it any more
+    chips = [Chip(kind, str(LABELS[kind]), n) for kind, n in kinds.items() if n or kind == wish.kind]
     context = {
         "cards": cards,
         "paging": paging,

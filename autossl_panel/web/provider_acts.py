@@ -83,6 +83,7 @@ def roll(request: access.PanelRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @access.root
+@access.fresh
 def agree(request: access.PanelRequest, pk: int) -> HttpResponse:
     """Agree to the terms as they are now."""
     account = _account(request, pk)

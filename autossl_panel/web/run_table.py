@@ -69,6 +69,11 @@ class Row:
     waiting: int
     failed: int
 
+    @property
+    def pk(self) -> str:
+        """The run's number as it stands in ids: a number would be written by the language's rules each time."""
+        return str(self.run.pk)
+
 
 def jobs_of(person: User) -> QuerySet[Job]:
     """The jobs that a person may read: root all, others those of own users."""

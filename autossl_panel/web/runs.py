@@ -1,6 +1,6 @@
 """The Logs tab: the list of runs; starting and cancelling one; the run slot's poll."""
 
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render, resolve_url
 from django.utils.translation import gettext as _
@@ -8,11 +8,11 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from autossl_panel.autossl import runs as heart
 from autossl_panel.autossl import standstill
-from autossl_panel.autossl.models import JobOutcome
+from autossl_panel.autossl.models import JobOutcome, Run
 from autossl_panel.hosting import visible
 
-from . import access, history, messages, nothing, places, run_table, shell
-from .paging import paginate
+from . import access, history, messages, nothing, picking, places, run_table, shell
+from .paging import SIZES, paginate
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -27,8 +27,10 @@ def runs(request: access.PanelRequest) -> HttpResponse:
             shell.own_scope(request.user), by=request.user, asked_from="panel", server=access.server(request)
         )
         return redirect("run", run.pk)
-    wish = run_table.Wish.of(request)
     mine = heart.visible(request.user)
+    if request.htmx:
+        return _fresh(request, mine)
+    wish = run_table.Wish.of(request)
     counts = mine.aggregate(
         all=Count("pk"),
         failures=Count("pk", filter=run_table.ended_in(request.user, JobOutcome.FAILED)),
@@ -44,6 +46,7 @@ def runs(request: access.PanelRequest) -> HttpResponse:
     rows = {row.run.pk: row for row in run_table.rows(request.user, list(both.values()))}
     context = {
         "rows": [rows[run.pk] for run in paging.rows],
+        "live": [str(run.pk) for run in paging.rows if run.ended_at is None],
         "paging": paging,
         "searched": nothing.searched(
             wish, counts["all"], lambda wider: run_table.matching(mine, request.user, wider).count()
@@ -58,6 +61,15 @@ def runs(request: access.PanelRequest) -> HttpResponse:
         ),
     }
     return shell.page(request, "runs.html", "logs", context)
+
+
+def _fresh(request: access.PanelRequest, mine: QuerySet[Run]) -> HttpResponse:
+    """The cells of runs that were shown alive, in place; for the last time when none of them lives any more."""
+    shown = picking.ids(request.GET.getlist("shown"))[: SIZES[-1]]
+    found = list(run_table.named(mine.filter(pk__in=shown)))
+    live = any(run.ended_at is None for run in found)
+    context = {"rows": run_table.rows(request.user, found)}
+    return render(request, "_run_cells.html", context, status=200 if live else shell.STOP_POLLING)
 
 
 @require_GET

@@ -1,5 +1,7 @@
 """A site's own page, and what one does there: check, let AutoSSL take over, take the chain along, revoke."""
 
+import hashlib
+import json
 import re
 
 from django.db.models import Q
@@ -9,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from autossl_panel import names as domain_names
 from autossl_panel.autossl import revocation, runs, takeover
 from autossl_panel.autossl.models import Certificate, Installation
 from autossl_panel.autossl.standstill import account_in_use
@@ -49,7 +52,7 @@ def _certificate(person: User, pk: int) -> Certificate:
 @require_safe
 @access.operator
 def site(request: access.PanelRequest, pk: int) -> HttpResponse:
-    """The page; for htmx, what opens below the site's row."""
+    """The page; for htmx, what opens below the site's row, or the news for a page that says what it knows."""
     found = site_data.detail(_site(request.user, pk), whole=request.user.is_root)
     now = access.now()
     account = account_in_use(found.host.server)
@@ -70,13 +73,29 @@ def site(request: access.PanelRequest, pk: int) -> HttpResponse:
         "may_check": account is not None and found.host.state not in (SiteState.GONE, SiteState.OFF),
         "may_take_over": found.host.takeover or _is_anothers(certificate),
         "may_revoke": certificate is not None and certificate.ours and certificate.revoked_at is None,
+        "news": _news(found),
     }
+    if request.htmx and "news" in request.GET:
+        same = request.GET["news"] == context["news"]
+        return HttpResponse(status=204) if same else render(request, "_site_news.html", context)
     if request.htmx:
         return render(request, "_site_detail.html", context)
     server = shell.counted_server(request)
     # Of a site of another server the page around is still this one's
     slot = shell.slot(request.user, server, account=account) if server == found.host.server else None
     return shell.page(request, "site.html", "certificates", context, known=slot)
+
+
+def _news(found: site_data.Detail) -> str:
+    """What a worker does for the site now, so that a page can ask whether that has changed; "" for nothing."""
+    job, certificate = found.job, found.certificate
+    revoking = certificate is not None and certificate.revoke_wish is not None and certificate.revoked_at is None
+    if job is None and not revoking:
+        return ""
+    work = f"{job.pk}.{job.state}.{job.phase}" if job is not None else ""
+    problem = json.dumps(certificate.revoke_problem, sort_keys=True) if revoking and certificate is not None else ""
+    told = f"{work} {found.host.state} {certificate and certificate.pk} {problem}"
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def _is_anothers(certificate: Certificate | None) -> bool:
@@ -105,7 +124,7 @@ def take_over(request: access.PanelRequest, pk: int) -> HttpResponse:
             if on
             else _("AutoSSL leaves the certificate of %(site)s to whoever put it there.")
         )
-        messages.ok(request, said % {"site": host.name})
+        messages.ok(request, said % {"site": domain_names.spelled(host.name)})
     return redirect(places.back(request, resolve_url("certificate", host.pk)))
 
 

@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from django.http import HttpResponse, HttpResponseBadRequest
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST, require_safe
@@ -23,10 +24,12 @@ from autossl_panel.autossl.models import Account, Options, Run
 from autossl_panel.hosting import excluded_names, visible
 from autossl_panel.hosting.models import HostingUser
 
-from . import access, messages, nothing, picking, run_data, run_page, shell, status_table, toasts, undo, words
+from . import access, messages, nothing, picking, run_data, run_page, shell, status_table, toasts, undo
+from .marked import fill
 from .paging import paginate
 from .status_table import Filter
 from .status_words import Reader
+from .templatetags.panel import day
 
 # Accounts of one login that the page offers to change to
 ACCOUNTS = 100
@@ -248,7 +251,7 @@ def _said(act: str, done: Sequence[str], before: Sequence[Site], after: Sequence
             return _("%(who)s is included again, and looked at within a minute.") % {"who": who}
         return _("%(n)d names are included again, and looked at within a minute.") % {"n": n}
     text = _("%(who)s is excluded.") % {"who": who} if n == 1 else _("%(n)d names are excluded.") % {"n": n}
-    return f"{text} {_lapse(before, after, n)}"
+    return format_html("{} {}", text, _lapse(before, after, n))
 
 
 def _lapse(before: Sequence[Site], after: Sequence[Site], n: int) -> str:
@@ -260,11 +263,12 @@ def _lapse(before: Sequence[Site], after: Sequence[Site], n: int) -> str:
         return ngettext(
             "The next certificate is asked for without it.", "The next certificates are asked for without them.", n
         )
-    return ngettext(
+    text = ngettext(
         "No name is left of its site: the certificate expires on %(day)s and is not renewed.",
         "No name is left of %(n)d sites: their certificates expire from %(day)s and are not renewed.",
         len(ends),
-    ) % {"n": len(ends), "day": words.day(min(ends), access.now())}
+    )
+    return fill(text, n=len(ends), day=day(min(ends)))
 
 
 @require_POST

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.http import HttpResponse
 from django.shortcuts import redirect, resolve_url
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
@@ -42,6 +43,8 @@ def _keep(
     toast: dict[str, object] = {
         "id": secrets.token_urlsafe(9),
         "text": text,
+        # What is markup in it was made by us
+        "marked": isinstance(text, SafeString),
         "until": (access.now() + UNDO_FOR).timestamp(),
         "undo": undo,
         "page": places.path_of(page),
@@ -66,7 +69,9 @@ def of(request: access.PanelRequest, moment: datetime) -> Mapping[str, object] |
 def _kept(request: access.PanelRequest) -> Mapping[str, Any] | None:
     toast = request.session.get(KEY)
     # What a release before this one kept has no id, and is over by now.
-    return toast if toast is not None and "id" in toast else None
+    if toast is None or "id" not in toast:
+        return None
+    return {**toast, "text": SafeString(toast["text"])} if toast.get("marked") else toast
 
 
 Undo = Callable[[Mapping[str, Any]], str]

@@ -16,10 +16,11 @@ from autossl_panel.hosting import name_search, visible
 from autossl_panel.hosting.models import Domain, HostingUser, Setting, Severity, SiteState, VirtualHost
 from autossl_panel.people.models import User
 
-from . import picking, site_table
-from .access import PanelRequest
+from . import site_table, user_filter
+from .user_filter import Choice, Filter
 
 STATE_FILTERS = ("enabled", "disabled", "problems", "expiring")
+SORTS = ("name", "sites", "checked")
 ON = Q(autossl=Setting.ON) | Q(autossl=Setting.FEATURE_LIST, feature_list__autossl=True)
 # Worst first
 RANK = (SiteState.UNSECURED, SiteState.PARTLY, SiteState.FOREIGN, SiteState.SECURED, SiteState.OFF)
@@ -40,34 +41,6 @@ STATE_ICONS: dict[str, tuple[str, str]] = {
 }
 # Beside the radio, one word says it.
 SHORT = {"disabled": gettext_lazy("disabled"), "suspended": gettext_lazy("suspended")}
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """What the address says about which users to show, and in which order."""
-
-    q: str
-    state: str
-    feature_list: str
-    owner: str
-    sort: str
-
-    @classmethod
-    def of(cls, request: PanelRequest) -> "Filter":
-        """Read it from the query string; what means nothing is left out."""
-        query = request.GET
-        state, sort = query.get("state", ""), query.get("sort", "")
-        return cls(
-            q=query.get("q", "").strip()[:253],
-            state=state if state in STATE_FILTERS else "",
-            feature_list="".join(map(str, picking.ids([query.get("list", "")]))),
-            owner=query.get("owner", "") if request.user.is_root else "",
-            sort=sort if sort.removeprefix("-") in ("name", "sites", "checked") else "name",
-        )
-
-    @property
-    def narrowed(self) -> bool:
-        return bool(self.q or self.state or self.feature_list or self.owner)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +101,7 @@ def narrowed(users: QuerySet[HostingUser], wish: Filter, attention: Attention) -
         found = Domain.objects.filter(name_search.has("name", wish.q), virtual_host__gone_at__isnull=True)
         ids = set(found.order_by().values_list("virtual_host__user_id", flat=True).distinct())
         users = users.filter(Q(name__icontains=wish.q) | Q(pk__in=ids))
-    if wish.feature_list:
-        users = users.filter(feature_list_id=int(wish.feature_list))
-    if wish.owner:
-        users = users.filter(owner__isnull=True) if wish.owner == "root" else users.filter(owner__username=wish.owner)
+    users = wish.whose(users)
     if wish.state == "enabled":
         return users.filter(ON, suspended=False)
     if wish.state == "disabled":
@@ -220,15 +190,6 @@ def _result(event: str, data: dict[str, Any]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """An entry of a filter's menu, with how many users it has."""
-
-    value: str
-    name: str
-    users: int
-
-
-@dataclass(frozen=True, slots=True)
 class Group:
     """The users with one feature list and one owner (None: root), and how many of them AutoSSL is on for."""
 
@@ -248,10 +209,4 @@ def groups(users: QuerySet[HostingUser]) -> list[Group]:
 
 def menus(groups: Sequence[Group]) -> tuple[list[Choice], list[Choice]]:
     """The feature lists and the owners of these users, for the two menus."""
-    lists: Counter[tuple[str, int]] = Counter()
-    owned: Counter[str] = Counter()
-    for group in groups:
-        lists[group.list_name, group.feature_list] += group.users
-        owned[group.owner or ""] += group.users
-    owners = [Choice(name or "root", name or "root", n) for name, n in sorted(owned.items())]
-    return [Choice(str(pk), name, n) for (name, pk), n in sorted(lists.items())], owners
+    return user_filter.menus((group.feature_list, group.list_name, group.owner, group.users) for group in groups)

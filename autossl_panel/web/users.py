@@ -6,6 +6,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import HttpResponse, HttpResponseBadRequest
 from django.shortcuts import get_object_or_404, redirect, render, resolve_url
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -18,10 +19,13 @@ from autossl_panel.hosting import users as hosting_users
 from autossl_panel.hosting.models import HostingUser, Setting
 from autossl_panel.hosting.users import Change
 
-from . import access, messages, nothing, picking, places, shell, toasts, undo, user_table, words
+from . import access, messages, nothing, picking, places, shell, toasts, undo, user_table
+from .marked import fill
 from .paging import paginate
 from .shell import STOP_POLLING
-from .user_table import Attention, Filter
+from .templatetags.panel import EMPTY, day
+from .user_filter import Filter
+from .user_table import SORTS, STATE_FILTERS, Attention
 
 
 @require_safe
@@ -43,14 +47,13 @@ def users(request: access.PanelRequest) -> HttpResponse:
     moment = access.now()
     mine = user_table.present(visible.users(request.user))
     attention = Attention.of(visible.virtual_hosts(request.user), moment)
-    wish = Filter.of(request)
+    wish = Filter.of(request, STATE_FILTERS, SORTS)
     matching = user_table.narrowed(mine, wish, attention)
     listed = user_table.ordered(matching, wish.sort).select_related("owner", "feature_list")
     groups = user_table.groups(mine)
     counts = user_table.counts(groups, attention)
-    feature_lists, owners = user_table.menus(groups)
-    only_state = not (wish.q or wish.feature_list or wish.owner)
-    paging = paginate(request, listed, total=counts[wish.state or "all"] if only_state else None)
+    lists, owners = user_table.menus(groups)
+    paging = paginate(request, listed, total=None if wish.narrowed_past_state else counts[wish.state or "all"])
     if request.htmx:
         return _fresh(request, user_table.rows(paging.rows, "root", frozenset()), counts)
     unticked = matching.filter(pk__in=off).values_list("pk", flat=True) if (off := picking.left_out(request)) else ()
@@ -65,7 +68,7 @@ def users(request: access.PanelRequest) -> HttpResponse:
         "rows": user_table.rows(paging.rows, "root", picked.rows),
         "oob": False,
         "picked": picked,
-        "feature_lists": feature_lists,
+        "lists": lists,
         "owners": owners if request.user.is_root else [],
     }
     return shell.page(request, "users.html", "users", context)
@@ -109,7 +112,7 @@ def _chosen(request: access.PanelRequest) -> QuerySet[HostingUser]:
     if left_out is None:
         return mine.filter(pk__in=picking.ticked(request, "users"))
     attention = Attention.of(visible.virtual_hosts(request.user), access.now())
-    return user_table.narrowed(mine, Filter.of(request), attention).exclude(pk__in=left_out)
+    return user_table.narrowed(mine, Filter.of(request, STATE_FILTERS, SORTS), attention).exclude(pk__in=left_out)
 
 
 def _save_rows(request: access.PanelRequest) -> list[Change]:
@@ -190,10 +193,10 @@ def _said(changes: list[Change]) -> str:
         return ngettext("%(who)s uses its feature list again.", "%(who)s use their feature lists again.", len(ids)) % {
             "who": who
         }
-    return _("AutoSSL is off for %(who)s.") % {"who": who} + _lapse(ids)
+    return fill(_("AutoSSL is off for %(who)s."), who=who) + _lapse(ids)
 
 
-def _lapse(ids: list[int]) -> str:
+def _lapse(ids: list[int]) -> SafeString:
     """“ 2 certificates expire from 14 Dec.”: what is no longer renewed."""
     # By portions: SQLite takes only so many ids in one question
     parts = [
@@ -203,7 +206,6 @@ def _lapse(ids: list[int]) -> str:
     number = sum(part.certificates for part in parts)
     first = min((part.first for part in parts if part.first is not None), default=None)
     if first is None:
-        return ""
-    return " " + ngettext(
-        "%(n)d certificate expires on %(day)s.", "%(n)d certificates expire from %(day)s.", number
-    ) % {"n": number, "day": words.day(first, access.now())}
+        return EMPTY
+    text = ngettext("%(n)d certificate expires on %(day)s.", "%(n)d certificates expire from %(day)s.", number)
+    return fill(f" {text}", n=number, day=day(first))

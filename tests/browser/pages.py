@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from django.utils import timezone
+
 from autossl_panel.autossl import standing
 from autossl_panel.autossl.models import Account, Channel, Installation, Problem, Provider, Rehearsal
 from autossl_panel.hosting.models import ExclusionPattern, FeatureList, HostingUser, VirtualHost
@@ -148,6 +150,17 @@ def _account(**values: object) -> None:
     Account.objects.filter(provider__active=True).update(**values)
 
 
+def _unread(name: str) -> None:
+    answer = {
+        "at": timezone.now().isoformat(),
+        "ms": None,
+        "code": "unreachable",
+        "type": "timeout",
+        "text": "No answer.",
+    }
+    Provider.objects.filter(name=name).update(answer=answer)
+
+
 REFUSED = {"code": "ca_account", "field": "", "text": "The account is deactivated.", "link": "https://ca.example/why"}
 # What is there after an answer or a click only: questions, mistakes at their fields, dialogs, menus, what is opened.
 STATES: dict[str, Place] = {
@@ -190,6 +203,8 @@ STATES: dict[str, Place] = {
     "person-wrong": Place("/people/add/", ROOT, {"username": "", "role": "user", "hosting_users": "nosuch"}),
     "person-role": Place("/people/{person}/", ROOT, {"username": "brightpeak", "role": "root"}),
     "person-password": Place("/people/{person}/password/", ROOT, {"generate": "yes"}, start="/people/{person}/"),
+    "person-password-wrong": Place("/people/{person}/password/", ROOT, {"password": "x"}, start="/people/{person}/"),
+    "people-users-unsaid": Place("/people/users/?q=a", ROOT, {"bulk": "owner", "owner": ""}),
     "person-factors": Place("/people/{with_app}/second-factor/", ROOT),
     "list-wrong": Place("/people/lists/add/", ROOT, {"name": ""}),
     "people-user-wrong": Place("/people/users/{user}/", ROOT, {"owner": "nobody", "email": "x", "login": "nosuch"}),
@@ -198,6 +213,7 @@ STATES: dict[str, Place] = {
     "password-wrong": Place("/security/password/", EVERYBODY, {"password": "a", "again": "b"}),
     "provider-terms": Place("/providers/", ROOT, before=lambda: _account(terms_url="https://ca.example/old-terms")),
     "provider-problem": Place("/providers/", ROOT, before=lambda: _account(problem=REFUSED)),
+    "provider-unread": Place("/providers/?choose={second}", ROOT, before=lambda: _unread("zerossl")),
 }
 # Refusals, by their templates; a browser shows them whatever was asked for.
 REFUSALS = ("400", "403", "403_csrf", "404", "405", "413", "500", "nul")

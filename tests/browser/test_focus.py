@@ -79,6 +79,28 @@ def test_saving_adding_and_choosing_lead_to_their_message(visit, scene: Scene):
     is_focused(page, "main .said", "“Google Trust Services” is now the provider.")
 
 
+@pytest.mark.parametrize("script", [True, False])
+def test_ordering_fallbacks_stays_at_the_order(script: bool, visit, scene: Scene):
+    rest()
+    page = visit(path="/providers/", java_script_enabled=script)
+    hand = Keyboard(page)
+
+    def step(button: str, then: str) -> None:
+        hand.press(page.locator(button))
+        expect(page.locator(then)).to_be_focused()
+        expect(page.locator(then)).to_be_in_viewport()
+
+    first = Provider.objects.get(fallback=1).pk
+    hand.press(page.locator("#fallbacks").get_by_role("button", name="Add"))
+    page.wait_for_url("**/providers/#up-*")
+    second = Provider.objects.get(fallback=2).pk
+    expect(page.locator(f"#up-{second}")).to_be_focused()
+    step(f"#up-{second}", f"#down-{second}")
+    step(f"#down-{second}", f"#up-{second}")
+    step(f"#remove-{second}", "#fallback-add")
+    assert list(Provider.objects.filter(fallback__isnull=False).values_list("pk", flat=True)) == [first]
+
+
 def test_pausing_leads_to_what_says_so_and_resuming_to_its_message(visit, scene: Scene):
     rest()
     page = visit(path="/pending/")

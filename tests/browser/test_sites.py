@@ -6,9 +6,10 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import expect
 
-from autossl_panel.autossl.models import Certificate, Job, JobState, Level, LogLine, Run
-from autossl_panel.hosting.models import VirtualHost
+from autossl_panel.autossl.models import Certificate, Installation, Job, JobState, Level, LogLine, Run
+from autossl_panel.hosting.models import SiteState, VirtualHost
 from tests.browser.conftest import later
+from tests.support import ready
 from tests.web import troubles
 from tests.web.scene import Scene, build
 
@@ -51,6 +52,52 @@ def test_a_row_opens_and_a_certificate_is_revoked(visit, scene: Scene):
     page.get_by_role("link", name="Details of junipershop.example").click()
     page.get_by_role("link", name="Details of junipershop.example").click()
     expect(page.locator("tr.detail:visible")).to_have_count(0)
+
+
+def test_a_revocation_is_followed_to_its_end_and_nothing_changes_before(visit, scene: Scene):
+    idle(scene)
+    installed = Installation.objects.get(virtual_host__name="junipershop.example", until=None)
+    rows = Certificate.objects.filter(pk=installed.certificate_id)
+    rows.update(revoke_wish={"reason": 1, "by": "root"})
+    page = visit(path=f"/certificates/{installed.virtual_host_id}/", timed=True)
+    detail = page.locator("#detail")
+    link = detail.get_by_role("link", name="Every line of the log about it")
+    link.focus()
+    for _ in range(2):
+        later(page, 2)
+        ready.wait(page)
+    expect(detail).to_contain_text("asked for by root; a worker does it")
+    expect(link).to_be_focused()
+    pem = detail.get_by_role("link", name="Certificate and chain")
+    pem.focus()
+    rows.update(revoke_wish=None, revoked_at=timezone.now())
+    VirtualHost.objects.filter(pk=installed.virtual_host_id).update(state=SiteState.UNSECURED)
+    later(page, 2)
+    expect(detail.locator("dt", has_text="Revoked")).to_be_visible()
+    expect(page.locator("#site-state")).to_contain_text("Unsecured")
+    expect(pem).to_be_focused()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    later(page, 4)
+    ready.wait(page)
+    assert [url for url in asked if "news=" in url] == [], "nothing is polled after the end"
+
+
+def test_the_list_of_runs_says_when_one_has_ended(visit, scene: Scene):
+    page = visit(path="/runs/", timed=True)
+    row = page.get_by_role("row").filter(has=page.locator(f"#took-{scene.live.pk}"))
+    expect(row).to_contain_text("Running")
+    before = row.bounding_box()
+    row.get_by_role("link").first.focus()
+    Run.objects.filter(pk=scene.live.pk).update(ended_at=timezone.now(), counts={"outcomes": {"failed": 4711}})
+    later(page, 5)
+    expect(page.locator(f"#failed-{scene.live.pk}")).to_contain_text("4711")
+    expect(row).not_to_contain_text("Running")
+    expect(row.get_by_role("link").first).to_be_focused()
+    assert before
+    after = row.bounding_box()
+    assert after
+    assert after["y"] == before["y"]
 
 
 def test_cells_change_in_place_while_a_run_lives(visit, scene: Scene):

@@ -42,10 +42,19 @@ def test_in_german(fact: dict[str, object], german: str):
         assert said(**fact) == german
 
 
-def test_moments_are_in_the_viewers_zone():
+@pytest.mark.parametrize(
+    ("fact", "text"),
+    [
+        ({"paused": "2026-07-01T22:30:00+00:00"}, "paused since: 2026-07-01 22:30 UTC"),
+        ({"paused": "2026-07-02T00:30:00+02:00"}, "paused since: 2026-07-01 22:30 UTC"),
+        ({"expires": "2027-11-23 20:16"}, "expires: 2027-11-23 20:16 UTC"),
+        ({"since": "2026-07-01 22:30"}, "since: 2026-07-01 22:30 UTC"),
+        ({"paused": "some day"}, "paused since: some day"),
+    ],
+)
+def test_moments_are_in_utc_and_say_so(fact: dict[str, object], text: str):
     with timezone.override(ZoneInfo("Europe/Berlin")):
-        assert said(paused="2026-07-01T22:30:00+00:00") == "paused since: 2026-07-02 00:30"
-    assert said(paused="some day") == "paused since: some day"
+        assert said(**fact) == text
 
 
 def test_old_rows_say_what_they_have():

@@ -20,6 +20,8 @@ from tests.support.chromium import launch
 LIVE = "run-live"
 # From the click to the end of the run
 MOST_SECONDS = 300
+# What the page asks for as the system's own font, on a desktop as most have it
+FONTS = Path(__file__).with_name("fonts.conf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ def main(arguments: list[str]) -> None:
     expect.set_options(timeout=60_000)
     with Stage(stand, say) as stage, sync_playwright() as playwright:
         stage.settle()
-        browser = launch(playwright)
+        browser = launch(playwright, FONTCONFIG_FILE=str(FONTS))
         # A name, not an address: where passkeys can be had
         camera = Camera(browser, stage.open().replace("127.0.0.1", "localhost"), folder)
         run(stage, camera)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from playwright.sync_api import Browser, Playwright
 
 from autossl_panel.sandbox.processes import SandboxProblem, find_program
@@ -29,7 +31,7 @@ def chromium_path() -> str:
     raise SandboxProblem("no Chromium is installed: on Debian, apt-get install chromium-headless-shell")
 
 
-def launch(playwright: Playwright) -> Browser:
-    """The machine's own Chromium, which talks to nobody but us."""
+def launch(playwright: Playwright, **environment: str) -> Browser:
+    """The machine's own Chromium, which talks to nobody but us; `environment` is added to this process' own."""
     ready.register(playwright)
-    return playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
+    return playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS, env={**os.environ, **environment})

@@ -11,7 +11,7 @@ from django.utils import timezone
 from autossl_panel.autossl import options, providers, runs
 from autossl_panel.hosting import excluded_names, users
 from autossl_panel.hosting.models import HostingUser
-from autossl_panel.people import audit, persons
+from autossl_panel.people import audit, persons, tokens
 from autossl_panel.people.models import AuditEntry, User
 from tests.web.scene import Scene
 from tests.web.test_pages import check
@@ -48,6 +48,15 @@ def page(client, query: str = "") -> str:
 
 def shown(client, query: str = "") -> int:
     return page(client, query).split("<tbody>")[-1].count("<tr>") if "<tbody>" in page(client, query) else 0
+
+
+def test_moments_before_and_after_are_in_the_viewers_zone_with_their_utc(scene: Scene, as_root):
+    until = datetime(2027, 7, 1, 22, 30, tzinfo=UTC)
+    tokens.make(scene.root, "nightly", expires_at=until, read_only=False, by=scene.root, now=scene.now)
+    as_root.cookies["autossl_zone"] = "Europe/Berlin"
+    html = page(as_root, "?event=token:added")
+    exact = 'datetime="2027-07-01T22:30:00Z" title="Thu 1 Jul 2027, 22:30:00 UTC"'
+    assert f"<ins><time {exact}>2027-07-02 00:30</time></ins>" in html
 
 
 def test_who_from_where_what_before_and_after(trail, as_root):

@@ -122,7 +122,7 @@ def test_a_test_is_a_row_and_the_bell_and_the_page_asks_until_it_is_over(as_root
     url = f"/options/channels/{scene.channel.pk}/"
     assert "hx-get" not in as_root.get(f"{url}state/").content.decode()
     before = OrmQ.objects.count()
-    assert as_root.post(f"{url}test/")["Location"] == "/options/"
+    assert as_root.post(f"{url}test/")["Location"] == f"/options/#test-{scene.channel.pk}"
     assert OrmQ.objects.count() == before + 1
     html = as_root.get("/options/").content.decode()
     assert f'hx-get="{url}state/"' in html

@@ -7,6 +7,8 @@ from urllib.parse import parse_qs
 import pytest
 from django.test import Client
 
+from autossl_panel.autossl.models import Job, Problem
+from autossl_panel.hosting.models import HostingUser, VirtualHost
 from tests.web import provider_scene
 from tests.web.scene import Scene
 
@@ -46,14 +48,20 @@ class Page(HTMLParser):
         ("/runs/", "state=failures&outcome=failed"),
         ("/runs/{past}/", "level=failure&q=brandtlaw"),
         ("/certificates/", "state=secured&more=due&sort=expires&q=example"),
-        ("/pending/", "for=retry&q=example"),
-        ("/problems/", "kind=unsecured&q=example"),
-        ("/people/users/", "state=root&q=am"),
+        ("/pending/", "for=retry&q=example&size=50"),
+        ("/problems/", "kind=dns&q=example&size=50"),
+        ("/people/", "state=reseller&q=a&size=50"),
+        ("/people/users/", "state=root&q=am&size=100"),
+        ("/people/tokens/", "q=a&size=50"),
+        ("/patterns/", "q=a&size=100"),
+        ("/status/{user}/", "state=secured&q=example&size=50"),
+        ("/history/", "name=northwind.example&level=failure"),
         ("/people/audit/", "event=options%3Achanged&who=root&since=2026-01-01"),
     ],
 )
 def test_a_filter_is_kept_by_its_address_and_by_the_search(path, query, as_root: Client, troubled: Scene):
-    answer = as_root.get(f"{path.format(past=troubled.past.pk)}?{query}")
+    user = HostingUser.objects.get(name="northwind")
+    answer = as_root.get(f"{path.format(past=troubled.past.pk, user=user.pk)}?{query}")
     assert answer.status_code == 200
     page = Page(answer.content.decode())
     wished = {name: values[0] for name, values in parse_qs(query).items()}
@@ -74,6 +82,23 @@ def test_every_chip_leads_to_an_address_that_marks_it(path: str, as_root: Client
     for href in chips:
         page = Page(as_root.get(f"{path}{href}").content.decode())
         assert page.current, (path, href)
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [("/pending/", "for=ca&size=50"), ("/problems/", "kind=ca&size=50"), ("/status/{user}/", "state=at-risk&size=50")],
+)
+def test_a_filter_that_nothing_is_left_of_is_still_the_one_that_is_marked(path: str, query: str, as_root, troubled):
+    Problem.objects.all().delete()
+    VirtualHost.objects.update(next_at=None)
+    Job.objects.all().delete()
+    html = as_root.get(f"{path.format(user=HostingUser.objects.get(name='junipershop').pk)}?{query}").content.decode()
+    chips = html[html.index('class="chips"') :]
+    marked = re.findall(r'<a class="chip[^"]*" href="([^"]*)" aria-current="true">', chips[: chips.index("</nav>")])
+    assert [parse_qs(href.replace("&amp;", "&").removeprefix("?")) for href in marked] == [parse_qs(query)]
+    others = re.findall(r'<a class="chip[^"]*" href="([^"]*)">', chips[: chips.index("</nav>")])
+    assert others
+    assert all("size=50" in href for href in others), "how many rows a page has is kept"
 
 
 @pytest.mark.parametrize(("path", "charts"), [("/certificates/", 1), ("/runs/", 2)])

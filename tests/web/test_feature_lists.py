@@ -68,7 +68,7 @@ def test_switching_off_says_before_and_after_what_follows(as_root, scene: Scene)
     assert as_root.post(page_of("business"), {"name": "business", "autossl": "off"})["Location"] == PAGE
     assert not FeatureList.objects.get(name="business").autossl
     html = as_root.get(PAGE).content.decode()
-    assert re.search(r"“business” says off\. 44 certificates expire from \d+ \w+\.", html)
+    assert re.search(r"“business” says off\. 44 certificates expire from <time[^>]*>\d+ \w+</time>\.", html)
     assert "first expires" in cells(html, "business")[-1]
     undo(as_root, "/people/undo/", next=PAGE)
     assert FeatureList.objects.get(name="business").autossl

@@ -10,7 +10,7 @@ from autossl_panel.hosting.exclusion_patterns import Level
 from autossl_panel.hosting.models import ExclusionPattern, FeatureList, HostingUser, VirtualHost
 from autossl_panel.people.models import AuditEntry
 from autossl_panel.web.question import Question
-from autossl_panel.web.words import day
+from autossl_panel.web.templatetags.panel import day
 from tests.web import provider_scene
 from tests.web.scene import Scene
 from tests.web.undoing import undo as undone
@@ -90,7 +90,7 @@ def test_sites_that_lose_all_their_names_are_counted_with_the_first_end(as_root,
     assert len(kept) > 1
     assert point.fact == f"{len(kept)} sites lose all their names:"
     first = min(site.expires_at for site in kept if site.expires_at)
-    assert point.rest == f"their certificates lapse, the first on {day(first, scene.now)}."
+    assert point.rest == f"their certificates lapse, the first on {day(first)}."
     assert asked.typed == ""
 
 

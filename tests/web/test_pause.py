@@ -18,7 +18,7 @@ from autossl_panel.autossl.models import (
     ProviderState,
     Run,
 )
-from autossl_panel.hosting.models import HostingUser, VirtualHost
+from autossl_panel.hosting.models import FeatureList, HostingUser, VirtualHost
 from autossl_panel.people.models import AuditEntry, Role
 from tests.web.scene import Scene, person
 from tests.web.test_pages import check
@@ -204,6 +204,45 @@ def test_trouble_of_a_provider_that_is_not_the_active_one_is_told_where_somebody
         assert "Trouble with its account" in html
         assert values["problem"]["text"] in html
         assert f'name="only-{own.pk}" checked' in html, "mending it does not make it everybody's"
+
+
+@pytest.mark.parametrize("had_by", ["a feature list", "the fallback order", "nobody"])
+def test_a_directory_that_was_asked_in_vain_is_told_whoever_has_its_provider(had_by, as_root, scene: Scene):
+    answer = {
+        "at": scene.now.isoformat(),
+        "ms": None,
+        "code": "unreachable",
+        "type": "timeout",
+        "text": "b.example: no",
+    }
+    own = Provider.objects.create(
+        name="b-own",
+        directory_url="https://b.example/dir",
+        state=ProviderState.READY,
+        answer=answer,
+        fallback=1 if had_by == "the fallback order" else None,
+    )
+    Account.objects.create(provider=own, server=scene.server, status=AccountStatus.VALID, url="https://b.example/1")
+    if had_by == "a feature list":
+        ProviderChoice.objects.create(provider=own, feature_list=FeatureList.objects.get(name="starter"))
+    what_to_do = "Check that this server’s firewall and network let it out to that address and port."
+    told = "b-own: its directory could not be read."
+    assert (told in text(as_root)) == (had_by != "nobody")
+    html = text(as_root, f"/providers/?choose={own.pk}")
+    check(html)
+    of_it = html[html.index(f'name="provider" value="{own.pk}"') :]
+    of_it = of_it[: of_it.index('class="prov-acts"')]
+    assert "It did not answer in time" in of_it
+    assert what_to_do in of_it
+    if had_by == "the fallback order":
+        order = html[html.index('<ol class="order">') : html.index("</ol>")]
+        assert "It did not answer in time" in order
+        assert what_to_do in order
+        assert "works" not in order
+    Provider.objects.filter(pk=own.pk).update(answer={**answer, "ms": 84})
+    html = text(as_root, f"/providers/?choose={own.pk}")
+    assert told not in html
+    assert "It did not answer in time" not in html
 
 
 def test_what_a_worker_is_at_is_no_trouble_yet(as_root, scene: Scene):

@@ -130,15 +130,36 @@ def test_bulk_sets_a_feature_list_and_undo_sets_it_back(as_root, scene: Scene):
     [
         ({"bulk": "owner", "owner": ""}, "Choose whom to give them to. Nothing was changed."),
         ({"bulk": "owner", "owner": "nobodys"}, "Choose whom to give them to. Nothing was changed."),
-        ({"bulk": "list", "list": ""}, "Choose a feature list. Nothing was changed."),
+        ({"bulk": "list", "list": "", "owner": "harborweb"}, "Choose a feature list. Nothing was changed."),
         ({"bulk": "list", "list": "999999"}, "Choose a feature list. Nothing was changed."),
-        ({"bulk": "owner", "owner": "root"}, "Nothing changes: it is set so already."),
     ],
 )
-def test_bulk_without_a_choice_changes_nothing(data, says, as_root):
+def test_bulk_without_a_choice_says_so_at_its_field_and_keeps_the_ticks(data, says, as_root):
     before = dict(HostingUser.objects.values_list("pk", "owner"))
-    as_root.post(PAGE, {**data, "users": [pk("amberfield")]})
-    assert says in as_root.get(PAGE).content.decode()
+    html = as_root.post(f"{PAGE}?q=a", {**data, "users": [pk("amberfield")]}).content.decode()
+    check_html(html)
+    assert f"<span>{says}</span>" in html
+    assert re.search(rf'id="b-{data["bulk"]}" [^>]*aria-invalid="true" aria-describedby="bulk-e" autofocus', html)
+    assert re.findall(r'name="users" value="(\d+)" checked', html) == [str(pk("amberfield"))]
+    assert re.findall(r"<b data-n>(\d+)</b>", html) == ["1"]
+    assert ("<option selected>harborweb</option>" in html) == (data.get("owner") == "harborweb")
+    assert dict(HostingUser.objects.values_list("pk", "owner")) == before
+
+
+def test_a_wrong_bulk_of_all_that_match_keeps_what_was_unticked(as_root):
+    mine = [pk(name) for name in shown(as_root, "?owner=harborweb")]
+    ticked = [one for one in mine if one != pk("northwind")]
+    data = {"bulk": "owner", "owner": "", "matching": "1", "shown": mine, "users": ticked}
+    html = as_root.post(f"{PAGE}?owner=harborweb&select=match", data).content.decode()
+    assert sorted(map(int, re.findall(r'name="users" value="(\d+)" checked', html))) == sorted(ticked)
+    assert re.findall(r"<b data-n>(\d+)</b>", html) == [str(len(ticked))]
+    assert 'name="matching" value="1"' in html
+
+
+def test_bulk_that_changes_nothing_says_so(as_root):
+    before = dict(HostingUser.objects.values_list("pk", "owner"))
+    as_root.post(PAGE, {"bulk": "owner", "owner": "root", "users": [pk("amberfield")]})
+    assert "Nothing changes: it is set so already." in as_root.get(PAGE).content.decode()
     assert dict(HostingUser.objects.values_list("pk", "owner")) == before
 
 

@@ -122,8 +122,12 @@ def test_whom_a_login_signs_in_for_is_set_in_one_field(as_root, own: Own):
 def test_a_typed_password_ends_sessions_elsewhere(as_root, own: Own, signed_in):
     client = signed_in(own.login)
     page = f"/people/{own.login.pk}/"
-    as_root.post(f"{page}password/", {"password": "short"})
-    assert "too short" in as_root.get(page).content.decode()
+    html = as_root.post(f"{page}password/", {"password": "short"}).content.decode()
+    check_html(html)
+    assert re.search(r'id="password" [^>]*aria-invalid="true" aria-describedby="password-e" autofocus', html)
+    assert re.search(r'id="password-e">.*?too short.*?The password stays as it was\.', html, re.DOTALL)
+    assert "short" not in re.findall(r'value="([^"]*)"', html)
+    assert as_root.get(f"{page}password/")["Location"] == page, "opened again, it is the page"
     assert reread(own.login).check_password(PASSWORD)
     assert as_root.post(f"{page}password/", {"password": NEW})["Location"] == page
     assert reread(own.login).check_password(NEW)

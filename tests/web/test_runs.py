@@ -174,6 +174,38 @@ def test_the_json_file_has_every_line_as_an_object(as_root, as_reseller, scene: 
     }  # fmt: skip
 
 
+def test_a_run_that_lives_is_kept_true_in_the_list_until_its_end(as_root, as_reseller, scene: Scene):
+    html = as_root.get("/runs/").content.decode()
+    asked = re.search(r'id="fresh" hx-get="([^"]*)" hx-trigger="every 5s"', html)
+    assert asked
+    assert asked[1] == f"/runs/?shown={scene.live.pk}"
+    assert f'id="took-{scene.live.pk}"' in html
+    headers = {"HX-Request": "true"}
+    answer = as_root.get(asked[1], headers=headers)
+    assert answer.status_code == 200
+    cells = dict(
+        re.findall(rf'<td [^>]*id="(\w+)-{scene.live.pk}"[^>]*hx-swap-oob="true">(.*?)</td>', answer.content.decode())
+    )
+    assert set(cells) == {"took", "from", "secured", "renewed", "deferred", "waiting", "failed"}
+    assert "Running" in cells["took"]
+    job = Job.objects.filter(run=scene.live, state=JobState.RUNNING, user__owner=scene.harborweb).first()
+    assert job
+    own = as_reseller.get(asked[1], headers=headers).content.decode()
+    before = re.search(rf'id="failed-{scene.live.pk}"[^>]*>(.*?)</td>', own)
+    Job.objects.filter(pk=job.pk).update(state=JobState.ENDED, outcome="failed", ended_at=scene.now)
+    own = as_reseller.get(asked[1], headers=headers).content.decode()
+    after = re.search(rf'id="failed-{scene.live.pk}"[^>]*>(.*?)</td>', own)
+    assert before
+    assert after
+    assert before[1] != after[1]
+    Run.objects.filter(pk=scene.live.pk).update(ended_at=scene.now, counts={"outcomes": {"failed": 7}})
+    answer = as_root.get(asked[1], headers=headers)
+    assert answer.status_code == 286
+    assert "Running" not in answer.content.decode()
+    assert "> 7</span>" in answer.content.decode()
+    assert 'id="fresh"' not in as_root.get("/runs/").content.decode()
+
+
 def test_the_list_asks_few_questions(as_root, as_reseller, troubled: Scene):
     for client in (as_root, as_reseller):
         for query in ("", "q=northwind", "user=northwind&outcome=failed&scope=all"):
@@ -184,7 +216,7 @@ def test_the_list_asks_few_questions(as_root, as_reseller, troubled: Scene):
 
 def test_a_run_shows_failures_first_then_the_rest(as_root, scene: Scene):
     html = as_root.get(f"/runs/{scene.past.pk}/").content.decode()
-    places = [html.index(mark) for mark in ('id="run-failed"', 'id="sum-put-off"', 'id="sum-done"')]
+    places = [html.index(mark) for mark in ('id="run-failed"', 'id="run-lines"', 'id="sum-put-off"', 'id="sum-done"')]
     assert places == sorted(places)
     assert "Points to another server" in html
     assert "hx-get" not in html.split('id="g1"')[1].split("</section>")[0]

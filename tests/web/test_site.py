@@ -8,7 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django_q.models import OrmQ
 
-from autossl_panel.autossl.models import Certificate, Installation, Job, Run
+from autossl_panel.autossl.models import Certificate, Installation, Job, JobState, Run
 from autossl_panel.hosting.models import Exclusion, ExclusionPattern, SiteState, VirtualHost
 from autossl_panel.people.models import AuditEntry
 from autossl_panel.web import words
@@ -216,6 +216,38 @@ def test_revoking_is_a_wish_that_a_worker_fulfils(as_root, troubled: Scene):
     assert certificate.revoke_wish["reason"] == 1
     assert OrmQ.objects.count() == before + 1
     assert AuditEntry.objects.filter(event__startswith="certificate:revo", person=troubled.root).exists()
+
+
+def follows(html: str) -> str:
+    """What the page asks for every two seconds; "" where it asks for nothing."""
+    found = re.search(r'id="detail" hx-get="([^"]*)" hx-trigger="every 2s"', html)
+    return found[1] if found else ""
+
+
+def test_a_page_follows_what_a_worker_does_for_the_site_and_changes_with_news_only(as_root, troubled: Scene):
+    page, certificate = url("junipershop.example"), installed("junipershop.example")
+    Job.objects.exclude(state=JobState.ENDED).filter(virtual_host=host("junipershop.example")).delete()
+    assert follows(as_root.get(page).content.decode()) == ""
+    as_root.post(f"/certificates/issued/{certificate.pk}/revoke/", {"reason": "superseded"})
+    asked = follows(as_root.get(page).content.decode())
+    assert asked.startswith(f"{page}?news=")
+    headers = {"HX-Request": "true", "HX-Target": "detail"}
+    answer = as_root.get(asked, headers=headers)
+    assert (answer.status_code, answer.content) == (204, b"")
+    Certificate.objects.filter(pk=certificate.pk).update(
+        revoke_problem={"code": "unreachable", "text": "127.0.0.9 refuses connections.", "until": None}
+    )
+    html = as_root.get(asked, headers=headers).content.decode()
+    later = follows(html)
+    assert later.startswith(f"{page}?news=")
+    assert later != asked
+    assert "refuses connections" in html
+    Certificate.objects.filter(pk=certificate.pk).update(revoked_at=troubled.now, revoke_wish=None, revoke_problem=None)
+    html = as_root.get(later, headers=headers).content.decode()
+    assert 'id="detail"' in html
+    assert follows(html) == "", "there is nothing more to wait for"
+    assert '<span id="site-state" hx-swap-oob="true">' in html
+    assert ">Revoked</dt>" in html
 
 
 def test_a_revoked_certificate_and_a_revocation_that_failed_are_told(as_root, troubled: Scene):

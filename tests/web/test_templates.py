@@ -26,8 +26,9 @@ def scene(db: None) -> Scene:
 # What only a poll or a click brings, with the same cells and lines as the page that is walked
 PIECES = {
     *("_live.html", "_run_groups_oob.html", "_status_live.html"),
-    *("_pattern_counts.html", "_site_cells.html", "_status_cells.html", "_user_cells.html"),
+    *("_pattern_counts.html", "_run_cells.html", "_site_cells.html", "_status_cells.html", "_user_cells.html"),
     *("_saved.html", "_status_saved.html", "_user_chips.html", "_slot_end.html"),
+    "_site_news.html",
 }
 
 

@@ -10,13 +10,17 @@ import pytest
 from django.test import Client
 from django.utils import timezone, translation
 
+from autossl_panel.autossl.limits.rows import NEVER
+from autossl_panel.autossl.models import Account, Bucket
+from autossl_panel.hosting.models import HostingUser
 from autossl_panel.people import persons, zones
 from autossl_panel.people.models import AuditEntry, User
-from autossl_panel.web import words
+from autossl_panel.web import marked, words
 from autossl_panel.web.templatetags import panel
 from tests.web.scene import Scene
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
+WEB = Path(marked.__file__).parent
 
 
 @pytest.fixture(autouse=True)
@@ -131,6 +135,57 @@ def test_no_template_shows_a_time_in_another_way():
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"\|\s*(date|time|timesince|timeuntil|naturaltime)\b", text), path.name
         assert not re.search(r"{%\s*now\b", text), path.name
+
+
+def test_no_sentence_of_a_page_shows_a_time_in_another_way():
+    """In Python too: a day or a moment within a sentence is the filter's. Labels of charts have no place for one."""
+    elsewhere = {"words.py", "charts.py", "run_table.py", "panel.py"}
+    for path in WEB.rglob("*.py"):
+        if path.name not in elsewhere:
+            assert not re.search(r"\bwords\.(day|moment|clock)\(", path.read_text(encoding="utf-8")), path.name
+
+
+def test_a_day_in_a_sentence_keeps_its_utc_and_all_else_is_escaped():
+    at = datetime(2026, 11, 23, 23, 41, 8, tzinfo=UTC)
+    with timezone.override(ZoneInfo("Asia/Tokyo")):
+        html = marked.fill("<%(who)s> has %(n)d until %(day)s", who="a & b", n=2, day=panel.whole_day(at))
+    assert html == (
+        '&lt;a &amp; b&gt; has 2 until <time datetime="2026-11-23T23:41:08Z" title="Mon 23 Nov 2026, 23:41:08 UTC">'
+        "24 Nov 2026</time>"
+    )
+
+
+def test_a_toast_says_a_day_as_every_page_does(as_root: Client, scene: Scene):
+    user = HostingUser.objects.get(name="lindner")
+    address, value = f"/users/{user.pk}/autossl/", {f"autossl-{user.pk}": "off"}
+    at_once = as_root.post(address, value, headers={"HX-Request": "true"}).content.decode()
+    for html in (at_once, as_root.get("/users/").content.decode()):
+        toast = html[html.index('class="toast"') :]
+        said = toast[: toast.index("</span>")]
+        assert re.search(
+            r'AutoSSL is off for “lindner”. \d+ certificates expire from <time datetime="[^"]+Z" title=', said
+        )
+
+
+def test_what_a_ca_says_of_a_moment_is_in_the_viewers_zone(as_root: Client, scene: Scene):
+    said = "too many certificates already issued, retry after 2026-12-02 03:12:09 UTC"
+    Account.objects.filter(provider=scene.provider).update(
+        problem={"field": "contact", "code": "contact", "text": said, "link": ""}
+    )
+    Bucket.objects.create(
+        owner=f"a:{Account.objects.get(provider=scene.provider).pk}",
+        kind="consecutive",
+        subject="a.example",
+        blocked_until=NEVER,
+        blocked_detail=said,
+        empty_at=scene.now,
+    )
+    as_root.cookies["autossl_zone"] = "America/New_York"
+    html = as_root.get("/providers/").content.decode()
+    shown = '<time datetime="2026-12-02T03:12:09Z" title="Wed 2 Dec 2026, 03:12:09 UTC">2026-12-01 22:12:09</time>'
+    # Above the page, at the account, and among the limits
+    assert html.count(f"retry after {shown}") == 3
+    assert "03:12:09 UTC<" not in html
 
 
 def test_the_persons_language_goes_before_the_browsers(as_root: Client, scene: Scene):

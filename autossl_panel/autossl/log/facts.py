@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
@@ -73,12 +74,13 @@ def words(data: Facts) -> Words:
 
 
 def day(moment: str) -> str:
-    """The day of an ISO moment as the language writes it: “16 Nov 2026”; "" where it is none."""
+    """The day of an ISO moment in the zone that is active, as the language writes it: “16 Nov 2026”; "" for none."""
     try:
         at = datetime.fromisoformat(moment)
     except ValueError:
         return ""
-    return date_format(at.date(), pgettext("date format", "j M Y"))
+    here = timezone.localtime(at) if timezone.is_aware(at) else at
+    return date_format(here.date(), pgettext("date format", "j M Y"))
 
 
 def url(data: Facts) -> str:
