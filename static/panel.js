@@ -171,7 +171,6 @@
     while (list.children.length > 1500) list.firstElementChild.remove();
     log.scrollTop = log.scrollHeight;
   }
-  afterLines();
   document.addEventListener("change", (event) => {
     if (event.target.id !== "follow") return;
     atFoot = true;
@@ -304,5 +303,6 @@
     toast();
   }
   ready();
-  afterLines();
+  // What has ended is read from its head
+  if (document.getElementById("live")) afterLines();
 })();

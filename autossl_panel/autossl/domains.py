@@ -100,6 +100,11 @@ class Name:
         """Whether a certificate is wished and possible for it."""
         return self.state not in (NameState.EXCLUDED, NameState.LEFT_OUT)
 
+    @property
+    def rank(self) -> int:
+        """Its place in that order; what somebody has to mend stands at least where a covered name at risk does."""
+        return min(RANK[self.state], RANK[NameState.AT_RISK]) if self.needs else RANK[self.state]
+
 
 @dataclass(frozen=True, slots=True)
 class Site:
@@ -116,7 +121,7 @@ class Site:
 
     @property
     def rank(self) -> int:
-        return min((RANK[name.state] for name in self.names), default=len(RANK))
+        return min((name.rank for name in self.names), default=len(RANK))
 
 
 def of_user(user: HostingUser, policies: Policies, now: datetime, *, serve_www: bool) -> list[Site]:

@@ -60,7 +60,7 @@ class PhaseBar:
 
     @property
     def failed(self) -> bool:
-        """Whether it stopped a site: then no tick stands at it."""
+        """Whether a site failed in it."""
         return any(piece.name == "bad" and piece.width for piece in self.segments)
 
 

@@ -117,6 +117,11 @@ class Totals:
     first_expiry: datetime | None
     by_chip: dict[str, int]
 
+    @property
+    def unwished(self) -> int:
+        """Those that are left out or excluded: no part of what is to be covered."""
+        return self.names - self.wished
+
 
 def matching(sites: Iterable[Site], wish: Filter) -> list[tuple[Site, Name]]:
     """The names that a filter shows, by site."""

@@ -52,8 +52,8 @@ FOR_OWNERS: Mapping[str, "_StrPromise"] = {
 }
 # Problems of the whole site that pass by themselves
 PASSING = frozenset({"ca_unreachable", "ca_server", "order_stuck", "rate_limited", "helper_gone"})
-# Why a site is not tried at once; other reasons only say what it is looked at for
-WAITS = PASSING | {"held_back", "order_open", "dcv_all_failed", "dcv_would_reduce", "clock", "loop"}
+# Why a site is not tried at once; other reasons only say what it is looked at for, “held back” only that it waits
+WAITS = PASSING | {"order_open", "dcv_all_failed", "dcv_would_reduce", "clock", "loop"}
 MINUTE = timedelta(minutes=1)
 DEFECTS: Mapping[str, "_StrPromise"] = {
     "revoked": gettext_lazy("The certificate is revoked"),
@@ -136,9 +136,6 @@ def next_step(site: Site, now: datetime, *, disabled: bool = False) -> str:
         return format_html(_("Renews by itself on {day}."), day=day(at))
     if reason == "deferred":
         return format_html(_("Renewal waits until {day}, because a name fails that it would lose."), day=day(at))
-    if reason == "held_back":
-        # Its own words would say no more than when that is
-        return format_html(_("The site is tried again {at}."), at=moment(at))
     if reason in WAITS:
         return format_html(_("Next try {at}: {why}."), at=moment(at), why=log.reason_text(reason))
     return format_html(_("Looked at again {at}."), at=moment(at))

@@ -39,7 +39,7 @@ def zone(now: datetime) -> str:
 
 def moment(at: datetime, now: datetime) -> str:
     """“just now”, “today, 03:14”, “yesterday, 18:20”, “Tue 24 Nov, 03:12”."""
-    if timedelta(0) <= _between(at, now) < timedelta(seconds=60):
+    if is_now(at, now):
         return _("just now")
     here = timezone.localtime(at)
     days = (here.date() - timezone.localtime(now).date()).days
@@ -54,6 +54,11 @@ def moment(at: datetime, now: datetime) -> str:
         text = _date(here.date(), pgettext("date format", "D j M"))
         return f"{text}, {time}"
     return f"{day(at, now)}, {time}"
+
+
+def is_now(at: datetime, now: datetime) -> bool:
+    """Whether a moment is said to be just now, so that how far off it is says nothing more."""
+    return timedelta(0) <= _between(at, now) < timedelta(seconds=60)
 
 
 def day(at: datetime, now: datetime) -> str:

@@ -270,6 +270,18 @@ def test_sites_that_need_somebody_come_first_and_others_are_not_shown(amber, mak
     assert [site.name for site in sites] == ["b.example", "a.example"]
 
 
+def test_what_needs_somebody_comes_before_what_is_well_though_both_are_foreign(amber, make_site, make_installed, now):
+    for name in ("amber.example", "birch.example"):
+        make_installed(make_site(amber, name), name, ours=False)
+    problem = {"code": "foreign_expiring", "domain": "birch.example", "data": {}}
+    VirtualHost.objects.filter(name="birch.example").update(problem=problem)
+    make_site(amber, "waits.example")
+    make_site(amber, "zinc.example")
+    failed("zinc.example")
+    found = [site.name for site in sites_of(amber, now)]
+    assert found == ["zinc.example", "birch.example", "waits.example", "amber.example"]
+
+
 def test_it_costs_three_questions_however_many_names(amber, make_site, make_installed, now, django_assert_num_queries):
     for n in range(30):
         make_installed(make_site(amber, f"{n}.example", f"mail.{n}.example"), f"{n}.example")

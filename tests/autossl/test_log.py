@@ -137,6 +137,19 @@ def test_a_warning_says_what_to_do():
     assert "choose a provider that takes more" in left_out.advice
 
 
+def test_a_kept_site_is_told_of_as_on_its_page():
+    old = a_line("site:kept", Level.WARN, site="b.example", reason="foreign_defective", found={"defects": ["expired"]})
+    assert old.text == "b.example: kept, another's certificate, which has expired"
+    weak = a_line("site:kept", Level.WARN, site="b.example", reason="foreign_defective", found={"defects": ["weak"]})
+    assert weak.text == "b.example: kept, another's certificate, which is defective"
+
+
+@pytest.mark.parametrize(("language", "text"), [("en", "Ended after 5.5 s"), ("de", "Beendet nach 5,5 s")])
+def test_a_number_in_a_line_is_written_as_the_language_does(language, text):
+    with translation.override(language):
+        assert a_line("run:ended", Level.OUT, seconds=5.5, summary="1 secured").text.startswith(f"{text}: 1 ")
+
+
 @pytest.mark.parametrize(
     ("event", "level", "reason"),
     [

@@ -8,6 +8,7 @@ from autossl_panel.hosting.models import HostingUser
 from tests.browser.conftest import later
 from tests.browser.test_panel import add_line, radio
 from tests.support import ready
+from tests.web import own_scene
 from tests.web.scene import Scene
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -126,6 +127,22 @@ def test_whoever_is_in_a_field_before_the_script_has_run_stays_there(visit, scen
     expect(page.locator("#toast")).to_contain_text("1 user is set as before.")
     expect(page.get_by_role("searchbox")).to_be_focused()
     assert HostingUser.objects.get(name="amberfield").autossl == "feature-list"
+
+
+def test_the_log_of_a_check_that_has_ended_is_read_from_its_head(visit, scene: Scene):
+    own = own_scene.build(scene)
+    Run.objects.update(ended_at=scene.now)
+    run = Run.objects.create(server=own.user.server, scope="user:lindner", started_at=scene.now, ended_at=scene.now)
+    rows = [
+        LogLine(run=run, user=own.user, seq=n, at=scene.now, level=Level.SUCCESS, depth=2,
+                event="check:secured", data={"number": 4000 + n})
+        for n in range(1, 50)
+    ]  # fmt: skip
+    LogLine.objects.bulk_create(rows)
+    log = visit("lindner", f"/status/{own.user.pk}/").get_by_role("log")
+    expect(log).to_contain_text("4049 secured")
+    assert log.evaluate("log => log.scrollHeight > log.clientHeight")
+    assert log.evaluate("log => log.scrollTop") == 0
 
 
 def test_copy_is_offered_only_once_the_script_copies(visit, scene: Scene):

@@ -39,16 +39,25 @@ WAYS = [
 ]
 AXE = Axe().axe_script
 # 320 is 1280 at 400 %. Where the layout is the same, colours are looked at once.
-WIDTHS = (1280, 360, 320)
-LOOKED_AT = {"light": (1280, 360), "dark": (1280,)}
+PHONE = 360
+WIDTHS = (1280, PHONE, 320)
+LOOKED_AT = {"light": (1280, PHONE), "dark": (1280,)}
 WATCH = """
     window.violations = [];
     document.addEventListener("securitypolicyviolation", (event) => window.violations.push(event.violatedDirective));
 """
-# What moves in is there: half way in, it is pale. What goes round for ever is not waited for.
+# What moves in is there: half way in, it is pale. What goes round for ever, or by scrolling, is not waited for.
 AT_REST = """() => Promise.all(document.getAnimations()
-    .filter((moving) => moving.effect.getComputedTiming().endTime !== Infinity)
+    .filter(({ effect, timeline }) => timeline === document.timeline && effect.getComputedTiming().endTime !== Infinity)
     .map((moving) => moving.finished.catch(() => null))).then(() => null)"""
+# What is pressed and is less than 24 px wide or high, whatever room is around it. A box is pressed by its label, too;
+# what stands in a line of text is as high as that.
+SMALL = """() => [...document.querySelectorAll("a, button, summary, input, select, textarea")]
+    .filter((one) => one.checkVisibility({ visibilityProperty: true }) && getComputedStyle(one).display !== "inline")
+    .filter((one) => !one.matches(".sr, .sr *, thead *, [tabindex='-1']"))
+    .map((one) => one.matches("[type=radio], [type=checkbox]") ? one.closest("label") ?? one : one)
+    .filter((one) => one.offsetWidth < 24 || one.offsetHeight < 24)
+    .map((one) => `${one.offsetWidth} × ${one.offsetHeight}: ${one.outerHTML.slice(0, 120)}`)"""
 NEXT = "() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))"
 # As a form of the page would be sent, with the token of the page
 SEND = """([path, fields]) => {
@@ -112,7 +121,7 @@ def test_every_page(visit, scene: Scene, live_server, complaints: list[str], who
     if who == "":
         # A page that is not there is a complaint of the browser's too.
         complaints[:] = [text for text in complaints if "404" not in text]
-    assert found == []
+    assert found == [], "\n".join(found)
     assert {urlsplit(url).netloc for url in asked} == {urlsplit(live_server.url).netloc}
 
 
@@ -148,6 +157,8 @@ def wrong(page: Page, theme: str) -> Iterator[str]:
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         yield from (f"{width} px: {text}" for text in sideways(page, width))
+        if width == PHONE:
+            yield from (f"{width} px: too small to press, {text}" for text in page.evaluate(SMALL))
         if width in LOOKED_AT[theme]:
             yield from (f"{width} px: {text}" for text in judged(page, colours=width == WIDTHS[0]))
 
@@ -173,8 +184,10 @@ def judged(page: Page, *, colours: bool = True) -> list[str]:
 def test_what_is_wrong_is_seen(browser):
     page = browser.new_page(viewport={"width": 360, "height": 600})
     page.set_content(
-        '<html lang="en"><title>x</title><main><h1>x</h1><input><p style="color: #aaa; width: 500px">pale</p></main>'
+        '<html lang="en"><title>x</title><main><h1>x</h1><input size="1">'
+        '<p style="color: #aaa; width: 500px">pale</p></main>'
     )
     assert sideways(page, 360)
+    assert page.evaluate(SMALL)
     assert {text.partition(":")[0] for text in judged(page)} >= {"label", "color-contrast"}
     page.close()

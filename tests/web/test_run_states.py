@@ -84,6 +84,8 @@ def test_a_ca_that_is_down_is_no_failed_proof(as_root, scene: Scene):
     assert "Pebble cannot be reached from this server: Connection refused." in page
     assert "could not be proved" not in page
     bars = {bar.name: bar for bar in run_data.phases(scene.past, runs.progress(scene.past))}
+    assert not bars["Order"].failed
+    assert bars["Prove"].failed
     assert "3 wait" in bars["Order"].text
     assert "wait" not in bars["Prove"].text
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from django_q.models import OrmQ
 
 from autossl_panel.autossl.models import Certificate, Installation, Job, JobState, Run
@@ -112,6 +113,8 @@ def test_the_history_of_certificates_and_runs(as_root, troubled: Scene):
         as_root, "lindner.example"
     )
     assert "failed: " in text(as_root, "brandtlaw.example")
+    Job.objects.filter(run=troubled.past).update(ended_at=timezone.now() - timedelta(seconds=5))
+    assert "just now, failed: " in text(as_root, "brandtlaw.example"), "when, where the day alone would be all the same"
     assert "Sectigo Limited, put there by somebody else" in text(as_root, "camping2.dockside.example")
 
 

@@ -36,7 +36,7 @@ def _foreign_defective(data: Facts, words: Words) -> str:
     defects = data.get("defects")
     defect = str(defects[0]) if isinstance(defects, list | tuple) and defects else ""
     if defect == "expired" and words["day"]:
-        text = _("%(name)s has a certificate from elsewhere, which has expired on %(day)s.")
+        text = _("%(name)s has a certificate from elsewhere, which expired on %(day)s.")
     else:
         texts = {
             "expired": _("%(name)s has a certificate from elsewhere, which has expired."),

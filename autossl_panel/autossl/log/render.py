@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -91,11 +92,14 @@ def limit_text(kind: str, label: str) -> str:
 
 def render(event: str, data: Mapping[str, Any]) -> str:
     """The text of a line. What a text names and the line lacks shows as “?”: an old line never breaks a page."""
-    values = _Values(data)
+    values = _Values(
+        {name: number_format(value) if isinstance(value, float) else value for name, value in data.items()}
+    )
     if "provider" in data:
         values["provider"] = title(data)
     if "reason" in data:
-        values.setdefault("reason_text", reason_text(str(data["reason"])))
+        found = data.get("found")
+        values.setdefault("reason_text", cause_text(str(data["reason"]), found if isinstance(found, Mapping) else data))
     values.setdefault("until_text", _(", next try %(until)s") % {"until": data["until"]} if "until" in data else "")
     if "limit" in data:
         values.setdefault("limit_text", limit_text(str(data["limit"]), str(data.get("label", ""))))

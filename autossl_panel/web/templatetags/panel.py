@@ -72,6 +72,12 @@ def moment(at: datetime | None) -> SafeString:
 
 
 @register.filter
+def is_now(at: datetime) -> bool:
+    """Whether that time is “just now”."""
+    return words.is_now(at, timezone.now())
+
+
+@register.filter
 def iso(text: str) -> datetime:
     """The moment that a row has as ISO text."""
     return datetime.fromisoformat(text)

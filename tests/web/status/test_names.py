@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from autossl_panel.autossl import log
 from autossl_panel.autossl.models import Job, Run
@@ -24,20 +25,12 @@ def test_a_login_lands_on_its_own_names(client_of, url):
     assert client_of.get("/status/")["Location"] == url
     html = client_of.get(url).content.decode()
     check_html(html)
-    assert "10 of 12 names are covered, 2 need you (1 of these still covered). AutoSSL is on for this account." in text(
-        html
-    )
+    said = text(html)
+    assert "10 of 12 names are covered, 2 need you (1 of these still covered). 2 more are left out or excluded." in said
+    assert "AutoSSL is on for this account." in said
     assert "Run AutoSSL" in html
     assert "Manage Users" not in html
     assert "account 1834420671" not in html, "the account with the CA is the host's"
-
-
-def test_a_site_that_is_held_back_says_when_and_not_twice_the_same(client_of, url, scene: Scene):
-    host = VirtualHost.objects.get(domains__name="farm3.lindner.example")
-    VirtualHost.objects.filter(pk=host.pk).update(next_reason="held_back", next_at=scene.now + timedelta(hours=3))
-    _state, told = rows(client_of.get(url).content.decode())["farm3.lindner.example"]
-    assert "The site is tried again " in told
-    assert "held back" not in told
 
 
 def test_each_name_has_its_state_and_what_is_next(client_of, url):
@@ -210,6 +203,14 @@ def test_a_site_that_is_excluded_as_a_whole_asks_nothing_of_anybody(client_of, o
     assert advice not in html
 
 
+def test_what_is_held_back_is_looked_at_again_and_no_reason_goes_in_a_circle(client_of, own: Own, url, scene: Scene):
+    later = scene.now + timedelta(hours=2)
+    VirtualHost.objects.filter(name="farm3.lindner.example").update(next_at=later, next_reason="held_back")
+    said = rows(client_of.get(url).content.decode())["farm3.lindner.example"][1]
+    assert "Looked at again" in said
+    assert "held back" not in said
+
+
 def test_head_and_card_name_one_moment_of_the_last_check(client_of, own: Own, url, scene: Scene):
     Job.objects.filter(state__in=("queued", "running", "staged")).update(state="ended", outcome="secured")
     Run.objects.update(ended_at=scene.now, started_at=scene.now - timedelta(hours=2))
@@ -218,3 +219,7 @@ def test_head_and_card_name_one_moment_of_the_last_check(client_of, own: Own, ur
     head = re.search(r'id="last-check"[^>]*>(<time.*?</time>)', html, re.DOTALL)[1]
     card = re.search(r'id="ran"[^>]*>.*?(<time.*?</time>)', html, re.DOTALL)[1]
     assert head == card
+    assert "ago</time>" in html[html.index('id="last-check"') :].partition("</dd>")[0]
+    HostingUser.objects.filter(name="lindner").update(last_check_at=timezone.now())
+    fresh = text(re.search(r'<dd id="last-check".*?</dd>', client_of.get(url).content.decode(), re.DOTALL)[0])
+    assert fresh == "just now", "said once"
