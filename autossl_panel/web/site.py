@@ -53,16 +53,17 @@ def _certificate(person: User, pk: int) -> Certificate:
 @access.operator
 def site(request: access.PanelRequest, pk: int) -> HttpResponse:
     """The page; for htmx, what opens below the site's row, or the news for a page that says what it knows."""
-    found = site_data.detail(_site(request.user, pk), whole=request.user.is_root)
     now = access.now()
+    found = site_data.detail(_site(request.user, pk), now, whole=request.user.is_root)
     account = account_in_use(found.host.server)
     certificate = found.certificate
+    expired = certificate is not None and certificate.not_after <= now
     context = {
         "detail": found,
         "host": found.host,
         "certificate": certificate,
         "expiring": certificate is not None and site_table.is_near(certificate, now),
-        "expired": certificate is not None and certificate.not_after <= now,
+        "expired": expired,
         "step": next_step(found.host, certificate, found.job, now, disabled=account is None),
         "revocation": revoking_words.of(certificate),
         "issuer": certificate_words.issuer(certificate) if certificate else "",
@@ -72,7 +73,7 @@ def site(request: access.PanelRequest, pk: int) -> HttpResponse:
         "list_url": places.listed(request, "certificates"),
         "may_check": account is not None and found.host.state not in (SiteState.GONE, SiteState.OFF),
         "may_take_over": found.host.takeover or _is_anothers(certificate),
-        "may_revoke": certificate is not None and certificate.ours and certificate.revoked_at is None,
+        "may_revoke": certificate is not None and certificate.ours and not (certificate.revoked_at or expired),
         "news": _news(found),
     }
     if request.htmx and "news" in request.GET:
@@ -89,12 +90,13 @@ def site(request: access.PanelRequest, pk: int) -> HttpResponse:
 def _news(found: site_data.Detail) -> str:
     """What a worker does for the site now, so that a page can ask whether that has changed; "" for nothing."""
     job, certificate = found.job, found.certificate
-    revoking = certificate is not None and certificate.revoke_wish is not None and certificate.revoked_at is None
+    theirs = [certificate, *(event.earlier for event in found.history)]
+    revoking = [one for one in theirs if one is not None and one.revoke_wish is not None and one.revoked_at is None]
     if job is None and not revoking:
         return ""
     work = f"{job.pk}.{job.state}.{job.phase}" if job is not None else ""
-    problem = json.dumps(certificate.revoke_problem, sort_keys=True) if revoking and certificate is not None else ""
-    told = f"{work} {found.host.state} {certificate and certificate.pk} {problem}"
+    asked = json.dumps([[one.pk, one.revoke_problem] for one in revoking], sort_keys=True)
+    told = f"{work} {found.host.state} {certificate and certificate.pk} {asked}"
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 

@@ -19,7 +19,7 @@ from autossl_panel.hosting.exclusion_patterns import Ended
 from autossl_panel.hosting.models import Domain, HostingUser, VirtualHost
 from autossl_panel.names import covers, to_unicode
 
-from . import certificate_words, words
+from . import certificate_words, revoking_words, words
 
 # Of a site's history; the log has the rest
 MOST = 12
@@ -47,6 +47,13 @@ class Event:
     css: str
     text: str
     run_id: int | None
+    # One of ours that came with it, was replaced since, and is still good for whoever has its key
+    earlier: Certificate | None = None
+
+    @property
+    def revocation(self) -> revoking_words.Revocation | None:
+        """What became of a wish to have the earlier certificate revoked."""
+        return revoking_words.of(self.earlier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +95,7 @@ class Detail:
         return self.host.names_wanted
 
 
-def detail(host: VirtualHost, *, whole: bool) -> Detail:
+def detail(host: VirtualHost, now: datetime, *, whole: bool) -> Detail:
     """Read it all; `host` comes with its user and server. `whole`: with what is told to root alone."""
     installed = list(
         Installation.objects.filter(virtual_host=host).select_related("certificate").order_by("-since", "-pk")[:MOST]
@@ -106,7 +113,7 @@ def detail(host: VirtualHost, *, whole: bool) -> Detail:
         names=_names(host, certificate, problems),
         chain=_chain(certificate),
         evidence=_evidence(current),
-        history=_history(installed, orders, [job for job in jobs if job.state == JobState.ENDED]),
+        history=_history(installed, orders, [job for job in jobs if job.state == JobState.ENDED], now),
         profile=(certificate.profile if certificate else "") or (order.profile if order else ""),
         advice=_advice(host, whole),
         cause=_cause(host, problems),
@@ -215,16 +222,23 @@ def _where(one: Mapping[str, Any]) -> str:
     return f"[{address}]:{one.get('port')}" if ":" in address else f"{address}:{one.get('port')}"
 
 
-def _history(installed: Sequence[Installation], orders: Sequence[Order], jobs: Sequence[Job]) -> list[Event]:
+def _history(
+    installed: Sequence[Installation], orders: Sequence[Order], jobs: Sequence[Job], now: datetime
+) -> list[Event]:
     runs = {job.order_id: job.run_id for job in reversed(jobs) if job.order_id and job.outcome == JobOutcome.SECURED}
     of_certificate = {order.certificate_id: order for order in orders if order.certificate_id}
     events = [event for event in map(_given_up, orders) if event is not None]
+    told = {one.certificate_id for one in installed if one.until is None}
     for place, one in enumerate(installed):
         before = installed[place + 1] if place + 1 < len(installed) else None
         after = installed[place - 1] if place else None
         order = of_certificate.get(one.certificate_id)
         run = runs.get(order.pk) if order else None
-        events.append(Event(one.since, *_sign(one), _appeared(one, before, order), run))
+        certificate = one.certificate
+        earlier = certificate.ours and certificate.not_after > now and certificate.pk not in told
+        told.add(certificate.pk)
+        text = _appeared(one, before, order)
+        events.append(Event(one.since, *_sign(one), text, run, certificate if earlier else None))
         if one.until is not None and (after is None or after.since > one.until):
             events.append(Event(one.until, "off", "dim", _("no certificate is configured from then on"), None))
     events += [_of_job(job) for job in jobs if job.outcome != JobOutcome.SECURED and job.ended_at]

@@ -118,6 +118,43 @@ def test_the_history_of_certificates_and_runs(as_root, troubled: Scene):
     assert "Sectigo Limited, put there by somebody else" in text(as_root, "camping2.dockside.example")
 
 
+def test_an_earlier_certificate_that_is_still_good_is_revoked_from_the_history(as_root, troubled: Scene):
+    juniper = host("junipershop.example")
+    first, *_others, current = Installation.objects.filter(virtual_host=juniper).order_by("since")
+    earlier = first.certificate
+    assert earlier != current.certificate
+    Certificate.objects.filter(pk=earlier.pk).update(not_after=troubled.now - timedelta(days=1))
+    address = f"/certificates/issued/{earlier.pk}/revoke/"
+    assert f'href="{address}"' not in as_root.get(url(juniper.name)).content.decode(), "nobody can use it any more"
+    provider = current.certificate.provider
+    Certificate.objects.filter(pk=earlier.pk).update(not_after=troubled.now + timedelta(days=9), provider=provider)
+    assert f'href="{address}"' in as_root.get(url(juniper.name)).content.decode()
+    assert "good until" in text(as_root, juniper.name)
+    assert as_root.post(address, {"reason": "keyCompromise"}).status_code == 302
+    html = as_root.get(url(juniper.name)).content.decode()
+    assert f'href="{address}"' not in html
+    assert "the CA is being asked to revoke it" in html
+    news = re.search(r"news=(\w+)", html)
+    assert news is not None, "the page asks what becomes of it"
+    Certificate.objects.filter(pk=earlier.pk).update(
+        revoke_wish=None, revoke_problem={"code": "malformed", "text": "No"}
+    )
+    html = as_root.get(url(juniper.name)).content.decode()
+    assert f'href="{address}"' in html
+    assert "Not revoked:" in html
+    Certificate.objects.filter(pk=earlier.pk).update(revoked_at=troubled.now - timedelta(days=2))
+    assert "revoked " in text(as_root, juniper.name)
+    assert f'href="{address}"' not in as_root.get(url(juniper.name)).content.decode()
+
+
+def test_an_expired_certificate_offers_no_revocation(as_root, troubled: Scene):
+    certificate = installed("junipershop.example")
+    address = f"/certificates/issued/{certificate.pk}/revoke/"
+    assert address in as_root.get(url("junipershop.example")).content.decode()
+    Certificate.objects.filter(pk=certificate.pk).update(not_after=troubled.now - timedelta(days=1))
+    assert address not in as_root.get(url("junipershop.example")).content.decode()
+
+
 def test_what_became_of_orders_and_of_a_certificate_that_went(as_root, troubled: Scene):
     juniper = host("junipershop.example")
     juniper.orders.filter(reason="coverage").update(closed_as="quarantined", certificate=None)
