@@ -23,7 +23,7 @@ from allauth.mfa.totp.internal.auth import (
 from allauth.mfa.utils import decrypt
 from allauth.mfa.webauthn.internal.auth import WebAuthn
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Count, Q, QuerySet
 
 from . import audit, sessions
 from .models import User
@@ -108,10 +108,12 @@ def kinds_of(people: Iterable[int]) -> dict[int, list[str]]:
     return found
 
 
-def lacking() -> int:
-    """How many persons who may sign in have no second factor."""
+def lacking(person: User) -> tuple[int, bool]:
+    """How many who may sign in have no second factor, and whether `person` is one; one question to the database."""
     having = Authenticator.objects.filter(type__in=KINDS).values("user")
-    return User.objects.filter(is_active=True).exclude(pk__in=having).count()
+    without = User.objects.filter(is_active=True).exclude(pk__in=having)
+    found = without.aggregate(all=Count("pk"), own=Count("pk", filter=Q(pk=person.pk)))
+    return found["all"], bool(found["own"])
 
 
 def passkeys(person: User) -> QuerySet[Authenticator]:

@@ -137,6 +137,7 @@ def _page(
     total = getattr(patterns[0], "total", 0) if patterns else ExclusionPattern.objects.filter(server=server).count()
     others = 0 if "key_type" in problems else counted.others(values["key_type"])
     under_way = row.reissue and row.key_type == values["key_type"]
+    lacking, lacks_mine = factors.lacking(request.user)
     context = {
         "fields": fields,
         "reissue_until": forecasting.reissue(server, values["key_type"], access.now()).until if under_way else None,
@@ -150,8 +151,8 @@ def _page(
         "patterns": patterns,
         "more_patterns": total - len(patterns),
         "second_factor_rules": SecondFactorRule.choices,
-        "lacking": factors.lacking(),
-        "lacks_mine": not factors.has_any(request.user),
+        "lacking": lacking,
+        "lacks_mine": lacks_mine,
         "problem": bool(problems),
         "shown": meanwhile.pack(heart.texts(row)),
     }

@@ -17,6 +17,7 @@ NOT_LOOKED_AT = {
     "sign-in": "its session is there",
     "second-factor": "its session is there",
     "status": "leads elsewhere",
+    "person-password": "leads elsewhere",
     "run-text": "a file, streamed",
     "run-ndjson": "a file, streamed",
     "audit-csv": "a file, streamed",

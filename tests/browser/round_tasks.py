@@ -144,7 +144,7 @@ def revoke_a_certificate(here: Round) -> None:
 
 
 def _ask_to_revoke(page: Page) -> None:
-    page.get_by_role("link", name="Revoke").click()
+    page.get_by_role("link", name="Revoke", exact=True).click()
     page.get_by_label("Its private key was disclosed").check()
     page.get_by_role("button", name="Revoke it").click()
 

@@ -125,9 +125,10 @@ def test_resetting_takes_all_and_ends_the_sessions(amy, app):
 
 
 def test_who_lacks_one_is_counted(amy, app):
-    User.objects.create(username="bob", role=Role.ROOT)
+    bob = User.objects.create(username="bob", role=Role.ROOT)
     User.objects.create(username="gone", role=Role.ROOT, is_active=False)
-    assert factors.lacking() == 1
+    assert factors.lacking(amy) == (1, False)
+    assert factors.lacking(bob) == (1, True), "who asks is told apart"
 
 
 @pytest.mark.parametrize("pk", [9, 10, 36, 1_000_000])
