@@ -58,6 +58,20 @@ SMALL = """() => [...document.querySelectorAll("a, button, summary, input, selec
     .map((one) => one.matches("[type=radio], [type=checkbox]") ? one.closest("label") ?? one : one)
     .filter((one) => one.offsetWidth < 24 || one.offsetHeight < 24)
     .map((one) => `${one.offsetWidth} × ${one.offsetHeight}: ${one.outerHTML.slice(0, 120)}`)"""
+# What an open menu lies over is no target until it closes: of its size nothing can be said.
+JUDGE = """async (options) => {
+    const found = await axe.run({ ...options, elementRef: true });
+    const open = [...document.querySelectorAll("details.menu[open] > ul")].map((menu) => menu.getBoundingClientRect());
+    const covered = (one) => {
+        const box = one.getBoundingClientRect();
+        return open.some((over) => box.left < over.right && over.left < box.right
+            && box.top < over.bottom && over.top < box.bottom) && !one.closest("details.menu[open]");
+    };
+    return found.violations.map(({ id, help, nodes }) => ({
+        id, help,
+        nodes: nodes.filter((node) => id !== "target-size" || !covered(node.element)).map((node) => node.html),
+    })).filter((one) => one.nodes.length);
+}"""
 NEXT = "() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))"
 # As a form of the page would be sent, with the token of the page
 SEND = """([path, fields]) => {
@@ -175,8 +189,8 @@ def judged(page: Page, *, colours: bool = True) -> list[str]:
     options = {"runOnly": RULES, "resultTypes": ["violations"], "rules": rules, "preload": False, "selectors": False}
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE)
-    for violation in page.evaluate("(options) => axe.run(options).then((found) => found.violations)", options):
-        nodes = "; ".join(node["html"][:120] for node in violation["nodes"][:3])
+    for violation in page.evaluate(JUDGE, options):
+        nodes = "; ".join(html[:120] for html in violation["nodes"][:3])
         found.append(f"{violation['id']}: {violation['help']}: {nodes}")
     return found
 
@@ -190,4 +204,10 @@ def test_what_is_wrong_is_seen(browser):
     assert sideways(page, 360)
     assert page.evaluate(SMALL)
     assert {text.partition(":")[0] for text in judged(page)} >= {"label", "color-contrast"}
+    at = "position: absolute; top: %dpx"
+    menu = f'<details class="menu" open><summary>m</summary><ul style="{at}; left: 0">a</ul></details>'
+    small = f'<a href="/" style="{at % 100}">x</a><a href="/" style="{at % 112}">y</a>'
+    for top, seen in ((95, False), (300, True)):
+        page.set_content(f'<html lang="en"><title>x</title><main><h1>x</h1>{small}{menu % top}</main>')
+        assert ("target-size" in {text.partition(":")[0] for text in judged(page)}) is seen
     page.close()
