@@ -124,9 +124,9 @@ def record_fault(account: Account, problem: dict[str, Any], *, now: datetime) ->
     return _fare(account, lambda health: policy.fault(health, now), problem)
 
 
-def record_recovery(account: Account) -> policy.ProviderHealth:
-    """The CA did its work: its faults are forgotten."""
-    return _fare(account, policy.recovered, None)
+def record_recovery(account: Account, *, at: datetime, now: datetime) -> policy.ProviderHealth:
+    """The CA did its work `at` that moment: its faults are forgotten, unless they are younger."""
+    return _fare(account, lambda health: policy.recovered(health, at, now), None)
 
 
 def try_now(account: Account, *, by: User | None, now: datetime) -> bool:

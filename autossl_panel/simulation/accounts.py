@@ -42,10 +42,10 @@ class Account:
         self.health = fault(self.health, now)
         return self.health.down(now)
 
-    def worked(self) -> None:
-        """Its CA did its work."""
+    def worked(self, now: datetime) -> None:
+        """Its CA did its work just now."""
         if self.health.faults:
-            self.health = recovered(self.health)
+            self.health = recovered(self.health, now, now)
 
     def set_clock(self, ahead: int) -> None:
         """By so many seconds is the panel's clock ahead of the CA's."""

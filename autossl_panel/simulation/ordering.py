@@ -154,7 +154,7 @@ class Orders(Ends):
             account.probing -= 1
         trouble = account.ca.trouble(self.agenda.now)
         if trouble is None:
-            account.worked()
+            account.worked(self.moment)
             return True
         self._faulty(account, trouble)
         if not self._elsewhere(one):

@@ -131,9 +131,21 @@ def test_faults_are_counted_on_the_account_until_it_works_again(provider: Provid
     account.refresh_from_db()
     assert (account.faults, account.down_since, account.down_until) == (3, now, until)
     assert account.down_problem == problem
-    choices.record_recovery(account)
+    later = now + timedelta(seconds=1)
+    assert choices.record_recovery(account, at=now - timedelta(seconds=1), now=later).faults == 3, "from before it"
+    account.refresh_from_db()
+    assert (account.faults, account.down_until, account.down_problem) == (3, until, problem)
+    choices.record_recovery(account, at=later, now=later)
     account.refresh_from_db()
     assert (account.faults, account.down_since, account.down_until, account.down_problem) == (0, None, None, None)
+
+
+def test_a_pause_that_a_wrong_clock_began_ends_with_any_work(provider: Provider, now: datetime) -> None:
+    account = provider.accounts.get()
+    ahead = now + timedelta(days=400)
+    for _ in range(3):
+        choices.record_fault(account, {"code": "ca_unreachable", "text": ""}, now=ahead)
+    assert choices.record_recovery(account, at=now, now=now).faults == 0
 
 
 def test_a_site_is_taken_over_when_somebody_says_so(anna: HostingUser, root: User, now: datetime) -> None:

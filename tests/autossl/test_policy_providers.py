@@ -104,14 +104,21 @@ def test_pauses_grow_with_each_probe_that_fails_and_end_with_the_first_success()
     minutes = [2, 4, 8, 16, 32, 60, 60, 60]
     assert pauses == [None, None, *(timedelta(minutes=number) for number in minutes)]
     assert health.down_since == NOW
-    assert recovered(health) == ProviderHealth()
-    assert recovered(replace(health, stopped="ca_terms")) == ProviderHealth(stopped="ca_terms")
+    assert recovered(health, now, now) == ProviderHealth()
+    assert recovered(replace(health, stopped="ca_terms"), now, now) == ProviderHealth(stopped="ca_terms")
 
 
 def test_orders_that_began_before_the_pause_and_fail_in_it_say_nothing_new() -> None:
     assert fault(DOWN, NOW) is DOWN
     again = fault(DOWN, NOW + MINUTE)
     assert (again.faults, again.down_until) == (4, NOW + 5 * MINUTE)
+
+
+def test_work_from_before_the_pause_ends_it_as_little_unless_a_wrong_clock_began_it() -> None:
+    assert recovered(DOWN, NOW - HOUR, NOW) is DOWN
+    assert recovered(DOWN, NOW - HOUR + MINUTE, NOW) == ProviderHealth()
+    ahead = replace(DOWN, down_since=NOW + 400 * DAY, down_until=NOW + 401 * DAY)
+    assert recovered(ahead, NOW, NOW) == ProviderHealth()
 
 
 @pytest.mark.parametrize(

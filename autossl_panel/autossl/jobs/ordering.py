@@ -186,7 +186,7 @@ class Orderer(threading.Thread):
         bench = self.bench
         match progress.state:
             case State.STAGED:
-                trouble.good(bench, order.account)
+                trouble.good(bench, order.account, order.staged_at or timezone.now())
                 bench.to_installer(task)
             case State.STOPPED if bench.stopping.is_set():
                 return None  # it is given back
@@ -198,7 +198,7 @@ class Orderer(threading.Thread):
             case State.WAITS:
                 bench.end(task, JobOutcome.WAITING, progress.code, until=progress.until)
             case State.REFUSED:
-                trouble.good(bench, order.account)
+                trouble.good(bench, order.account, timezone.now())
                 refused = {name: (str(problem.kind), problem.detail) for name, problem in progress.refused.items()}
                 verdicts.record_refused(
                     task.job.virtual_host_id,

@@ -4,7 +4,7 @@ at once where there is one; else retry later, wait until the CA's own moment, or
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
@@ -130,11 +130,13 @@ def faulty(bench: Bench, account: Account, code: str, text: str) -> None:
     bench.fares(account, choices.record_fault(account, problem, now=timezone.now()), problem)
 
 
-def good(bench: Bench, account: Account) -> None:
-    """The CA did its work: nothing is said against it any more."""
+def good(bench: Bench, account: Account, at: datetime) -> None:
+    """The CA did its work `at` that moment: nothing older is said against it any more."""
     health = bench.policies.health.get(account.provider.name)
     if account.faults or (health is not None and health.faults):
-        bench.fares(account, choices.record_recovery(account), None)
+        after = choices.record_recovery(account, at=at, now=timezone.now())
+        if not after.faults:
+            bench.fares(account, after, None)
 
 
 def _chosen_anew(

@@ -158,8 +158,14 @@ def fault(health: ProviderHealth, now: datetime) -> ProviderHealth:
     return replace(health, faults=faults, down_since=since or now, down_until=now + pause)
 
 
-def recovered(health: ProviderHealth) -> ProviderHealth:
-    """The CA did its work: its faults are forgotten."""
+def recovered(health: ProviderHealth, at: datetime, now: datetime) -> ProviderHealth:
+    """The CA did its work `at` that moment: its faults are forgotten.
+
+    Work from before the pause, which a slow worker tells of in it, says nothing new either. A pause that began in the
+    future was set by a wrong clock: any work ends it.
+    """
+    if health.down_since is not None and at <= health.down_since <= now:
+        return health
     return ProviderHealth(stopped=health.stopped)
 
 
