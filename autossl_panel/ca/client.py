@@ -165,8 +165,16 @@ class Client(Session):
         return authorization_state(url, _object(answer, url), thumbprint=self._signer.thumbprint)
 
     def answer(self, challenge_url: str) -> None:
-        """Tell the CA that the challenge can be tried now."""
-        self._post_for_order(challenge_url, b"{}")
+        """Tell the CA that the challenge can be tried now; one that it has tried meanwhile stays as it is."""
+        try:
+            self._post_for_order(challenge_url, b"{}")
+        except CaProblem as problem:
+            # Whoever goes on after a crash may answer what was answered before, in the moment in which the CA is done.
+            if problem.short_type != "malformed":
+                raise
+            found = _object(self._post_for_order(challenge_url, b""), challenge_url)
+            if found.get("status") == "pending":
+                raise
 
     def finalize(self, finalize_url: str, csr_der: bytes, *, order_url: str) -> OrderState:
         """Hand in the CSR of a ready order; the order as it then stands, mostly `processing`."""

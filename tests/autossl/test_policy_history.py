@@ -223,7 +223,7 @@ class World:
             for text in decided.names
             if weather.outcomes.get(text) == "unknown" or (provider.name, text) in weather.refuses
         ]
-        self.health[provider.name] = recovered(self.health[provider.name])
+        self.health[provider.name] = recovered(self.health[provider.name], self.now, self.now)
         if bad:
             for text in bad:
                 self._refused(text, provider)

@@ -59,6 +59,21 @@ def _steps(client: Client, authority: Authority, url: str, csr: bytes) -> Iterat
     yield "downloaded"
 
 
+def test_a_challenge_that_the_ca_has_tried_is_answered_again_without_harm(
+    pebble: Authority, account: tuple[bytes, str]
+) -> None:
+    name = "again.example.com"
+    with pebble.client(*account) as client:
+        state = client.new_order((name,))
+        authorization = client.authorization(state.authorizations[0])
+        assert authorization.http01 is not None
+        pebble.publish(authorization.http01)
+        client.answer(authorization.http01.url)
+        wait(client, state.url)
+        client.answer(authorization.http01.url)
+        assert client.order(state.url).status == "ready"
+
+
 STEPS = (
     *("looked", "authorization 0", "published 0", "answered 0", "authorization 1", "published 1", "answered 1"),
     *("ready", "finalized", "valid", "downloaded"),
